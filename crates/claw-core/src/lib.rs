@@ -1,1 +1,33 @@
-//! placeholder
+//! The words everybody uses: ids, messages, turns, run events, tasks – and the ports
+//! (`Provider`, `Tool`, `Clock`, `IdSource`) that several crates implement.
+//!
+//! No I/O, no runtime, no JSON parser and no clock. Other crates translate their outside
+//! shapes into these types once, at their border, and then trust them.
+//!
+//! - [`id`] typed ids with a prefix; [`time`] timestamps and the clock port
+//! - [`message`] what a conversation is made of; [`turn`] one input to an agent
+//! - [`provider`] the port to a model; [`tool`] the port to a tool
+//! - [`run`] what happens while an agent works; [`task`] the durable state machine around it
+//! - [`principal`] who is asking, and what they may do; [`session`] names of conversations
+
+pub mod id;
+pub mod message;
+pub mod principal;
+pub mod provider;
+pub mod run;
+pub mod secret;
+pub mod session;
+pub mod task;
+pub mod time;
+pub mod tool;
+pub mod turn;
+
+pub use id::{ApiKeyId, ConnectionId, IdSource, ParseIdError, RequestId, SessionId, TaskId};
+pub use message::{JsonText, Message, Part, ToolCall};
+pub use principal::{Principal, PrincipalId, Scope, Scopes, Visibility};
+pub use run::{RunEvent, Sequenced};
+pub use secret::Secret;
+pub use session::{AgentId, SessionKey};
+pub use task::{Failure, FailureReason, Lane, OnCrash, Output, Priority, Task, TaskState};
+pub use time::{Clock, Timestamp};
+pub use turn::Turn;

@@ -1,0 +1,129 @@
+//! What a conversation is made of.
+
+use serde::{Deserialize, Serialize};
+
+/// A JSON text that is carried but not looked into here (tool arguments, schemas).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct JsonText(Box<str>);
+
+impl JsonText {
+    /// Wraps a text that the caller knows to be JSON, or that a model claims to be.
+    pub fn new(text: impl Into<Box<str>>) -> Self {
+        Self(text.into())
+    }
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// One entry of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "role", rename_all = "lowercase")]
+pub enum Message {
+    /// Instructions by whoever runs the agent.
+    System {
+        /// The instruction.
+        text: String,
+    },
+    /// What a person or program said.
+    User {
+        /// Text and images, in order.
+        content: Vec<Part>,
+    },
+    /// What the model said and wants done.
+    Assistant {
+        /// What it said; empty when it only called tools.
+        text: String,
+        /// Tools it wants called, in order.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        tool_calls: Vec<ToolCall>,
+    },
+    /// What a tool answered.
+    Tool {
+        /// The call this answers.
+        call_id: String,
+        /// The answer.
+        text: String,
+        /// Whether the tool failed.
+        #[serde(default)]
+        is_error: bool,
+    },
+}
+
+/// A piece of a user's message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Part {
+    /// Plain text.
+    Text {
+        /// The text.
+        text: String,
+    },
+    /// A picture by address or `data:` URL.
+    Image {
+        /// Where it is.
+        url: String,
+    },
+}
+
+/// A model's wish to have a tool run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToolCall {
+    /// The provider's id of the call.
+    pub id: String,
+    /// The tool's name.
+    pub name: String,
+    /// The arguments, as the model wrote them.
+    pub arguments: JsonText,
+}
+
+impl Message {
+    /// A user's plain text.
+    pub fn user(text: impl Into<String>) -> Self {
+        Self::User { content: vec![Part::Text { text: text.into() }] }
+    }
+    /// The role's name, as every dialect spells it.
+    pub fn role(&self) -> &'static str {
+        match self {
+            Self::System { .. } => "system",
+            Self::User { .. } => "user",
+            Self::Assistant { .. } => "assistant",
+            Self::Tool { .. } => "tool",
+        }
+    }
+    /// All its text, parts joined by a newline; images left out.
+    pub fn text(&self) -> String {
+        match self {
+            Self::System { text } | Self::Assistant { text, .. } | Self::Tool { text, .. } => text.clone(),
+            Self::User { content } => {
+                let texts: Vec<&str> = content
+                    .iter()
+                    .filter_map(|part| match part {
+                        Part::Text { text } => Some(text.as_str()),
+                        Part::Image { .. } => None,
+                    })
+                    .collect();
+                texts.join("\n")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_users_text_is_its_text_parts() {
+        let message = Message::User {
+            content: vec![
+                Part::Text { text: "a".into() },
+                Part::Image { url: "data:,".into() },
+                Part::Text { text: "b".into() },
+            ],
+        };
+        assert_eq!((message.role(), message.text().as_str()), ("user", "a\nb"));
+    }
+}

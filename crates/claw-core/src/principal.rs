@@ -1,0 +1,174 @@
+//! Who is asking, and what they may do.
+//!
+//! A `Principal` is made by the gateway's one authentication function and by nothing else.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ApiKeyId;
+
+/// Whose objects these are: the operator's or one API key's. Stored with every object.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PrincipalId(Box<str>);
+
+impl PrincipalId {
+    /// Whoever holds the gateway's own token or password.
+    pub fn operator() -> Self {
+        Self("operator".into())
+    }
+    /// The holder of an API key.
+    pub fn api_key(id: ApiKeyId) -> Self {
+        Self(id.to_string().into())
+    }
+    /// As read back from the store.
+    pub fn from_stored(text: String) -> Self {
+        Self(text.into())
+    }
+    /// As stored.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for PrincipalId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One permission. read ⊂ write ⊂ admin; approvals and pairing stand apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// See.
+    Read,
+    /// Start and change work.
+    Write,
+    /// Change the gateway.
+    Admin,
+    /// Decide approvals.
+    Approvals,
+    /// Pair devices.
+    Pairing,
+}
+
+impl Scope {
+    /// All of them.
+    pub const ALL: [Scope; 5] = [Scope::Read, Scope::Write, Scope::Admin, Scope::Approvals, Scope::Pairing];
+
+    /// The wire's name: `operator.read`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Read => "operator.read",
+            Self::Write => "operator.write",
+            Self::Admin => "operator.admin",
+            Self::Approvals => "operator.approvals",
+            Self::Pairing => "operator.pairing",
+        }
+    }
+    const fn bit(self) -> u8 {
+        match self {
+            Self::Read => 1,
+            Self::Write => 2,
+            Self::Admin => 4,
+            Self::Approvals => 8,
+            Self::Pairing => 16,
+        }
+    }
+}
+
+/// A set of permissions, closed under implication.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Scopes(u8);
+
+impl Scopes {
+    /// No permission.
+    pub const NONE: Self = Self(0);
+
+    /// The set with `scopes` and what they imply; admin implies all.
+    pub fn of(scopes: &[Scope]) -> Self {
+        Self(scopes.iter().fold(0, |bits, scope| {
+            bits | match scope {
+                Scope::Admin => 31,
+                Scope::Write => Scope::Write.bit() | Scope::Read.bit(),
+                Scope::Read | Scope::Approvals | Scope::Pairing => scope.bit(),
+            }
+        }))
+    }
+    /// Whether `scope` is in it.
+    pub const fn allows(self, scope: Scope) -> bool {
+        self.0 & scope.bit() != 0
+    }
+    /// What is in both.
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+    /// The members, in the order of [`Scope::ALL`].
+    pub fn iter(self) -> impl Iterator<Item = Scope> {
+        Scope::ALL.into_iter().filter(move |scope| self.allows(*scope))
+    }
+}
+
+/// An authenticated caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal {
+    /// Whose objects it makes.
+    pub id: PrincipalId,
+    /// What it may do.
+    pub scopes: Scopes,
+}
+
+impl Principal {
+    /// The operator with every permission.
+    pub fn operator() -> Self {
+        Self { id: PrincipalId::operator(), scopes: Scopes::of(&[Scope::Admin]) }
+    }
+    /// Which objects it may see: an API key only its own, the operator all.
+    pub fn visibility(&self) -> Visibility {
+        if self.id == PrincipalId::operator() { Visibility::All } else { Visibility::Owner(self.id.clone()) }
+    }
+}
+
+/// The filter every store query takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Visibility {
+    /// Everything.
+    All,
+    /// What this principal owns.
+    Owner(PrincipalId),
+}
+
+impl Visibility {
+    /// Whether an object of `owner` is visible.
+    pub fn sees(&self, owner: &PrincipalId) -> bool {
+        match self {
+            Self::All => true,
+            Self::Owner(id) => id == owner,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn admin_implies_everything_and_write_implies_read() {
+        let admin = Scopes::of(&[Scope::Admin]);
+        assert!(Scope::ALL.iter().all(|scope| admin.allows(*scope)));
+        let write = Scopes::of(&[Scope::Write]);
+        assert_eq!(write.iter().collect::<Vec<_>>(), [Scope::Read, Scope::Write]);
+        assert!(!Scopes::of(&[Scope::Approvals, Scope::Pairing]).allows(Scope::Read));
+        assert!(!Scopes::NONE.allows(Scope::Read));
+    }
+
+    #[test]
+    fn a_key_sees_only_its_own() {
+        let key = PrincipalId::api_key(ApiKeyId::from_uuid(uuid::Uuid::from_u128(1)));
+        let principal = Principal { id: key.clone(), scopes: Scopes::of(&[Scope::Write]) };
+        assert!(principal.visibility().sees(&key));
+        assert!(!principal.visibility().sees(&PrincipalId::operator()));
+        assert!(Principal::operator().visibility().sees(&key));
+    }
+}

@@ -1,0 +1,268 @@
+//! The port to a source of model output.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::stream::BoxStream;
+use serde::{Deserialize, Serialize};
+
+use crate::message::{JsonText, Message, ToolCall};
+
+/// Answers one request at a time with a stream of events.
+///
+/// Laws: the stream ends after the first `Done` or the first error; `Done` comes only when the
+/// upstream said it finished (G8); dropping the stream closes the upstream within a second.
+pub trait Provider: Send + Sync {
+    /// The configured name, as in `<provider>/<model>`.
+    fn id(&self) -> &str;
+    /// The models it is known to have; requests for others may still succeed.
+    fn models(&self) -> Vec<ModelInfo>;
+    /// Starts answering. Nothing is sent before the stream is first polled.
+    fn stream(&self, request: ModelRequest) -> BoxStream<'static, Result<ModelEvent, ProviderError>>;
+}
+
+/// A model in a catalogue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelInfo {
+    /// The provider's name for it.
+    pub name: String,
+    /// A name for people, when there is one.
+    pub display_name: Option<String>,
+    /// How many tokens fit, when known.
+    pub context_tokens: Option<u32>,
+    /// Whether it can call tools.
+    pub tools: bool,
+}
+
+/// One question to a model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelRequest {
+    /// The provider's name of the model.
+    pub model: String,
+    /// The conversation, system messages first.
+    pub messages: Arc<[Message]>,
+    /// Tools it may call.
+    pub tools: Arc<[ToolSpec]>,
+    /// Whether it must.
+    pub tool_choice: ToolChoice,
+    /// How to sample.
+    pub sampling: Sampling,
+    /// A stable name of the conversation, so that caches can be found again.
+    pub conversation: String,
+}
+
+/// A tool as a model sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToolSpec {
+    /// Its name.
+    pub name: String,
+    /// What it does.
+    pub description: String,
+    /// JSON schema of its arguments.
+    pub parameters: JsonText,
+}
+
+/// Whether the model has to call a tool.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToolChoice {
+    /// As it likes.
+    #[default]
+    Auto,
+    /// No tool.
+    None,
+    /// At least one.
+    Required,
+    /// This one.
+    Named(String),
+}
+
+/// How output is sampled; `None` leaves the provider's default.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Sampling {
+    /// 0 to 2.
+    pub temperature: Option<f32>,
+    /// 0 to 1.
+    pub top_p: Option<f32>,
+    /// Most tokens to generate.
+    pub max_tokens: Option<u32>,
+    /// Texts that end the output; at most four.
+    pub stop: Vec<String>,
+    /// Makes sampling repeatable where the provider can.
+    pub seed: Option<i64>,
+    /// -2 to 2.
+    pub presence_penalty: Option<f32>,
+    /// -2 to 2.
+    pub frequency_penalty: Option<f32>,
+    /// The wanted output format as the client's JSON, passed through.
+    pub response_format: Option<JsonText>,
+}
+
+/// Tokens used; the one struct behind all four wire spellings (K13).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Usage {
+    /// Tokens of the question.
+    pub input_tokens: u64,
+    /// Tokens of the answer.
+    pub output_tokens: u64,
+    /// How many of the input came from a cache.
+    #[serde(default)]
+    pub cached_tokens: u64,
+}
+
+impl Usage {
+    /// Input and output.
+    pub const fn total(self) -> u64 {
+        self.input_tokens + self.output_tokens
+    }
+    /// Both together.
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            input_tokens: self.input_tokens + other.input_tokens,
+            output_tokens: self.output_tokens + other.output_tokens,
+            cached_tokens: self.cached_tokens + other.cached_tokens,
+        }
+    }
+}
+
+/// Why a model stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FinishReason {
+    /// It was done, or met a stop text.
+    Stop,
+    /// `max_tokens` or the context ran out.
+    Length,
+    /// It wants tools run.
+    ToolCalls,
+    /// The provider withheld the rest.
+    ContentFilter,
+}
+
+impl FinishReason {
+    /// OpenAI's word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Length => "length",
+            Self::ToolCalls => "tool_calls",
+            Self::ContentFilter => "content_filter",
+        }
+    }
+}
+
+/// One thing a model did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ModelEvent {
+    /// More text.
+    Text(String),
+    /// More of its reasoning.
+    Thinking(String),
+    /// A whole tool call, arguments complete.
+    ToolCall(ToolCall),
+    /// Tokens so far; the last one counts.
+    Usage(Usage),
+    /// It finished.
+    Done(FinishReason),
+}
+
+/// Why a provider gave no (whole) answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProviderError {
+    /// Nothing answered, or the connection broke before the first byte.
+    #[error("{provider} cannot be reached: {cause}")]
+    Unreachable {
+        /// The provider's name.
+        provider: String,
+        /// What went wrong.
+        cause: String,
+    },
+    /// It answered with an error.
+    #[error("{provider} answered HTTP {status}: {message}")]
+    Status {
+        /// The provider's name.
+        provider: String,
+        /// The HTTP status.
+        status: u16,
+        /// Its own words, cut.
+        message: String,
+        /// When it asked to be tried again.
+        retry_after: Option<Duration>,
+    },
+    /// A phase took too long.
+    #[error("{provider} gave no {phase} within {seconds} s")]
+    Timeout {
+        /// The provider's name.
+        provider: String,
+        /// `connection`, `first byte` or `next byte`.
+        phase: &'static str,
+        /// The limit.
+        seconds: u64,
+    },
+    /// The stream ended or was damaged before it was finished.
+    #[error("{provider} broke off: {cause}")]
+    Interrupted {
+        /// The provider's name.
+        provider: String,
+        /// What was missing or unreadable.
+        cause: String,
+    },
+    /// Too many requests wait for it already.
+    #[error("{provider} is busy: {waiting} requests wait")]
+    Busy {
+        /// The provider's name.
+        provider: String,
+        /// How many wait.
+        waiting: usize,
+    },
+    /// It cannot do this at all.
+    #[error("{provider} cannot serve this: {cause}")]
+    Unsupported {
+        /// The provider's name.
+        provider: String,
+        /// What it cannot, and what can be done about it.
+        cause: String,
+    },
+}
+
+impl ProviderError {
+    /// Whether the same request may succeed later.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Timeout { .. } | Self::Interrupted { .. } | Self::Busy { .. } => true,
+            Self::Status { status, .. } => matches!(status, 408 | 409 | 425 | 429 | 500..=599),
+            Self::Unsupported { .. } => false,
+        }
+    }
+    /// When the provider asked to be tried again.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            Self::Unreachable { .. }
+            | Self::Timeout { .. }
+            | Self::Interrupted { .. }
+            | Self::Busy { .. }
+            | Self::Unsupported { .. } => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(status: u16) -> ProviderError {
+        ProviderError::Status { provider: "p".into(), status, message: "m".into(), retry_after: None }
+    }
+
+    #[test]
+    fn a_refusal_is_final_and_an_overload_is_not() {
+        let retryable: Vec<u16> = [400, 401, 403, 404, 408, 422, 429, 500, 503]
+            .into_iter()
+            .filter(|code| status(*code).is_retryable())
+            .collect();
+        assert_eq!(retryable, [408, 429, 500, 503]);
+        assert_eq!(status(429).to_string(), "p answered HTTP 429: m");
+    }
+}

@@ -1,0 +1,128 @@
+//! What happens while an agent works, as every reader sees it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::message::ToolCall;
+use crate::provider::Usage;
+use crate::task::{Failure, Output};
+use crate::time::Timestamp;
+
+/// An event with its place in the run.
+///
+/// Numbers rise strictly within a task. They may jump: a new attempt starts beyond any number
+/// that the attempt before could have shown without having stored it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sequenced {
+    /// From 1.
+    pub seq: u64,
+    /// When it happened.
+    pub at: Timestamp,
+    /// What happened.
+    pub event: RunEvent,
+}
+
+/// One thing that happened. Stored; version 1.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum RunEvent {
+    /// A worker began; text of an earlier attempt no longer counts.
+    Started {
+        /// From 1.
+        attempt: u32,
+        /// `<provider>/<model>`.
+        model: String,
+    },
+    /// More of the answer.
+    Text {
+        /// What to append.
+        delta: String,
+    },
+    /// More of the model's reasoning.
+    Thinking {
+        /// What to append.
+        delta: String,
+    },
+    /// A tool is about to run, or is handed to the caller.
+    ToolCall {
+        /// Which, with what.
+        call: ToolCall,
+    },
+    /// A tool answered.
+    ToolResult {
+        /// The call this answers.
+        call_id: String,
+        /// The tool's name.
+        name: String,
+        /// The answer.
+        text: String,
+        /// Whether it failed.
+        is_error: bool,
+    },
+    /// How far it is, in percent.
+    Progress {
+        /// 0 to 100.
+        percent: u8,
+    },
+    /// Tokens used so far.
+    Usage {
+        /// Of the whole run.
+        usage: Usage,
+    },
+    /// This attempt failed and another follows.
+    Retrying {
+        /// The attempt that failed.
+        attempt: u32,
+        /// Why.
+        failure: Failure,
+        /// Not before.
+        at: Timestamp,
+    },
+    /// The end: it worked.
+    Completed {
+        /// What came of it.
+        output: Output,
+    },
+    /// The end: it did not.
+    Failed {
+        /// Why.
+        failure: Failure,
+        /// What the model had said by then.
+        partial: String,
+    },
+    /// The end: somebody stopped it.
+    Cancelled {
+        /// What the model had said by then.
+        partial: String,
+    },
+}
+
+impl RunEvent {
+    /// Whether nothing follows.
+    pub const fn is_terminal(&self) -> bool {
+        matches!(self, Self::Completed { .. } | Self::Failed { .. } | Self::Cancelled { .. })
+    }
+}
+
+/// A completed tool step of an earlier attempt, replayed instead of repeated (G3).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JournalEntry {
+    /// Which round of the turn loop, from 0.
+    pub round: u32,
+    /// What the model said before it called.
+    pub text: String,
+    /// The call.
+    pub call: ToolCall,
+    /// Whether a repeat does no harm.
+    pub is_idempotent: bool,
+    /// The answer; absent while the tool runs, or when it was cut off.
+    pub result: Option<ToolOutcome>,
+}
+
+/// What a tool answered, as journaled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToolOutcome {
+    /// The answer.
+    pub text: String,
+    /// Whether it failed.
+    pub is_error: bool,
+}

@@ -1,0 +1,419 @@
+//! The durable state machine around a piece of work.
+//!
+//! A state carries its data and is left by consuming it, so that a finished task cannot start
+//! and a late worker cannot finish what another one took over.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::message::ToolCall;
+use crate::principal::PrincipalId;
+use crate::provider::{FinishReason, Usage};
+use crate::time::Timestamp;
+use crate::turn::Turn;
+use crate::{SessionId, TaskId};
+
+/// One of the three queue tiers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Lane {
+    /// Somebody waits for it.
+    Interactive,
+    /// The usual background work.
+    Standard,
+    /// Work that may hold a worker for hours.
+    Long,
+}
+
+impl Lane {
+    /// All lanes, most urgent first.
+    pub const ALL: [Lane; 3] = [Lane::Interactive, Lane::Standard, Lane::Long];
+
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Interactive => "interactive",
+            Self::Standard => "standard",
+            Self::Long => "long",
+        }
+    }
+    /// The lane of that name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|lane| lane.as_str() == text)
+    }
+}
+
+/// Order within a lane: 0 last, 9 first, 5 unless said otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Priority(u8);
+
+impl Priority {
+    /// The usual one.
+    pub const NORMAL: Self = Self(5);
+    /// The highest.
+    pub const MAX: u8 = 9;
+
+    /// `None` above 9.
+    pub const fn new(value: u8) -> Option<Self> {
+        if value <= Self::MAX { Some(Self(value)) } else { None }
+    }
+    /// 0 to 9.
+    pub const fn get(self) -> u8 {
+        self.0
+    }
+}
+
+impl Default for Priority {
+    fn default() -> Self {
+        Self::NORMAL
+    }
+}
+
+/// What to do when a worker died during a step that must not be repeated (G3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnCrash {
+    /// End as failed, reason `interrupted`.
+    #[default]
+    Fail,
+    /// Repeat the step.
+    Retry,
+}
+
+/// A piece of work as its owner sees it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Task {
+    /// Its id.
+    pub id: TaskId,
+    /// Whose it is.
+    pub owner: PrincipalId,
+    /// The conversation it belongs to; the runs of one go one at a time.
+    pub session: SessionId,
+    /// What is asked.
+    pub turn: Turn,
+    /// Its tier.
+    pub lane: Lane,
+    /// Its order in the tier.
+    pub priority: Priority,
+    /// A run id chosen by the client (its idempotency key), shown instead of ours.
+    pub label: Option<String>,
+    /// After a crash.
+    pub on_crash: OnCrash,
+    /// Whether a caller waits on the line and nothing was promised beyond that.
+    pub attached: bool,
+    /// How often it was started.
+    pub attempt: u32,
+    /// How many attempts may fail before it does.
+    pub attempts_max: u32,
+    /// How many workers died over it.
+    pub crashes: u32,
+    /// In percent.
+    pub progress: u8,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// When it first started.
+    pub started_at: Option<Timestamp>,
+    /// Where it stands.
+    pub state: TaskState,
+}
+
+impl Task {
+    /// The run id its client knows: the client's own, else `run_…`.
+    pub fn run_id(&self) -> String {
+        self.label.clone().unwrap_or_else(|| self.id.as_run())
+    }
+}
+
+/// Where a task stands.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TaskState {
+    /// Waits for a worker.
+    Queued {
+        /// Not to be started earlier.
+        not_before: Timestamp,
+    },
+    /// A worker has it.
+    Running {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// It worked.
+    Completed {
+        /// What came of it.
+        output: Output,
+        /// When.
+        at: Timestamp,
+    },
+    /// It did not.
+    Failed {
+        /// Why.
+        failure: Failure,
+        /// When.
+        at: Timestamp,
+    },
+    /// Somebody stopped it.
+    Cancelled {
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// The name of a state, for filters and indexes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StateName {
+    /// [`TaskState::Queued`].
+    Queued,
+    /// [`TaskState::Running`].
+    Running,
+    /// [`TaskState::Completed`].
+    Completed,
+    /// [`TaskState::Failed`].
+    Failed,
+    /// [`TaskState::Cancelled`].
+    Cancelled,
+}
+
+impl StateName {
+    /// All of them, in the order of life.
+    pub const ALL: [StateName; 5] = [Self::Queued, Self::Running, Self::Completed, Self::Failed, Self::Cancelled];
+
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+    /// The state of that name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|name| name.as_str() == text)
+    }
+    /// Whether nothing follows.
+    pub const fn is_terminal(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
+    }
+}
+
+impl fmt::Display for StateName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A step that the state does not allow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a {from} task cannot {verb}")]
+pub struct InvalidTransition {
+    /// Where it stands.
+    pub from: StateName,
+    /// What was tried: `start`, `finish`, `cancel`, `retry`, `requeue`.
+    pub verb: &'static str,
+}
+
+impl TaskState {
+    /// Its name.
+    pub const fn name(&self) -> StateName {
+        match self {
+            Self::Queued { .. } => StateName::Queued,
+            Self::Running { .. } => StateName::Running,
+            Self::Completed { .. } => StateName::Completed,
+            Self::Failed { .. } => StateName::Failed,
+            Self::Cancelled { .. } => StateName::Cancelled,
+        }
+    }
+    /// When it ended, if it did.
+    pub const fn ended_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Queued { .. } | Self::Running { .. } => None,
+            Self::Completed { at, .. } | Self::Failed { at, .. } | Self::Cancelled { at } => Some(*at),
+        }
+    }
+    /// Queued → Running.
+    pub fn start(self, since: Timestamp) -> Result<Self, InvalidTransition> {
+        match self {
+            Self::Queued { .. } => Ok(Self::Running { since }),
+            Self::Running { .. } | Self::Completed { .. } | Self::Failed { .. } | Self::Cancelled { .. } => {
+                Err(InvalidTransition { from: self.name(), verb: "start" })
+            }
+        }
+    }
+    /// Running → the outcome's state.
+    pub fn finish(self, outcome: Outcome, at: Timestamp) -> Result<Self, InvalidTransition> {
+        match (self, outcome) {
+            (Self::Running { .. }, Outcome::Completed(output)) => Ok(Self::Completed { output, at }),
+            (Self::Running { .. }, Outcome::Failed { failure, .. }) => Ok(Self::Failed { failure, at }),
+            (Self::Running { .. }, Outcome::Cancelled { .. }) => Ok(Self::Cancelled { at }),
+            (Self::Running { .. }, Outcome::Retry { not_before, .. }) => Ok(Self::Queued { not_before }),
+            (state, _) => Err(InvalidTransition { from: state.name(), verb: "finish" }),
+        }
+    }
+    /// Queued | Running → Cancelled.
+    pub fn cancel(self, at: Timestamp) -> Result<Self, InvalidTransition> {
+        match self {
+            Self::Queued { .. } | Self::Running { .. } => Ok(Self::Cancelled { at }),
+            Self::Completed { .. } | Self::Failed { .. } | Self::Cancelled { .. } => {
+                Err(InvalidTransition { from: self.name(), verb: "cancel" })
+            }
+        }
+    }
+    /// Failed | Cancelled → Queued.
+    pub fn retry(self, not_before: Timestamp) -> Result<Self, InvalidTransition> {
+        match self {
+            Self::Failed { .. } | Self::Cancelled { .. } => Ok(Self::Queued { not_before }),
+            Self::Queued { .. } | Self::Running { .. } | Self::Completed { .. } => {
+                Err(InvalidTransition { from: self.name(), verb: "retry" })
+            }
+        }
+    }
+}
+
+/// What one attempt came to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// It worked.
+    Completed(Output),
+    /// It failed for good.
+    Failed {
+        /// Why.
+        failure: Failure,
+        /// What the model had said by then.
+        partial: String,
+    },
+    /// It failed and is to be tried again.
+    Retry {
+        /// Why.
+        failure: Failure,
+        /// When.
+        not_before: Timestamp,
+    },
+    /// It was stopped.
+    Cancelled {
+        /// What the model had said by then.
+        partial: String,
+    },
+}
+
+/// What a run produced. Stored as the task's result; version 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Output {
+    /// The answer.
+    pub text: String,
+    /// Calls of the caller's own tools, for the caller to run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tool_calls: Vec<ToolCall>,
+    /// Why it ended.
+    pub finish: FinishReason,
+    /// Tokens used, all rounds together.
+    pub usage: Usage,
+    /// `<provider>/<model>` that answered.
+    pub model: String,
+}
+
+/// Why a run failed. Stored; version 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The kind of failure.
+    pub reason: FailureReason,
+    /// For people: what happened to what.
+    pub message: String,
+}
+
+/// Kinds of failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureReason {
+    /// The model's provider failed.
+    Provider,
+    /// The request cannot be served (unknown model, unsupported feature).
+    Request,
+    /// A worker died during a step that must not be repeated (G3).
+    Interrupted,
+    /// Workers died over it three times (G6).
+    Poisoned,
+    /// A written limit was reached (rounds of tool calls).
+    Limit,
+    /// Our own fault.
+    Internal,
+}
+
+impl FailureReason {
+    /// Its name on every wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Provider => "provider",
+            Self::Request => "request",
+            Self::Interrupted => "interrupted",
+            Self::Poisoned => "poisoned",
+            Self::Limit => "limit",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1);
+
+    fn output() -> Output {
+        Output {
+            text: "hi".into(),
+            tool_calls: vec![],
+            finish: FinishReason::Stop,
+            usage: Usage::default(),
+            model: "p/m".into(),
+        }
+    }
+    fn failure() -> Failure {
+        Failure { reason: FailureReason::Provider, message: "m".into() }
+    }
+    fn every_state() -> [TaskState; 5] {
+        [
+            TaskState::Queued { not_before: NOW },
+            TaskState::Running { since: NOW },
+            TaskState::Completed { output: output(), at: NOW },
+            TaskState::Failed { failure: failure(), at: NOW },
+            TaskState::Cancelled { at: NOW },
+        ]
+    }
+    fn allowed(verb: impl Fn(TaskState) -> Result<TaskState, InvalidTransition>) -> Vec<&'static str> {
+        every_state().into_iter().filter(|s| verb(s.clone()).is_ok()).map(|s| s.name().as_str()).collect()
+    }
+
+    #[test]
+    fn each_verb_is_allowed_in_just_these_states() {
+        assert_eq!(allowed(|s| s.start(NOW)), ["queued"]);
+        assert_eq!(allowed(|s| s.finish(Outcome::Completed(output()), NOW)), ["running"]);
+        assert_eq!(allowed(|s| s.cancel(NOW)), ["queued", "running"]);
+        assert_eq!(allowed(|s| s.retry(NOW)), ["failed", "cancelled"]);
+    }
+
+    #[test]
+    fn a_finished_task_cannot_start() {
+        let done = TaskState::Completed { output: output(), at: NOW };
+        assert_eq!(done.start(NOW).map_err(|e| e.to_string()), Err("a completed task cannot start".into()));
+    }
+
+    #[test]
+    fn an_outcome_decides_the_next_state() {
+        let next = |outcome| TaskState::Running { since: NOW }.finish(outcome, NOW).map(|s| s.name());
+        assert_eq!(next(Outcome::Completed(output())), Ok(StateName::Completed));
+        assert_eq!(next(Outcome::Failed { failure: failure(), partial: String::new() }), Ok(StateName::Failed));
+        assert_eq!(next(Outcome::Retry { failure: failure(), not_before: NOW }), Ok(StateName::Queued));
+        assert_eq!(next(Outcome::Cancelled { partial: String::new() }), Ok(StateName::Cancelled));
+    }
+
+    #[test]
+    fn names_read_back() {
+        assert!(StateName::ALL.iter().all(|name| StateName::parse(name.as_str()) == Some(*name)));
+        assert!(Lane::ALL.iter().all(|lane| Lane::parse(lane.as_str()) == Some(*lane)));
+        assert_eq!((Priority::new(9).map(Priority::get), Priority::new(10)), (Some(9), None));
+    }
+}

@@ -1,0 +1,71 @@
+//! Wall-clock time as a value, and the port it comes from.
+//!
+//! Timers and leases do not use this: they run on the runtime's monotonic clock.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Tells the wall-clock time; a fake one in tests.
+pub trait Clock: Send + Sync {
+    /// Now.
+    fn now(&self) -> Timestamp;
+}
+
+/// A moment in milliseconds since 1970-01-01T00:00:00Z.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// The moment so many milliseconds after the epoch.
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(millis)
+    }
+    /// Milliseconds since the epoch.
+    pub const fn millis(self) -> i64 {
+        self.0
+    }
+    /// Whole seconds since the epoch.
+    pub const fn seconds(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+    /// This much later; the far future instead of an overflow.
+    pub fn plus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+    }
+    /// Time passed since `earlier`; zero when the clock was set back.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+}
+
+/// ISO 8601 in UTC with milliseconds, as JavaScript prints dates.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_millisecond(self.0) {
+            Ok(time) => write!(f, "{time:.3}"),
+            Err(_) => write!(f, "@{}ms", self.0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timestamp_prints_like_javascript() {
+        assert_eq!(Timestamp::from_millis(1_771_200_000_005).to_string(), "2026-02-16T00:00:00.005Z");
+        assert_eq!(Timestamp::from_millis(0).to_string(), "1970-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn time_never_runs_backwards_or_overflows() {
+        let (early, late) = (Timestamp::from_millis(10), Timestamp::from_millis(35));
+        assert_eq!(late.since(early), Duration::from_millis(25));
+        assert_eq!(early.since(late), Duration::ZERO);
+        assert_eq!(late.plus(Duration::MAX).millis(), i64::MAX);
+    }
+}

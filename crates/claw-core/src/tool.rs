@@ -1,0 +1,47 @@
+//! The port to a tool the agent may use.
+
+use async_trait::async_trait;
+
+use crate::message::JsonText;
+use crate::principal::Principal;
+use crate::provider::{ToolSpec, Usage};
+use crate::session::{AgentId, SessionKey};
+
+/// Something an agent can do.
+#[async_trait]
+pub trait Tool: Send + Sync {
+    /// How a model sees it.
+    fn spec(&self) -> ToolSpec;
+    /// Whether running it twice does no harm; if not, a crash during it ends the run (G3).
+    fn is_idempotent(&self) -> bool;
+    /// Runs it. Cancel-safe: dropping the future ends the work.
+    async fn call(&self, context: &ToolContext, arguments: &JsonText) -> Result<String, ToolError>;
+}
+
+/// What a tool may know about the run that calls it.
+#[derive(Debug, Clone)]
+pub struct ToolContext {
+    /// On whose behalf.
+    pub principal: Principal,
+    /// The agent.
+    pub agent: AgentId,
+    /// The conversation.
+    pub session: SessionKey,
+    /// `<provider>/<model>` in use.
+    pub model: String,
+    /// Tokens this run has used so far.
+    pub usage: Usage,
+    /// Messages in the session before this run.
+    pub message_count: u64,
+}
+
+/// Why a tool gave no result; the model is told and may mend it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ToolError {
+    /// The arguments do not fit.
+    #[error("bad arguments: {0}")]
+    Arguments(String),
+    /// It tried and could not.
+    #[error("{0}")]
+    Failed(String),
+}

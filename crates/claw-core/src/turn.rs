@@ -1,0 +1,64 @@
+//! One input to an agent, with everything the caller may choose about it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::message::Message;
+use crate::provider::{Sampling, ToolChoice, ToolSpec};
+use crate::session::{AgentId, SessionKey};
+
+/// What a run is asked to do. Stored as the task's input; version 1.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Turn {
+    /// Who answers.
+    pub agent: AgentId,
+    /// The conversation it belongs to.
+    pub session: SessionKey,
+    /// What is new: appended to the session's history when the run starts.
+    pub input: Vec<Message>,
+    /// What the model sees before `input`.
+    #[serde(default)]
+    pub context: Context,
+    /// `<provider>/<model>`, or a bare name; the agent's own when absent.
+    #[serde(default)]
+    pub model: Option<String>,
+    /// How to sample.
+    #[serde(default)]
+    pub sampling: Sampling,
+    /// The caller's own tools: a call of one ends the run and is handed to the caller.
+    #[serde(default)]
+    pub client_tools: Vec<ToolSpec>,
+    /// Whether a tool must be called.
+    #[serde(default)]
+    pub tool_choice: ToolChoice,
+    /// `off`, `low`, `medium`, `high`: how much the model should reason.
+    #[serde(default)]
+    pub thinking: Option<String>,
+}
+
+/// What the model sees before the new input.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Context {
+    /// The session's stored history.
+    #[default]
+    Session,
+    /// These messages, kept by the caller (OpenAI's way); nothing from the store.
+    Given(Vec<Message>),
+}
+
+impl Turn {
+    /// A plain text for a session.
+    pub fn text(session: SessionKey, text: impl Into<String>) -> Self {
+        Self {
+            agent: session.agent(),
+            session,
+            input: vec![Message::user(text)],
+            context: Context::default(),
+            model: None,
+            sampling: Sampling::default(),
+            client_tools: Vec::new(),
+            tool_choice: ToolChoice::default(),
+            thinking: None,
+        }
+    }
+}
