@@ -1,0 +1,24 @@
+# Thin names. The logic is in scripts/ and xtask/.
+.DEFAULT_GOAL := help
+.PHONY: help run test check fmt bench chaos
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## from nothing to a running gateway that has answered a question
+	@scripts/run.sh
+
+test: ## everything: what `check` does, all tests, coverage
+	@scripts/test.sh all
+
+check: ## fmt, tidy, clippy, rustdoc, and cargo-deny where it is installed
+	@scripts/test.sh check
+
+fmt: ## formats the code
+	@cargo fmt --all
+
+bench: ## measures the gateway against the reference servers in bench/
+	@scripts/bench.sh
+
+chaos: ## kills a gateway a thousand times and counts what was lost
+	@scripts/chaos.sh
