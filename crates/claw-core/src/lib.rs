@@ -28,6 +28,6 @@ pub use principal::{Principal, PrincipalId, Scope, Scopes, Visibility};
 pub use run::{RunEvent, Sequenced};
 pub use secret::Secret;
 pub use session::{AgentId, SessionKey};
-pub use task::{Failure, FailureReason, Lane, OnCrash, Output, Priority, Task, TaskState};
+pub use task::{Callback, Failure, FailureReason, Lane, OnCrash, Output, Priority, Task, TaskState};
 pub use time::{Clock, Timestamp};
 pub use turn::Turn;

@@ -104,6 +104,14 @@ impl Scopes {
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
+    /// As stored.
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+    /// As read back from the store; unknown bits are dropped.
+    pub const fn from_bits(bits: u8) -> Self {
+        Self(bits & 31)
+    }
     /// The members, in the order of [`Scope::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Scope> {
         Scope::ALL.into_iter().filter(move |scope| self.allows(*scope))

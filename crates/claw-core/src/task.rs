@@ -8,7 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::message::ToolCall;
-use crate::principal::PrincipalId;
+use crate::principal::Principal;
 use crate::provider::{FinishReason, Usage};
 use crate::time::Timestamp;
 use crate::turn::Turn;
@@ -87,8 +87,8 @@ pub enum OnCrash {
 pub struct Task {
     /// Its id.
     pub id: TaskId,
-    /// Whose it is.
-    pub owner: PrincipalId,
+    /// Whose it is, and with which permissions it runs, also after a restart.
+    pub principal: Principal,
     /// The conversation it belongs to; the runs of one go one at a time.
     pub session: SessionId,
     /// What is asked.
@@ -103,6 +103,8 @@ pub struct Task {
     pub on_crash: OnCrash,
     /// Whether a caller waits on the line and nothing was promised beyond that.
     pub attached: bool,
+    /// Whom to tell when it ended.
+    pub callback: Option<Callback>,
     /// How often it was started.
     pub attempt: u32,
     /// How many attempts may fail before it does.
@@ -124,6 +126,16 @@ impl Task {
     pub fn run_id(&self) -> String {
         self.label.clone().unwrap_or_else(|| self.id.as_run())
     }
+}
+
+/// An address that hears of a task's end (D20).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Callback {
+    /// Where to POST.
+    pub url: String,
+    /// Headers to send along, as the caller gave them.
+    #[serde(default)]
+    pub headers: Vec<(String, String)>,
 }
 
 /// Where a task stands.

@@ -1,1 +1,17 @@
-//! placeholder
+//! The truth: what was accepted, what happened, what came of it.
+//!
+//! One [`Store`] trait; SQLite behind it now ([`sqlite`]), PostgreSQL later, one suite of laws
+//! for both (`contract`). A write goes: verb → the writer's bounded channel → a batch inside one
+//! transaction → one fsync → every waiting [`Commit`] resolves. Reads use their own connections.
+//!
+//! Knows no queue, no provider, no door. Keeps no clock: moments arrive as arguments.
+
+mod commit;
+mod error;
+mod store;
+mod types;
+
+pub use commit::{Commit, Committer};
+pub use error::StoreError;
+pub use store::Store;
+pub use types::*;

@@ -1,0 +1,140 @@
+//! The verbs of the truth, with their laws.
+
+use async_trait::async_trait;
+use claw_core::run::{JournalEntry, Sequenced, ToolOutcome};
+use claw_core::{PrincipalId, SessionId, SessionKey, Task, TaskId, Timestamp, Visibility};
+
+use crate::{
+    ApiKey, Cancelled, Commit, Counts, Cursor, Delivery, DeliveryResult, DueTicket, Finish, Finished, NewTask, Page,
+    Recovered, Retried, RunRecord, Session, Started, StoreError, StoredMessage, Submitted, TaskFilter,
+};
+
+/// What every backend must do; `contract` runs the laws against each.
+///
+/// Laws of writes: a verb returns once the write has its place in the order of writes (it waits
+/// only while the writer's channel is full); the [`Commit`] resolves after fsync. Writes take
+/// effect in the order in which their verbs returned, all or nothing each. A refused write
+/// changes nothing and harms no other.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Accepts a task: session (made if new), task, idempotency key, in one transaction.
+    async fn submit(&self, new: NewTask) -> Commit<Submitted>;
+
+    /// Queued → Running, if the task is still at `attempt` and no other run of its session is on.
+    ///
+    /// Raises the attempt; the first start appends the input to the session's history.
+    async fn start(&self, id: TaskId, attempt: u32, at: Timestamp) -> Commit<Started>;
+
+    /// Stores events of a running attempt; `progress` in percent when it changed.
+    ///
+    /// Resolves to false, storing nothing, when the attempt has lost its task.
+    async fn append_events(
+        &self,
+        id: TaskId,
+        attempt: u32,
+        events: Vec<Sequenced>,
+        progress: Option<u8>,
+    ) -> Commit<bool>;
+
+    /// Journals that a tool is about to run (G3). False when the attempt has lost its task.
+    async fn journal_intent(&self, id: TaskId, attempt: u32, entry: JournalEntry) -> Commit<bool>;
+
+    /// Journals what the tool answered. False when the attempt has lost its task.
+    async fn journal_result(&self, id: TaskId, attempt: u32, call_id: String, outcome: ToolOutcome) -> Commit<bool>;
+
+    /// Running → what the outcome says, guarded by the attempt: the first finish wins (G2).
+    ///
+    /// Adds history, events, usage and – for a task with a callback that ended – the delivery.
+    async fn finish(&self, finish: Finish) -> Commit<Finished>;
+
+    /// Cancels a waiting task, or records the wish on a running one.
+    async fn cancel(&self, id: TaskId, visibility: Visibility, at: Timestamp) -> Commit<Cancelled>;
+
+    /// Failed | Cancelled → Queued, with fresh attempts.
+    async fn retry(&self, id: TaskId, visibility: Visibility, at: Timestamp) -> Commit<Retried>;
+
+    /// The caller on the line left with a promise (K18): the run is a task like any other now.
+    async fn detach(&self, id: TaskId) -> Commit<()>;
+
+    /// Ends or re-queues every running task of a process that died. Call before any start.
+    async fn recover(&self, at: Timestamp) -> Commit<Recovered>;
+
+    /// Forgets idempotency keys accepted before `before`, and ended deliveries.
+    async fn expire(&self, before: Timestamp) -> Commit<u64>;
+
+    /// Stores a key.
+    async fn add_api_key(&self, key: ApiKey) -> Commit<()>;
+
+    /// Revokes a key; false when there is none of that id or it was revoked before.
+    async fn revoke_api_key(&self, id: claw_core::ApiKeyId, at: Timestamp) -> Commit<bool>;
+
+    /// Records an attempt to deliver.
+    async fn record_delivery(&self, id: i64, result: DeliveryResult) -> Commit<()>;
+
+    /// Resolves when every write whose verb returned before is on disk or refused.
+    async fn settled(&self) -> Result<(), StoreError>;
+
+    /// One task.
+    async fn task(&self, id: TaskId, visibility: &Visibility) -> Result<Option<Task>, StoreError>;
+
+    /// The task that `owner` made with this idempotency key.
+    async fn task_by_key(&self, owner: &PrincipalId, key: &str) -> Result<Option<TaskId>, StoreError>;
+
+    /// Tasks, newest first.
+    async fn tasks(
+        &self,
+        filter: TaskFilter,
+        visibility: &Visibility,
+        from: Option<Cursor>,
+        limit: u32,
+    ) -> Result<Page<Task>, StoreError>;
+
+    /// The attempts of a task, oldest first.
+    async fn runs(&self, id: TaskId) -> Result<Vec<RunRecord>, StoreError>;
+
+    /// Stored events with a number above `after`, in order, at most about `limit`.
+    async fn events(&self, id: TaskId, after: u64, limit: u32) -> Result<Vec<Sequenced>, StoreError>;
+
+    /// The waiting tasks that are first in their session, oldest first, after `from`; for rebuilding the queue.
+    async fn due_tickets(&self, from: Option<Cursor>, limit: u32) -> Result<Page<DueTicket>, StoreError>;
+
+    /// One session by key.
+    async fn session(&self, key: &SessionKey, visibility: &Visibility) -> Result<Option<Session>, StoreError>;
+
+    /// One session by id.
+    async fn session_by_id(&self, id: SessionId, visibility: &Visibility) -> Result<Option<Session>, StoreError>;
+
+    /// Sessions, last changed first.
+    async fn sessions(
+        &self,
+        visibility: &Visibility,
+        from: Option<Cursor>,
+        limit: u32,
+    ) -> Result<Page<Session>, StoreError>;
+
+    /// The last `limit` messages before message number `before` (all when absent), oldest first.
+    async fn history(
+        &self,
+        session: SessionId,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<StoredMessage>, StoreError>;
+
+    /// How many there are of each.
+    async fn counts(&self) -> Result<Counts, StoreError>;
+
+    /// When the oldest waiting task was accepted.
+    async fn oldest_queued(&self) -> Result<Option<Timestamp>, StoreError>;
+
+    /// A key that is not revoked, by the digest of the whole key.
+    async fn api_key(&self, digest: &[u8; 32]) -> Result<Option<ApiKey>, StoreError>;
+
+    /// All keys, newest first.
+    async fn api_keys(&self) -> Result<Vec<ApiKey>, StoreError>;
+
+    /// Deliveries due by `now`, at most `limit`.
+    async fn due_deliveries(&self, now: Timestamp, limit: u32) -> Result<Vec<Delivery>, StoreError>;
+
+    /// Writes what is pending and closes; later verbs answer [`StoreError::Closed`].
+    async fn close(&self);
+}

@@ -1,0 +1,344 @@
+//! What goes into the store's verbs and comes out of them.
+
+use claw_core::message::Message;
+use claw_core::provider::Usage;
+use claw_core::run::{JournalEntry, Sequenced};
+use claw_core::task::{Outcome, StateName};
+use claw_core::{
+    AgentId, ApiKeyId, Callback, Lane, OnCrash, Principal, PrincipalId, Priority, Scopes, SessionId, SessionKey, Task,
+    TaskId, Timestamp, Turn,
+};
+
+/// At most this many events of a run may be shown before they are stored. A new attempt's numbers
+/// start this far beyond the last stored one, so that no number is ever used twice.
+pub const UNSTORED_EVENTS_MAX: u64 = 4096;
+
+/// A task to accept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewTask {
+    /// Chosen by the caller of the verb.
+    pub id: TaskId,
+    /// The session's id if it has to be made.
+    pub session_id: SessionId,
+    /// On whose behalf.
+    pub principal: Principal,
+    /// What is asked, with the session's key.
+    pub turn: Turn,
+    /// Its tier.
+    pub lane: Lane,
+    /// Its order in the tier.
+    pub priority: Priority,
+    /// A run id chosen by the client.
+    pub label: Option<String>,
+    /// After a crash.
+    pub on_crash: OnCrash,
+    /// How many attempts may fail.
+    pub attempts_max: u32,
+    /// Whom to tell.
+    pub callback: Option<Callback>,
+    /// Makes the submit idempotent (G4).
+    pub idempotency: Option<Idempotency>,
+    /// Whether and how it begins.
+    pub begin: Begin,
+    /// Now.
+    pub at: Timestamp,
+}
+
+/// Whether a submitted task waits for a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begin {
+    /// Waits for its ticket, not before this moment.
+    Queued {
+        /// Not to be started earlier.
+        not_before: Timestamp,
+        /// Whether a synchronous caller waits for it.
+        attached: bool,
+    },
+    /// Is running already as attempt 1, for a caller on the line, in a session of its own. The
+    /// input is appended to the session.
+    Attached,
+}
+
+/// A client's promise that two requests are one (G4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Idempotency {
+    /// At most 255 characters; per principal; for 24 hours.
+    pub key: String,
+    /// SHA-256 of the request, to tell a repeat from a reuse.
+    pub digest: [u8; 32],
+}
+
+/// What became of a submit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Submitted {
+    /// It is a new task.
+    Created {
+        /// Whether it is the first waiting one of its session, so that a ticket is due.
+        is_head: bool,
+        /// Its session.
+        session: SessionId,
+    },
+    /// The same request was accepted before.
+    Replayed {
+        /// The task it made.
+        id: TaskId,
+    },
+    /// The key was used for another request.
+    KeyReused {
+        /// The task it made.
+        id: TaskId,
+    },
+    /// The session belongs to another principal (answer as if absent, G13).
+    Foreign,
+}
+
+/// What became of a start.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Started {
+    /// The worker has it.
+    Won(Box<StartedRun>),
+    /// The ticket was stale: the task is in this state, or at another attempt.
+    Stale(StateName),
+    /// Another run of the session is going on.
+    SessionBusy,
+    /// There is no such task.
+    Absent,
+}
+
+/// What a worker needs to run a task.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StartedRun {
+    /// The task, `Running`, its attempt raised.
+    pub task: Task,
+    /// The number before the attempt's first event.
+    pub seq: u64,
+    /// Tool steps of earlier attempts, oldest first.
+    pub journal: Vec<JournalEntry>,
+}
+
+/// One attempt's end.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finish {
+    /// Which task.
+    pub id: TaskId,
+    /// The attempt that ends; an older one changes nothing (G2).
+    pub attempt: u32,
+    /// What it came to.
+    pub outcome: Outcome,
+    /// What it adds to the session's history.
+    pub messages: Vec<Message>,
+    /// Events not stored yet, the terminal one last.
+    pub events: Vec<Sequenced>,
+    /// Tokens it used.
+    pub usage: Usage,
+    /// `<provider>/<model>`.
+    pub model: String,
+    /// Now.
+    pub at: Timestamp,
+}
+
+/// What became of a finish.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    /// Whether it counted; false for an attempt that had lost its task.
+    pub accepted: bool,
+    /// The session's next waiting task, whose ticket is due now.
+    pub next: Option<DueTicket>,
+}
+
+/// A waiting task that is the first of its session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DueTicket {
+    /// The task.
+    pub id: TaskId,
+    /// How often it was started; the ticket carries it.
+    pub attempt: u32,
+    /// Its tier.
+    pub lane: Lane,
+    /// Its order in the tier.
+    pub priority: Priority,
+    /// Not to be started earlier.
+    pub not_before: Timestamp,
+}
+
+/// What became of a cancel.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cancelled {
+    /// It waited and is cancelled now.
+    Done {
+        /// The terminal event, as stored.
+        event: Sequenced,
+        /// The session's next waiting task.
+        next: Option<DueTicket>,
+    },
+    /// It runs; the wish is recorded, its worker has to be told.
+    Asked,
+    /// It had ended before.
+    Ended(StateName),
+    /// There is no such task, or not for this caller.
+    Absent,
+}
+
+/// What became of a retry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Retried {
+    /// It waits again.
+    Queued {
+        /// Its ticket, when it is the first of its session.
+        ticket: Option<DueTicket>,
+    },
+    /// Only failed and cancelled tasks can be retried; it is in this state.
+    NotEnded(StateName),
+    /// There is no such task, or not for this caller.
+    Absent,
+}
+
+/// What recovery found after the process that ran them had died.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Recovered {
+    /// Waiting again.
+    pub requeued: u64,
+    /// Failed: a step that must not be repeated had been cut off (G3).
+    pub interrupted: u64,
+    /// Failed: workers died over it three times (G6).
+    pub poisoned: u64,
+    /// Failed: the caller on the line is gone with the process, and nothing was promised.
+    pub abandoned: u64,
+    /// Cancelled: that had been asked for.
+    pub cancelled: u64,
+}
+
+/// Which tasks to list, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TaskFilter {
+    /// Only those in this state.
+    pub state: Option<StateName>,
+    /// Only those of this session.
+    pub session: Option<SessionId>,
+}
+
+/// One page of a list by keyset.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page<T> {
+    /// The rows.
+    pub items: Vec<T>,
+    /// Where the next page starts; absent on the last.
+    pub next: Option<Cursor>,
+}
+
+/// A place in a list; opaque outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cursor(pub i64);
+
+/// A conversation as listed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Session {
+    /// Its id.
+    pub id: SessionId,
+    /// Its canonical key.
+    pub key: SessionKey,
+    /// Whose it is.
+    pub owner: PrincipalId,
+    /// Who answers in it.
+    pub agent: AgentId,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When something last happened.
+    pub updated_at: Timestamp,
+    /// How many messages it has.
+    pub message_count: u64,
+    /// Tokens used by its runs.
+    pub usage: Usage,
+    /// `<provider>/<model>` of its last run.
+    pub model: Option<String>,
+}
+
+/// A message with its place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredMessage {
+    /// From 1, without gaps.
+    pub seq: u64,
+    /// What was said.
+    pub message: Message,
+    /// By which run.
+    pub task: TaskId,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// One attempt of a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunRecord {
+    /// From 1.
+    pub attempt: u32,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended, if it did.
+    pub ended_at: Option<Timestamp>,
+    /// How: `completed`, `failed`, `cancelled`, `retrying`, `died`; absent while it runs.
+    pub outcome: Option<String>,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// `<provider>/<model>`.
+    pub model: Option<String>,
+    /// Tokens used.
+    pub usage: Usage,
+}
+
+/// How many tasks there are in each state, kept by counters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Waiting.
+    pub queued: u64,
+    /// Running.
+    pub running: u64,
+    /// Ended well.
+    pub completed: u64,
+    /// Ended badly.
+    pub failed: u64,
+    /// Stopped.
+    pub cancelled: u64,
+    /// Sessions.
+    pub sessions: u64,
+}
+
+/// An API key as stored: never the key itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Its id.
+    pub id: ApiKeyId,
+    /// A name for people.
+    pub name: String,
+    /// SHA-256 of the whole key.
+    pub digest: [u8; 32],
+    /// What it may do.
+    pub scopes: Scopes,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// A callback that is due.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Delivery {
+    /// Stable over all attempts.
+    pub id: i64,
+    /// The task that ended.
+    pub task: TaskId,
+    /// Where to.
+    pub callback: Callback,
+    /// How often it was tried.
+    pub attempt: u32,
+}
+
+/// What an attempt to deliver came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeliveryResult {
+    /// The receiver took it.
+    Delivered,
+    /// To be tried again then.
+    RetryAt(Timestamp),
+    /// Given up.
+    Dead,
+}
