@@ -1,0 +1,371 @@
+//! The configuration file, key by key. The struct *is* the contract: the JSON schema and the
+//! messages follow from it.
+//!
+//! Every key has a default, so an empty file is a good one. Nothing is resolved here; see
+//! [`super::settings`].
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::secret::SecretText;
+use super::values::{AgentName, BaseUrl, Bind, ModelChoice, Port, Whole};
+
+/// The configuration of OpenClaw, `openclaw.json`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct File {
+    /// For editors: the address of this schema.
+    #[serde(rename = "$schema")]
+    pub(crate) schema: Option<String>,
+    /// The one port and what it lets in.
+    pub(crate) gateway: Gateway,
+    /// Where model output comes from.
+    pub(crate) models: Models,
+    /// Who answers.
+    pub(crate) agents: Agents,
+    /// Where the truth lies.
+    pub(crate) store: Store,
+    /// What runs the tasks.
+    pub(crate) workers: Workers,
+    /// How tasks are tried.
+    pub(crate) tasks: Tasks,
+    /// The model that runs inside the gateway.
+    pub(crate) embedded: Embedded,
+    /// What is written down of all this.
+    pub(crate) logging: Logging,
+}
+
+/// The one port and what it lets in.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct Gateway {
+    /// `local` runs the gateway here; `remote` makes this machine a client only.
+    pub(crate) mode: Option<GatewayMode>,
+    /// The port; 0 takes any free one.
+    pub(crate) port: Port,
+    /// The address: `loopback`, `lan`, `tailnet` or an IP address.
+    pub(crate) bind: Bind,
+    /// Who may come in.
+    pub(crate) auth: Auth,
+    /// The older spelling of `auth.token`.
+    #[serde(skip_serializing)]
+    pub(crate) auth_token: Option<SecretText>,
+    /// The older spelling of `auth.password`.
+    #[serde(skip_serializing)]
+    pub(crate) password: Option<SecretText>,
+    /// The HTTP surface.
+    pub(crate) http: Http,
+    /// How much one credential may ask of the models.
+    pub(crate) limits: Limits,
+    /// Further browser origins that may talk to the gateway.
+    pub(crate) allowed_origins: Vec<String>,
+    /// Further host names the gateway answers to.
+    pub(crate) allowed_hosts: Vec<String>,
+}
+
+impl Default for Gateway {
+    fn default() -> Self {
+        Self {
+            mode: None,
+            port: Port::new(18_789),
+            bind: Bind::Loopback,
+            auth: Auth::default(),
+            auth_token: None,
+            password: None,
+            http: Http::default(),
+            limits: Limits::default(),
+            allowed_origins: Vec::new(),
+            allowed_hosts: Vec::new(),
+        }
+    }
+}
+
+/// Where the gateway runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum GatewayMode {
+    /// Here.
+    Local,
+    /// Somewhere else.
+    Remote,
+}
+
+/// Who may come in.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct Auth {
+    /// Which credential counts; unset means every one given below. `none` only on loopback.
+    pub(crate) mode: Option<AuthMode>,
+    /// The gateway's token.
+    #[serde(skip_serializing)]
+    pub(crate) token: Option<SecretText>,
+    /// The gateway's password.
+    #[serde(skip_serializing)]
+    pub(crate) password: Option<SecretText>,
+    /// Whether plain HTTP requests from other machines may carry the credential in the query.
+    pub(crate) allow_query: bool,
+}
+
+/// Which credential counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum AuthMode {
+    /// Nobody is asked; loopback only.
+    None,
+    /// The token.
+    Token,
+    /// The password.
+    Password,
+}
+
+/// The HTTP surface.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct Http {
+    /// The compatible endpoints.
+    pub(crate) endpoints: Endpoints,
+}
+
+/// The compatible endpoints.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct Endpoints {
+    /// `POST /v1/chat/completions`.
+    pub(crate) chat_completions: Endpoint,
+    /// `POST /v1/responses`.
+    pub(crate) responses: Endpoint,
+}
+
+/// One endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct Endpoint {
+    /// Whether it is there; `false` answers 404.
+    pub(crate) enabled: bool,
+}
+
+impl Default for Endpoint {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
+}
+
+/// How much one credential may ask of the models; 0 is no limit.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct Limits {
+    /// Synchronous generations at the same time.
+    pub(crate) max_concurrent: Whole<0, 1_000_000>,
+    /// Generations in a minute.
+    pub(crate) requests_per_minute: Whole<0, 100_000_000>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_concurrent: Whole::new(10), requests_per_minute: Whole::new(100) }
+    }
+}
+
+/// Where model output comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct Models {
+    /// The sources by id; the id is the part before the slash in `provider/model`.
+    pub(crate) providers: BTreeMap<String, Provider>,
+}
+
+/// One source of model output.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Provider {
+    /// The address before `/chat/completions`, version included.
+    pub(crate) base_url: BaseUrl,
+    /// The key sent with each request.
+    #[serde(default, skip_serializing)]
+    pub(crate) api_key: Option<SecretText>,
+    /// The protocol it speaks.
+    #[serde(default)]
+    pub(crate) api: Api,
+    /// The models it is known to have; others are asked for by name all the same.
+    #[serde(default)]
+    pub(crate) models: Vec<Model>,
+}
+
+/// The protocol a provider speaks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Api {
+    /// `POST …/chat/completions`.
+    #[default]
+    OpenaiCompletions,
+    /// `POST …/responses`.
+    OpenaiResponses,
+    /// `POST …/messages`.
+    AnthropicMessages,
+}
+
+/// One model of a provider.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Model {
+    /// The name the provider knows it by.
+    pub(crate) id: String,
+    /// The name people read.
+    #[serde(default)]
+    pub(crate) name: Option<String>,
+    /// How many tokens it can look back on.
+    #[serde(default)]
+    pub(crate) context_window: Option<Whole<1, 100_000_000>>,
+    /// How many tokens one answer may have.
+    #[serde(default)]
+    pub(crate) max_tokens: Option<Whole<1, 100_000_000>>,
+}
+
+/// Who answers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct Agents {
+    /// What holds for each agent unless it says otherwise.
+    pub(crate) defaults: AgentDefaults,
+    /// The agents; empty means one, called `main`.
+    pub(crate) list: Vec<Agent>,
+}
+
+/// What holds for each agent unless it says otherwise.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct AgentDefaults {
+    /// The model.
+    pub(crate) model: Option<ModelChoice>,
+    /// What the model is told first.
+    pub(crate) system_prompt: Option<String>,
+}
+
+/// One agent.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Agent {
+    /// Its id, as requests name it.
+    pub(crate) id: AgentName,
+    /// Whether it answers where no agent is named; else the first in the list does.
+    #[serde(default)]
+    pub(crate) default: bool,
+    /// The name people read.
+    #[serde(default)]
+    pub(crate) name: Option<String>,
+    /// Its model.
+    #[serde(default)]
+    pub(crate) model: Option<ModelChoice>,
+    /// What its model is told first.
+    #[serde(default)]
+    pub(crate) system_prompt: Option<String>,
+}
+
+/// Where the truth lies.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct Store {
+    /// The database file; relative to the state directory, `openclaw.db` if unset.
+    pub(crate) path: Option<String>,
+}
+
+/// What runs the tasks.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct Workers {
+    /// Runs at the same time, over all sessions.
+    pub(crate) max_concurrent: Whole<1, 100_000>,
+}
+
+impl Default for Workers {
+    fn default() -> Self {
+        Self { max_concurrent: Whole::new(2_000) }
+    }
+}
+
+/// How tasks are tried.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct Tasks {
+    /// How often a task is tried before it is failed for good.
+    pub(crate) max_attempts: Whole<1, 100>,
+}
+
+impl Default for Tasks {
+    fn default() -> Self {
+        Self { max_attempts: Whole::new(3) }
+    }
+}
+
+/// The model that runs inside the gateway.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct Embedded {
+    /// Whether it may be used.
+    pub(crate) enabled: bool,
+    /// Its name as `openclaw models list` shows it.
+    pub(crate) model: Option<String>,
+    /// A GGUF file to use instead.
+    pub(crate) path: Option<String>,
+    /// Threads it computes with; fewer than the machine has cores if unset.
+    pub(crate) threads: Option<Whole<1, 1_024>>,
+    /// How long it stays in memory unused; 0 keeps it.
+    pub(crate) idle_unload_seconds: Whole<0, 31_536_000>,
+    /// How many tokens it looks back on.
+    pub(crate) context_tokens: Whole<256, 1_000_000>,
+}
+
+impl Default for Embedded {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            model: None,
+            path: None,
+            threads: None,
+            idle_unload_seconds: Whole::new(300),
+            context_tokens: Whole::new(4_096),
+        }
+    }
+}
+
+/// What is written down of all this.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct Logging {
+    /// The least severe line that is written.
+    pub(crate) level: Level,
+    /// How lines look on the terminal; the file always holds JSON.
+    pub(crate) format: Format,
+    /// The log file; relative to the state directory, `logs/openclaw.log` if unset, `off` for none.
+    pub(crate) file: Option<String>,
+}
+
+/// How severe a log line is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Level {
+    /// Something failed and nobody mended it.
+    Error,
+    /// Something is odd.
+    Warn,
+    /// What the gateway does.
+    #[default]
+    Info,
+    /// How it does it.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Format {
+    /// For people.
+    #[default]
+    Human,
+    /// One JSON object a line.
+    Json,
+}

@@ -1,0 +1,251 @@
+//! What holds after flags, environment, file and defaults have had their say.
+//!
+//! The composition root takes these apart and hands each crate its own part; no crate sees the
+//! whole.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::credentials::Credentials;
+use super::file::{self, Agents, Embedded, Endpoints, File, Limits, Provider, Tasks, Workers};
+use super::problem::ConfigError;
+use super::secret::SecretText;
+use super::values::{BaseUrl, Bind};
+use crate::env::Environment;
+
+/// What the command line says; each wins over environment and file.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Flags {
+    pub(crate) state_dir: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
+    pub(crate) port: Option<u16>,
+    pub(crate) bind: Option<String>,
+    pub(crate) log_level: Option<String>,
+    pub(crate) log_format: Option<String>,
+}
+
+/// The two places everything else is found from; both absolute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Location {
+    /// The directory all state is in.
+    pub(crate) state_dir: PathBuf,
+    /// The configuration file, which need not exist.
+    pub(crate) config_file: PathBuf,
+}
+
+impl Location {
+    /// Finds them: flag, then environment, then `~/.openclaw`.
+    ///
+    /// Errors: [`ConfigError::NoHome`] if nothing names a place.
+    pub(crate) fn find(environment: &Environment, flags: &Flags) -> Result<Self, ConfigError> {
+        let named = |flag: &Option<PathBuf>, variable: &str| {
+            flag.clone()
+                .or_else(|| environment.get(variable).map(PathBuf::from))
+                .map(|path| expand_home(environment, &path))
+        };
+        let state_dir = named(&flags.state_dir, "OPENCLAW_STATE_DIR")
+            .or_else(|| Some(Path::new(environment.get("HOME")?).join(".openclaw")))
+            .ok_or(ConfigError::NoHome)?;
+        let config_file =
+            named(&flags.config, "OPENCLAW_CONFIG_PATH").unwrap_or_else(|| state_dir.join("openclaw.json"));
+        Ok(Self { state_dir: absolute(state_dir), config_file: absolute(config_file) })
+    }
+}
+
+/// Everything the gateway and its commands are told.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) location: Location,
+    pub(crate) gateway: Gateway,
+    /// By id: those of the file, then those found in the environment.
+    pub(crate) providers: BTreeMap<String, Provider>,
+    pub(crate) agents: Agents,
+    pub(crate) store: Store,
+    pub(crate) workers: Workers,
+    pub(crate) tasks: Tasks,
+    pub(crate) embedded: Embedded,
+    pub(crate) logging: Logging,
+}
+
+/// The one port and what it lets in.
+#[derive(Debug, Clone)]
+pub(crate) struct Gateway {
+    pub(crate) port: u16,
+    pub(crate) bind: Bind,
+    pub(crate) credentials: Credentials,
+    pub(crate) allow_query: bool,
+    pub(crate) endpoints: Endpoints,
+    pub(crate) limits: Limits,
+    pub(crate) allowed_origins: Vec<String>,
+    pub(crate) allowed_hosts: Vec<String>,
+}
+
+/// Where the truth lies.
+#[derive(Debug, Clone)]
+pub(crate) struct Store {
+    /// The database file, absolute.
+    pub(crate) path: PathBuf,
+}
+
+/// What is written down.
+#[derive(Debug, Clone)]
+pub(crate) struct Logging {
+    pub(crate) level: file::Level,
+    pub(crate) format: file::Format,
+    /// A filter in tracing's language, which then counts instead of `level`.
+    pub(crate) filter: Option<String>,
+    /// The log file, absolute; `None` if there is to be none.
+    pub(crate) file: Option<PathBuf>,
+}
+
+impl Settings {
+    /// Resolves the file's keys into what holds.
+    pub(crate) fn resolve(file: File, location: Location, environment: &Environment) -> Self {
+        let File { schema: _, gateway, models, agents, store, workers, tasks, embedded, logging } = file;
+        let in_state = |path: &str| location.state_dir.join(expand_home(environment, Path::new(path)));
+        let embedded =
+            Embedded { path: embedded.path.map(|path| in_state(&path).to_string_lossy().into_owned()), ..embedded };
+        let log_file = match logging.file.as_deref() {
+            Some("off") => None,
+            Some(path) => Some(in_state(path)),
+            None => Some(in_state("logs/openclaw.log")),
+        };
+        Self {
+            gateway: resolve_gateway(gateway),
+            providers: with_found_providers(models.providers, environment),
+            agents,
+            store: Store { path: in_state(store.path.as_deref().unwrap_or("openclaw.db")) },
+            workers,
+            tasks,
+            embedded,
+            logging: Logging {
+                level: logging.level,
+                format: logging.format,
+                filter: environment.get("OPENCLAW_LOG").map(str::to_owned),
+                file: log_file,
+            },
+            location,
+        }
+    }
+}
+
+fn resolve_gateway(gateway: file::Gateway) -> Gateway {
+    let file::Gateway { mode: _, port, bind, auth, auth_token, password, http, limits, allowed_origins, allowed_hosts } =
+        gateway;
+    let port = u16::try_from(port.get()).unwrap_or_default();
+    Gateway {
+        port,
+        bind,
+        credentials: Credentials {
+            mode: auth.mode,
+            token: auth.token.or(auth_token),
+            password: auth.password.or(password),
+        },
+        allow_query: auth.allow_query,
+        endpoints: http.endpoints,
+        limits,
+        allowed_origins,
+        allowed_hosts,
+    }
+}
+
+/// Adds the providers whose keys lie in the environment; what the file says wins.
+fn with_found_providers(
+    mut providers: BTreeMap<String, Provider>,
+    environment: &Environment,
+) -> BTreeMap<String, Provider> {
+    if let Some(key) = environment.get("OPENAI_API_KEY") {
+        let address = environment.get("OPENAI_BASE_URL").unwrap_or("https://api.openai.com/v1");
+        add_provider(&mut providers, "openai", address, Some(key));
+    }
+    if let Some(host) = environment.get("OLLAMA_HOST") {
+        add_provider(&mut providers, "ollama", &ollama_address(host), None);
+    }
+    providers
+}
+
+fn add_provider(providers: &mut BTreeMap<String, Provider>, id: &str, address: &str, key: Option<&str>) {
+    let key = key.map(SecretText::new);
+    if let Some(known) = providers.get_mut(id) {
+        known.api_key = known.api_key.take().or(key);
+    } else if let Some(base_url) = BaseUrl::parse(address) {
+        let provider = Provider { base_url, api_key: key, api: file::Api::OpenaiCompletions, models: Vec::new() };
+        providers.insert(id.to_owned(), provider);
+    }
+}
+
+/// Ollama's variable may lack scheme and port, and may name the wildcard its server listens on.
+fn ollama_address(host: &str) -> String {
+    let with_scheme = if host.contains("://") { host.to_owned() } else { format!("http://{host}") };
+    let Ok(mut url) = url::Url::parse(&with_scheme) else {
+        return with_scheme;
+    };
+    if url.port().is_none() && !host.contains("://") {
+        // Fails only for addresses without a host, which are refused later.
+        let _ = url.set_port(Some(11_434));
+    }
+    if url.host_str() == Some("0.0.0.0") {
+        let _ = url.set_host(Some("127.0.0.1"));
+    }
+    format!("{}/v1", url.as_str().trim_end_matches('/'))
+}
+
+fn expand_home(environment: &Environment, path: &Path) -> PathBuf {
+    match (path.strip_prefix("~"), environment.get("HOME")) {
+        (Ok(rest), Some(home)) => Path::new(home).join(rest),
+        _ => path.to_owned(),
+    }
+}
+
+/// Absolute against the current directory; as it is where there is none.
+fn absolute(path: PathBuf) -> PathBuf {
+    std::path::absolute(&path).unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_state_directory_is_found_by_flag_then_variable_then_home() {
+        let environment = Environment::of(&[("HOME", "/home/ada"), ("OPENCLAW_STATE_DIR", "~/state")]);
+        let flags = Flags { state_dir: Some("/flag".into()), ..Flags::default() };
+        let found = |environment: &Environment, flags: &Flags| Location::find(environment, flags).unwrap().config_file;
+        assert_eq!(found(&environment, &flags), Path::new("/flag/openclaw.json"));
+        assert_eq!(found(&environment, &Flags::default()), Path::new("/home/ada/state/openclaw.json"));
+        let home_alone = Environment::of(&[("HOME", "/home/ada")]);
+        assert_eq!(found(&home_alone, &Flags::default()), Path::new("/home/ada/.openclaw/openclaw.json"));
+        let nothing = Location::find(&Environment::default(), &Flags::default());
+        assert!(matches!(nothing, Err(ConfigError::NoHome)));
+    }
+
+    #[test]
+    fn ollamas_variable_is_read_in_all_its_forms() {
+        let table = [
+            ("127.0.0.1:11434", "http://127.0.0.1:11434/v1"),
+            ("box", "http://box:11434/v1"),
+            ("0.0.0.0", "http://127.0.0.1:11434/v1"),
+            ("https://ollama.example", "https://ollama.example/v1"),
+            ("http://box:80/", "http://box/v1"),
+        ];
+        for (host, address) in table {
+            assert_eq!(ollama_address(host), address, "{host}");
+        }
+    }
+
+    #[test]
+    fn a_key_in_the_environment_makes_a_provider_and_the_file_wins() {
+        let environment = Environment::of(&[("OPENAI_API_KEY", "sk-env")]);
+        let found = with_found_providers(BTreeMap::new(), &environment);
+        let openai = found.get("openai").unwrap();
+        assert_eq!(openai.base_url.as_str(), "https://api.openai.com/v1");
+        assert_eq!(openai.api_key, Some(SecretText::new("sk-env")));
+
+        let mut own = found.clone();
+        if let Some(provider) = own.get_mut("openai") {
+            provider.api_key = Some(SecretText::new("sk-file"));
+        }
+        let kept = with_found_providers(own, &environment);
+        assert_eq!(kept.get("openai").unwrap().api_key, Some(SecretText::new("sk-file")));
+    }
+}
