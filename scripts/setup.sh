@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Finds what a build needs, installs what is missing and says how to do it by hand.
 # Sourced by run.sh and test.sh; does nothing by itself.
 #
