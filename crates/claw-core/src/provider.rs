@@ -49,6 +49,9 @@ pub struct ModelRequest {
     pub sampling: Sampling,
     /// A stable name of the conversation, so that caches can be found again.
     pub conversation: String,
+    /// Whether somebody wants the answer piece by piece. Without it a provider may ask for it
+    /// whole, which is cheaper; the events are the same, only fewer.
+    pub stream: bool,
 }
 
 /// A tool as a model sees it.
