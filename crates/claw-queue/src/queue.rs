@@ -14,12 +14,15 @@ use crate::{Claim, Ticket, TicketKind};
 /// Laws, for every backend: a pushed ticket is claimed by exactly one holder at a time; within a
 /// lane higher priority first, then older first; a lease that runs out makes the ticket due again;
 /// only the current claim can extend, complete or release; nothing is due before its delay.
+///
+/// A ticket's age counts from its push; one that replaces another inherits its age, one whose
+/// lease ran out keeps it, and one that is released starts anew, behind the others.
 #[async_trait]
 pub trait Queue: Send + Sync {
     /// Adds a ticket that is due after `delay`.
     ///
     /// One of the same kind and subject that waits is replaced; one that is claimed stays claimed,
-    /// and the new one waits behind it until the claim ends.
+    /// and the new one waits behind it until the claim ends. However it ends, the new one stands.
     /// Errors: [`QueueError::Full`] – the sweeper will find the work again.
     async fn push(&self, ticket: Ticket, delay: Duration) -> Result<(), QueueError>;
 
@@ -53,7 +56,7 @@ pub trait Queue: Send + Sync {
 pub struct Depth {
     /// Due now.
     pub due: [usize; 3],
-    /// Due later.
+    /// Due later, or behind a claim.
     pub delayed: usize,
     /// In workers' hands.
     pub claimed: usize,

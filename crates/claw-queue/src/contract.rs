@@ -1,0 +1,1 @@
+//! The laws of a queue as tests, for every backend.

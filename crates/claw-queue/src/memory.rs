@@ -1,0 +1,122 @@
+//! The in-process backend: one machine's tickets, rebuilt from the store at boot.
+//!
+//! A lock around a pure [`state::State`], held for a few tree look-ups and never across an
+//! await. Leases and delays run out when somebody looks, and [`Queue::ready`] sleeps until
+//! the moment when looking is worth it, so nothing sweeps and nothing polls.
+
+mod state;
+
+use std::num::NonZeroUsize;
+use std::pin::pin;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use claw_core::Lane;
+use futures::future::{Either, select, select_all};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+use uuid::Uuid;
+
+use crate::lanes::Lanes;
+use crate::{Claim, Depth, Queue, QueueError, Ticket, TicketKind, limits};
+use state::{Look, State};
+
+/// Settings of the in-process backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// Tickets held at once, waiting and claimed; one more is refused as [`QueueError::Full`].
+    pub tickets_max: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { tickets_max: limits::TICKETS_MAX }
+    }
+}
+
+/// Holds tickets in memory, some 150 bytes each.
+#[derive(Debug)]
+pub struct MemoryQueue {
+    tickets_max: usize,
+    state: Mutex<State>,
+    /// Wakes those who wait for a lane.
+    stirred: Lanes<Notify>,
+}
+
+impl Default for MemoryQueue {
+    fn default() -> Self {
+        Self::new(Settings::default())
+    }
+}
+
+impl MemoryQueue {
+    /// An empty queue.
+    pub fn new(settings: Settings) -> Self {
+        let Settings { tickets_max } = settings;
+        Self { tickets_max, state: Mutex::default(), stirred: Lanes::default() }
+    }
+
+    /// Does one thing to the tickets, then wakes whom it concerns.
+    fn with<T>(&self, act: impl FnOnce(&mut State, Instant) -> T) -> T {
+        // No verb leaves the state half changed, so a panic elsewhere does not spoil it.
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = act(&mut state, Instant::now());
+        let stirred = state.take_stirred();
+        drop(state);
+        for (lane, _) in Lane::ALL.into_iter().zip(stirred).filter(|(_, stirred)| *stirred) {
+            self.stirred.get(lane).notify_waiters();
+        }
+        result
+    }
+}
+
+#[async_trait]
+impl Queue for MemoryQueue {
+    async fn push(&self, ticket: Ticket, delay: Duration) -> Result<(), QueueError> {
+        let limit = self.tickets_max;
+        let held = self.with(|state, now| state.push(ticket, delay, limit, now));
+        if held { Ok(()) } else { Err(QueueError::Full { limit }) }
+    }
+
+    async fn claim(&self, lanes: &[Lane], max: NonZeroUsize, lease: Duration) -> Result<Vec<Claim>, QueueError> {
+        Ok(self.with(|state, now| state.claim(lanes, max, lease, now)))
+    }
+
+    async fn extend(&self, claim: &Claim, lease: Duration) -> Result<bool, QueueError> {
+        Ok(self.with(|state, now| state.extend(claim, lease, now)))
+    }
+
+    async fn complete(&self, claim: &Claim) -> Result<bool, QueueError> {
+        Ok(self.with(|state, now| state.complete(claim, now)))
+    }
+
+    async fn release(&self, claim: &Claim, delay: Duration) -> Result<bool, QueueError> {
+        Ok(self.with(|state, now| state.release(claim, delay, now)))
+    }
+
+    async fn remove(&self, kind: TicketKind, subject: Uuid) -> Result<bool, QueueError> {
+        Ok(self.with(|state, now| state.remove(kind, subject, now)))
+    }
+
+    async fn ready(&self, lanes: &[Lane]) -> Result<(), QueueError> {
+        if lanes.is_empty() {
+            return std::future::pending().await;
+        }
+        loop {
+            // Made before the look: it catches every wake-up that comes after this line.
+            let stirred = select_all(lanes.iter().map(|&lane| Box::pin(self.stirred.get(lane).notified())));
+            match self.with(|state, now| state.look(lanes, now)) {
+                Look::Due => return Ok(()),
+                Look::Nothing => drop(stirred.await),
+                Look::NotBefore(at) => match select(stirred, pin!(sleep_until(at))).await {
+                    Either::Left(_) | Either::Right(_) => {}
+                },
+            }
+        }
+    }
+
+    async fn depth(&self) -> Result<Depth, QueueError> {
+        Ok(self.with(|state, now| state.depth(now)))
+    }
+}
