@@ -107,6 +107,8 @@ pub struct Task {
     pub callback: Option<Callback>,
     /// How often it was started.
     pub attempt: u32,
+    /// How many attempts failed since it was submitted or retried by hand.
+    pub failures: u32,
     /// How many attempts may fail before it does.
     pub attempts_max: u32,
     /// How many workers died over it.
@@ -262,6 +264,7 @@ impl TaskState {
             (Self::Running { .. }, Outcome::Failed { failure, .. }) => Ok(Self::Failed { failure, at }),
             (Self::Running { .. }, Outcome::Cancelled { .. }) => Ok(Self::Cancelled { at }),
             (Self::Running { .. }, Outcome::Retry { not_before, .. }) => Ok(Self::Queued { not_before }),
+            (Self::Running { .. }, Outcome::Yielded) => Ok(Self::Queued { not_before: at }),
             (state, _) => Err(InvalidTransition { from: state.name(), verb: "finish" }),
         }
     }
@@ -304,6 +307,8 @@ pub enum Outcome {
         /// When.
         not_before: Timestamp,
     },
+    /// The gateway stops: the task waits again, and neither failed nor crashed.
+    Yielded,
     /// It was stopped.
     Cancelled {
         /// What the model had said by then.
@@ -334,6 +339,16 @@ pub struct Failure {
     pub reason: FailureReason,
     /// For people: what happened to what.
     pub message: String,
+    /// When the provider asked to be tried again, in milliseconds from the failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
+}
+
+impl Failure {
+    /// A failure with nothing to wait for.
+    pub fn new(reason: FailureReason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into(), retry_after_ms: None }
+    }
 }
 
 /// Kinds of failure.
@@ -342,7 +357,11 @@ pub struct Failure {
 pub enum FailureReason {
     /// The model's provider failed.
     Provider,
-    /// The request cannot be served (unknown model, unsupported feature).
+    /// The model's provider refused because too much was asked of it.
+    RateLimited,
+    /// No configured provider has the model.
+    UnknownModel,
+    /// The request cannot be served.
     Request,
     /// A worker died during a step that must not be repeated (G3).
     Interrupted,
@@ -359,6 +378,8 @@ impl FailureReason {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Provider => "provider",
+            Self::RateLimited => "rate_limited",
+            Self::UnknownModel => "unknown_model",
             Self::Request => "request",
             Self::Interrupted => "interrupted",
             Self::Poisoned => "poisoned",
@@ -384,7 +405,7 @@ mod tests {
         }
     }
     fn failure() -> Failure {
-        Failure { reason: FailureReason::Provider, message: "m".into() }
+        Failure::new(FailureReason::Provider, "m")
     }
     fn every_state() -> [TaskState; 5] {
         [
