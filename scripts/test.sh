@@ -57,13 +57,13 @@ instrument() {
     find "$CARGO_TARGET_DIR" -maxdepth 1 -name '*.profraw' -delete
 }
 
-# The embedded model's tests need the model itself; a second run finds it in place.
+# The embedded model's tests run the model itself: our own binary fetches it to where they look.
+# A second run finds it in place.
 model() {
-    [ "${EMBEDDED:-yes}" = no ] && return
-    [ -n "${OPENCLAW_TEST_MODEL:-}" ] && return
-    OPENCLAW_TEST_MODEL=$(scripts/model.sh)
-    export OPENCLAW_TEST_MODEL
-    echo "$OPENCLAW_TEST_MODEL"
+    if [ "${EMBEDDED:-yes}" = no ] || [ -n "${OPENCLAW_TEST_MODEL:-}" ]; then
+        return 0
+    fi
+    cargo build -p openclaw "${features[@]}" && "$CARGO_TARGET_DIR/debug/openclaw" models pull
 }
 
 # Adds the tests of the given JUnit report to the count.
@@ -100,8 +100,8 @@ static_checks
 if [ "$WHAT" = all ]; then
     need_tool cargo-nextest 0.9.143
     need_tool cargo-llvm-cov 0.9.1
-    check model model
     instrument
+    check model model
     unit_integration_crash
     check doctests cargo test --quiet --workspace --doc "${features[@]}"
     check "coverage (at least $COVERAGE_MIN % of lines)" coverage
