@@ -5,36 +5,7 @@
 
 use std::ops::Range;
 
-/// Who speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// Instructions.
-    System,
-    /// The person, or a tool's result.
-    User,
-    /// The model.
-    Assistant,
-}
-
-impl Role {
-    /// The word chat templates use.
-    pub(crate) const fn word(self) -> &'static str {
-        match self {
-            Self::System => "system",
-            Self::User => "user",
-            Self::Assistant => "assistant",
-        }
-    }
-}
-
-/// One message of a conversation.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
-    /// Who speaks.
-    pub role: Role,
-    /// What is said.
-    pub text: String,
-}
+use crate::message::{Message, Role};
 
 /// A piece of a prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,6 +107,8 @@ mod tests {
                 Part::Text("\n".into()),
             ]
         );
+        let invitation = [Part::Markup("<|im_start|>".into()), Part::Text("assistant\n".into())];
+        assert_eq!(chatml_invitation(), invitation);
     }
 
     #[test]

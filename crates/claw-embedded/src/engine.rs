@@ -20,10 +20,13 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::watch;
 
-pub use self::request::{Event, Events, Finish, FinishReason, Request, Sampling, Usage};
-pub use self::thread::Phase;
+#[cfg(any(feature = "llama", test))]
 pub(crate) use self::request::Output;
-pub(crate) use self::thread::{Backend, Model};
+pub use self::request::{Event, Events, Finish, FinishReason, Request, Sampling, Usage};
+pub(crate) use self::thread::Backend;
+#[cfg(any(feature = "llama", test))]
+pub(crate) use self::thread::Model;
+pub use self::thread::Phase;
 
 use self::queue::{Push, Queue};
 use crate::settings::Settings;
@@ -63,7 +66,9 @@ pub enum EngineError {
         reason: String,
     },
     /// The processor lacks instructions this build uses.
-    #[error("this build's embedded engine needs a processor with {missing}; .cargo/config.toml says how to build for an older one")]
+    #[error(
+        "this build's embedded engine needs a processor with {missing}; .cargo/config.toml says how to build for an older one"
+    )]
     ProcessorTooOld {
         /// Names of the instruction sets.
         missing: String,

@@ -10,19 +10,26 @@
 //!
 //! - [`settings`]: what the configuration file may say.
 //! - [`models`]: catalogue, pull, list, remove.
+//! - [`provider`]: the port to the rest of the house.
 //! - [`engine`]: the handle, the queue and the thread.
+//! - `message`: what is said to the model.
 //! - `chat`: which messages fit, and how they become a prompt.
 //! - `text`: bytes of tokens to text, stop strings.
 //! - `llama`: llama.cpp behind the engine's `Backend`.
 
+#[cfg(any(feature = "llama", test))]
 mod chat;
 pub mod engine;
 #[cfg(feature = "llama")]
 mod llama;
+mod message;
 pub mod models;
+pub mod provider;
 pub mod settings;
+#[cfg(any(feature = "llama", test))]
 mod text;
 
-pub use chat::{Message, Role};
 pub use engine::{Engine, EngineError};
+pub use message::{Message, Role};
+pub use provider::EmbeddedProvider;
 pub use settings::Settings;

@@ -69,10 +69,8 @@ impl Llama {
 
 impl Backend for Llama {
     fn with_model(&mut self, path: &Path, serve: &mut dyn FnMut(&mut dyn Model)) -> Result<(), EngineError> {
-        let unusable = |reason: &str| EngineError::ModelUnusable {
-            path: path.display().to_string(),
-            reason: reason.to_owned(),
-        };
+        let unusable =
+            |reason: &str| EngineError::ModelUnusable { path: path.display().to_string(), reason: reason.to_owned() };
         check_file(path)?;
         let backend = library()?;
         let model = LlamaModel::load_from_file(backend, path, &LlamaModelParams::default().with_n_gpu_layers(0))
@@ -142,11 +140,8 @@ impl Model for Loaded<'_> {
         };
         trace!(prompt_ms = started.elapsed().as_millis() as u64, tokens = prompt.len(), cached, "prompt evaluated");
         let prompt_tokens = u32::try_from(prompt.len()).unwrap_or(u32::MAX);
-        let usage = Usage {
-            prompt_tokens,
-            cached_prompt_tokens: u32::try_from(cached).unwrap_or(u32::MAX),
-            answer_tokens: 0,
-        };
+        let usage =
+            Usage { prompt_tokens, cached_prompt_tokens: u32::try_from(cached).unwrap_or(u32::MAX), answer_tokens: 0 };
         self.answer(request, output, usage, asked.min(self.context_tokens - prompt_tokens))
     }
 }

@@ -21,6 +21,9 @@ use thiserror::Error;
 use tokio::fs::File;
 use tokio::io::{AsyncSeekExt as _, AsyncWriteExt as _};
 
+/// Longest wait for the head of an answer.
+const FIRST_BYTE_MAX: Duration = Duration::from_secs(30);
+
 /// Longest wait for the next bytes before the connection counts as lost.
 const STALL_MAX: Duration = Duration::from_secs(60);
 
@@ -67,6 +70,12 @@ pub enum DownloadError {
         /// The HTTP client's reason.
         #[source]
         source: reqwest::Error,
+    },
+    /// The server took the request and fell silent.
+    #[error("{url} did not answer within {} s", FIRST_BYTE_MAX.as_secs())]
+    Silent {
+        /// The address.
+        url: url::Url,
     },
     /// The server refused.
     #[error("{url} answered {status}")]
@@ -132,7 +141,7 @@ pub fn part_path(destination: &Path) -> PathBuf {
 ///
 /// `progress` is called after every chunk. Not cancel-safe in effect but safe to drop: the part
 /// stays and the next call continues it. Errors: see [`DownloadError`]; only `Unreachable`,
-/// `Interrupted` and `Status` with 5xx are worth another attempt.
+/// `Silent`, `Interrupted` and `Status` with 5xx are worth another attempt.
 pub async fn fetch(
     client: &reqwest::Client,
     download: &Download,
@@ -150,7 +159,24 @@ pub async fn fetch(
         return Err(failed);
     }
     file.sync_all().await.map_err(disk(&part))?;
-    settle(&part, download).await
+    install(&part, &download.destination, &download.expected).await
+}
+
+/// Verifies a finished file and renames it to its place; a wrong one is deleted.
+///
+/// `finished` and `destination` must be on one file system. Errors: see [`verify`].
+pub async fn install(finished: &Path, destination: &Path, expected: &Expected) -> Result<(), DownloadError> {
+    if let Err(wrong) = verify(finished, expected).await {
+        discard(finished).await?;
+        return Err(wrong);
+    }
+    tokio::fs::rename(finished, destination).await.map_err(disk(destination))?;
+    if let Some(folder) = destination.parent() {
+        // The rename itself must survive a power cut.
+        let folder_file = File::open(folder).await.map_err(disk(folder))?;
+        folder_file.sync_all().await.map_err(disk(folder))?;
+    }
+    Ok(())
 }
 
 /// Checks a file against `expected`, reading it whole where a digest is asked for.
@@ -251,7 +277,7 @@ async fn receive(
         let chunk = match tokio::time::timeout(STALL_MAX, chunks.next()).await {
             Ok(Some(Ok(chunk))) => chunk,
             Ok(None) => break,
-            Ok(Some(Err(source))) => return interrupted(file, download, done_bytes, Some(source)).await,
+            Ok(Some(Err(source))) => return interrupted(file, download, done_bytes, Some(source.without_url())).await,
             Err(_stalled) => return interrupted(file, download, done_bytes, None).await,
         };
         done_bytes += chunk.len() as u64;
@@ -274,7 +300,12 @@ async fn request(client: &reqwest::Client, url: &url::Url, from_byte: u64) -> Re
     if from_byte > 0 {
         request = request.header(RANGE, format!("bytes={from_byte}-"));
     }
-    request.send().await.map_err(|source| DownloadError::Unreachable { url: url.clone(), source })
+    match tokio::time::timeout(FIRST_BYTE_MAX, request.send()).await {
+        Ok(answer) => {
+            answer.map_err(|source| DownloadError::Unreachable { url: url.clone(), source: source.without_url() })
+        }
+        Err(_elapsed) => Err(DownloadError::Silent { url: url.clone() }),
+    }
 }
 
 /// Whether the answer holds the bytes from `offset` on: a server may ignore `Range`.
@@ -321,21 +352,6 @@ async fn discard(part: &Path) -> Result<(), DownloadError> {
         Err(gone) if gone.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(source) => Err(DownloadError::Disk { path: part.to_owned(), source }),
     }
-}
-
-/// Verifies the whole part, then renames it; a wrong one is deleted.
-async fn settle(part: &Path, download: &Download) -> Result<(), DownloadError> {
-    if let Err(wrong) = verify(part, &download.expected).await {
-        discard(part).await?;
-        return Err(wrong);
-    }
-    tokio::fs::rename(part, &download.destination).await.map_err(disk(&download.destination))?;
-    if let Some(folder) = download.destination.parent() {
-        // The rename itself must survive a power cut.
-        let folder_file = File::open(folder).await.map_err(disk(folder))?;
-        folder_file.sync_all().await.map_err(disk(folder))?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

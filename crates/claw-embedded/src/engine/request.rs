@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use tokio::sync::mpsc;
 
 use super::EngineError;
-use crate::chat::Message;
+use crate::message::Message;
 
 /// Events beside the text pieces: the end, and one spare.
 const OTHER_EVENTS: usize = 2;
@@ -117,6 +117,7 @@ impl Output {
     }
 
     /// Sends a piece of the answer; empty ones are left out.
+    #[cfg(any(feature = "llama", test))]
     pub(crate) fn text(&self, text: String) {
         if !text.is_empty() {
             self.send(Ok(Event::Text(text)));

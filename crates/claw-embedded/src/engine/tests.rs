@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::*;
-use crate::chat::{Message, Role};
+use crate::message::{Message, Role};
 
 /// Says a word each time the test allows it; the request's first message says how many.
 struct Scripted {

@@ -5,8 +5,9 @@ use llama_cpp_2::token::LlamaToken;
 use llama_cpp_2::vocab::LlamaVocab;
 use tracing::debug;
 
-use crate::chat::{self, Message, Part, Role};
+use crate::chat::{self, Part};
 use crate::engine::EngineError;
+use crate::message::{Message, Role};
 
 /// What the model is told when the conversation tells it nothing.
 ///
