@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 . scripts/setup.sh
 
 readonly OPENCLAW=target/release/openclaw
-gateway='' printed=''
+gateway='' follower='' printed=''
 
 build() {
     local features=()
@@ -68,8 +68,11 @@ start_gateway() {
     trap 'stop_gateway 130' INT
     trap 'stop_gateway 143' TERM
     trap 'stop_gateway $?' EXIT
+    # In a process group of its own: Ctrl-C is ours to pass on, once, as a request to finish.
+    set -m
     "$OPENCLAW" gateway start >"$printed" 2>&1 &
     gateway=$!
+    set +m
     await_ready
     cat "$printed"
 }
@@ -93,10 +96,13 @@ await_ready() {
 }
 
 stop_gateway() {
-    trap - INT TERM EXIT
+    trap - TERM EXIT
+    # Once more means at once.
+    trap 'kill -TERM "$gateway"' INT
     if [ -n "$gateway" ] && kill -TERM "$gateway" 2>/dev/null; then
-        wait "$gateway" || true
+        until wait "$gateway" || ! kill -0 "$gateway" 2>/dev/null; do :; done
     fi
+    [ -z "$follower" ] || kill "$follower" 2>/dev/null || true
     rm -f "$printed"
     exit "$1"
 }
@@ -140,10 +146,11 @@ fetch_model
 start_gateway
 demonstrate
 next_things
+set -m
 tail -n 0 -f "$printed" &
 follower=$!
+set +m
 code=0
 wait "$gateway" || code=$?
 gateway=''
-kill "$follower" 2>/dev/null || true
 stop_gateway "$code"
