@@ -1,0 +1,180 @@
+//! One request and the events that come back, as a state that is polled.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use claw_core::provider::{ModelEvent, ModelRequest, ProviderError};
+use claw_net::response::BODY_BYTES_MAX;
+use claw_net::{Error, Request, Response, sse};
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method};
+
+use super::assembly::{self, Assembly, Fault};
+use super::{Shared, request};
+
+/// How long a stream's connection may take to end after its last event, to be used again.
+const FINISH_GRACE: Duration = Duration::from_millis(50);
+
+/// What ends a stream.
+const DONE: &[u8] = b"[DONE]";
+
+/// One answer, from before the request to after the last event.
+pub(super) struct Answer {
+    shared: Arc<Shared>,
+    phase: Phase,
+    ready: VecDeque<ModelEvent>,
+    /// What follows the ready events, before the end.
+    failure: Option<ProviderError>,
+}
+
+enum Phase {
+    Asking(ModelRequest),
+    Reading(Box<Reading>),
+    Ended,
+}
+
+struct Reading {
+    response: Response,
+    reader: sse::Reader,
+    assembly: Assembly,
+    has_begun: bool,
+}
+
+/// What one piece of a body led to.
+enum Step {
+    More,
+    Finished,
+}
+
+/// Why reading stopped before the end.
+pub(super) enum Stopped {
+    /// The connection's fault.
+    Transport(Error),
+    /// The server's fault.
+    Answer(Fault),
+    /// It ended, and too early.
+    Ended(String),
+}
+
+impl Answer {
+    pub(super) fn new(shared: Arc<Shared>, request: ModelRequest) -> Self {
+        Self { shared, phase: Phase::Asking(request), ready: VecDeque::new(), failure: None }
+    }
+
+    /// The next event; after the first error or `Done` there is none.
+    ///
+    /// Not cancel-safe, and need not be: whoever drops the future drops the answer.
+    pub(super) async fn next(&mut self) -> Option<Result<ModelEvent, ProviderError>> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Some(Ok(event));
+            }
+            if let Some(failure) = self.failure.take() {
+                return Some(Err(failure));
+            }
+            match std::mem::replace(&mut self.phase, Phase::Ended) {
+                Phase::Ended => return None,
+                Phase::Asking(request) => match self.shared.ask(&request).await {
+                    Ok(reading) => self.phase = Phase::Reading(Box::new(reading)),
+                    Err(failure) => self.failure = Some(failure),
+                },
+                Phase::Reading(mut reading) => match reading.step(&mut self.ready).await {
+                    Ok(Step::More) => self.phase = Phase::Reading(reading),
+                    Ok(Step::Finished) => {}
+                    Err(stopped) => {
+                        reading.assembly.take_usage(&mut self.ready);
+                        self.failure = Some(self.shared.stopped(stopped));
+                    }
+                },
+            }
+        }
+    }
+}
+
+impl Shared {
+    async fn ask(&self, request: &ModelRequest) -> Result<Reading, ProviderError> {
+        let body = request::body(request, self.token_limit)
+            .map_err(|wrong| ProviderError::Unsupported { provider: self.id.clone(), cause: wrong.to_string() })?;
+        let outgoing = Request {
+            method: Method::POST,
+            url: self.url.clone(),
+            headers: self.headers.clone(),
+            body: Bytes::from(body),
+        };
+        let mut response =
+            self.client.send(outgoing).await.map_err(|failed| self.stopped(Stopped::Transport(failed)))?;
+        if !response.status().is_success() {
+            return Err(self.refused(&mut response).await);
+        }
+        let assembly = Assembly::new(request::tool_calls_so_far(&request.messages));
+        Ok(Reading { response, reader: sse::Reader::default(), assembly, has_begun: false })
+    }
+}
+
+impl Reading {
+    /// Reads one piece of the body.
+    async fn step(&mut self, events: &mut VecDeque<ModelEvent>) -> Result<Step, Stopped> {
+        let piece = match self.response.next_piece().await {
+            Ok(Some(piece)) => piece,
+            Ok(None) => return self.close(events),
+            // It had said all it had to; how the connection ended then is no matter.
+            Err(_late) if self.assembly.is_finished() => return self.close(events),
+            Err(failed) => return Err(Stopped::Transport(failed)),
+        };
+        if self.has_begun {
+            return self.take(&piece, events).await;
+        }
+        let start = piece.trim_ascii_start();
+        self.has_begun = !start.is_empty();
+        // A `{` begins one whole answer, whatever was asked for and whatever the headers say; no
+        // event stream begins with one.
+        if start.starts_with(b"{") { self.take_whole(piece, events).await } else { self.take(&piece, events).await }
+    }
+
+    async fn take(&mut self, piece: &[u8], events: &mut VecDeque<ModelEvent>) -> Result<Step, Stopped> {
+        let mut rest = piece;
+        loop {
+            let event = match self.reader.read(&mut rest) {
+                Ok(Some(event)) => event,
+                Ok(None) => return Ok(Step::More),
+                Err(wrong) => return Err(Stopped::Answer(Fault::Unreadable(wrong.to_string()))),
+            };
+            if event.data == DONE {
+                break;
+            }
+            if event.name == "error" {
+                return Err(Stopped::Answer(assembly::reported(event.data)));
+            }
+            self.assembly.take(event.data, events).map_err(Stopped::Answer)?;
+        }
+        self.assembly.take_done();
+        let step = self.close(events)?;
+        self.response.finish(FINISH_GRACE).await;
+        Ok(step)
+    }
+
+    async fn take_whole(&mut self, start: Bytes, events: &mut VecDeque<ModelEvent>) -> Result<Step, Stopped> {
+        let rest = self.response.read_whole(BODY_BYTES_MAX).await.map_err(Stopped::Transport)?;
+        let whole = if rest.is_empty() { start } else { [start, rest].concat().into() };
+        self.assembly.take(&whole, events).map_err(Stopped::Answer)?;
+        // A whole JSON text cannot have been cut, so the answer in it is finished even where the
+        // server does not say why.
+        self.assembly.take_done();
+        self.close(events)
+    }
+
+    /// The server has ended; whether that was the end, the assembly knows.
+    fn close(&mut self, events: &mut VecDeque<ModelEvent>) -> Result<Step, Stopped> {
+        if self.assembly.end(events).map_err(Stopped::Answer)? {
+            return Ok(Step::Finished);
+        }
+        let kind = self.response.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+        Err(Stopped::Ended(if self.assembly.has_answered() || kind.starts_with(b"text/event-stream") {
+            "the answer ended before it was finished".to_owned()
+        } else {
+            format!("no chat completion came, but {:?}", String::from_utf8_lossy(kind))
+        }))
+    }
+}

@@ -1,0 +1,235 @@
+//! `ModelRequest` → the body of a chat completion.
+
+use claw_core::message::{JsonText, Message, Part, ToolCall};
+use claw_core::provider::{ModelRequest, Sampling, ToolChoice, ToolSpec};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+/// A part of the request that claims to be JSON and is not.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{place} is not JSON")]
+pub(super) struct NotJson {
+    place: String,
+}
+
+/// How the server calls the limit of tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TokenLimit {
+    /// `max_tokens`, which every compatible server knows.
+    Classic,
+    /// `max_completion_tokens`, without which OpenAI's reasoning models refuse.
+    Completion,
+}
+
+/// The body, ready to be sent.
+pub(super) fn body(request: &ModelRequest, token_limit: TokenLimit) -> Result<Vec<u8>, NotJson> {
+    let ModelRequest { model, messages, tools, tool_choice, sampling, conversation: _, stream } = request;
+    let Sampling { temperature, top_p, max_tokens, stop, seed, presence_penalty, frequency_penalty, response_format } =
+        sampling;
+    let outgoing = Outgoing {
+        model,
+        messages: messages.iter().map(outgoing_message).collect(),
+        stream: *stream,
+        stream_options: stream.then_some(StreamOptions { include_usage: true }),
+        tools: tools.iter().map(outgoing_tool).collect::<Result<_, _>>()?,
+        tool_choice: if tools.is_empty() { None } else { outgoing_choice(tool_choice) },
+        temperature: *temperature,
+        top_p: *top_p,
+        max_tokens: max_tokens.filter(|_| token_limit == TokenLimit::Classic),
+        max_completion_tokens: max_tokens.filter(|_| token_limit == TokenLimit::Completion),
+        stop,
+        seed: *seed,
+        presence_penalty: *presence_penalty,
+        frequency_penalty: *frequency_penalty,
+        response_format: response_format
+            .as_ref()
+            .map(|format| raw(format, || "response_format".to_owned()))
+            .transpose()?,
+    };
+    Ok(serde_json::to_vec(&outgoing).expect("texts, numbers and JSON can always be written as JSON"))
+}
+
+/// How many tool calls the conversation holds already: new ones are numbered from here when the
+/// server gives them no id.
+pub(super) fn tool_calls_so_far(messages: &[Message]) -> usize {
+    let calls = messages.iter().map(|message| match message {
+        Message::Assistant { tool_calls, .. } => tool_calls.len(),
+        Message::System { .. } | Message::User { .. } | Message::Tool { .. } => 0,
+    });
+    calls.sum()
+}
+
+fn raw(text: &JsonText, place: impl FnOnce() -> String) -> Result<&RawValue, NotJson> {
+    serde_json::from_str(text.as_str()).map_err(|_| NotJson { place: place() })
+}
+
+fn outgoing_message(message: &Message) -> OutgoingMessage<'_> {
+    match message {
+        Message::System { text } => OutgoingMessage::System { content: text },
+        Message::User { content } => OutgoingMessage::User { content: outgoing_content(content) },
+        Message::Assistant { text, tool_calls } => OutgoingMessage::Assistant {
+            // Null beside tool calls is what the protocol's own answers hold; a message that has
+            // neither must still be a text.
+            content: (!text.is_empty() || tool_calls.is_empty()).then_some(text),
+            tool_calls: tool_calls.iter().map(outgoing_call).collect(),
+        },
+        Message::Tool { call_id, text, is_error: _ } => OutgoingMessage::Tool { tool_call_id: call_id, content: text },
+    }
+}
+
+/// A plain text where that says it all: many small servers know nothing else.
+fn outgoing_content(content: &[Part]) -> Content<'_> {
+    match content {
+        [] => Content::Text(""),
+        [Part::Text { text }] => Content::Text(text),
+        parts => Content::Parts(
+            parts
+                .iter()
+                .map(|part| match part {
+                    Part::Text { text } => OutgoingPart::Text { text },
+                    Part::Image { url } => OutgoingPart::ImageUrl { image_url: ImageUrl { url } },
+                })
+                .collect(),
+        ),
+    }
+}
+
+fn outgoing_call(call: &ToolCall) -> OutgoingCall<'_> {
+    let ToolCall { id, name, arguments } = call;
+    OutgoingCall { id, kind: "function", function: CalledFunction { name, arguments: arguments.as_str() } }
+}
+
+fn outgoing_tool(tool: &ToolSpec) -> Result<OutgoingTool<'_>, NotJson> {
+    let ToolSpec { name, description, parameters } = tool;
+    let parameters = raw(parameters, || format!("the schema of tool {name:?}"))?;
+    Ok(OutgoingTool { kind: "function", function: Function { name, description, parameters } })
+}
+
+fn outgoing_choice(choice: &ToolChoice) -> Option<OutgoingChoice<'_>> {
+    match choice {
+        ToolChoice::Auto => None,
+        ToolChoice::None => Some(OutgoingChoice::Word("none")),
+        ToolChoice::Required => Some(OutgoingChoice::Word("required")),
+        ToolChoice::Named(name) => Some(OutgoingChoice::Named { kind: "function", function: FunctionName { name } }),
+    }
+}
+
+#[derive(Serialize)]
+struct Outgoing<'a> {
+    model: &'a str,
+    messages: Vec<OutgoingMessage<'a>>,
+    stream: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream_options: Option<StreamOptions>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tools: Vec<OutgoingTool<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_choice: Option<OutgoingChoice<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_p: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_tokens: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_completion_tokens: Option<u32>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    stop: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    presence_penalty: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    frequency_penalty: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_format: Option<&'a RawValue>,
+}
+
+#[derive(Serialize)]
+struct StreamOptions {
+    include_usage: bool,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "role", rename_all = "lowercase")]
+enum OutgoingMessage<'a> {
+    System {
+        content: &'a str,
+    },
+    User {
+        content: Content<'a>,
+    },
+    Assistant {
+        content: Option<&'a String>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        tool_calls: Vec<OutgoingCall<'a>>,
+    },
+    Tool {
+        tool_call_id: &'a str,
+        content: &'a str,
+    },
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Content<'a> {
+    Text(&'a str),
+    Parts(Vec<OutgoingPart<'a>>),
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum OutgoingPart<'a> {
+    Text { text: &'a str },
+    ImageUrl { image_url: ImageUrl<'a> },
+}
+
+#[derive(Serialize)]
+struct ImageUrl<'a> {
+    url: &'a str,
+}
+
+#[derive(Serialize)]
+struct OutgoingCall<'a> {
+    id: &'a str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    function: CalledFunction<'a>,
+}
+
+#[derive(Serialize)]
+struct CalledFunction<'a> {
+    name: &'a str,
+    arguments: &'a str,
+}
+
+#[derive(Serialize)]
+struct OutgoingTool<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    function: Function<'a>,
+}
+
+#[derive(Serialize)]
+struct Function<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    description: &'a str,
+    parameters: &'a RawValue,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum OutgoingChoice<'a> {
+    Word(&'static str),
+    Named {
+        #[serde(rename = "type")]
+        kind: &'static str,
+        function: FunctionName<'a>,
+    },
+}
+
+#[derive(Serialize)]
+struct FunctionName<'a> {
+    name: &'a str,
+}

@@ -1,0 +1,63 @@
+//! Makes a stranger's words fit to be shown: without keys, on one line, short.
+
+use claw_core::Secret;
+
+/// Most bytes of an upstream's words that are repeated.
+const MESSAGE_BYTES_MAX: usize = 1024;
+
+/// Shortest key that is searched for; anything shorter is no key but would hide half the text.
+const KEY_BYTES_MIN: usize = 6;
+
+/// How the keys of the well-known services begin.
+const KEY_STARTS: [&str; 4] = ["sk-", "gsk_", "xai-", "AIza"];
+
+/// Replaces each of `secrets`, and all that looks like a key, by `***`; joins lines; cuts.
+pub(crate) fn message(words: &str, secrets: &[Secret]) -> String {
+    let mut text = words.to_owned();
+    for secret in secrets.iter().filter(|secret| secret.expose().len() >= KEY_BYTES_MIN) {
+        text = text.replace(secret.expose(), "***");
+    }
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        match KEY_STARTS.iter().filter_map(|start| word.find(start)).min() {
+            Some(at) => line.extend([word.get(..at).unwrap_or_default(), "***"]),
+            None => line.push_str(word),
+        }
+        if line.len() > MESSAGE_BYTES_MAX {
+            break;
+        }
+    }
+    line.retain(|letter| !letter.is_control());
+    cut(&mut line);
+    line
+}
+
+fn cut(line: &mut String) {
+    if line.len() > MESSAGE_BYTES_MAX {
+        line.truncate(line.floor_char_boundary(MESSAGE_BYTES_MAX - '…'.len_utf8()));
+        line.push('…');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_lines_and_length_are_taken_out() {
+        let secrets = [Secret::new("hunter22"), Secret::new("a")];
+        for (words, shown) in [
+            ("bad key hunter22.", "bad key ***."),
+            ("Incorrect key: sk-abc***xyz. Look\n there", "Incorrect key: *** Look there"),
+            ("key=\"gsk_123\"", "key=\"***"),
+            ("a task\u{1b}[31m at risk", "a task[31m at risk"),
+        ] {
+            assert_eq!(message(words, &secrets), shown);
+        }
+        let long = message(&"é".repeat(4000), &secrets);
+        assert!(long.len() <= MESSAGE_BYTES_MAX && long.ends_with('…'), "{}", long.len());
+    }
+}
