@@ -35,7 +35,7 @@ impl Default for Settings {
     }
 }
 
-/// Holds tickets in memory, some 150 bytes each.
+/// Holds tickets in memory, less than 200 bytes each.
 #[derive(Debug)]
 pub struct MemoryQueue {
     tickets_max: usize,
@@ -118,5 +118,65 @@ impl Queue for MemoryQueue {
 
     async fn depth(&self) -> Result<Depth, QueueError> {
         Ok(self.with(|state, now| state.depth(now)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use claw_core::Priority;
+
+    fn ticket(subject: u128) -> Ticket {
+        let (lane, priority) = (Lane::Standard, Priority::NORMAL);
+        Ticket { kind: TicketKind::Run, subject: Uuid::from_u128(subject), attempt: 1, lane, priority }
+    }
+
+    async fn claim(queue: &MemoryQueue, max: usize) -> Vec<Claim> {
+        queue.claim(&Lane::ALL, NonZeroUsize::new(max).unwrap(), Duration::from_secs(30)).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_refuses_the_new_and_takes_back_its_own() {
+        let queue = MemoryQueue::new(Settings { tickets_max: 2 });
+        let push = |subject| queue.push(ticket(subject), Duration::ZERO);
+        assert_eq!((push(1).await, push(2).await), (Ok(()), Ok(())));
+        assert_eq!(push(3).await, Err(QueueError::Full { limit: 2 }));
+        assert_eq!(push(2).await, Ok(()));
+        let first = claim(&queue, 1).await[0];
+        assert_eq!(push(1).await, Err(QueueError::Full { limit: 2 }));
+        assert_eq!(queue.release(&first, Duration::ZERO).await, Ok(true));
+        for claim in claim(&queue, 2).await {
+            assert_eq!(queue.complete(&claim).await, Ok(true));
+        }
+        assert_eq!(push(3).await, Ok(()));
+    }
+
+    /// Median time of one push, one claim and one completion on top of what waits already.
+    async fn median_round(queue: &MemoryQueue, subjects: std::ops::Range<u128>) -> Duration {
+        let mut rounds = Vec::new();
+        for subject in subjects {
+            let began = std::time::Instant::now();
+            queue.push(ticket(subject), Duration::ZERO).await.unwrap();
+            let claim = claim(queue, 1).await[0];
+            queue.release(&claim, Duration::from_secs(60)).await.unwrap();
+            rounds.push(began.elapsed());
+        }
+        rounds.sort_unstable();
+        rounds[rounds.len() / 2]
+    }
+
+    #[tokio::test]
+    async fn a_hundred_thousand_waiting_tickets_slow_nothing_down() {
+        let queue = MemoryQueue::default();
+        for subject in 0..1_000 {
+            queue.push(ticket(subject), Duration::ZERO).await.unwrap();
+        }
+        let with_few = median_round(&queue, 1_000..2_000).await;
+        for subject in 2_000..100_000 {
+            queue.push(ticket(subject), Duration::ZERO).await.unwrap();
+        }
+        let with_many = median_round(&queue, 100_000..101_000).await;
+        // Trees grow by two levels; a scan would be a hundred times slower.
+        assert!(with_many < with_few * 4, "{with_many:?} with 100,000 tickets, {with_few:?} with 1,000");
     }
 }

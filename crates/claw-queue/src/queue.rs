@@ -45,6 +45,8 @@ pub trait Queue: Send + Sync {
     async fn remove(&self, kind: TicketKind, subject: Uuid) -> Result<bool, QueueError>;
 
     /// Resolves when a ticket of `lanes` may have become due; at once when one is. Cancel-safe.
+    ///
+    /// It may resolve once too often, never once too seldom; on a backend that is gone it fails.
     async fn ready(&self, lanes: &[Lane]) -> Result<(), QueueError>;
 
     /// How much waits.

@@ -3,6 +3,7 @@
 //! One dispatcher future claims; each claim becomes one small future in the caller's scope, so
 //! that a thousand runs that wait on slow upstreams cost a thousand futures and no thread.
 //! Capacity is counted per lane: background work can never take what is kept for interactive.
+//! Interactive is always served first; standard and long take turns, so that neither starves.
 //! Knows nothing of what a ticket is for; that is the [`Handler`]'s.
 
 mod attend;
@@ -144,74 +145,95 @@ impl Workers {
     /// scope waits for them. Give [`Settings::drain`] less time than that grace.
     pub fn run(self, scope: &TaskScope) {
         let inside = scope.clone();
-        drop(scope.spawn(|shutdown| dispatch(self.shared, inside, shutdown)));
+        drop(scope.spawn(|shutdown| {
+            Dispatcher { shared: self.shared, scope: inside, shutdown, failures: 0, turns: 0 }.run()
+        }));
     }
 }
 
-/// Claims until shutdown. Everything that can wake it is here.
-async fn dispatch(shared: Arc<Shared>, scope: TaskScope, shutdown: CancellationToken) {
-    let mut failures = 0_u32;
-    while !shutdown.is_cancelled() {
-        // Made before the look at the slots: it catches every change that comes after this line.
-        let changed = shared.slots.changed();
-        let open = shared.slots.open();
-        let result = tokio::select! {
-            () = shutdown.cancelled() => break,
-            () = changed => continue,
-            result = shared.queue.ready(&open.lanes), if open.room_min().is_some() => result,
-        };
-        let result = match result {
-            Ok(()) => claim(&shared, &scope, &shutdown).await,
-            Err(error) => Err(error),
-        };
-        match result {
-            Ok(()) if failures > 0 => {
-                tracing::info!(failures, "the queue answers again after {failures} failures");
-                failures = 0;
-            }
-            Ok(()) => {}
-            Err(error) => {
-                failures = failures.saturating_add(1);
-                wait_out(&error, failures, &shutdown).await;
-            }
-        }
-    }
+/// Claims until shutdown.
+struct Dispatcher {
+    shared: Arc<Shared>,
+    scope: TaskScope,
+    shutdown: CancellationToken,
+    /// Of the backend, in a row.
+    failures: u32,
+    /// Claims so far.
+    turns: usize,
 }
 
-/// Claims one batch and starts a future for each ticket in it.
-async fn claim(shared: &Arc<Shared>, scope: &TaskScope, shutdown: &CancellationToken) -> Result<(), QueueError> {
-    // Looked at again: since the wait began the workers may have been paused.
-    let open = shared.slots.open();
-    let Some(max) = open.room_min() else { return Ok(()) };
-    // The lease counts from before the call: the backend's can only end later.
-    let claimed_at = Instant::now();
-    let claims = timeout(shared.lease(), shared.queue.claim(&open.lanes, max, shared.lease())).await;
-    for claim in claims.unwrap_or_else(|_late| Err(no_answer()))? {
-        if shutdown.is_cancelled() {
-            attend::put_down(shared, &claim, Verdict::Again(Duration::ZERO)).await;
-            continue;
+impl Dispatcher {
+    async fn run(mut self) {
+        let shared = Arc::clone(&self.shared);
+        while !self.shutdown.is_cancelled() {
+            // Made before the look at the slots: it catches every change that comes after this line.
+            let changed = shared.slots.changed();
+            let open = shared.slots.open();
+            let ready = tokio::select! {
+                () = self.shutdown.cancelled() => break,
+                () = changed => continue,
+                ready = shared.queue.ready(&open.lanes), if open.room_min().is_some() => ready,
+            };
+            let claimed = match ready {
+                Ok(()) => self.claim().await,
+                Err(error) => Err(error),
+            };
+            match claimed {
+                Ok(()) => self.count_success(),
+                Err(error) => self.wait_out(&error).await,
+            }
         }
-        let slot = Slots::take(&shared.slots, claim.ticket.lane);
-        let shared = Arc::clone(shared);
-        drop(scope.spawn(|shutdown| attend::attend(shared, claim, claimed_at, slot, shutdown)));
     }
-    // The others of this thread have their turn before the next batch.
-    tokio::task::yield_now().await;
-    Ok(())
+
+    /// Claims one batch and starts a future for each ticket in it.
+    async fn claim(&mut self) -> Result<(), QueueError> {
+        let lease = self.shared.lease();
+        // Looked at again: since the wait began the workers may have been paused.
+        let open = self.shared.slots.open();
+        let Some(max) = open.room_min() else { return Ok(()) };
+        self.turns = self.turns.wrapping_add(1);
+        let lanes = open.lanes_at(self.turns);
+        // The lease counts from before the call: the backend's can only end later.
+        let claimed_at = Instant::now();
+        let claims = timeout(lease, self.shared.queue.claim(&lanes, max, lease)).await;
+        for claim in claims.unwrap_or_else(|_late| Err(no_answer()))? {
+            self.start(claim, claimed_at).await;
+        }
+        // The others of this thread have their turn before the next batch.
+        tokio::task::yield_now().await;
+        Ok(())
+    }
+
+    async fn start(&self, claim: Claim, claimed_at: Instant) {
+        if self.shutdown.is_cancelled() {
+            return attend::put_down(&self.shared, &claim, Verdict::Again(Duration::ZERO)).await;
+        }
+        let slot = Slots::take(&self.shared.slots, claim.ticket.lane);
+        let shared = Arc::clone(&self.shared);
+        drop(self.scope.spawn(|shutdown| attend::attend(shared, claim, claimed_at, slot, shutdown)));
+    }
+
+    fn count_success(&mut self) {
+        let failures = std::mem::take(&mut self.failures);
+        if failures > 0 {
+            tracing::info!(failures, "the queue answers again after {failures} failures");
+        }
+    }
+
+    /// Waits after a failure of the backend; says so once per series.
+    async fn wait_out(&mut self, error: &QueueError) {
+        if self.failures == 0 {
+            tracing::warn!(%error, "cannot claim tickets, trying again: {error}");
+        }
+        self.failures = self.failures.saturating_add(1);
+        let wait = BACKEND_RETRY.delay(self.failures, None, fastrand::f64());
+        let _cut_short = timeout(wait, self.shutdown.cancelled()).await;
+    }
 }
 
 /// A backend that hangs is a backend that fails.
 fn no_answer() -> QueueError {
     QueueError::Unreachable("no answer in time".to_owned())
-}
-
-/// Waits after a failure of the backend; says so once per series.
-async fn wait_out(error: &QueueError, failures: u32, shutdown: &CancellationToken) {
-    if failures == 1 {
-        tracing::warn!(%error, "cannot claim tickets, trying again: {error}");
-    }
-    let wait = BACKEND_RETRY.delay(failures, None, fastrand::f64());
-    let _cut_short = timeout(wait, shutdown.cancelled()).await;
 }
 
 #[cfg(test)]

@@ -59,6 +59,16 @@ impl Open {
     pub(super) fn room_min(&self) -> Option<NonZeroUsize> {
         NonZeroUsize::new(self.room_min)
     }
+
+    /// The order in which the claim number `turn` looks at these lanes.
+    pub(super) fn lanes_at(mut self, turn: usize) -> Vec<Lane> {
+        if turn.is_multiple_of(2)
+            && let [.., standard @ Lane::Standard, long @ Lane::Long] = self.lanes.as_mut_slice()
+        {
+            std::mem::swap(standard, long);
+        }
+        self.lanes
+    }
 }
 
 impl Slots {
@@ -213,6 +223,15 @@ mod tests {
         let _last = take(&slots, Lane::Long, 1);
         let lanes = vec![Lane::Interactive, Lane::Standard];
         assert_eq!(slots.open(), Open { lanes, room_min: CLAIM_BATCH_MAX });
+    }
+
+    #[test]
+    fn standard_and_long_take_turns_after_interactive() {
+        let order = |turn| slots(10, 3, 4).open().lanes_at(turn);
+        assert_eq!(order(1), Lane::ALL);
+        assert_eq!(order(2), [Lane::Interactive, Lane::Long, Lane::Standard]);
+        let one_lane = Open { lanes: vec![Lane::Standard], room_min: 1 };
+        assert_eq!(one_lane.lanes_at(2), [Lane::Standard]);
     }
 
     #[test]
