@@ -76,11 +76,11 @@ count() {
 }
 
 unit_integration_crash() {
-    local report="$CARGO_TARGET_DIR/nextest/default/junit.xml"
+    local report=target/nextest/make/junit.xml
     rm -f "$report"
     say "unit, integration and crash tests"
     local began=$SECONDS
-    cargo nextest run --workspace "${features[@]}" || failures+=("tests")
+    cargo nextest run --profile make --workspace "${features[@]}" || failures+=("tests")
     count "$report"
     # A build that broke leaves no report, and must not look like no test at all.
     [ -f "$report" ] || failed=$((failed + 1))
