@@ -1,1 +1,28 @@
-//! placeholder
+//! The agent: runs one attempt of a task to its end.
+//!
+//! Path of data: `StartedRun` (from the store) → [`Agent::run`] → the turn loop (`turn`) asks a
+//! model, runs tools under their journal (`journal`), and hands every event to the recorder
+//! (`recorder`), which numbers it, shows it to live readers ([`hub`]) and stores it in pages →
+//! `Store::finish`, guarded by the attempt.
+//!
+//! - [`catalog`] which provider has which model; agents and their defaults
+//! - [`hub`] readers of runs, live or stored, from any number on
+//! - [`sessions`] who is running now, and how to stop them
+//! - [`tools`] the built-in tools
+//!
+//! Knows providers and tools by their ports, and no queue beyond its retry policy; no door.
+
+mod agent;
+pub mod catalog;
+pub mod hub;
+mod journal;
+pub mod limits;
+mod recorder;
+pub mod sessions;
+pub mod tools;
+mod turn;
+
+pub use agent::{Agent, Parts, RunEnd};
+pub use catalog::{AgentProfile, Catalog, UnknownModel};
+pub use hub::{EventReader, Hub};
+pub use sessions::StopReason;

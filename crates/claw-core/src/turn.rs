@@ -33,6 +33,13 @@ pub struct Turn {
     /// `off`, `low`, `medium`, `high`: how much the model should reason.
     #[serde(default)]
     pub thinking: Option<String>,
+    /// Whether somebody wants the answer piece by piece; if not, providers may answer whole.
+    #[serde(default = "yes")]
+    pub stream: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// What the model sees before the new input.
@@ -59,6 +66,7 @@ impl Turn {
             client_tools: Vec::new(),
             tool_choice: ToolChoice::default(),
             thinking: None,
+            stream: true,
         }
     }
 }

@@ -1,0 +1,255 @@
+//! One attempt of a task, from the worker's start to the committed end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use claw_core::run::RunEvent;
+use claw_core::task::{Outcome, StateName};
+use claw_core::tool::Tool;
+use claw_core::{Clock, Failure, FailureReason, IdSource, Message, Task, TaskId};
+use claw_queue::retry;
+use claw_store::{Finish, Finished, StartedRun, Store, StoreError};
+use tokio_util::sync::CancellationToken;
+
+use crate::catalog::Catalog;
+use crate::hub::{EventReader, Hub};
+use crate::journal::Journal;
+use crate::limits::{FINISH_RETRY, FINISH_TRIES_ATTACHED};
+use crate::recorder::Recorder;
+use crate::sessions::{Control, Running, StopReason};
+use crate::turn::{Produced, Stop};
+
+/// What an agent is made of.
+pub struct Parts {
+    /// The truth.
+    pub store: Arc<dyn Store>,
+    /// Who reads along.
+    pub hub: Hub,
+    /// Models and agents.
+    pub catalog: Arc<Catalog>,
+    /// What it can do.
+    pub tools: Vec<Arc<dyn Tool>>,
+    /// Wall-clock time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance, for jitter.
+    pub ids: Arc<dyn IdSource>,
+    /// When a failed attempt is tried again.
+    pub retry: retry::Policy,
+}
+
+/// Runs attempts. Cheap to clone.
+#[derive(Clone)]
+pub struct Agent {
+    pub(crate) parts: Arc<Parts>,
+    running: Running,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunEnd {
+    /// The state it left the task in; absent when the attempt had lost its task.
+    pub state: Option<StateName>,
+    /// What the store said to the finish.
+    pub finished: Option<Finished>,
+}
+
+/// An attempt that is about to run; readers can be attached before it does.
+pub struct Attempt {
+    pub(crate) parts: Arc<Parts>,
+    pub(crate) task: Task,
+    pub(crate) journal: Journal,
+    pub(crate) recorder: Recorder,
+    pub(crate) control: Control,
+    running: Running,
+}
+
+impl Agent {
+    /// An agent of these parts.
+    pub fn new(parts: Parts) -> Self {
+        Self { parts: Arc::new(parts), running: Running::default() }
+    }
+
+    /// The runs of this process, to stop them.
+    pub fn running(&self) -> &Running {
+        &self.running
+    }
+
+    /// Models and agents.
+    pub fn catalog(&self) -> &Arc<Catalog> {
+        &self.parts.catalog
+    }
+
+    /// Reads a run's events with numbers above `after`.
+    pub fn read(&self, id: TaskId, after: u64) -> EventReader {
+        self.parts.hub.read(id, after)
+    }
+
+    /// Prepares an attempt that the store says is ours. `cancel` means shutdown or a lost lease.
+    pub fn prepare(&self, started: StartedRun, cancel: CancellationToken) -> Attempt {
+        let StartedRun { task, seq, journal } = started;
+        let parts = Arc::clone(&self.parts);
+        let recorder = Recorder::new(Arc::clone(&parts.store), Arc::clone(&parts.clock), &parts.hub, &task, seq);
+        let journal = Journal::new(Arc::clone(&parts.store), &task, journal);
+        let control = Control::new(task.session, cancel);
+        Attempt { parts, task, journal, recorder, control, running: self.running.clone() }
+    }
+
+    /// Runs an attempt to its end.
+    pub async fn run(&self, started: StartedRun, cancel: CancellationToken) -> RunEnd {
+        self.prepare(started, cancel).run().await
+    }
+}
+
+impl Attempt {
+    /// The handle that stops it.
+    pub fn control(&self) -> Control {
+        self.control.clone()
+    }
+
+    /// Reads along from the attempt's first event.
+    pub fn reader(&self) -> EventReader {
+        self.parts.hub.read(self.task.id, 0)
+    }
+
+    /// Runs to the end, and commits what came of it.
+    pub async fn run(mut self) -> RunEnd {
+        let _place = self.running.enter(self.task.id, self.control.clone());
+        let mut produced = Produced::default();
+        let outcome = match self.turn(&mut produced).await {
+            Ok(output) => Outcome::Completed(output),
+            Err(stop) => match self.outcome_of(stop, &produced) {
+                Some(outcome) => outcome,
+                None => return RunEnd { state: None, finished: None },
+            },
+        };
+        self.commit(outcome, produced).await
+    }
+
+    /// What a run that did not complete comes to; nothing when the task is no longer ours.
+    fn outcome_of(&self, stop: Stop, produced: &Produced) -> Option<Outcome> {
+        let partial = produced.text.clone();
+        let failed = |failure| Outcome::Failed { failure, partial: partial.clone() };
+        let stopping = || Failure::new(FailureReason::Interrupted, "the gateway stopped while its caller waited");
+        Some(match stop {
+            Stop::Told(StopReason::Fenced) => return None,
+            Stop::Told(StopReason::Cancelled | StopReason::CallerGone) => Outcome::Cancelled { partial },
+            Stop::Told(StopReason::Shutdown) if self.task.attached => failed(stopping()),
+            Stop::Told(StopReason::Shutdown) => Outcome::Yielded,
+            Stop::Final(failure) => failed(failure),
+            Stop::Transient { failure, shown } => match self.next_try(&failure, shown) {
+                Some(delay) => Outcome::Retry { failure, not_before: self.parts.clock.now().plus(delay) },
+                None => failed(failure),
+            },
+        })
+    }
+
+    /// How long to wait before another attempt; nothing when there is none.
+    ///
+    /// Text that somebody watches grow is not restarted under their eyes: an interactive run that
+    /// has shown some ends. A background task's readers are told by `Retrying` and `Started`.
+    fn next_try(&self, failure: &Failure, shown: bool) -> Option<Duration> {
+        let watched = self.task.attached || self.task.lane == claw_core::Lane::Interactive;
+        let failures = self.task.failures + 1;
+        if self.task.attached || (watched && shown) || failures >= self.task.attempts_max {
+            return None;
+        }
+        let asked = failure.retry_after_ms.map(Duration::from_millis);
+        Some(self.parts.retry.delay(failures, asked, chance(&*self.parts.ids)))
+    }
+
+    async fn commit(mut self, outcome: Outcome, produced: Produced) -> RunEnd {
+        let state = state_after(&outcome);
+        let Produced { mut messages, text, usage, model } = produced;
+        if !text.is_empty() && state.is_terminal() {
+            messages.push(Message::Assistant { text, tool_calls: final_calls(&outcome) });
+        }
+        let (events, shown) = match last_event(&self.task, &outcome) {
+            Some(event) => {
+                let (events, shown) = self.recorder.last_page(event);
+                (events, Some(shown))
+            }
+            None => (self.recorder.rest(), None),
+        };
+        if !state.is_terminal() {
+            messages.clear();
+        }
+        if self.task.attached
+            && let Some(event) = &shown
+        {
+            // A synchronous reply never waits for the disk.
+            self.recorder.show(Arc::clone(event));
+        }
+        let at = self.parts.clock.now();
+        let finish =
+            Finish { id: self.task.id, attempt: self.task.attempt, outcome, messages, events, usage, model, at };
+        let finished = self.finish(finish).await;
+        let accepted = finished.as_ref().is_some_and(|finished| finished.accepted);
+        if !self.task.attached
+            && accepted
+            && let Some(event) = shown
+        {
+            self.recorder.show(event);
+        }
+        RunEnd { state: accepted.then_some(state), finished }
+    }
+
+    /// Commits until the disk takes it: a result is not thrown away because the disk is full.
+    async fn finish(&self, finish: Finish) -> Option<Finished> {
+        let mut tries = 0;
+        loop {
+            match self.parts.store.finish(finish.clone()).await.await {
+                Ok(finished) => return Some(finished),
+                Err(StoreError::Closed) => return None,
+                Err(error) => {
+                    tries += 1;
+                    tracing::error!(task.id = %finish.id, tries, "the result of {} could not be stored: {error}", finish.id);
+                    if self.task.attached && tries >= FINISH_TRIES_ATTACHED {
+                        return None;
+                    }
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(FINISH_RETRY) => {}
+                _told = self.control.stopped(), if !self.control.is_stopped() => {}
+            }
+            if self.control.is_stopped() && tries > 1 {
+                return None;
+            }
+        }
+    }
+}
+
+/// The state an outcome leaves its task in.
+fn state_after(outcome: &Outcome) -> StateName {
+    match outcome {
+        Outcome::Completed(_) => StateName::Completed,
+        Outcome::Failed { .. } => StateName::Failed,
+        Outcome::Cancelled { .. } => StateName::Cancelled,
+        Outcome::Retry { .. } | Outcome::Yielded => StateName::Queued,
+    }
+}
+
+/// What readers see last of this attempt.
+fn last_event(task: &Task, outcome: &Outcome) -> Option<RunEvent> {
+    Some(match outcome.clone() {
+        Outcome::Completed(output) => RunEvent::Completed { output },
+        Outcome::Failed { failure, partial } => RunEvent::Failed { failure, partial },
+        Outcome::Cancelled { partial } => RunEvent::Cancelled { partial },
+        Outcome::Retry { failure, not_before } => RunEvent::Retrying { attempt: task.attempt, failure, at: not_before },
+        Outcome::Yielded => return None,
+    })
+}
+
+fn final_calls(outcome: &Outcome) -> Vec<claw_core::ToolCall> {
+    match outcome {
+        Outcome::Completed(output) => output.tool_calls.clone(),
+        Outcome::Failed { .. } | Outcome::Cancelled { .. } | Outcome::Retry { .. } | Outcome::Yielded => Vec::new(),
+    }
+}
+
+/// A number from 0 up to 1.
+pub(crate) fn chance(ids: &dyn IdSource) -> f64 {
+    let mut bytes = [0; 4];
+    ids.fill(&mut bytes);
+    f64::from(u32::from_le_bytes(bytes)) / (f64::from(u32::MAX) + 1.0)
+}

@@ -1,0 +1,39 @@
+//! The written limits of the agent.
+
+use std::time::Duration;
+
+/// Rounds of model and tools in one run; more is a loop.
+pub const ROUNDS_MAX: u32 = 32;
+
+/// Tool calls in one round.
+pub const CALLS_PER_ROUND_MAX: usize = 64;
+
+/// Messages of history a model is shown.
+pub const HISTORY_MESSAGES_MAX: u32 = 200;
+
+/// Longest answer of one run, in bytes.
+pub const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Longest tool result kept, in bytes.
+pub const TOOL_RESULT_BYTES_MAX: usize = 64 * 1024;
+
+/// Events are stored at the latest this long after they were shown.
+pub const FLUSH_AFTER: Duration = Duration::from_millis(250);
+
+/// Events are stored at the latest when so many wait.
+pub const FLUSH_EVENTS: usize = 256;
+
+/// Stored events a live run keeps in memory for readers that are a little behind.
+pub const TAIL_EVENTS_MAX: usize = 512;
+
+/// Events read from the store at once.
+pub const READ_EVENTS: u32 = 512;
+
+/// How long a finish that the disk refused waits before it is tried again.
+pub const FINISH_RETRY: Duration = Duration::from_secs(2);
+
+/// How often a caller on the line is kept waiting for a finish that the disk refuses.
+pub const FINISH_TRIES_ATTACHED: u32 = 3;
+
+/// The longest wait a provider may ask of a caller on the line.
+pub const ATTACHED_RETRY_AFTER_MAX: Duration = Duration::from_secs(5);

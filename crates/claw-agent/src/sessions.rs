@@ -1,0 +1,103 @@
+//! Who is running now, and how to stop them.
+//!
+//! A session's runs go one at a time: the store gives only the first waiting one a ticket and
+//! refuses a second running one. What is kept here is the handle by which a run is stopped.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use claw_core::{SessionId, TaskId};
+use tokio_util::sync::CancellationToken;
+
+/// Why a run is told to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopReason {
+    /// Somebody cancelled it.
+    Cancelled,
+    /// Its caller hung up, and nobody else was promised anything.
+    CallerGone,
+    /// The gateway stops.
+    Shutdown,
+    /// Another worker has the task: nothing may be written any more.
+    Fenced,
+}
+
+/// The runs of this process.
+#[derive(Clone, Default)]
+pub struct Running(Arc<Mutex<HashMap<TaskId, Control>>>);
+
+/// A run's stop handle.
+#[derive(Debug, Clone)]
+pub struct Control {
+    session: SessionId,
+    cancel: CancellationToken,
+    reason: Arc<OnceLock<StopReason>>,
+}
+
+impl Control {
+    pub(crate) fn new(session: SessionId, cancel: CancellationToken) -> Self {
+        Self { session, cancel, reason: Arc::default() }
+    }
+
+    /// Tells the run to stop; the first reason counts.
+    pub fn stop(&self, reason: StopReason) {
+        let _first_counts = self.reason.set(reason);
+        self.cancel.cancel();
+    }
+
+    /// Resolves when the run was told to stop. Cancel-safe.
+    pub(crate) async fn stopped(&self) -> StopReason {
+        self.cancel.cancelled().await;
+        self.reason()
+    }
+
+    /// The reason; a token cancelled from above means shutdown.
+    pub(crate) fn reason(&self) -> StopReason {
+        self.reason.get().copied().unwrap_or(StopReason::Shutdown)
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.cancel.is_cancelled()
+    }
+}
+
+impl Running {
+    pub(crate) fn enter(&self, id: TaskId, control: Control) -> Entered {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id, control);
+        Entered { running: self.clone(), id }
+    }
+
+    /// Stops a run; false when it does not run here.
+    pub fn stop(&self, id: TaskId, reason: StopReason) -> bool {
+        let control = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
+        control.inspect(|control| control.stop(reason)).is_some()
+    }
+
+    /// The runs of a session; at most one by construction, but nobody here relies on it.
+    pub fn of_session(&self, session: SessionId) -> Vec<TaskId> {
+        let running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        running.iter().filter(|(_, control)| control.session == session).map(|(id, _)| *id).collect()
+    }
+
+    /// How many run.
+    pub fn len(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Whether none runs.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A place among the running, given up on drop.
+pub(crate) struct Entered {
+    running: Running,
+    id: TaskId,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.running.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+    }
+}

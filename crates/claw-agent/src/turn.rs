@@ -1,0 +1,101 @@
+//! The turn loop: ask the model, run its tools, ask again, until it is done.
+
+mod ask;
+mod context;
+mod tool_round;
+
+use claw_core::provider::{FinishReason, Usage};
+use claw_core::run::RunEvent;
+use claw_core::{Failure, FailureReason, Message, Output, ToolCall};
+
+use crate::agent::Attempt;
+use crate::limits::ROUNDS_MAX;
+use crate::recorder::Fenced;
+use crate::sessions::StopReason;
+
+use context::Conversation;
+
+/// What a run has produced so far; kept by the attempt, also when the turn fails.
+#[derive(Debug, Default)]
+pub(crate) struct Produced {
+    /// New history: assistant messages with tool calls, and the tools' answers.
+    pub(crate) messages: Vec<Message>,
+    /// What the model has said in the current round.
+    pub(crate) text: String,
+    /// Of all rounds.
+    pub(crate) usage: Usage,
+    /// `<provider>/<model>`.
+    pub(crate) model: String,
+}
+
+/// Why a turn ended without completing.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// Somebody told it to.
+    Told(StopReason),
+    /// It failed, and would again.
+    Final(Failure),
+    /// It failed, and may work later.
+    Transient {
+        failure: Failure,
+        /// Whether readers have seen text of this attempt.
+        shown: bool,
+    },
+}
+
+impl From<Fenced> for Stop {
+    fn from(_: Fenced) -> Self {
+        Self::Told(StopReason::Fenced)
+    }
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Final(failure)
+    }
+}
+
+/// What the model did in one round.
+#[derive(Debug)]
+struct Round {
+    calls: Vec<ToolCall>,
+    finish: FinishReason,
+}
+
+impl Attempt {
+    /// Runs the turn; what it produced stays in `produced` whatever happens.
+    pub(crate) async fn turn(&mut self, produced: &mut Produced) -> Result<Output, Stop> {
+        let mut talk = Conversation::open(&self.parts, &self.task).await?;
+        produced.model = talk.model_name.clone();
+        self.recorder.emit(RunEvent::Started { attempt: self.task.attempt, model: produced.model.clone() });
+        for round in 0..ROUNDS_MAX {
+            if let Some(entries) = self.journal.replay(round)? {
+                self.replay_round(entries, &mut talk, produced).await?;
+                continue;
+            }
+            produced.text.clear();
+            let Round { calls, finish } = self.ask(&talk, produced).await?;
+            let for_caller: Vec<ToolCall> = calls.iter().filter(|call| talk.is_clients(&call.name)).cloned().collect();
+            if calls.is_empty() || !for_caller.is_empty() {
+                return Ok(self.output(produced, for_caller, finish));
+            }
+            self.tool_round(round, calls, &mut talk, produced).await?;
+        }
+        let message = format!("the model asked for tools {ROUNDS_MAX} times in a row without coming to an end");
+        Err(Failure::new(FailureReason::Limit, message).into())
+    }
+
+    fn output(&mut self, produced: &Produced, tool_calls: Vec<ToolCall>, finish: FinishReason) -> Output {
+        for call in &tool_calls {
+            self.recorder.emit(RunEvent::ToolCall { call: call.clone() });
+        }
+        // A caller that gets calls must be told so; one that gets none must not wait for any.
+        let finish = match (tool_calls.is_empty(), finish) {
+            (false, _) => FinishReason::ToolCalls,
+            (true, FinishReason::ToolCalls) => FinishReason::Stop,
+            (true, finish) => finish,
+        };
+        let (text, model) = (produced.text.clone(), produced.model.clone());
+        Output { text, tool_calls, finish, usage: produced.usage, model }
+    }
+}

@@ -1,0 +1,85 @@
+//! What the model is shown: the agent's prompt, history, the new input, and the tools.
+
+use std::sync::Arc;
+
+use claw_core::provider::ToolSpec;
+use claw_core::tool::Tool;
+use claw_core::turn::Context;
+use claw_core::{Failure, FailureReason, Message, Task};
+use claw_store::StoreError;
+
+use super::Stop;
+use crate::agent::Parts;
+use crate::catalog::Resolved;
+use crate::limits::HISTORY_MESSAGES_MAX;
+
+/// The conversation as it grows during a turn.
+pub(super) struct Conversation {
+    pub(super) resolved: Resolved,
+    pub(super) model_name: String,
+    pub(super) messages: Vec<Message>,
+    pub(super) specs: Arc<[ToolSpec]>,
+    pub(super) message_count: u64,
+    client_tools: Vec<String>,
+}
+
+impl Conversation {
+    /// Resolves the model and loads the history.
+    pub(super) async fn open(parts: &Parts, task: &Task) -> Result<Self, Stop> {
+        let turn = &task.turn;
+        let agent = parts.catalog.agent(&turn.agent).ok_or_else(|| {
+            Failure::new(FailureReason::Request, format!("there is no agent {:?}", turn.agent.as_str()))
+        })?;
+        let resolved = parts
+            .catalog
+            .resolve(turn.model.as_deref(), agent)
+            .map_err(|unknown| Failure::new(FailureReason::UnknownModel, unknown.to_string()))?;
+        let specs = specs(&resolved, task, &parts.tools)?;
+        let mut messages = Vec::new();
+        messages.extend(agent.system_prompt.clone().map(|text| Message::System { text }));
+        let mut message_count = 0;
+        match &turn.context {
+            Context::Given(given) => messages.extend_from_slice(given),
+            Context::Session => {
+                let history =
+                    parts.store.history(task.session, None, HISTORY_MESSAGES_MAX).await.map_err(unreadable)?;
+                message_count = history.last().map_or(0, |last| last.seq);
+                // The input is stored already, and a repeated run must not see its own first try.
+                let earlier = history.into_iter().filter(|stored| stored.task != task.id);
+                messages.extend(earlier.map(|stored| stored.message));
+            }
+        }
+        messages.extend_from_slice(&turn.input);
+        let client_tools = turn.client_tools.iter().map(|tool| tool.name.clone()).collect();
+        let model_name = resolved.full_name();
+        Ok(Self { resolved, model_name, messages, specs, message_count, client_tools })
+    }
+
+    /// Whether the caller runs this tool itself.
+    pub(super) fn is_clients(&self, name: &str) -> bool {
+        self.client_tools.iter().any(|tool| tool == name)
+    }
+}
+
+/// The tools offered to the model: the caller's, and ours that it does not shadow.
+fn specs(resolved: &Resolved, task: &Task, tools: &[Arc<dyn Tool>]) -> Result<Arc<[ToolSpec]>, Failure> {
+    let clients = &task.turn.client_tools;
+    if !resolved.tools {
+        return match clients.first() {
+            None => Ok(Arc::from([])),
+            Some(tool) => Err(Failure::new(
+                FailureReason::Request,
+                format!("{} cannot call tools, but {:?} was given", resolved.full_name(), tool.name),
+            )),
+        };
+    }
+    let ours =
+        tools.iter().map(|tool| tool.spec()).filter(|spec| !clients.iter().any(|client| client.name == spec.name));
+    Ok(clients.iter().cloned().chain(ours).collect())
+}
+
+/// The store may be readable again later.
+fn unreadable(error: StoreError) -> Stop {
+    let failure = Failure::new(FailureReason::Internal, format!("the session's history cannot be read: {error}"));
+    Stop::Transient { failure, shown: false }
+}
