@@ -1,0 +1,120 @@
+//! Reads JSON within limits, and says which field is wrong.
+//!
+//! The nesting is counted before anything is built, because a parser's stack is not ours to spend.
+//! Duplicate keys are accepted where a type has no such field; inside one they are refused.
+
+use serde::Deserialize;
+
+use crate::BadRequest;
+use crate::limits::JSON_DEPTH_MAX;
+
+/// Reads one JSON text into a wire type; unknown fields are ignored.
+///
+/// # Errors
+/// Not JSON, too deep, or a field of the wrong type: named by its path.
+pub fn from_slice<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, BadRequest> {
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err(BadRequest::whole("the body is empty; a JSON object is expected"));
+    }
+    if !is_depth_within(bytes, JSON_DEPTH_MAX) {
+        return Err(BadRequest::whole(format!("JSON is nested deeper than {JSON_DEPTH_MAX} levels")));
+    }
+    match serde_json::from_slice(bytes) {
+        Ok(value) => Ok(value),
+        Err(error) if error.is_data() => Err(blame::<T>(bytes, &error)),
+        Err(error) => Err(BadRequest::whole(format!("not valid JSON: {error}"))),
+    }
+}
+
+/// Whether no bracket is nested deeper than `max`; says nothing about other syntax.
+pub fn is_depth_within(bytes: &[u8], max: usize) -> bool {
+    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
+    for byte in bytes {
+        if in_text {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' => escaped = true,
+                b'"' => in_text = false,
+                _ => {}
+            }
+            continue;
+        }
+        match byte {
+            b'"' => in_text = true,
+            b'[' | b'{' => {
+                depth += 1;
+                if depth > max {
+                    return false;
+                }
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    true
+}
+
+/// Reads once more, slowly, to learn the path of the wrong field.
+fn blame<'a, T: Deserialize<'a>>(bytes: &'a [u8], first: &serde_json::Error) -> BadRequest {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let Err(error) = serde_path_to_error::deserialize::<_, T>(&mut reader) else {
+        return BadRequest::whole(first.to_string());
+    };
+    let path = error.path().to_string();
+    let text = error.inner().to_string();
+    let message = text.rfind(" at line ").and_then(|end| text.get(..end)).unwrap_or(&text).to_owned();
+    let missing = message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+    let param = match (path.as_str(), missing) {
+        (".", None) => None,
+        (".", Some(field)) => Some(field.to_owned()),
+        (path, None) => Some(path.to_owned()),
+        (path, Some(field)) => Some(format!("{path}.{field}")),
+    };
+    BadRequest { param, message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Outer {
+        inner: Vec<Inner>,
+    }
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Inner {
+        number: u32,
+    }
+
+    fn refused(text: &str) -> (Option<String>, String) {
+        let error = from_slice::<Outer>(text.as_bytes()).unwrap_err();
+        (error.param, error.message)
+    }
+
+    #[test]
+    fn a_wrong_type_is_named_by_its_path() {
+        let (param, message) = refused(r#"{"inner":[{"number":1},{"number":"x"}]}"#);
+        assert_eq!(param.as_deref(), Some("inner[1].number"));
+        assert_eq!(message, "invalid type: string \"x\", expected u32");
+        assert_eq!(refused(r#"{"inner":[{}]}"#).0.as_deref(), Some("inner[0].number"));
+        assert_eq!(refused("{}").0.as_deref(), Some("inner"));
+        assert_eq!(refused("[]").0, None);
+    }
+
+    #[test]
+    fn what_is_not_json_is_said_to_be_none() {
+        assert_eq!(refused(" \n").1, "the body is empty; a JSON object is expected");
+        assert!(refused("{\"inner\":").1.starts_with("not valid JSON: "));
+        assert!(from_slice::<Outer>(b"{\"inner\":\"\xff\"}").is_err());
+    }
+
+    #[test]
+    fn depth_counts_brackets_but_not_those_in_texts() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(is_depth_within(nested(64).as_bytes(), 64));
+        assert!(!is_depth_within(nested(65).as_bytes(), 64));
+        assert!(is_depth_within(br#"["[[[[\"[[[["]"#, 1));
+        let deep = format!("{{\"ignored\":{}}}", nested(100_000));
+        assert_eq!(refused(&deep).1, "JSON is nested deeper than 64 levels");
+    }
+}

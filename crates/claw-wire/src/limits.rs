@@ -1,0 +1,26 @@
+//! Written limits of what clients may send.
+
+/// Deepest nesting of a JSON text.
+pub const JSON_DEPTH_MAX: usize = 64;
+/// Most tools a client may bring to one request.
+pub const TOOLS_MAX: usize = 128;
+/// Longest name of a client's tool, in bytes.
+pub const TOOL_NAME_BYTES_MAX: usize = 64;
+/// Most texts that end the output.
+pub const STOPS_MAX: usize = 4;
+/// Longest idempotency key, in characters (G4).
+pub const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
+/// Longest id of a WebSocket request, in bytes of its JSON.
+pub const FRAME_ID_BYTES_MAX: usize = 256;
+/// Most headers a callback may ask for.
+pub const CALLBACK_HEADERS_MAX: usize = 32;
+/// Longest address of a callback, in bytes.
+pub const CALLBACK_URL_BYTES_MAX: usize = 2048;
+/// Most attempts a task may ask for.
+pub const ATTEMPTS_MAX: u32 = 20;
+/// Longest delay before a task starts, in seconds: a year.
+pub const DELAY_SECONDS_MAX: u64 = 366 * 24 * 3600;
+/// Most rows of one page, and how many there are when nothing is said.
+pub const PAGE_MAX: u32 = 200;
+/// Rows of a page when nothing is said.
+pub const PAGE_DEFAULT: u32 = 50;

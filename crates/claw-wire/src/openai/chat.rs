@@ -1,0 +1,317 @@
+//! The request of a chat completion.
+//!
+//! [`ChatRequest`] reads what clients send, unknown fields ignored; [`Chat`] is what it means, every
+//! range checked and every complaint naming its field. The conversation is split: what the client
+//! kept by itself becomes `head`, what is new becomes `tail`.
+
+mod content;
+
+use claw_core::message::Message;
+use claw_core::provider::{Sampling, ToolChoice as CoreToolChoice, ToolSpec};
+use claw_core::{JsonText, ToolCall};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+
+use crate::BadRequest;
+use crate::limits::{STOPS_MAX, TOOL_NAME_BYTES_MAX, TOOLS_MAX};
+
+pub use content::{Content, StopTexts, ToolChoice};
+
+/// The body of `POST /v1/chat/completions`.
+#[derive(Debug, Deserialize)]
+#[expect(missing_docs, reason = "the fields are OpenAI's; what they mean here stands in `Chat`")]
+pub struct ChatRequest {
+    pub model: Option<String>,
+    pub messages: Vec<ChatMessage>,
+    pub stream: Option<bool>,
+    pub stream_options: Option<StreamOptions>,
+    pub temperature: Option<f32>,
+    pub top_p: Option<f32>,
+    pub n: Option<u32>,
+    pub stop: Option<StopTexts>,
+    pub max_tokens: Option<u32>,
+    pub max_completion_tokens: Option<u32>,
+    pub presence_penalty: Option<f32>,
+    pub frequency_penalty: Option<f32>,
+    pub seed: Option<i64>,
+    pub user: Option<String>,
+    pub tools: Option<Vec<Tool>>,
+    pub tool_choice: Option<ToolChoice>,
+    pub response_format: Option<Box<RawValue>>,
+    pub reasoning_effort: Option<String>,
+    pub logprobs: Option<bool>,
+    pub functions: Option<IgnoredAny>,
+}
+
+/// How to stream.
+#[derive(Debug, Deserialize)]
+pub struct StreamOptions {
+    /// Whether a chunk with usage ends the stream.
+    pub include_usage: Option<bool>,
+}
+
+/// One message, of any role.
+#[derive(Debug, Deserialize)]
+#[expect(missing_docs, reason = "the fields are OpenAI's")]
+pub struct ChatMessage {
+    pub role: String,
+    pub content: Option<Content>,
+    pub tool_calls: Option<Vec<GivenCall>>,
+    pub tool_call_id: Option<String>,
+}
+
+/// A tool call that an assistant made before.
+#[derive(Debug, Deserialize)]
+#[expect(missing_docs, reason = "the fields are OpenAI's")]
+pub struct GivenCall {
+    pub id: String,
+    pub function: GivenFunction,
+}
+
+/// The function of a [`GivenCall`].
+#[derive(Debug, Deserialize)]
+#[expect(missing_docs, reason = "the fields are OpenAI's")]
+pub struct GivenFunction {
+    pub name: String,
+    pub arguments: Option<String>,
+}
+
+/// A tool the client brings.
+#[derive(Debug, Deserialize)]
+#[expect(missing_docs, reason = "the fields are OpenAI's")]
+pub struct Tool {
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    pub function: Option<Function>,
+}
+
+/// The function of a [`Tool`].
+#[derive(Debug, Deserialize)]
+#[expect(missing_docs, reason = "the fields are OpenAI's")]
+pub struct Function {
+    pub name: String,
+    pub description: Option<String>,
+    pub parameters: Option<Box<RawValue>>,
+}
+
+/// What a chat completion asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Chat {
+    /// The field `model` as spelled.
+    pub model: Option<String>,
+    /// Whether to stream.
+    pub stream: bool,
+    /// Whether a stream ends with usage.
+    pub include_usage: bool,
+    /// The client's name for its user; names a session.
+    pub user: Option<String>,
+    /// What was said before, system messages included.
+    pub head: Vec<Message>,
+    /// What is new; never empty.
+    pub tail: Vec<Message>,
+    /// How to sample.
+    pub sampling: Sampling,
+    /// The client's own tools.
+    pub tools: Vec<ToolSpec>,
+    /// Whether one must be called.
+    pub tool_choice: CoreToolChoice,
+    /// `off`, `low`, `medium` or `high`.
+    pub thinking: Option<String>,
+}
+
+impl TryFrom<ChatRequest> for Chat {
+    type Error = BadRequest;
+
+    fn try_from(raw: ChatRequest) -> Result<Self, BadRequest> {
+        let ChatRequest {
+            model,
+            messages,
+            stream,
+            stream_options,
+            temperature,
+            top_p,
+            n,
+            stop,
+            max_tokens,
+            max_completion_tokens,
+            presence_penalty,
+            frequency_penalty,
+            seed,
+            user,
+            tools,
+            tool_choice,
+            response_format,
+            reasoning_effort,
+            logprobs,
+            functions,
+        } = raw;
+        unsupported(n, logprobs, functions.is_some())?;
+        let sampling = Sampling {
+            temperature: within("temperature", temperature, 0.0, 2.0)?,
+            top_p: within("top_p", top_p, 0.0, 1.0)?,
+            max_tokens: positive("max_completion_tokens", max_completion_tokens)?
+                .or(positive("max_tokens", max_tokens)?),
+            stop: stops(stop)?,
+            seed,
+            presence_penalty: within("presence_penalty", presence_penalty, -2.0, 2.0)?,
+            frequency_penalty: within("frequency_penalty", frequency_penalty, -2.0, 2.0)?,
+            response_format: response_format.map(json_text),
+        };
+        let (head, tail) = split(messages)?;
+        let tools = specs(tools.unwrap_or_default())?;
+        let tool_choice = choice(tool_choice, &tools)?;
+        let include_usage = stream_options.and_then(|options| options.include_usage).unwrap_or(false);
+        Ok(Self {
+            model,
+            stream: stream.unwrap_or(false),
+            include_usage,
+            user: user.filter(|user| !user.trim().is_empty()),
+            head,
+            tail,
+            sampling,
+            tools,
+            tool_choice,
+            thinking: effort(reasoning_effort)?,
+        })
+    }
+}
+
+fn unsupported(n: Option<u32>, logprobs: Option<bool>, functions: bool) -> Result<(), BadRequest> {
+    match (n, logprobs, functions) {
+        (Some(n), _, _) if n != 1 => Err(BadRequest::of("n", format!("only n = 1 is supported, found {n}"))),
+        (_, Some(true), _) => Err(BadRequest::of("logprobs", "logprobs are not supported")),
+        (_, _, true) => Err(BadRequest::of("functions", "`functions` is not supported: use `tools`")),
+        _ => Ok(()),
+    }
+}
+
+fn within(param: &str, value: Option<f32>, low: f32, high: f32) -> Result<Option<f32>, BadRequest> {
+    match value {
+        Some(found) if !(low..=high).contains(&found) => {
+            Err(BadRequest::of(param, format!("{param} must be {low} to {high}, found {found}")))
+        }
+        fits => Ok(fits),
+    }
+}
+
+fn positive(param: &str, value: Option<u32>) -> Result<Option<u32>, BadRequest> {
+    match value {
+        Some(0) => Err(BadRequest::of(param, format!("{param} must be at least 1, found 0"))),
+        fits => Ok(fits),
+    }
+}
+
+fn stops(stop: Option<StopTexts>) -> Result<Vec<String>, BadRequest> {
+    let texts = stop.map(|StopTexts(texts)| texts).unwrap_or_default();
+    if texts.len() > STOPS_MAX {
+        return Err(BadRequest::of("stop", format!("at most {STOPS_MAX} stop texts, found {}", texts.len())));
+    }
+    Ok(texts.into_iter().filter(|text| !text.is_empty()).collect())
+}
+
+fn effort(word: Option<String>) -> Result<Option<String>, BadRequest> {
+    let level = match word.as_deref() {
+        None => return Ok(None),
+        Some("none" | "off") => "off",
+        Some("minimal" | "low") => "low",
+        Some("medium") => "medium",
+        Some("high" | "xhigh") => "high",
+        Some(found) => {
+            let message = format!("reasoning_effort must be none, minimal, low, medium or high, found {found:?}");
+            return Err(BadRequest::of("reasoning_effort", message));
+        }
+    };
+    Ok(Some(level.to_owned()))
+}
+
+/// Splits after the last assistant message; leading instructions of the new part count as known.
+fn split(raw: Vec<ChatMessage>) -> Result<(Vec<Message>, Vec<Message>), BadRequest> {
+    let messages = raw.into_iter().enumerate().map(|(index, raw)| message(index, raw));
+    let mut head = messages.collect::<Result<Vec<Message>, BadRequest>>()?;
+    let answered = head.iter().rposition(|message| matches!(message, Message::Assistant { .. }));
+    let begin = answered.map_or(0, |index| index + 1);
+    let instructions = head.iter().skip(begin).take_while(|message| matches!(message, Message::System { .. })).count();
+    let tail = head.split_off(begin + instructions);
+    if tail.iter().any(|message| matches!(message, Message::User { .. } | Message::Tool { .. })) {
+        return Ok((head, tail));
+    }
+    Err(BadRequest::of("messages", "messages must end with a message of role user or tool"))
+}
+
+fn message(index: usize, raw: ChatMessage) -> Result<Message, BadRequest> {
+    let ChatMessage { role, content, tool_calls, tool_call_id } = raw;
+    let at = |field: &str| format!("messages[{index}].{field}");
+    let content = content.unwrap_or(Content::Text(String::new()));
+    match role.as_str() {
+        "system" | "developer" => Ok(Message::System { text: content.into_text(&at("content"))? }),
+        "user" => Ok(Message::User { content: content.into_parts(&at("content"))? }),
+        "assistant" => {
+            let tool_calls = tool_calls.unwrap_or_default().into_iter().map(call).collect();
+            Ok(Message::Assistant { text: content.into_text(&at("content"))?, tool_calls })
+        }
+        "tool" => {
+            let call_id = tool_call_id.filter(|id| !id.is_empty());
+            let call_id =
+                call_id.ok_or_else(|| BadRequest::of(at("tool_call_id"), "a tool message needs a tool_call_id"))?;
+            Ok(Message::Tool { call_id, text: content.into_text(&at("content"))?, is_error: false })
+        }
+        found => {
+            let message = format!("role must be system, developer, user, assistant or tool, found {found:?}");
+            Err(BadRequest::of(at("role"), message))
+        }
+    }
+}
+
+fn call(raw: GivenCall) -> ToolCall {
+    let GivenCall { id, function: GivenFunction { name, arguments } } = raw;
+    ToolCall { id, name, arguments: JsonText::new(arguments.unwrap_or_else(|| "{}".to_owned())) }
+}
+
+fn specs(raw: Vec<Tool>) -> Result<Vec<ToolSpec>, BadRequest> {
+    if raw.len() > TOOLS_MAX {
+        return Err(BadRequest::of("tools", format!("at most {TOOLS_MAX} tools, found {}", raw.len())));
+    }
+    raw.into_iter().enumerate().map(|(index, raw)| spec(index, raw)).collect()
+}
+
+fn spec(index: usize, raw: Tool) -> Result<ToolSpec, BadRequest> {
+    let Tool { kind, function } = raw;
+    let at = |field: &str| format!("tools[{index}]{field}");
+    if let Some(kind) = kind.filter(|kind| kind != "function") {
+        return Err(BadRequest::of(at(".type"), format!("only tools of type function are supported, found {kind:?}")));
+    }
+    let Some(Function { name, description, parameters }) = function else {
+        return Err(BadRequest::of(at(".function"), "missing field `function`"));
+    };
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    if !(1..=TOOL_NAME_BYTES_MAX).contains(&name.len()) || !name.bytes().all(is_plain) {
+        let message = format!("a tool's name is 1 to {TOOL_NAME_BYTES_MAX} of a-z, A-Z, 0-9, `_` and `-`");
+        return Err(BadRequest::of(at(".function.name"), message));
+    }
+    let parameters = parameters.map_or_else(|| JsonText::new(r#"{"type":"object","properties":{}}"#), json_text);
+    if !parameters.as_str().starts_with('{') {
+        return Err(BadRequest::of(at(".function.parameters"), "parameters must be a JSON schema object"));
+    }
+    Ok(ToolSpec { name, description: description.unwrap_or_default(), parameters })
+}
+
+fn choice(raw: Option<ToolChoice>, tools: &[ToolSpec]) -> Result<CoreToolChoice, BadRequest> {
+    let refuse = |message: String| Err(BadRequest::of("tool_choice", message));
+    match raw {
+        None | Some(ToolChoice::Auto) => Ok(CoreToolChoice::Auto),
+        Some(ToolChoice::None) => Ok(CoreToolChoice::None),
+        Some(ToolChoice::Required) if tools.is_empty() => refuse("tool_choice needs tools".to_owned()),
+        Some(ToolChoice::Required) => Ok(CoreToolChoice::Required),
+        Some(ToolChoice::Named(name)) if tools.iter().any(|tool| tool.name == name) => Ok(CoreToolChoice::Named(name)),
+        Some(ToolChoice::Named(name)) => refuse(format!("tool_choice names {name:?}, which is not among the tools")),
+    }
+}
+
+fn json_text(raw: Box<RawValue>) -> JsonText {
+    let text: Box<str> = raw.into();
+    JsonText::new(text)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,207 @@
+//! Fields that OpenAI allows in several shapes, read with complaints that say which.
+
+use std::fmt;
+
+use claw_core::Part;
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use crate::BadRequest;
+
+/// A message's content: a text or a list of parts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// A plain text.
+    Text(String),
+    /// Parts in order.
+    Parts(Vec<ContentPart>),
+}
+
+/// One part of a content.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct ContentPart {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub text: Option<String>,
+    pub refusal: Option<String>,
+    pub image_url: Option<ImageUrl>,
+}
+
+/// Where a picture is: `{url}` or the bare address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageUrl(String);
+
+/// Texts that end the output: one or several.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StopTexts(pub Vec<String>);
+
+/// Whether a tool must be called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the words are OpenAI's")]
+pub enum ToolChoice {
+    Auto,
+    None,
+    Required,
+    Named(String),
+}
+
+impl Content {
+    /// Its text; parts joined by a newline.
+    ///
+    /// # Errors
+    /// A part is not text.
+    pub fn into_text(self, param: &str) -> Result<String, BadRequest> {
+        let parts = match self {
+            Self::Text(text) => return Ok(text),
+            Self::Parts(parts) => parts,
+        };
+        let texts = parts.into_iter().enumerate().map(|(index, part)| match part.into_core(param, index)? {
+            Part::Text { text } => Ok(text),
+            Part::Image { .. } => Err(BadRequest::of(format!("{param}[{index}]"), "only text is allowed in this role")),
+        });
+        Ok(texts.collect::<Result<Vec<String>, BadRequest>>()?.join("\n"))
+    }
+
+    /// Its parts; at least one.
+    ///
+    /// # Errors
+    /// A part of an unknown kind, or no parts.
+    pub fn into_parts(self, param: &str) -> Result<Vec<Part>, BadRequest> {
+        match self {
+            Self::Text(text) => Ok(vec![Part::Text { text }]),
+            Self::Parts(parts) if parts.is_empty() => Err(BadRequest::of(param, "content must not be empty")),
+            Self::Parts(parts) => {
+                parts.into_iter().enumerate().map(|(index, part)| part.into_core(param, index)).collect()
+            }
+        }
+    }
+}
+
+impl ContentPart {
+    fn into_core(self, param: &str, index: usize) -> Result<Part, BadRequest> {
+        let Self { kind, text, refusal, image_url } = self;
+        match (kind.as_str(), text.or(refusal), image_url) {
+            ("text" | "input_text" | "output_text" | "refusal", Some(text), _) => Ok(Part::Text { text }),
+            ("image_url" | "input_image", _, Some(ImageUrl(url))) => Ok(Part::Image { url }),
+            ("text" | "image_url", _, _) => {
+                Err(BadRequest::of(format!("{param}[{index}].{kind}"), format!("missing field `{kind}`")))
+            }
+            _ => Err(BadRequest::of(
+                format!("{param}[{index}].type"),
+                format!("a part's type must be text or image_url, found {kind:?}"),
+            )),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Content {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Content;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string or an array of content parts")
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<Content, E> {
+                Ok(Content::Text(text.to_owned()))
+            }
+            fn visit_string<E: Error>(self, text: String) -> Result<Content, E> {
+                Ok(Content::Text(text))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Content, A::Error> {
+                let mut all = Vec::new();
+                while let Some(part) = parts.next_element()? {
+                    all.push(part);
+                }
+                Ok(Content::Parts(all))
+            }
+        }
+        deserializer.deserialize_any(Reader)
+    }
+}
+
+impl<'de> Deserialize<'de> for StopTexts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = StopTexts;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string or an array of strings")
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<StopTexts, E> {
+                Ok(StopTexts(vec![text.to_owned()]))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut texts: A) -> Result<StopTexts, A::Error> {
+                let mut all = Vec::new();
+                while let Some(text) = texts.next_element()? {
+                    all.push(text);
+                }
+                Ok(StopTexts(all))
+            }
+        }
+        deserializer.deserialize_any(Reader)
+    }
+}
+
+impl<'de> Deserialize<'de> for ImageUrl {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = ImageUrl;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object with the string `url`")
+            }
+            fn visit_str<E: Error>(self, url: &str) -> Result<ImageUrl, E> {
+                Ok(ImageUrl(url.to_owned()))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<ImageUrl, A::Error> {
+                let mut url = None;
+                while let Some(name) = fields.next_key::<String>()? {
+                    match name.as_str() {
+                        "url" => url = Some(fields.next_value()?),
+                        _ => drop(fields.next_value::<IgnoredAny>()?),
+                    }
+                }
+                url.map(ImageUrl).ok_or_else(|| Error::missing_field("url"))
+            }
+        }
+        deserializer.deserialize_any(Reader)
+    }
+}
+
+impl<'de> Deserialize<'de> for ToolChoice {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Named {
+            name: String,
+        }
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = ToolChoice;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("auto, none, required, or an object that names a function")
+            }
+            fn visit_str<E: Error>(self, word: &str) -> Result<ToolChoice, E> {
+                match word {
+                    "auto" => Ok(ToolChoice::Auto),
+                    "none" => Ok(ToolChoice::None),
+                    "required" => Ok(ToolChoice::Required),
+                    found => Err(E::invalid_value(serde::de::Unexpected::Str(found), &self)),
+                }
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<ToolChoice, A::Error> {
+                let mut named = None;
+                while let Some(field) = fields.next_key::<String>()? {
+                    match field.as_str() {
+                        "function" => named = Some(fields.next_value::<Named>()?.name),
+                        // One generation of clients writes the name without the nesting.
+                        "name" => named = Some(fields.next_value()?),
+                        _ => drop(fields.next_value::<IgnoredAny>()?),
+                    }
+                }
+                named.map(ToolChoice::Named).ok_or_else(|| Error::missing_field("function"))
+            }
+        }
+        deserializer.deserialize_any(Reader)
+    }
+}

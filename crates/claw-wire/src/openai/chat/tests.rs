@@ -1,0 +1,146 @@
+use claw_core::Part;
+
+use super::*;
+use crate::json;
+
+fn read(text: &str) -> Result<Chat, BadRequest> {
+    json::from_slice::<ChatRequest>(text.as_bytes())?.try_into()
+}
+
+fn with(field: &str) -> Result<Chat, BadRequest> {
+    read(&format!(r#"{{"model":"openclaw","messages":[{{"role":"user","content":"hi"}}],{field}}}"#))
+}
+
+fn blamed(field: &str) -> String {
+    let error = with(field).expect_err(field);
+    error.param.unwrap_or_else(|| format!("nothing: {}", error.message))
+}
+
+#[test]
+fn the_smallest_request_is_read() {
+    let chat = read(r#"{"messages":[{"role":"user","content":"hi"}]}"#).unwrap();
+    assert_eq!((chat.stream, chat.include_usage, chat.model), (false, false, None));
+    assert_eq!((chat.head, chat.tail), (vec![], vec![Message::user("hi")]));
+    assert_eq!(chat.sampling, Sampling::default());
+}
+
+#[test]
+fn every_field_arrives() {
+    let chat = with(
+        r#""stream":true,"stream_options":{"include_usage":true},"temperature":0.5,"top_p":1,"n":1,
+           "stop":["a",""],"max_tokens":7,"presence_penalty":-2,"frequency_penalty":2,"seed":-1,"user":"u",
+           "tools":[{"type":"function","function":{"name":"look_up","description":"d","parameters":{"type":"object"}}}],
+           "tool_choice":{"type":"function","function":{"name":"look_up"}},
+           "response_format":{"type":"json_object"},"reasoning_effort":"minimal","unknown":{"a":[1]},"store":null"#,
+    )
+    .unwrap();
+    assert!(chat.stream && chat.include_usage);
+    assert_eq!(chat.user.as_deref(), Some("u"));
+    assert_eq!(chat.thinking.as_deref(), Some("low"));
+    assert_eq!(chat.tool_choice, CoreToolChoice::Named("look_up".into()));
+    assert_eq!(chat.tools[0].parameters.as_str(), r#"{"type":"object"}"#);
+    assert_eq!(
+        chat.sampling,
+        Sampling {
+            temperature: Some(0.5),
+            top_p: Some(1.0),
+            max_tokens: Some(7),
+            stop: vec!["a".into()],
+            seed: Some(-1),
+            presence_penalty: Some(-2.0),
+            frequency_penalty: Some(2.0),
+            response_format: Some(JsonText::new(r#"{"type":"json_object"}"#)),
+        }
+    );
+}
+
+#[test]
+fn a_wrong_field_is_named() {
+    for (field, param) in [
+        (r#""temperature":2.1"#, "temperature"),
+        (r#""temperature":"hot""#, "temperature"),
+        (r#""top_p":-0.1"#, "top_p"),
+        (r#""presence_penalty":3"#, "presence_penalty"),
+        (r#""frequency_penalty":-3"#, "frequency_penalty"),
+        (r#""max_tokens":0"#, "max_tokens"),
+        (r#""max_tokens":-1"#, "max_tokens"),
+        (r#""max_tokens":1.5"#, "max_tokens"),
+        (r#""max_completion_tokens":0"#, "max_completion_tokens"),
+        (r#""n":2"#, "n"),
+        (r#""n":0"#, "n"),
+        (r#""stop":["a","b","c","d","e"]"#, "stop"),
+        (r#""stop":1"#, "stop"),
+        (r#""stop":[1]"#, "stop[0]"),
+        (r#""stream":"yes""#, "stream"),
+        (r#""stream_options":1"#, "stream_options"),
+        (r#""logprobs":true"#, "logprobs"),
+        (r#""functions":[]"#, "functions"),
+        (r#""tools":{}"#, "tools"),
+        (r#""tools":[{"type":"retrieval"}]"#, "tools[0].type"),
+        (r#""tools":[{"type":"function"}]"#, "tools[0].function"),
+        (r#""tools":[{"function":{}}]"#, "tools[0].function.name"),
+        (r#""tools":[{"function":{"name":"a b"}}]"#, "tools[0].function.name"),
+        (r#""tools":[{"function":{"name":"a","parameters":1}}]"#, "tools[0].function.parameters"),
+        (r#""tool_choice":"sometimes""#, "tool_choice"),
+        (r#""tool_choice":"required""#, "tool_choice"),
+        (r#""tool_choice":{"function":{"name":"absent"}}"#, "tool_choice"),
+        (r#""reasoning_effort":"extreme""#, "reasoning_effort"),
+        (r#""user":5"#, "user"),
+    ] {
+        assert_eq!(blamed(field), param, "{field}");
+    }
+}
+
+#[test]
+fn a_wrong_message_is_named() {
+    for (messages, param) in [
+        ("[]", "messages"),
+        ("{}", "messages"),
+        (r#"[{"content":"x"}]"#, "messages[0].role"),
+        (r#"[{"role":"king","content":"x"}]"#, "messages[0].role"),
+        (r#"[{"role":"user","content":5}]"#, "messages[0].content"),
+        (r#"[{"role":"user","content":{}}]"#, "messages[0].content"),
+        (r#"[{"role":"user","content":[]}]"#, "messages[0].content"),
+        (r#"[{"role":"user","content":[{"type":"video"}]}]"#, "messages[0].content[0].type"),
+        (r#"[{"role":"user","content":[{"type":"text"}]}]"#, "messages[0].content[0].text"),
+        (r#"[{"role":"user","content":[{"type":"text","text":1}]}]"#, "messages[0].content[0].text"),
+        (r#"[{"role":"system","content":[{"type":"image_url","image_url":"u"}]}]"#, "messages[0].content[0]"),
+        (r#"[{"role":"tool","content":"x"}]"#, "messages[0].tool_call_id"),
+        (r#"[{"role":"system","content":"x"}]"#, "messages"),
+        (r#"[{"role":"user","content":"x"},{"role":"assistant","content":"y"}]"#, "messages"),
+        (r#"[{"role":"assistant","tool_calls":[{"id":"a"}]}]"#, "messages[0].tool_calls[0].function"),
+    ] {
+        let error = read(&format!(r#"{{"messages":{messages}}}"#)).expect_err(messages);
+        assert_eq!(error.param.as_deref(), Some(param), "{messages}: {}", error.message);
+    }
+    assert_eq!(read("{}").unwrap_err().param.as_deref(), Some("messages"));
+    assert_eq!(
+        read(r#"{"messages":[{"role":"user","content":5}]}"#).unwrap_err().message,
+        "invalid type: integer `5`, expected a string or an array of content parts"
+    );
+}
+
+#[test]
+fn the_new_part_begins_after_the_last_answer_and_its_instructions() {
+    let chat = read(
+        r#"{"messages":[
+            {"role":"system","content":"s"},
+            {"role":"user","content":[{"type":"text","text":"q"},{"type":"image_url","image_url":{"url":"data:,"}}]},
+            {"role":"assistant","content":null,"tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]},
+            {"role":"developer","content":"d"},
+            {"role":"tool","tool_call_id":"c","content":[{"type":"text","text":"r"}]}]}"#,
+    )
+    .unwrap();
+    let call = ToolCall { id: "c".into(), name: "f".into(), arguments: JsonText::new("{}") };
+    let parts = vec![Part::Text { text: "q".into() }, Part::Image { url: "data:,".into() }];
+    assert_eq!(
+        chat.head,
+        [
+            Message::System { text: "s".into() },
+            Message::User { content: parts },
+            Message::Assistant { text: String::new(), tool_calls: vec![call] },
+            Message::System { text: "d".into() },
+        ]
+    );
+    assert_eq!(chat.tail, [Message::Tool { call_id: "c".into(), text: "r".into(), is_error: false }]);
+}

@@ -1,0 +1,174 @@
+//! The whole answer of a chat completion.
+
+use claw_core::provider::{FinishReason, Usage as CoreUsage};
+use claw_core::{Output, TaskId, ToolCall};
+use serde::Serialize;
+
+/// The id that OpenAI's clients see for a run.
+pub fn completion_id(task: TaskId) -> String {
+    format!("chatcmpl-{}", task.uuid().as_simple())
+}
+
+/// `chat.completion`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ChatCompletion<'a> {
+    /// `chatcmpl-…`.
+    pub id: &'a str,
+    /// `chat.completion`.
+    pub object: &'static str,
+    /// Seconds since the epoch.
+    pub created: i64,
+    /// As the client spelled it.
+    pub model: &'a str,
+    /// Exactly one.
+    pub choices: [Choice<'a>; 1],
+    /// Tokens used.
+    pub usage: Usage,
+}
+
+impl<'a> ChatCompletion<'a> {
+    /// The answer to one request.
+    pub fn new(id: &'a str, created: i64, model: &'a str, output: &'a Output) -> Self {
+        let Output { text, tool_calls, finish, usage, model: _answered_by } = output;
+        let only_calls = text.is_empty() && !tool_calls.is_empty();
+        let message = AnswerMessage {
+            role: "assistant",
+            content: (!only_calls).then_some(text.as_str()),
+            refusal: None,
+            tool_calls: tool_calls.iter().map(Call::from).collect(),
+        };
+        let choice = Choice { index: 0, message, logprobs: None, finish_reason: finish_reason(*finish) };
+        Self { id, object: "chat.completion", created, model, choices: [choice], usage: Usage::from(*usage) }
+    }
+}
+
+const fn finish_reason(finish: FinishReason) -> &'static str {
+    finish.as_str()
+}
+
+/// One choice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Choice<'a> {
+    /// 0.
+    pub index: u32,
+    /// What was said.
+    pub message: AnswerMessage<'a>,
+    /// Never given.
+    pub logprobs: Option<()>,
+    /// `stop`, `length`, `tool_calls` or `content_filter`.
+    pub finish_reason: &'static str,
+}
+
+/// What the assistant said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AnswerMessage<'a> {
+    /// `assistant`.
+    pub role: &'static str,
+    /// Its words; null when it only calls tools.
+    pub content: Option<&'a str>,
+    /// Never given.
+    pub refusal: Option<()>,
+    /// Calls of the client's tools.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tool_calls: Vec<Call<'a>>,
+}
+
+/// A call of a client's tool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Call<'a> {
+    /// The call's id.
+    pub id: &'a str,
+    /// `function`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// Which, with what.
+    pub function: CalledFunction<'a>,
+}
+
+/// The function of a [`Call`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CalledFunction<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// The arguments as JSON text.
+    pub arguments: &'a str,
+}
+
+impl<'a> From<&'a ToolCall> for Call<'a> {
+    fn from(call: &'a ToolCall) -> Self {
+        let ToolCall { id, name, arguments } = call;
+        Self { id, kind: "function", function: CalledFunction { name, arguments: arguments.as_str() } }
+    }
+}
+
+/// Tokens in OpenAI's spelling (K13).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Usage {
+    /// Tokens of the question.
+    pub prompt_tokens: u64,
+    /// Tokens of the answer.
+    pub completion_tokens: u64,
+    /// Both.
+    pub total_tokens: u64,
+    /// More about the question's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt_tokens_details: Option<PromptTokens>,
+}
+
+/// More about the tokens of a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct PromptTokens {
+    /// How many came from a cache.
+    pub cached_tokens: u64,
+}
+
+impl From<CoreUsage> for Usage {
+    fn from(usage: CoreUsage) -> Self {
+        let CoreUsage { input_tokens, output_tokens, cached_tokens } = usage;
+        Self {
+            prompt_tokens: input_tokens,
+            completion_tokens: output_tokens,
+            total_tokens: usage.total(),
+            prompt_tokens_details: (cached_tokens > 0).then_some(PromptTokens { cached_tokens }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use claw_core::JsonText;
+
+    use super::*;
+
+    fn output(text: &str, tool_calls: Vec<ToolCall>, finish: FinishReason) -> Output {
+        let usage = CoreUsage { input_tokens: 2, output_tokens: 3, cached_tokens: 0 };
+        Output { text: text.into(), tool_calls, finish, usage, model: "p/m".into() }
+    }
+
+    #[test]
+    fn an_answer_is_openais_shape() {
+        let output = output("hi", vec![], FinishReason::Stop);
+        let answer = ChatCompletion::new("chatcmpl-1", 7, "openclaw", &output);
+        assert_eq!(
+            serde_json::to_string(&answer).unwrap(),
+            concat!(
+                r#"{"id":"chatcmpl-1","object":"chat.completion","created":7,"model":"openclaw","#,
+                r#""choices":[{"index":0,"message":{"role":"assistant","content":"hi","refusal":null},"#,
+                r#""logprobs":null,"finish_reason":"stop"}],"#,
+                r#""usage":{"prompt_tokens":2,"completion_tokens":3,"total_tokens":5}}"#
+            )
+        );
+    }
+
+    #[test]
+    fn calls_alone_have_null_content() {
+        let call = ToolCall { id: "call_1".into(), name: "look".into(), arguments: JsonText::new("{}") };
+        let output = output("", vec![call], FinishReason::ToolCalls);
+        let answer = ChatCompletion::new("x", 7, "m", &output);
+        assert_eq!(
+            serde_json::to_value(&answer.choices[0].message).unwrap(),
+            serde_json::json!({"role": "assistant", "content": null, "refusal": null, "tool_calls": [
+                {"id": "call_1", "type": "function", "function": {"name": "look", "arguments": "{}"}}]})
+        );
+    }
+}

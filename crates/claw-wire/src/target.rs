@@ -1,0 +1,68 @@
+//! Who is meant: one resolver of agents and conversations for every surface (K6).
+
+use claw_core::{AgentId, SessionKey};
+
+use crate::BadRequest;
+
+/// An agent, and the conversation when the client chose one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Who answers.
+    pub agent: AgentId,
+    /// The client's conversation; a fresh one is to be made when absent.
+    pub session: Option<SessionKey>,
+}
+
+impl Target {
+    /// Resolves what a client wrote into its fields, each given as (field, value).
+    ///
+    /// The first session name that is not blank counts. A full key names its agent too.
+    ///
+    /// # Errors
+    /// A name of the wrong form, or an agent that is not the key's; the field is named.
+    pub fn resolve(agent: (&str, Option<&str>), sessions: &[(&str, Option<&str>)]) -> Result<Self, BadRequest> {
+        let (agent_field, agent) = agent;
+        let agent = agent.filter(|name| !name.trim().is_empty()).map(AgentId::parse).transpose();
+        let agent = agent.map_err(|error| BadRequest::of(agent_field, error.to_string()))?;
+        let named =
+            sessions.iter().find_map(|(field, name)| Some((*field, (*name)?))).filter(|(_, name)| !name.is_empty());
+        let Some((field, name)) = named else {
+            return Ok(Self { agent: agent.unwrap_or_else(AgentId::main), session: None });
+        };
+        let key = SessionKey::resolve(name, agent.as_ref().unwrap_or(&AgentId::main()));
+        let key = key.map_err(|error| BadRequest::of(field, error.to_string()))?;
+        match agent {
+            Some(agent) if agent != key.agent() => {
+                let message = format!("{agent_field} is {agent}, but {field} belongs to agent {}", key.agent());
+                Err(BadRequest::of(agent_field, message))
+            }
+            _ => Ok(Self { agent: key.agent(), session: Some(key) }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(agent: Option<&str>, key: Option<&str>, id: Option<&str>) -> Result<(String, Option<String>), String> {
+        Target::resolve(("agentId", agent), &[("sessionKey", key), ("sessionId", id)])
+            .map(|target| (target.agent.to_string(), target.session.map(|key| key.to_string())))
+            .map_err(|error| error.param.unwrap_or_default())
+    }
+
+    #[test]
+    fn every_name_of_a_conversation_leads_to_one_key() {
+        assert_eq!(resolve(None, None, None), Ok(("main".into(), None)));
+        assert_eq!(resolve(Some("default"), None, Some("x")), Ok(("main".into(), Some("agent:main:x".into()))));
+        assert_eq!(resolve(None, Some("agent:ops:x"), Some("y")), Ok(("ops".into(), Some("agent:ops:x".into()))));
+        assert_eq!(resolve(Some("ops"), Some("x"), None), Ok(("ops".into(), Some("agent:ops:x".into()))));
+    }
+
+    #[test]
+    fn a_wrong_name_blames_its_field() {
+        assert_eq!(resolve(Some("no agent"), None, None), Err("agentId".into()));
+        assert_eq!(resolve(None, None, Some("a\nb")), Err("sessionId".into()));
+        assert_eq!(resolve(Some("ops"), Some("agent:main:x"), None), Err("agentId".into()));
+    }
+}

@@ -1,0 +1,268 @@
+//! What is submitted, and what it means.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use claw_core::message::Message;
+use claw_core::provider::{Sampling, ToolChoice};
+use claw_core::turn::Context;
+use claw_core::{Callback, Lane, OnCrash, Priority, SessionKey, Turn};
+use serde::Deserialize;
+
+use super::TYPES;
+use crate::BadRequest;
+use crate::limits::{ATTEMPTS_MAX, CALLBACK_HEADERS_MAX, CALLBACK_URL_BYTES_MAX, DELAY_SECONDS_MAX};
+use crate::openai::model::Selection;
+use crate::target::Target;
+
+/// The body of `POST /v2/tasks` (D20).
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NewTask {
+    /// The task type; `agent` when absent.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// What the type works on.
+    pub input: Option<TaskInput>,
+    /// Whom to tell when it ended.
+    pub callback: Option<CallbackRequest>,
+    /// `interactive`, `standard` or `long`.
+    pub lane: Option<String>,
+    /// 0 last, 9 first.
+    pub priority: Option<u8>,
+    /// How many attempts may fail.
+    pub max_attempts: Option<u32>,
+    /// `fail` or `retry` (G3).
+    pub on_crash: Option<String>,
+    /// Milliseconds to wait before it may start.
+    pub delay_ms: Option<u64>,
+}
+
+/// The input of type `agent` (K26).
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskInput {
+    /// What to say to the agent.
+    pub message: Option<String>,
+    /// Which agent.
+    pub agent_id: Option<String>,
+    /// The conversation, as any surface names it (K6).
+    pub session_key: Option<String>,
+    /// The same.
+    pub session_id: Option<String>,
+    /// The same.
+    pub conversation_id: Option<String>,
+    /// Another model, or an agent by OpenAI's field (K11).
+    pub model: Option<String>,
+    /// How to run.
+    pub options: Option<RunOptions>,
+}
+
+/// Options of one run (C47).
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunOptions {
+    /// `off` to `high`.
+    pub thinking: Option<String>,
+    /// Another model.
+    pub model: Option<String>,
+    /// 0 to 2.
+    pub temperature: Option<f32>,
+    /// Most tokens to generate.
+    pub max_tokens: Option<u32>,
+}
+
+/// An address to call when the task ended.
+#[derive(Debug, Deserialize)]
+pub struct CallbackRequest {
+    /// Where to POST.
+    pub url: String,
+    /// Headers to send along.
+    pub headers: Option<BTreeMap<String, String>>,
+}
+
+/// A task that can be accepted, its agent and conversation resolved.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Submission {
+    /// Who answers, and where.
+    pub target: Target,
+    /// What to say.
+    pub message: String,
+    /// Another model.
+    pub model: Option<String>,
+    /// How to sample.
+    pub sampling: Sampling,
+    /// How much to reason.
+    pub thinking: Option<String>,
+    /// Its tier.
+    pub lane: Lane,
+    /// Its order in the tier.
+    pub priority: Priority,
+    /// How many attempts may fail; the gateway's own number when absent.
+    pub attempts_max: Option<u32>,
+    /// After a crash.
+    pub on_crash: OnCrash,
+    /// Whom to tell.
+    pub callback: Option<Callback>,
+    /// How long to wait before it may start.
+    pub delay: Duration,
+}
+
+impl Submission {
+    /// The turn it asks for; `fresh` names a conversation when the client named none.
+    pub fn turn(&self, fresh: impl FnOnce() -> String) -> Turn {
+        let Target { agent, session } = &self.target;
+        Turn {
+            agent: agent.clone(),
+            session: session.clone().unwrap_or_else(|| SessionKey::of(agent, &fresh())),
+            input: vec![Message::user(self.message.clone())],
+            context: Context::Session,
+            model: self.model.clone(),
+            sampling: self.sampling.clone(),
+            client_tools: Vec::new(),
+            tool_choice: ToolChoice::Auto,
+            thinking: self.thinking.clone(),
+            stream: true,
+        }
+    }
+}
+
+impl TryFrom<NewTask> for Submission {
+    type Error = BadRequest;
+
+    fn try_from(raw: NewTask) -> Result<Self, BadRequest> {
+        let NewTask { kind, input, callback, lane, priority, max_attempts, on_crash, delay_ms } = raw;
+        known_type(kind.as_deref())?;
+        let input = input.ok_or_else(|| BadRequest::of("input", "missing field `input`"))?;
+        let (target, message, model, options) = asked(input)?;
+        let RunOptions { thinking, model: option_model, temperature, max_tokens } = options;
+        Ok(Self {
+            target,
+            message,
+            model: model.or(option_model),
+            sampling: sampling(temperature, max_tokens)?,
+            thinking: level(thinking)?,
+            lane: lane.map_or(Ok(Lane::Standard), |name| parse_lane(&name))?,
+            priority: priority.map_or(Ok(Priority::NORMAL), parse_priority)?,
+            attempts_max: max_attempts.map(parse_attempts).transpose()?,
+            on_crash: on_crash.map_or(Ok(OnCrash::Fail), |word| parse_on_crash(&word))?,
+            callback: callback.map(Callback::try_from).transpose()?,
+            delay: parse_delay(delay_ms.unwrap_or(0))?,
+        })
+    }
+}
+
+fn known_type(kind: Option<&str>) -> Result<(), BadRequest> {
+    match kind {
+        None => Ok(()),
+        Some(kind) if TYPES.contains(&kind) => Ok(()),
+        Some(found) => {
+            let message = format!("unknown task type {found:?}; known types: {}", TYPES.join(", "));
+            Err(BadRequest::of("type", message))
+        }
+    }
+}
+
+fn asked(input: TaskInput) -> Result<(Target, String, Option<String>, RunOptions), BadRequest> {
+    let TaskInput { message, agent_id, session_key, session_id, conversation_id, model, options } = input;
+    let message = message.filter(|text| !text.trim().is_empty());
+    let message = message.ok_or_else(|| BadRequest::of("input.message", "message must be a text that is not empty"))?;
+    let selection = Selection::parse(model.as_deref().unwrap_or_default())
+        .map_err(|error| BadRequest { param: Some("input.model".to_owned()), ..error })?;
+    let agent = agent_id.or_else(|| selection.agent.map(|agent| agent.as_str().to_owned()));
+    let target = Target::resolve(
+        ("input.agentId", agent.as_deref()),
+        &[
+            ("input.sessionKey", session_key.as_deref()),
+            ("input.sessionId", session_id.as_deref()),
+            ("input.conversationId", conversation_id.as_deref()),
+        ],
+    )?;
+    Ok((target, message, selection.model, options.unwrap_or_default()))
+}
+
+fn sampling(temperature: Option<f32>, max_tokens: Option<u32>) -> Result<Sampling, BadRequest> {
+    if let Some(found) = temperature.filter(|value| !(0.0..=2.0).contains(value)) {
+        let message = format!("temperature must be 0 to 2, found {found}");
+        return Err(BadRequest::of("input.options.temperature", message));
+    }
+    if max_tokens == Some(0) {
+        return Err(BadRequest::of("input.options.maxTokens", "maxTokens must be at least 1, found 0"));
+    }
+    Ok(Sampling { temperature, max_tokens, ..Sampling::default() })
+}
+
+fn level(word: Option<String>) -> Result<Option<String>, BadRequest> {
+    match word {
+        None => Ok(None),
+        Some(word) if ["off", "minimal", "low", "medium", "high"].contains(&word.as_str()) => Ok(Some(word)),
+        Some(found) => {
+            let message = format!("thinking must be off, minimal, low, medium or high, found {found:?}");
+            Err(BadRequest::of("input.options.thinking", message))
+        }
+    }
+}
+
+fn parse_lane(name: &str) -> Result<Lane, BadRequest> {
+    let unknown = || BadRequest::of("lane", format!("lane must be interactive, standard or long, found {name:?}"));
+    Lane::parse(name).ok_or_else(unknown)
+}
+
+fn parse_priority(value: u8) -> Result<Priority, BadRequest> {
+    let refused = || BadRequest::of("priority", format!("priority must be 0 to {}, found {value}", Priority::MAX));
+    Priority::new(value).ok_or_else(refused)
+}
+
+fn parse_attempts(value: u32) -> Result<u32, BadRequest> {
+    if (1..=ATTEMPTS_MAX).contains(&value) {
+        return Ok(value);
+    }
+    Err(BadRequest::of("maxAttempts", format!("maxAttempts must be 1 to {ATTEMPTS_MAX}, found {value}")))
+}
+
+fn parse_on_crash(word: &str) -> Result<OnCrash, BadRequest> {
+    match word {
+        "fail" => Ok(OnCrash::Fail),
+        "retry" => Ok(OnCrash::Retry),
+        found => Err(BadRequest::of("onCrash", format!("onCrash must be fail or retry, found {found:?}"))),
+    }
+}
+
+fn parse_delay(millis: u64) -> Result<Duration, BadRequest> {
+    let delay = Duration::from_millis(millis);
+    if delay.as_secs() <= DELAY_SECONDS_MAX {
+        return Ok(delay);
+    }
+    Err(BadRequest::of("delayMs", format!("delayMs must be at most {}, found {millis}", DELAY_SECONDS_MAX * 1000)))
+}
+
+impl TryFrom<CallbackRequest> for Callback {
+    type Error = BadRequest;
+
+    fn try_from(raw: CallbackRequest) -> Result<Self, BadRequest> {
+        let CallbackRequest { url, headers } = raw;
+        let after_scheme = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+        let has_host = after_scheme.is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['/', '?', '#']));
+        if !has_host || url.len() > CALLBACK_URL_BYTES_MAX || url.chars().any(|c| c.is_control() || c == ' ') {
+            let message =
+                format!("callback.url must be an http or https address of at most {CALLBACK_URL_BYTES_MAX} bytes");
+            return Err(BadRequest::of("callback.url", message));
+        }
+        let headers: Vec<(String, String)> = headers.unwrap_or_default().into_iter().collect();
+        if headers.len() > CALLBACK_HEADERS_MAX {
+            let message = format!("at most {CALLBACK_HEADERS_MAX} headers, found {}", headers.len());
+            return Err(BadRequest::of("callback.headers", message));
+        }
+        match headers.iter().find(|(name, value)| !is_header(name, value)) {
+            Some((name, _)) => Err(BadRequest::of(format!("callback.headers.{name}"), "not a header that can be sent")),
+            None => Ok(Self { url, headers }),
+        }
+    }
+}
+
+/// RFC 9110: a token, and a value of visible ASCII, spaces and tabs.
+fn is_header(name: &str, value: &str) -> bool {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    let is_value = |byte: u8| byte == b' ' || byte == b'\t' || byte.is_ascii_graphic();
+    !name.is_empty() && name.bytes().all(is_token) && value.bytes().all(is_value)
+}

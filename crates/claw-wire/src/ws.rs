@@ -1,0 +1,20 @@
+//! The WebSocket's wire, dialect B: frames, the handshake, and each method's parameters and answer.
+//!
+//! Shapes satisfy the contracts and the stock clients of protocols 3 and 4 at once: where they
+//! differ, the answer is a superset.
+//!
+//! - [`frame`] requests, answers and events; [`connect`] the handshake
+//! - [`agent`] runs and their events; [`sessions`] conversations; [`tasks`] durable work
+//! - [`gateway`] health, status, tick, shutdown; [`logs`] the log's tail
+//! - [`EVENTS`] the events that exist
+
+pub mod agent;
+pub mod connect;
+pub mod frame;
+pub mod gateway;
+pub mod logs;
+pub mod sessions;
+pub mod tasks;
+
+/// The events a connection may hear, as `hello-ok` announces them.
+pub const EVENTS: &[&str] = &["connect.challenge", "agent", "chat", "task", "task.event", "health", "tick", "shutdown"];

@@ -1,0 +1,244 @@
+//! Frames: what a client asks, what the gateway answers and tells.
+//!
+//! A request's parameters stay unread until its method is known. An id is echoed byte for byte,
+//! so that a number stays a number and a text a text (K3).
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::error::FrameError;
+use crate::json;
+use crate::limits::{FRAME_ID_BYTES_MAX, JSON_DEPTH_MAX};
+
+/// A request's id, as JSON text.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct FrameId(Box<str>);
+
+impl FrameId {
+    /// What is echoed when a frame's own id cannot be.
+    pub fn invalid() -> Self {
+        Self("\"invalid\"".into())
+    }
+    /// The id as it stands in JSON, quotes included.
+    pub fn as_json(&self) -> &str {
+        &self.0
+    }
+    fn read(raw: &RawValue) -> Option<Self> {
+        let text = raw.get();
+        let is_text = text.starts_with('"') && text.len() > 2;
+        let is_whole = text.parse::<i64>().is_ok();
+        ((is_text || is_whole) && text.len() <= FRAME_ID_BYTES_MAX).then(|| Self(text.into()))
+    }
+}
+
+/// A request, its parameters unread.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// To be echoed.
+    pub id: FrameId,
+    /// Which method.
+    pub method: Cow<'a, str>,
+    /// Its parameters.
+    pub params: Option<&'a RawValue>,
+}
+
+/// Why a frame is not a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BadFrame {
+    /// Not JSON at all.
+    NotJson,
+    /// JSON, but not a request.
+    Invalid {
+        /// The frame's id, or the word for none.
+        id: FrameId,
+        /// What is wrong.
+        message: String,
+    },
+}
+
+#[derive(Deserialize)]
+struct RawFrame<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Option<&'a RawValue>,
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    method: Option<&'a RawValue>,
+    #[serde(borrow)]
+    params: Option<&'a RawValue>,
+}
+
+/// Reads one frame.
+///
+/// # Errors
+/// Not JSON; or JSON that is too deep, or no request with an id and a method.
+pub fn read(text: &str) -> Result<Request<'_>, BadFrame> {
+    if !json::is_depth_within(text.as_bytes(), JSON_DEPTH_MAX) {
+        let message = format!("invalid request frame: nested deeper than {JSON_DEPTH_MAX} levels");
+        return Err(BadFrame::Invalid { id: FrameId::invalid(), message });
+    }
+    let RawFrame { kind, id, method, params } = match serde_json::from_str(text) {
+        Ok(frame) => frame,
+        Err(error) if error.is_data() => {
+            let message = format!("invalid request frame: {error}");
+            return Err(BadFrame::Invalid { id: FrameId::invalid(), message });
+        }
+        Err(_) => return Err(BadFrame::NotJson),
+    };
+    let id = id.and_then(FrameId::read);
+    let wrong = |message: &str| {
+        let id = id.clone().unwrap_or_else(FrameId::invalid);
+        Err(BadFrame::Invalid { id, message: format!("invalid request frame: {message}") })
+    };
+    if kind.is_none_or(|kind| kind.get() != "\"req\"") {
+        return wrong("at /type: must be \"req\"");
+    }
+    let method = method.and_then(|raw| serde_json::from_str::<Cow<'_, str>>(raw.get()).ok());
+    match (id.clone(), method.filter(|method| !method.is_empty())) {
+        (None, _) => wrong("at /id: must be a text that is not empty"),
+        (_, None) => wrong("at /method: must be a text that is not empty"),
+        (Some(id), Some(method)) => Ok(Request { id, method, params }),
+    }
+}
+
+/// Reads a method's parameters; none at all count as an empty object.
+///
+/// # Errors
+/// They do not fit; the message names the method and the path.
+pub fn params<'a, T: Deserialize<'a>>(method: &str, raw: Option<&'a RawValue>) -> Result<T, FrameError> {
+    let text = raw.map_or("{}", RawValue::get);
+    let text = if text == "null" { "{}" } else { text };
+    json::from_slice(text.as_bytes()).map_err(|bad| bad_params(method, &bad))
+}
+
+/// What is said about parameters that do not fit.
+pub fn bad_params(method: &str, bad: &crate::BadRequest) -> FrameError {
+    let place = bad.param.as_ref().map_or(String::new(), |param| format!("at {param}: "));
+    FrameError::new("INVALID_REQUEST", format!("invalid {method} params: {place}{}", bad.message))
+}
+
+/// A good answer, as text.
+pub fn answer(id: &FrameId, payload: &impl Serialize) -> String {
+    let mut out = opening(id);
+    out.push_str(",\"ok\":true,\"payload\":");
+    out.push_str(&to_json(payload));
+    out.push('}');
+    out
+}
+
+/// A refusal, as text.
+pub fn refusal(id: &FrameId, error: &FrameError) -> String {
+    let mut out = opening(id);
+    out.push_str(",\"ok\":false,\"error\":");
+    out.push_str(&to_json(error));
+    out.push('}');
+    out
+}
+
+/// A refusal with a payload beside it, as a run that failed has.
+pub fn refusal_with(id: &FrameId, error: &FrameError, payload: &impl Serialize) -> String {
+    let mut out = opening(id);
+    out.push_str(",\"ok\":false,\"payload\":");
+    out.push_str(&to_json(payload));
+    out.push_str(",\"error\":");
+    out.push_str(&to_json(error));
+    out.push('}');
+    out
+}
+
+/// An event around a payload that is JSON already; `seq` is the connection's own number.
+pub fn event(name: &str, payload_json: &str, seq: Option<u64>) -> String {
+    let mut out = String::with_capacity(payload_json.len() + name.len() + 64);
+    out.push_str("{\"type\":\"event\",\"event\":\"");
+    out.push_str(name);
+    out.push_str("\",\"payload\":");
+    out.push_str(payload_json);
+    if let Some(seq) = seq {
+        out.push_str(",\"seq\":");
+        out.push_str(&seq.to_string());
+    }
+    out.push('}');
+    out
+}
+
+/// Any wire value as JSON text.
+pub fn to_json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("wire values have text keys and always serialise")
+}
+
+fn opening(id: &FrameId) -> String {
+    format!("{{\"type\":\"res\",\"id\":{}", id.as_json())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_read_and_its_id_echoed_in_its_type() {
+        let request = read(r#"{"type":"req","id":"a\"1","method":"health","params":{"x":1},"more":2}"#).unwrap();
+        assert_eq!((request.method.as_ref(), request.params.unwrap().get()), ("health", r#"{"x":1}"#));
+        assert_eq!(answer(&request.id, &1), r#"{"type":"res","id":"a\"1","ok":true,"payload":1}"#);
+        let request = read(r#"{"type":"req","id":7,"method":"health"}"#).unwrap();
+        let error = FrameError::new("INVALID_REQUEST", "no");
+        assert_eq!(
+            refusal(&request.id, &error),
+            r#"{"type":"res","id":7,"ok":false,"error":{"code":"INVALID_REQUEST","message":"no"}}"#
+        );
+    }
+
+    #[test]
+    fn a_bad_frame_keeps_its_id_when_it_has_one() {
+        let id_of = |text: &str| match read(text) {
+            Err(BadFrame::Invalid { id, .. }) => id.as_json().to_owned(),
+            Err(BadFrame::NotJson) => "not json".to_owned(),
+            Ok(_) => "fine".to_owned(),
+        };
+        for (text, expected) in [
+            (r#"{"type":"req","id":"a"}"#, "\"a\""),
+            (r#"{"type":"res","id":"a","method":"x"}"#, "\"a\""),
+            (r#"{"id":"a","method":"x"}"#, "\"a\""),
+            (r#"{"type":"req","method":"x"}"#, "\"invalid\""),
+            (r#"{"type":"req","id":"","method":"x"}"#, "\"invalid\""),
+            (r#"{"type":"req","id":{},"method":"x"}"#, "\"invalid\""),
+            (r#"{"type":"req","id":1.5,"method":"x"}"#, "\"invalid\""),
+            (r#"{"type":"req","id":"a","method":5}"#, "\"a\""),
+            ("[]", "\"invalid\""),
+            ("5", "\"invalid\""),
+            ("{\"type\":", "not json"),
+            ("hello", "not json"),
+            ("", "not json"),
+        ] {
+            assert_eq!(id_of(text), expected, "{text}");
+        }
+        assert_eq!(id_of(&format!("{{\"params\":{}", "[".repeat(100_000))), "\"invalid\"");
+        let long = format!(r#"{{"type":"req","id":"{}","method":"x"}}"#, "i".repeat(300));
+        assert_eq!(id_of(&long), "\"invalid\"");
+    }
+
+    #[test]
+    fn params_that_do_not_fit_name_the_method_and_the_path() {
+        #[derive(Debug, Deserialize)]
+        #[expect(dead_code, reason = "only its shape is asked for")]
+        struct Params {
+            message: String,
+        }
+        let raw: Box<RawValue> = serde_json::from_str(r#"{"message":5}"#).unwrap();
+        let error = params::<Params>("agent", Some(&raw)).unwrap_err();
+        assert_eq!(error.code, "INVALID_REQUEST");
+        assert_eq!(error.message, "invalid agent params: at message: invalid type: integer `5`, expected a string");
+        let error = params::<Params>("agent", None).unwrap_err();
+        assert_eq!(error.message, "invalid agent params: at message: missing field `message`");
+    }
+
+    #[test]
+    fn an_event_carries_the_connections_number() {
+        assert_eq!(
+            event("tick", "{\"ts\":1}", Some(2)),
+            r#"{"type":"event","event":"tick","payload":{"ts":1},"seq":2}"#
+        );
+        assert_eq!(event("tick", "{}", None), r#"{"type":"event","event":"tick","payload":{}}"#);
+    }
+}

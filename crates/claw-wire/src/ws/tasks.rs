@@ -1,0 +1,82 @@
+//! Durable work over the socket: `tasks.submit`, `list`, `get`, `cancel`, `retry`, `watch`.
+//!
+//! A task looks as it does over REST ([`crate::v2::task::Task`]).
+
+use serde::{Deserialize, Serialize};
+
+use crate::v2::event::TaskEvent;
+use crate::v2::task::{CallbackRequest, NewTask, Task, TaskInput};
+
+/// Parameters of `tasks.submit`: the body of `POST /v2/tasks` and the key of its header.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the fields are those of `NewTask`")]
+pub struct SubmitParams {
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    pub input: Option<TaskInput>,
+    pub callback: Option<CallbackRequest>,
+    pub lane: Option<String>,
+    pub priority: Option<u8>,
+    pub max_attempts: Option<u32>,
+    pub on_crash: Option<String>,
+    pub delay_ms: Option<u64>,
+    pub idempotency_key: Option<String>,
+}
+
+impl SubmitParams {
+    /// The task and its idempotency key.
+    pub fn into_parts(self) -> (NewTask, Option<String>) {
+        let Self { kind, input, callback, lane, priority, max_attempts, on_crash, delay_ms, idempotency_key } = self;
+        (NewTask { kind, input, callback, lane, priority, max_attempts, on_crash, delay_ms }, idempotency_key)
+    }
+}
+
+/// Parameters of methods about one task.
+#[derive(Debug, Deserialize)]
+#[expect(missing_docs, reason = "the fields are the protocol's")]
+pub struct TaskParams {
+    pub id: String,
+    /// `tasks.watch`: only events behind this number.
+    pub after: Option<u64>,
+}
+
+/// Parameters of `tasks.list`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the fields are the protocol's")]
+pub struct ListParams {
+    pub status: Option<String>,
+    pub session_key: Option<String>,
+    pub session_id: Option<String>,
+    pub limit: Option<u32>,
+    pub cursor: Option<String>,
+}
+
+/// An answer about one task, and the event `task`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskAnswer<'a> {
+    /// The task.
+    pub task: Task<'a>,
+    /// Whether the same submit had been accepted before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replayed: Option<bool>,
+}
+
+/// The first answer to `tasks.watch`; the last one is a [`TaskAnswer`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are the protocol's")]
+pub struct Watching {
+    pub id: String,
+    pub status: &'static str,
+}
+
+/// The event `task.event`, to those who watch.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the fields are the protocol's")]
+pub struct Watched<'a> {
+    pub task_id: String,
+    pub event: TaskEvent<'a>,
+}
