@@ -12,11 +12,7 @@ gateway='' follower='' printed=''
 
 build() {
     local features=()
-    if [ "${EMBEDDED:-yes}" = no ]; then
-        features=(--no-default-features)
-    else
-        need_packages
-    fi
+    with_embedded || features=(--no-default-features)
     say "Building the release binary (minutes the first time, seconds after that)"
     cargo build --release -p openclaw "${features[@]}"
 }
@@ -47,7 +43,7 @@ TEXT
 }
 
 fetch_model() {
-    [ "${EMBEDDED:-yes}" = no ] && return
+    with_embedded || return 0
     say "The embedded model (98 MB, once)"
     show models pull && return
     cat <<'TEXT'
@@ -140,6 +136,7 @@ TEXT
 }
 
 need_cargo
+need_packages
 build
 refuse_a_second
 fetch_model

@@ -16,6 +16,9 @@ need_cargo() {
     export PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
 }
 
+# EMBEDDED=no leaves the embedded model out, and with it the C++ build.
+with_embedded() { [ "${EMBEDDED:-yes}" != no ]; }
+
 has_libclang() {
     [ -n "${LIBCLANG_PATH:-}" ] && return
     compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null && return
@@ -27,10 +30,13 @@ has_libclang() {
 # What the C and C++ parts of the tree (SQLite, ring, llama.cpp) are built with.
 need_packages() {
     local missing=()
-    command -v cc >/dev/null && command -v c++ >/dev/null || missing+=(g++)
+    command -v cc >/dev/null || missing+=(gcc)
     command -v make >/dev/null || missing+=(make)
-    command -v cmake >/dev/null || missing+=(cmake)
-    has_libclang || missing+=(libclang-dev)
+    if with_embedded; then
+        command -v c++ >/dev/null || missing+=(g++)
+        command -v cmake >/dev/null || missing+=(cmake)
+        has_libclang || missing+=(libclang-dev)
+    fi
     [ ${#missing[@]} -eq 0 ] && return
 
     echo "Missing for the build: ${missing[*]}"
@@ -41,7 +47,7 @@ need_packages() {
         [ -t 0 ] || as_root+=(-n)
     fi
     if command -v apt-get >/dev/null && { [ "$(id -u)" -eq 0 ] || [ "${as_root[0]:-}" = sudo ]; }; then
-        echo "Installing: ${as_root[*]} apt-get install ${missing[*]}"
+        echo "Installing: ${as_root[*]}${as_root:+ }apt-get install ${missing[*]}"
         if { "${as_root[@]}" apt-get update -qq \
             && "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
                 apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >&2; then
@@ -54,7 +60,7 @@ need_packages() {
         "  Fedora           sudo dnf install gcc-c++ make cmake clang-devel" \
         "  Arch             sudo pacman -S base-devel cmake clang" \
         "  macOS            xcode-select --install; brew install cmake" \
-        "cmake and libclang serve the embedded model alone: EMBEDDED=no builds without it."
+        "C++, cmake and libclang serve the embedded model alone: EMBEDDED=no builds without it."
 }
 
 # One of cargo's subcommands, by the version we know to work.

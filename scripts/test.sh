@@ -14,7 +14,7 @@ readonly WHAT=${1:-all} COVERAGE_MIN=80
 readonly NOT_MEASURED='(^|/)(bench|xtask|crates/claw-testkit)/'
 
 features=()
-[ "${EMBEDDED:-yes}" = no ] && features=(--no-default-features)
+with_embedded || features=(--no-default-features)
 passed=0 failed=0 failures=()
 
 check() {
@@ -60,7 +60,7 @@ instrument() {
 # The embedded model's tests run the model itself: our own binary fetches it to where they look.
 # A second run finds it in place.
 model() {
-    if [ "${EMBEDDED:-yes}" = no ] || [ -n "${OPENCLAW_TEST_MODEL:-}" ]; then
+    if ! with_embedded || [ -n "${OPENCLAW_TEST_MODEL:-}" ]; then
         return 0
     fi
     cargo build -p openclaw "${features[@]}" && "$CARGO_TARGET_DIR/debug/openclaw" models pull
@@ -92,7 +92,7 @@ coverage() {
 }
 
 need_cargo
-[ "${EMBEDDED:-yes}" = no ] || need_packages
+need_packages
 export CARGO_TARGET_DIR="$PWD/target/test"
 mkdir -p "$CARGO_TARGET_DIR"
 
