@@ -1,1 +1,10 @@
-//! placeholder
+//! What tests are made with, and nothing the product uses.
+//!
+//! - [`upstream`] a model server on port 0 that does what a script says
+//! - [`clock`] a fake clock and seeded ids
+
+pub mod clock;
+pub mod upstream;
+
+pub use clock::{FakeClock, SeededIds};
+pub use upstream::{Gate, Reply, Upstream};
