@@ -1,1 +1,48 @@
-fn main() {}
+//! OpenClaw: one durable run engine behind one port.
+//!
+//! The binary alone knows every concrete type and alone reads environment, arguments, files and
+//! signals. Here: parse, dispatch, exit code.
+//!
+//! - [`commands`] the verbs; [`compose`] the house put together
+//! - [`config`] the one file; [`life`] start, ready, stop; [`exit`] the codes; [`log`] the lines
+
+mod commands;
+mod compose;
+mod config;
+mod env;
+mod exit;
+mod life;
+mod log;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use crate::commands::Arguments;
+use crate::exit::Fatal;
+
+fn main() -> ExitCode {
+    let result = match Arguments::try_parse() {
+        Ok(arguments) => commands::dispatch(arguments),
+        Err(error) => return not_parsed(&error),
+    };
+    match result {
+        Ok(code) => code,
+        Err(fatal) => {
+            // Nobody may be listening; the code still tells.
+            let _ = writeln!(std::io::stderr().lock(), "{}", fatal.line());
+            ExitCode::from(fatal.code())
+        }
+    }
+}
+
+/// Help and version are answers; anything else is a usage error, which is not clap's own 2.
+fn not_parsed(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+        _ => ExitCode::from(Fatal::Usage(String::new()).code()),
+    }
+}

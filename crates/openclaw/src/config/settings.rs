@@ -4,6 +4,7 @@
 //! whole.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use super::credentials::Credentials;
@@ -12,6 +13,7 @@ use super::problem::ConfigError;
 use super::secret::SecretText;
 use super::values::{BaseUrl, Bind};
 use crate::env::Environment;
+use crate::exit::Fatal;
 
 /// What the command line says; each wins over environment and file.
 #[derive(Debug, Clone, Default)]
@@ -78,6 +80,17 @@ pub(crate) struct Gateway {
     pub(crate) limits: Limits,
     pub(crate) allowed_origins: Vec<String>,
     pub(crate) allowed_hosts: Vec<String>,
+}
+
+impl Gateway {
+    /// The address to listen on.
+    ///
+    /// Errors: [`Fatal::Config`] if `tailnet` is asked for and this machine is in none.
+    pub(crate) fn address(&self) -> Result<IpAddr, Fatal> {
+        self.bind.address().ok_or_else(|| {
+            Fatal::Config("gateway.bind is \"tailnet\", but this machine has no Tailscale address".to_owned())
+        })
+    }
 }
 
 /// Where the truth lies.
