@@ -9,14 +9,13 @@ use claw_core::tool::Tool;
 use claw_core::{Clock, Failure, FailureReason, IdSource, Message, Task, TaskId};
 use claw_queue::retry;
 use claw_store::{Finish, Finished, StartedRun, Store, StoreError};
-use tokio_util::sync::CancellationToken;
 
 use crate::catalog::Catalog;
 use crate::hub::{EventReader, Hub};
 use crate::journal::Journal;
 use crate::limits::{FINISH_RETRY, FINISH_TRIES_ATTACHED};
 use crate::recorder::Recorder;
-use crate::sessions::{Control, Running, StopReason};
+use crate::sessions::{Control, Place, Running, StopReason};
 use crate::turn::{Produced, Stop};
 
 /// What an agent is made of.
@@ -60,7 +59,8 @@ pub struct Attempt {
     pub(crate) journal: Journal,
     pub(crate) recorder: Recorder,
     pub(crate) control: Control,
-    running: Running,
+    /// Held until the end is committed.
+    _place: Place,
 }
 
 impl Agent {
@@ -84,26 +84,21 @@ impl Agent {
         self.parts.hub.read(id, after)
     }
 
-    /// Prepares an attempt that the store says is ours. `cancel` means shutdown or a lost lease.
-    pub fn prepare(&self, started: StartedRun, cancel: CancellationToken) -> Attempt {
+    /// Prepares an attempt that the store says is ours; `place` was taken before the start.
+    pub fn prepare(&self, started: StartedRun, place: Place) -> Attempt {
         let StartedRun { task, seq, journal } = started;
         let parts = Arc::clone(&self.parts);
         let recorder = Recorder::new(Arc::clone(&parts.store), Arc::clone(&parts.clock), &parts.hub, &task, seq);
         let journal = Journal::new(Arc::clone(&parts.store), &task, journal);
-        let control = Control::new(task.session, cancel);
-        Attempt { parts, task, journal, recorder, control, running: self.running.clone() }
-    }
-
-    /// Runs an attempt to its end.
-    pub async fn run(&self, started: StartedRun, cancel: CancellationToken) -> RunEnd {
-        self.prepare(started, cancel).run().await
+        place.control().joins(task.session);
+        Attempt { parts, task, journal, recorder, control: place.control().clone(), _place: place }
     }
 }
 
 impl Attempt {
-    /// The handle that stops it.
-    pub fn control(&self) -> Control {
-        self.control.clone()
+    /// Which task, whose, and of which conversation.
+    pub fn subject(&self) -> (TaskId, claw_core::PrincipalId, claw_core::SessionKey) {
+        (self.task.id, self.task.principal.id.clone(), self.task.turn.session.clone())
     }
 
     /// Reads along from the attempt's first event.
@@ -113,7 +108,6 @@ impl Attempt {
 
     /// Runs to the end, and commits what came of it.
     pub async fn run(mut self) -> RunEnd {
-        let _place = self.running.enter(self.task.id, self.control.clone());
         let mut produced = Produced::default();
         let outcome = match self.turn(&mut produced).await {
             Ok(output) => Outcome::Completed(output),

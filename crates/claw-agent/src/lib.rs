@@ -22,7 +22,7 @@ pub mod sessions;
 pub mod tools;
 mod turn;
 
-pub use agent::{Agent, Parts, RunEnd};
+pub use agent::{Agent, Attempt, Parts, RunEnd};
 pub use catalog::{AgentProfile, Catalog, UnknownModel};
 pub use hub::{EventReader, Hub};
-pub use sessions::StopReason;
+pub use sessions::{Place, StopReason};

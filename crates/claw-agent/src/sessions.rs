@@ -29,16 +29,12 @@ pub struct Running(Arc<Mutex<HashMap<TaskId, Control>>>);
 /// A run's stop handle.
 #[derive(Debug, Clone)]
 pub struct Control {
-    session: SessionId,
+    session: Arc<OnceLock<SessionId>>,
     cancel: CancellationToken,
     reason: Arc<OnceLock<StopReason>>,
 }
 
 impl Control {
-    pub(crate) fn new(session: SessionId, cancel: CancellationToken) -> Self {
-        Self { session, cancel, reason: Arc::default() }
-    }
-
     /// Tells the run to stop; the first reason counts.
     pub fn stop(&self, reason: StopReason) {
         let _first_counts = self.reason.set(reason);
@@ -59,12 +55,20 @@ impl Control {
     pub(crate) fn is_stopped(&self) -> bool {
         self.cancel.is_cancelled()
     }
+
+    pub(crate) fn joins(&self, session: SessionId) {
+        let _only_once = self.session.set(session);
+    }
 }
 
 impl Running {
-    pub(crate) fn enter(&self, id: TaskId, control: Control) -> Entered {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id, control);
-        Entered { running: self.clone(), id }
+    /// Takes a place before the store is asked for the start, so that no stop falls between.
+    ///
+    /// `cancel` from above means shutdown, or that the lease was lost.
+    pub fn enter(&self, id: TaskId, cancel: &CancellationToken) -> Place {
+        let control = Control { session: Arc::default(), cancel: cancel.child_token(), reason: Arc::default() };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id, control.clone());
+        Place { running: self.clone(), id, control }
     }
 
     /// Stops a run; false when it does not run here.
@@ -76,7 +80,7 @@ impl Running {
     /// The runs of a session; at most one by construction, but nobody here relies on it.
     pub fn of_session(&self, session: SessionId) -> Vec<TaskId> {
         let running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        running.iter().filter(|(_, control)| control.session == session).map(|(id, _)| *id).collect()
+        running.iter().filter(|(_, control)| control.session.get() == Some(&session)).map(|(id, _)| *id).collect()
     }
 
     /// How many run.
@@ -91,12 +95,20 @@ impl Running {
 }
 
 /// A place among the running, given up on drop.
-pub(crate) struct Entered {
+pub struct Place {
     running: Running,
     id: TaskId,
+    control: Control,
 }
 
-impl Drop for Entered {
+impl Place {
+    /// The handle that stops the run.
+    pub fn control(&self) -> &Control {
+        &self.control
+    }
+}
+
+impl Drop for Place {
     fn drop(&mut self) {
         self.running.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
     }

@@ -1,1 +1,27 @@
-//! placeholder
+//! The use cases, free of transport: what a door can ask for, and who may.
+//!
+//! [`App::start`] recovers what a dead process left, rebuilds the queue in the background and
+//! starts the workers. Doors hold an [`App`] and call its verbs:
+//!
+//! - [`chat`] a run for a caller on the line; [`tasks`] runs that outlive their caller
+//! - [`sessions`] conversations; [`models`] what can be asked; [`keys`] API keys
+//! - [`health`] how it goes; [`notice`] what changes, as it changes
+//! - `jobs` what the workers do; `sweep` finds work that lost its ticket
+//!
+//! Knows no HTTP, no JSON and no concrete backend.
+
+pub mod chat;
+mod engine;
+mod error;
+pub mod health;
+mod jobs;
+pub mod keys;
+pub mod limits;
+pub mod models;
+pub mod notice;
+pub mod sessions;
+mod sweep;
+pub mod tasks;
+
+pub use engine::{App, Parts, Settings};
+pub use error::Error;

@@ -1,0 +1,266 @@
+//! A run for a caller on the line.
+//!
+//! In a session of its own it starts at once and writes behind: nothing was promised, so nothing
+//! waits for the disk. In a named session it takes its turn like any task. When the caller hangs
+//! up the run ends; when the caller's patience ends first (K18) the run goes on as a task.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use claw_agent::{Attempt, EventReader, StopReason};
+use claw_core::run::{RunEvent, Sequenced};
+use claw_core::task::{Priority, StateName, TaskState};
+use claw_core::{Lane, OnCrash, Output, Principal, Scope, SessionId, SessionKey, Task, TaskId, Turn};
+use claw_store::{Begin, Commit, NewTask, StartedRun, Submitted};
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::Error;
+use crate::engine::Engine;
+use crate::limits::{ATTEMPTS_DEFAULT, OVERLOAD_RETRY};
+use crate::tasks::Due;
+
+/// Starts runs for callers on the line.
+#[derive(Clone)]
+pub struct Chat(pub(crate) Arc<Engine>);
+
+/// Which conversation a caller's run belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// The turn's session is the caller's choice and may have a history and a queue.
+    Named,
+    /// The turn's session is fresh and nobody else's: see [`Chat::fresh_session`].
+    Fresh,
+}
+
+impl Chat {
+    /// A key for a conversation that only this run belongs to.
+    pub fn fresh_session(&self, agent: &claw_core::AgentId) -> SessionKey {
+        SessionKey::of(agent, &format!("openai:{}", self.0.ids.next().hyphenated()))
+    }
+
+    /// Starts a run whose caller waits. Drop the result to hang up.
+    ///
+    /// Errors: `Forbidden`, `NotFound` (agent), `UnknownModel`, `Overloaded`, `DiskFull`, `Stopping`.
+    pub async fn start(&self, principal: &Principal, turn: Turn, place: Place) -> Result<AttachedRun, Error> {
+        let engine = &self.0;
+        let permit = engine.admit(principal, &turn)?;
+        let new = NewTask {
+            id: TaskId::new(&*engine.ids),
+            session_id: SessionId::new(&*engine.ids),
+            principal: principal.clone(),
+            turn,
+            lane: Lane::Interactive,
+            priority: Priority::NORMAL,
+            label: None,
+            on_crash: OnCrash::Fail,
+            attempts_max: ATTEMPTS_DEFAULT,
+            callback: None,
+            idempotency: None,
+            begin: match place {
+                Place::Fresh => Begin::Attached,
+                Place::Named => Begin::Queued { not_before: engine.clock.now(), attached: true },
+            },
+            at: engine.clock.now(),
+        };
+        let (id, session) = (new.id, new.turn.session.clone());
+        let events = match place {
+            Place::Fresh => engine.start_now(new).await,
+            Place::Named => engine.start_in_turn(new).await?,
+        };
+        let guard = Guard { engine: Arc::clone(engine), id, armed: true, _permit: permit };
+        Ok(AttachedRun { id, session, events, guard })
+    }
+}
+
+impl Engine {
+    /// Checks what can be checked before a caller's run is made.
+    fn admit(&self, principal: &Principal, turn: &Turn) -> Result<OwnedSemaphorePermit, Error> {
+        self.check(principal, turn)?;
+        Arc::clone(&self.attached).try_acquire_owned().map_err(|_| Error::Overloaded {
+            what: "too many callers wait for an answer".into(),
+            retry_after: OVERLOAD_RETRY,
+        })
+    }
+
+    /// What every new run has to pass.
+    pub(crate) fn check(&self, principal: &Principal, turn: &Turn) -> Result<(), Error> {
+        if !principal.scopes.allows(Scope::Write) {
+            return Err(Error::Forbidden(Scope::Write.name()));
+        }
+        if self.draining.load(Ordering::Relaxed) {
+            return Err(Error::Stopping);
+        }
+        let catalog = self.agent.catalog();
+        let agent = catalog
+            .agent(&turn.agent)
+            .ok_or_else(|| Error::NotFound { what: "agent", id: turn.agent.as_str().to_owned() })?;
+        catalog
+            .resolve(turn.model.as_deref(), agent)
+            .map(drop)
+            .map_err(|unknown| Error::UnknownModel(unknown.to_string()))
+    }
+
+    /// Runs at once, writing behind.
+    async fn start_now(self: &Arc<Self>, new: NewTask) -> EventReader {
+        let place = self.agent.running().enter(new.id, &self.scope.token());
+        let task = running_task(&new);
+        let submitted = self.store.submit(new).await;
+        self.tell(task.id, &task.principal.id, &task.turn.session, StateName::Running, task.attempt);
+        let attempt = self.agent.prepare(StartedRun { task, seq: 0, journal: Vec::new() }, place);
+        let reader = attempt.reader();
+        let engine = Arc::clone(self);
+        drop(self.scope.spawn(|_the_place_has_it| async move { engine.run_attached(attempt, submitted).await }));
+        reader
+    }
+
+    async fn run_attached(&self, attempt: Attempt, submitted: Commit<Submitted>) {
+        let (id, owner, session) = attempt.subject();
+        let end = attempt.run().await;
+        if let Some(state) = end.state {
+            self.tell(id, &owner, &session, state, 1);
+        }
+        if let Err(error) = self.noted(submitted.await) {
+            tracing::warn!(task.id = %id, "{id} ran but is not in the ledger: {error}");
+        }
+        self.after(end.finished).await;
+    }
+
+    /// Waits for its turn in a session that others use, too.
+    async fn start_in_turn(self: &Arc<Self>, new: NewTask) -> Result<EventReader, Error> {
+        let (id, due) = (new.id, new.due());
+        let (owner, session) = (new.principal.id.clone(), new.turn.session.clone());
+        match self.noted(self.store.submit(new).await.await)? {
+            Submitted::Created { is_head, session: _ } => {
+                self.tell(id, &owner, &session, StateName::Queued, 0);
+                let reader = self.hub.read(id, 0);
+                if is_head {
+                    self.issue(due).await;
+                }
+                Ok(reader)
+            }
+            Submitted::Foreign => Err(Error::NotFound { what: "session", id: session.as_str().to_owned() }),
+            // Without an idempotency key there is nothing to replay.
+            Submitted::Replayed { id } | Submitted::KeyReused { id } => Err(Error::KeyReused { task: id }),
+        }
+    }
+}
+
+/// The task as the store makes it for [`Begin::Attached`].
+fn running_task(new: &NewTask) -> Task {
+    Task {
+        id: new.id,
+        principal: new.principal.clone(),
+        session: new.session_id,
+        turn: new.turn.clone(),
+        lane: new.lane,
+        priority: new.priority,
+        label: None,
+        on_crash: new.on_crash,
+        attached: true,
+        callback: None,
+        attempt: 1,
+        failures: 0,
+        attempts_max: new.attempts_max,
+        crashes: 0,
+        progress: 0,
+        created_at: new.at,
+        started_at: Some(new.at),
+        state: TaskState::Running { since: new.at },
+    }
+}
+
+/// A run with its caller on the line.
+pub struct AttachedRun {
+    /// The run's task.
+    pub id: TaskId,
+    /// Its conversation.
+    pub session: SessionKey,
+    events: EventReader,
+    guard: Guard,
+}
+
+impl AttachedRun {
+    /// The next event; nothing after the terminal one. Cancel-safe.
+    pub async fn next(&mut self) -> Result<Option<Arc<Sequenced>>, Error> {
+        let event = self.events.next().await?;
+        if event.as_ref().is_none_or(|event| event.event.is_terminal()) {
+            self.guard.armed = false;
+        }
+        Ok(event)
+    }
+
+    /// An event that is there already.
+    pub fn try_next(&mut self) -> Option<Arc<Sequenced>> {
+        let event = self.events.try_next()?;
+        if event.event.is_terminal() {
+            self.guard.armed = false;
+        }
+        Some(event)
+    }
+
+    /// Waits for the answer, at most as long as a synchronous caller is kept (K18).
+    ///
+    /// Errors: `Run`, `Cancelled`, and `StillRunning` – then the run goes on as a task.
+    pub async fn output(mut self) -> Result<Output, Error> {
+        let wait = self.guard.engine.settings.wait_max;
+        let Ok(ended) = tokio::time::timeout(wait, self.end()).await else {
+            return Err(self.leave(wait).await);
+        };
+        ended
+    }
+
+    async fn end(&mut self) -> Result<Output, Error> {
+        while let Some(event) = self.next().await? {
+            match &event.event {
+                RunEvent::Completed { output } => return Ok(output.clone()),
+                RunEvent::Failed { failure, .. } => return Err(Error::Run(failure.clone())),
+                RunEvent::Cancelled { .. } => return Err(Error::Cancelled(self.id)),
+                RunEvent::Started { .. }
+                | RunEvent::Text { .. }
+                | RunEvent::Thinking { .. }
+                | RunEvent::ToolCall { .. }
+                | RunEvent::ToolResult { .. }
+                | RunEvent::Progress { .. }
+                | RunEvent::Usage { .. }
+                | RunEvent::Retrying { .. } => {}
+            }
+        }
+        Err(Error::NotFound { what: "task", id: self.id.to_string() })
+    }
+
+    /// Hangs up with a promise: the run goes on as a task, and the promise is on disk.
+    pub async fn leave(mut self, waited: Duration) -> Error {
+        let detached = self.guard.engine.store.detach(self.id).await.await;
+        match detached {
+            Ok(()) => {
+                self.guard.armed = false;
+                Error::StillRunning { task: self.id, waited }
+            }
+            Err(error) => error.into(),
+        }
+    }
+}
+
+/// Ends the run when its caller hangs up.
+struct Guard {
+    engine: Arc<Engine>,
+    id: TaskId,
+    armed: bool,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if !self.armed || self.engine.agent.running().stop(self.id, StopReason::CallerGone) {
+            return;
+        }
+        // It still waits for its turn.
+        let (engine, id) = (Arc::clone(&self.engine), self.id);
+        drop(self.engine.scope.spawn(|_short| async move {
+            if let Err(error) = engine.cancel(id, claw_core::Visibility::All).await {
+                tracing::debug!(task.id = %id, "a caller hung up, and {id} could not be cancelled: {error}");
+            }
+        }));
+    }
+}

@@ -1,0 +1,231 @@
+//! What all verbs share, and how it starts and stops.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use claw_agent::{Agent, Catalog, Hub};
+use claw_core::task::StateName;
+use claw_core::tool::Tool;
+use claw_core::{Clock, IdSource, PrincipalId, SessionKey, TaskId, Timestamp};
+use claw_queue::{Queue, Ticket, TicketKind, Workers, retry, worker};
+use claw_runtime::TaskScope;
+use claw_store::{DueTicket, Finished, Recovered, Store, StoreError};
+use tokio::sync::{Semaphore, broadcast};
+
+use crate::chat::Chat;
+use crate::health::Health;
+use crate::jobs::Jobs;
+use crate::keys::ApiKeys;
+use crate::limits::ATTACHED_MAX;
+use crate::models::Models;
+use crate::notice::{Notices, TaskNotice};
+use crate::sessions::Sessions;
+use crate::sweep;
+use crate::tasks::Tasks;
+
+/// What may be set.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The workers' capacity and leases.
+    pub workers: worker::Settings,
+    /// When a failed attempt is tried again, and how many there are.
+    pub retry: retry::Policy,
+    /// How long a synchronous caller is kept (C44, K18).
+    pub wait_max: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            workers: worker::Settings::default(),
+            retry: retry::Policy::default(),
+            wait_max: Duration::from_secs(300),
+        }
+    }
+}
+
+/// What an app is made of.
+pub struct Parts {
+    /// The truth.
+    pub store: Arc<dyn Store>,
+    /// Tickets.
+    pub queue: Arc<dyn Queue>,
+    /// Models and agents.
+    pub catalog: Arc<Catalog>,
+    /// Tools beyond the built-in ones.
+    pub more_tools: Vec<Arc<dyn Tool>>,
+    /// Wall-clock time.
+    pub clock: Arc<dyn Clock>,
+    /// Ids and chance.
+    pub ids: Arc<dyn IdSource>,
+    /// Owns every future the app spawns.
+    pub scope: TaskScope,
+    /// The rest.
+    pub settings: Settings,
+}
+
+/// All verbs. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    /// Runs for a caller on the line.
+    pub chat: Chat,
+    /// Runs that outlive their caller.
+    pub tasks: Tasks,
+    /// Conversations.
+    pub sessions: Sessions,
+    /// What can be asked.
+    pub models: Models,
+    /// API keys.
+    pub keys: ApiKeys,
+    /// How it goes.
+    pub health: Health,
+    engine: Arc<Engine>,
+}
+
+/// What the verbs share.
+pub(crate) struct Engine {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) queue: Arc<dyn Queue>,
+    pub(crate) agent: Agent,
+    pub(crate) hub: Hub,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Arc<dyn IdSource>,
+    pub(crate) scope: TaskScope,
+    pub(crate) settings: Settings,
+    pub(crate) notices: Notices,
+    pub(crate) attached: Arc<Semaphore>,
+    pub(crate) draining: AtomicBool,
+    pub(crate) disk_full: AtomicBool,
+    pub(crate) started_at: Timestamp,
+    pub(crate) workers: OnceLock<worker::Handle>,
+}
+
+impl App {
+    /// Ends or re-queues what a dead process left running, then starts the workers; the queue is
+    /// rebuilt from the store in the background.
+    ///
+    /// Errors: the store cannot be read or written.
+    pub async fn start(parts: Parts) -> Result<(Self, Recovered), StoreError> {
+        let Parts { store, queue, catalog, more_tools, clock, ids, scope, settings } = parts;
+        let recovered = store.recover(clock.now()).await.await?;
+        let hub = Hub::new(Arc::clone(&store));
+        let mut tools = claw_agent::tools::built_in(&clock);
+        tools.extend(more_tools);
+        let agent = Agent::new(claw_agent::Parts {
+            store: Arc::clone(&store),
+            hub: hub.clone(),
+            catalog,
+            tools,
+            clock: Arc::clone(&clock),
+            ids: Arc::clone(&ids),
+            retry: settings.retry,
+        });
+        let started_at = clock.now();
+        let engine = Arc::new(Engine {
+            store,
+            queue,
+            agent,
+            hub,
+            clock,
+            ids,
+            scope,
+            settings,
+            notices: Notices::new(),
+            attached: Arc::new(Semaphore::new(ATTACHED_MAX)),
+            draining: AtomicBool::new(false),
+            disk_full: AtomicBool::new(false),
+            started_at,
+            workers: OnceLock::new(),
+        });
+        engine.start_work();
+        Ok((Self::over(engine), recovered))
+    }
+
+    fn over(engine: Arc<Engine>) -> Self {
+        Self {
+            chat: Chat(Arc::clone(&engine)),
+            tasks: Tasks(Arc::clone(&engine)),
+            sessions: Sessions(Arc::clone(&engine)),
+            models: Models(Arc::clone(&engine)),
+            keys: ApiKeys(Arc::clone(&engine)),
+            health: Health(Arc::clone(&engine)),
+            engine,
+        }
+    }
+
+    /// Hears of every task that changes its state.
+    pub fn notices(&self) -> broadcast::Receiver<TaskNotice> {
+        self.engine.notices.listen()
+    }
+
+    /// The wall-clock time the app lives by.
+    pub fn now(&self) -> Timestamp {
+        self.engine.clock.now()
+    }
+
+    /// Where ids come from.
+    pub fn ids(&self) -> &dyn IdSource {
+        &*self.engine.ids
+    }
+
+    /// How long a synchronous caller is kept (K18).
+    pub fn wait_max(&self) -> Duration {
+        self.engine.settings.wait_max
+    }
+
+    /// Accepts nothing new from now on; `/readyz` says so. What runs goes on.
+    pub fn drain(&self) {
+        self.engine.draining.store(true, Ordering::Relaxed);
+        if let Some(workers) = self.engine.workers.get() {
+            workers.pause();
+        }
+    }
+}
+
+impl Engine {
+    fn start_work(self: &Arc<Self>) {
+        let jobs = Arc::new(Jobs(Arc::clone(self)));
+        let workers = Workers::new(Arc::clone(&self.queue), jobs, self.settings.workers);
+        let _only_once = self.workers.set(workers.handle());
+        workers.run(&self.scope);
+        let engine = Arc::clone(self);
+        drop(self.scope.spawn(|cancel| async move {
+            tokio::select! { () = cancel.cancelled() => {}, () = sweep::run(&engine) => {} }
+        }));
+    }
+
+    /// Gives a waiting task its ticket. A full queue is no loss: the sweeper finds the task again.
+    pub(crate) async fn issue(&self, due: DueTicket) {
+        let DueTicket { id, attempt, lane, priority, not_before } = due;
+        let ticket = Ticket { kind: TicketKind::Run, subject: id.uuid(), attempt, lane, priority };
+        let delay = not_before.since(self.clock.now());
+        if let Err(error) = self.queue.push(ticket, delay).await {
+            tracing::warn!(task.id = %id, "the ticket of {id} has to wait for the sweeper: {error}");
+        }
+    }
+
+    /// Issues what a finish made due.
+    pub(crate) async fn after(&self, finished: Option<Finished>) {
+        if let Some(due) = finished.and_then(|finished| finished.next) {
+            self.issue(due).await;
+        }
+    }
+
+    /// Tells listeners of a state.
+    pub(crate) fn tell(&self, id: TaskId, owner: &PrincipalId, session: &SessionKey, state: StateName, attempt: u32) {
+        metrics::counter!("openclaw_task_transitions_total", "state" => state.as_str()).increment(1);
+        let at = self.clock.now();
+        self.notices.tell(TaskNotice { id, owner: owner.clone(), session: session.clone(), state, attempt, at });
+    }
+
+    /// Remembers whether the disk takes writes.
+    pub(crate) fn noted<T>(&self, written: Result<T, StoreError>) -> Result<T, StoreError> {
+        match &written {
+            Ok(_) => self.disk_full.store(false, Ordering::Relaxed),
+            Err(StoreError::Full) => self.disk_full.store(true, Ordering::Relaxed),
+            Err(_) => {}
+        }
+        written
+    }
+}

@@ -1,0 +1,99 @@
+//! Why a verb was refused or failed; each door has one table from here to its own words.
+
+use std::time::Duration;
+
+use claw_core::task::StateName;
+use claw_core::{Failure, TaskId};
+use claw_store::StoreError;
+
+/// A refusal or failure, in terms of what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// A value does not fit.
+    #[error("{field}: {problem}")]
+    Invalid {
+        /// Which field, in the door's own spelling.
+        field: String,
+        /// What was found and what is allowed.
+        problem: String,
+    },
+    /// There is no such thing, or not for this caller (G13).
+    #[error("no {what} {id:?}")]
+    NotFound {
+        /// `task`, `session`, `agent`, …
+        what: &'static str,
+        /// What was asked for.
+        id: String,
+    },
+    /// No configured provider has the model.
+    #[error("{0}")]
+    UnknownModel(String),
+    /// The idempotency key belongs to another request.
+    #[error("this idempotency key was used for another request, which made {task}")]
+    KeyReused {
+        /// What that request made.
+        task: TaskId,
+    },
+    /// The task's state does not allow it.
+    #[error("{task} is {state} and cannot be {verb}")]
+    Conflict {
+        /// Which.
+        task: TaskId,
+        /// Where it stands.
+        state: StateName,
+        /// `retried`, `cancelled`.
+        verb: &'static str,
+    },
+    /// The caller may not.
+    #[error("missing scope: {0}")]
+    Forbidden(&'static str),
+    /// Too much is going on.
+    #[error("{what}; try again in {} s", retry_after.as_secs().max(1))]
+    Overloaded {
+        /// What is full.
+        what: String,
+        /// When to come back.
+        retry_after: Duration,
+    },
+    /// The disk is full: nothing new is accepted, everything else goes on.
+    #[error("the disk is full, so nothing new can be accepted; free some space and try again")]
+    DiskFull,
+    /// The gateway is stopping.
+    #[error("the gateway is stopping")]
+    Stopping,
+    /// The store does not work.
+    #[error("the store cannot be used: {0}")]
+    Store(String),
+    /// The run failed.
+    #[error("{}", .0.message)]
+    Run(Failure),
+    /// The run was cancelled.
+    #[error("{0} was cancelled")]
+    Cancelled(TaskId),
+    /// It takes longer than a caller on the line is kept; it goes on as a task (K18).
+    #[error("the answer takes longer than {} s; the run goes on as {task}", waited.as_secs())]
+    StillRunning {
+        /// Which.
+        task: TaskId,
+        /// How long the caller waited.
+        waited: Duration,
+    },
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Full => Self::DiskFull,
+            StoreError::Closed => Self::Stopping,
+            StoreError::Corrupt(_) | StoreError::TooNew { .. } | StoreError::Unavailable(_) => {
+                Self::Store(error.to_string())
+            }
+        }
+    }
+}
+
+impl Error {
+    pub(crate) fn invalid(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Invalid { field: field.into(), problem: problem.into() }
+    }
+}

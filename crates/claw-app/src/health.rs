@@ -1,0 +1,74 @@
+//! How it goes.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use claw_core::Timestamp;
+use claw_queue::Depth;
+use claw_queue::worker::Stats;
+use claw_store::Counts;
+
+use crate::engine::Engine;
+
+/// Health.
+#[derive(Clone)]
+pub struct Health(pub(crate) Arc<Engine>);
+
+/// What can be said at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// When.
+    pub at: Timestamp,
+    /// Since the start.
+    pub uptime: Duration,
+    /// Tasks by state and sessions; nothing when the store cannot be read.
+    pub counts: Option<Counts>,
+    /// Tickets; nothing when the queue does not answer.
+    pub queue: Option<Depth>,
+    /// Workers; nothing before they started.
+    pub workers: Option<Stats>,
+    /// Callers on the line.
+    pub attached: usize,
+    /// How long the oldest waiting task waits.
+    pub oldest_queued: Option<Duration>,
+    /// What keeps the gateway from being ready; empty when it is.
+    pub failing: Vec<&'static str>,
+}
+
+impl Health {
+    /// Looks at everything that can be looked at cheaply.
+    pub async fn snapshot(&self) -> Snapshot {
+        let engine = &self.0;
+        let at = engine.clock.now();
+        let counts = engine.store.counts().await.ok();
+        let queue = engine.queue.depth().await.ok();
+        let oldest = engine.store.oldest_queued().await.ok().flatten();
+        let failing = [
+            (counts.is_none(), "store"),
+            (engine.disk_full.load(Ordering::Relaxed), "disk"),
+            (queue.is_none(), "queue"),
+            (self.is_draining(), "draining"),
+        ];
+        Snapshot {
+            at,
+            uptime: at.since(engine.started_at),
+            counts,
+            queue,
+            workers: engine.workers.get().map(claw_queue::worker::Handle::stats),
+            attached: crate::limits::ATTACHED_MAX - engine.attached.available_permits(),
+            oldest_queued: oldest.map(|accepted| at.since(accepted)),
+            failing: failing.into_iter().filter_map(|(fails, what)| fails.then_some(what)).collect(),
+        }
+    }
+
+    /// Since the start.
+    pub fn uptime(&self) -> Duration {
+        self.0.clock.now().since(self.0.started_at)
+    }
+
+    /// Whether it is stopping.
+    pub fn is_draining(&self) -> bool {
+        self.0.draining.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,45 @@
+//! The written limits of the use cases.
+
+use std::time::Duration;
+
+/// Callers on the line at once; more are asked to come back (G9).
+pub const ATTACHED_MAX: usize = 4096;
+
+/// Longest idempotency key, in bytes (G4).
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+
+/// How long an idempotency key is remembered (G4).
+pub const IDEMPOTENCY_WINDOW: Duration = Duration::from_hours(24);
+
+/// Rows in one page of a list.
+pub const PAGE_MAX: u32 = 200;
+
+/// Rows in one page unless said otherwise.
+pub const PAGE_DEFAULT: u32 = 50;
+
+/// State changes kept for a listener that is behind; it is told when it missed some.
+pub const NOTICES_MAX: usize = 4096;
+
+/// Attempts a task has unless said otherwise.
+pub const ATTEMPTS_DEFAULT: u32 = 3;
+
+/// Most attempts a task may ask for.
+pub const ATTEMPTS_MAX: u32 = 20;
+
+/// Tickets rebuilt in one page.
+pub const REBUILD_PAGE: u32 = 1000;
+
+/// How often the sweeper looks for work that lost its ticket.
+pub const SWEEP_EVERY: Duration = Duration::from_secs(10);
+
+/// How often old idempotency keys are forgotten.
+pub const EXPIRE_EVERY: Duration = Duration::from_hours(1);
+
+/// When a ticket whose start could not be decided is due again.
+pub const UNDECIDED_AFTER: Duration = Duration::from_secs(1);
+
+/// When a ticket of a busy session is due again; its own end brings it sooner.
+pub const BUSY_AFTER: Duration = Duration::from_secs(5);
+
+/// What a refused caller is told to wait.
+pub const OVERLOAD_RETRY: Duration = Duration::from_secs(1);
