@@ -1,7 +1,7 @@
 //! Chat completions of any server that speaks OpenAI's protocol.
 //!
-//! The path of data: [`request`] writes the body, [`answer`] sends it and reads what comes back,
-//! [`assembly`] turns it into events. What servers get wrong is dealt with in [`assembly`] and
+//! The path of data: [`request`] writes the question, [`answer`] sends it and reads what comes
+//! back, [`body`] finds the chunks in the bytes, [`assembly`] turns them into events. What servers get wrong is dealt with in [`assembly`] and
 //! [`wire`] and nowhere above. The key is in no error and no log line.
 //!
 //! Surprise: an answer counts as finished at `finish_reason`, or at `[DONE]` after some answer;
@@ -25,6 +25,7 @@ use crate::redact;
 
 mod answer;
 mod assembly;
+mod body;
 mod request;
 mod wire;
 

@@ -6,19 +6,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use claw_core::provider::{ModelEvent, ModelRequest, ProviderError};
-use claw_net::response::BODY_BYTES_MAX;
-use claw_net::{Error, Request, Response, sse};
+use claw_net::{Error, Request, Response};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method};
 
-use super::assembly::{self, Assembly, Fault};
+use super::assembly::Fault;
+use super::body::Body;
 use super::{Shared, request};
 
 /// How long a stream's connection may take to end after its last event, to be used again.
 const FINISH_GRACE: Duration = Duration::from_millis(50);
-
-/// What ends a stream.
-const DONE: &[u8] = b"[DONE]";
 
 /// One answer, from before the request to after the last event.
 pub(super) struct Answer {
@@ -37,9 +34,7 @@ enum Phase {
 
 struct Reading {
     response: Response,
-    reader: sse::Reader,
-    assembly: Assembly,
-    has_begun: bool,
+    body: Body,
 }
 
 /// What one piece of a body led to.
@@ -84,7 +79,7 @@ impl Answer {
                     Ok(Step::More) => self.phase = Phase::Reading(reading),
                     Ok(Step::Finished) => {}
                     Err(stopped) => {
-                        reading.assembly.take_usage(&mut self.ready);
+                        reading.body.take_usage(&mut self.ready);
                         self.failure = Some(self.shared.stopped(stopped));
                     }
                 },
@@ -108,8 +103,7 @@ impl Shared {
         if !response.status().is_success() {
             return Err(self.refused(&mut response).await);
         }
-        let assembly = Assembly::new(request::tool_calls_so_far(&request.messages));
-        Ok(Reading { response, reader: sse::Reader::default(), assembly, has_begun: false })
+        Ok(Reading { response, body: Body::new(request::tool_calls_so_far(&request.messages)) })
     }
 }
 
@@ -118,60 +112,26 @@ impl Reading {
     async fn step(&mut self, events: &mut VecDeque<ModelEvent>) -> Result<Step, Stopped> {
         let piece = match self.response.next_piece().await {
             Ok(Some(piece)) => piece,
-            Ok(None) => return self.close(events),
+            Ok(None) => return self.end(events),
             // It had said all it had to; how the connection ended then is no matter.
-            Err(_late) if self.assembly.is_finished() => return self.close(events),
+            Err(_late) if self.body.is_finished() => return self.end(events),
             Err(failed) => return Err(Stopped::Transport(failed)),
         };
-        if self.has_begun {
-            return self.take(&piece, events).await;
+        if !self.body.take(&piece, events).map_err(Stopped::Answer)? {
+            return Ok(Step::More);
         }
-        let start = piece.trim_ascii_start();
-        self.has_begun = !start.is_empty();
-        // A `{` begins one whole answer, whatever was asked for and whatever the headers say; no
-        // event stream begins with one.
-        if start.starts_with(b"{") { self.take_whole(piece, events).await } else { self.take(&piece, events).await }
-    }
-
-    async fn take(&mut self, piece: &[u8], events: &mut VecDeque<ModelEvent>) -> Result<Step, Stopped> {
-        let mut rest = piece;
-        loop {
-            let event = match self.reader.read(&mut rest) {
-                Ok(Some(event)) => event,
-                Ok(None) => return Ok(Step::More),
-                Err(wrong) => return Err(Stopped::Answer(Fault::Unreadable(wrong.to_string()))),
-            };
-            if event.data == DONE {
-                break;
-            }
-            if event.name == "error" {
-                return Err(Stopped::Answer(assembly::reported(event.data)));
-            }
-            self.assembly.take(event.data, events).map_err(Stopped::Answer)?;
-        }
-        self.assembly.take_done();
-        let step = self.close(events)?;
+        let step = self.end(events)?;
         self.response.finish(FINISH_GRACE).await;
         Ok(step)
     }
 
-    async fn take_whole(&mut self, start: Bytes, events: &mut VecDeque<ModelEvent>) -> Result<Step, Stopped> {
-        let rest = self.response.read_whole(BODY_BYTES_MAX).await.map_err(Stopped::Transport)?;
-        let whole = if rest.is_empty() { start } else { [start, rest].concat().into() };
-        self.assembly.take(&whole, events).map_err(Stopped::Answer)?;
-        // A whole JSON text cannot have been cut, so the answer in it is finished even where the
-        // server does not say why.
-        self.assembly.take_done();
-        self.close(events)
-    }
-
-    /// The server has ended; whether that was the end, the assembly knows.
-    fn close(&mut self, events: &mut VecDeque<ModelEvent>) -> Result<Step, Stopped> {
-        if self.assembly.end(events).map_err(Stopped::Answer)? {
+    /// The server has ended; whether that was the end, the body knows.
+    fn end(&mut self, events: &mut VecDeque<ModelEvent>) -> Result<Step, Stopped> {
+        if self.body.end(events).map_err(Stopped::Answer)? {
             return Ok(Step::Finished);
         }
         let kind = self.response.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
-        Err(Stopped::Ended(if self.assembly.has_answered() || kind.starts_with(b"text/event-stream") {
+        Err(Stopped::Ended(if self.body.has_answered() || kind.starts_with(b"text/event-stream") {
             "the answer ended before it was finished".to_owned()
         } else {
             format!("no chat completion came, but {:?}", String::from_utf8_lossy(kind))

@@ -75,6 +75,10 @@ impl Assembly {
 
     /// Takes one chunk, or one whole answer, and appends what it says to `events`.
     pub(super) fn take(&mut self, json: &[u8], events: &mut VecDeque<ModelEvent>) -> Result<(), Fault> {
+        // A list would be taken for the fields in their order.
+        if !json.trim_ascii_start().starts_with(b"{") {
+            return Err(Fault::Unreadable("it is no JSON object".to_owned()));
+        }
         let answer: Answer = serde_json::from_slice(json).map_err(|wrong| Fault::Unreadable(wrong.to_string()))?;
         let Answer { choices, usage, error, object, message, detail } = answer;
         if let Some(error) = error.filter(|error| error.get() != "null") {
@@ -261,3 +265,7 @@ fn text_of(json: &RawValue) -> String {
         _ => json.get().to_owned(),
     }
 }
+
+#[cfg(test)]
+#[path = "assembly/tests.rs"]
+mod tests;

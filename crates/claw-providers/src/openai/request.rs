@@ -233,3 +233,7 @@ enum OutgoingChoice<'a> {
 struct FunctionName<'a> {
     name: &'a str,
 }
+
+#[cfg(test)]
+#[path = "request/tests.rs"]
+mod tests;

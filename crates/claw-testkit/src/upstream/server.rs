@@ -9,7 +9,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use bytes::Bytes;
 use claw_runtime::TaskScope;
-use futures::stream;
+use futures::{StreamExt as _, stream};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -128,7 +128,10 @@ impl Playing {
                     hold.pass().await;
                     continue;
                 }
-                Step::Cut => return Some(Err(cut())),
+                Step::Cut => {
+                    flush().await;
+                    return Some(Err(cut()));
+                }
                 Step::Text(_) | Step::ToolCall { .. } => self.chunks += 1,
                 Step::Thinking(_) | Step::Finish(_) | Step::Error(_) | Step::Garbage(_) | Step::Done => {}
             }
@@ -137,9 +140,20 @@ impl Playing {
     }
 }
 
+/// The first half of a text, then the cut.
 fn half(text: &str) -> impl stream::Stream<Item = std::io::Result<Bytes>> + Send + use<> {
     let (head, _) = text.split_at(text.floor_char_boundary(text.len() / 2));
-    stream::iter([Ok(Bytes::from(head.to_owned())), Err(cut())])
+    let cut = stream::once(async {
+        flush().await;
+        Err(cut())
+    });
+    stream::iter([Ok(Bytes::from(head.to_owned()))]).chain(cut)
+}
+
+/// A body that has nothing ready makes the server write out what it holds; without this a cut
+/// would take the chunks before it along.
+async fn flush() {
+    tokio::task::yield_now().await;
 }
 
 /// An error in a body makes the server close the connection without ending the body.

@@ -1,0 +1,194 @@
+//! Recorded streams, cut at every byte, and garbage.
+
+use claw_core::message::{JsonText, ToolCall};
+use claw_core::provider::{FinishReason, Usage};
+use proptest::prelude::*;
+
+use super::*;
+
+const OPENAI: &str = include_str!("streams/openai.sse");
+const TOOLS: &str = include_str!("streams/tools.sse");
+const REASONING: &str = include_str!("streams/reasoning.sse");
+const COMPATIBLE: &str = include_str!("streams/compatible.sse");
+
+const WHOLE: &str = r#" {"id":"c","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant",
+    "content":"Hi","refusal":null,"annotations":[]},"logprobs":null,"finish_reason":"stop"}],
+    "usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}
+"#;
+
+/// All events of a body that came in these pieces, and how it ended.
+fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<ModelEvent>, Result<bool, Fault>) {
+    let mut body = Body::new(0);
+    let mut events = VecDeque::new();
+    for piece in pieces {
+        match body.take(piece, &mut events) {
+            Ok(false) => {}
+            Ok(true) => break,
+            Err(fault) => return (events.into(), Err(fault)),
+        }
+    }
+    let ended = body.end(&mut events);
+    (events.into(), ended)
+}
+
+fn events(stream: &str) -> Vec<ModelEvent> {
+    let (events, ended) = read([stream.as_bytes()]);
+    assert_eq!(ended, Ok(true), "{stream}");
+    events
+}
+
+fn text(text: &str) -> ModelEvent {
+    ModelEvent::Text(text.to_owned())
+}
+
+fn call(id: &str, name: &str, arguments: &str) -> ModelEvent {
+    ModelEvent::ToolCall(ToolCall { id: id.into(), name: name.into(), arguments: JsonText::new(arguments) })
+}
+
+fn usage(input_tokens: u64, output_tokens: u64, cached_tokens: u64) -> ModelEvent {
+    ModelEvent::Usage(Usage { input_tokens, output_tokens, cached_tokens })
+}
+
+fn is_done(event: &ModelEvent) -> bool {
+    matches!(event, ModelEvent::Done(_))
+}
+
+#[test]
+fn text_usage_and_end_are_read() {
+    let expected = [text("Grüße"), text(", \"Welt\"\n"), usage(9, 4, 5), ModelEvent::Done(FinishReason::Stop)];
+    assert_eq!(events(OPENAI), expected);
+    assert_eq!(events(WHOLE), [text("Hi"), usage(1, 1, 0), ModelEvent::Done(FinishReason::Stop)]);
+}
+
+#[test]
+fn shreds_become_whole_tool_calls() {
+    let expected = [
+        call("call_a", "weather", r#"{"city":"Oslo"}"#),
+        call("call_b", "clock", "{}"),
+        ModelEvent::Done(FinishReason::ToolCalls),
+    ];
+    assert_eq!(events(TOOLS), expected);
+}
+
+#[test]
+fn reasoning_is_apart_from_text_and_an_end_without_done_counts() {
+    let thought = |text: &str| ModelEvent::Thinking(text.to_owned());
+    let expected =
+        [thought("Hm"), thought(" so"), text("Yes."), usage(3, 7, 0), ModelEvent::Done(FinishReason::Length)];
+    assert_eq!(events(REASONING), expected);
+}
+
+#[test]
+fn what_smaller_servers_leave_out_is_filled_in() {
+    let expected = [
+        text("a"),
+        text("b"),
+        call("call_0", "one", r#"{"x":1}"#),
+        call("call_1", "two", "{}"),
+        usage(0, 2, 0),
+        ModelEvent::Done(FinishReason::ToolCalls),
+    ];
+    assert_eq!(events(COMPATIBLE), expected);
+}
+
+/// G8: cut anywhere before the server said that it finished, there is no `Done`; and no cut
+/// changes what was said before it.
+#[test]
+fn a_stream_cut_at_any_byte_never_claims_to_be_done() {
+    for stream in [OPENAI, TOOLS, REASONING, COMPATIBLE, WHOLE] {
+        let (whole, _) = read([stream.as_bytes()]);
+        let reason = stream.rfind("finish_reason\":\"").unwrap();
+        // The event with the reason counts from its blank line on; a whole answer at its end.
+        let blank = stream[reason..].find("\n\n").map(|at| reason + at + 2);
+        let blank_crlf = stream[reason..].find("\n\r").map(|at| reason + at + 2);
+        let finished_at = blank.or(blank_crlf).unwrap_or(stream.trim_end().len());
+        for cut in 0..stream.len() {
+            let (said, ended) = read([&stream.as_bytes()[..cut]]);
+            if cut < finished_at {
+                assert_ne!(ended, Ok(true), "{}", &stream[..stream.floor_char_boundary(cut)]);
+                assert!(!said.iter().any(is_done));
+                assert!(whole.starts_with(&said), "{said:?}");
+            } else {
+                assert_eq!(ended, Ok(true));
+                assert!(said.last().is_some_and(is_done));
+            }
+        }
+    }
+}
+
+#[test]
+fn no_split_changes_what_is_read() {
+    for stream in [OPENAI, TOOLS, REASONING, COMPATIBLE, WHOLE] {
+        let whole = read([stream.as_bytes()]);
+        assert_eq!(read(stream.as_bytes().chunks(1)), whole);
+        for cut in 0..stream.len() {
+            let (head, tail) = stream.as_bytes().split_at(cut);
+            assert_eq!(read([head, tail]), whole);
+        }
+    }
+}
+
+#[test]
+fn done_ends_a_stream_and_needs_an_answer_before_it() {
+    let answered = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n";
+    assert_eq!(
+        events(&format!("{answered}data: [DONE]\n\nnonsense")),
+        [text("a"), ModelEvent::Done(FinishReason::Stop)]
+    );
+    assert_eq!(read([&b"data: [DONE]\n\n"[..]]), (vec![], Ok(false)));
+    assert_eq!(read([&b""[..]]), (vec![], Ok(false)));
+    assert_eq!(read([&b"<html>Bad Gateway</html>"[..]]), (vec![], Ok(false)));
+    assert_eq!(read([&b"{\"choices\":[]}"[..]]), (vec![], Ok(false)));
+}
+
+#[test]
+fn an_error_in_the_stream_ends_it_and_is_no_text() {
+    let failed = |status, message: &str| Err(Fault::Failed { status, message: message.to_owned() });
+    let table = [
+        (r#"data: {"error":{"message":"full","type":"server_error","code":null}}"#, failed(None, "full")),
+        (
+            r#"data: {"error":{"message":"slow down","type":"requests","code":"rate_limit_exceeded"}}"#,
+            failed(Some(429), "slow down"),
+        ),
+        (r#"data: {"error":{"message":"gone","code":502}}"#, failed(Some(502), "gone")),
+        (r#"data: {"error":"just words"}"#, failed(None, "just words")),
+        (r#"data: {"error":{"code":7}}"#, failed(None, r#"{"code":7}"#)),
+        (r#"data: {"object":"error","message":"too long"}"#, failed(None, "too long")),
+        ("event: error\ndata: {\"message\":\"named\"}", failed(None, "named")),
+        ("event: error\ndata: bare", failed(None, "bare")),
+        (r#"data: {"choices":[{"delta":{},"finish_reason":"error"}]}"#, failed(None, "it gave up without saying why")),
+    ];
+    let answered = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}],\"error\":null}\n\n";
+    for (event, expected) in table {
+        assert_eq!(read([format!("{answered}{event}\n\n").as_bytes()]), (vec![text("a")], expected), "{event}");
+    }
+}
+
+#[test]
+fn nonsense_is_a_fault() {
+    for event in ["data: {not json", "data: 5", "data: []", "data: {\"choices\":{}}", "data: \u{1}"] {
+        let (said, ended) = read([format!("{event}\n\n").as_bytes()]);
+        assert!(said.is_empty() && matches!(ended, Err(Fault::Unreadable(_))), "{event}: {ended:?}");
+    }
+    assert!(matches!(read([&b"{\"choices\":[{\"mess"[..]]).1, Err(Fault::Unreadable(_))));
+}
+
+proptest! {
+    #[test]
+    fn no_garbage_breaks_it_or_claims_to_be_done(stream in prop::collection::vec(any::<u8>(), 0..400)) {
+        let (said, _) = read([stream.as_slice()]);
+        prop_assert_eq!(said, vec![]);
+    }
+
+    #[test]
+    fn a_damaged_stream_never_breaks_it(at in 0_usize..900, bytes in prop::collection::vec(any::<u8>(), 1..8)) {
+        for stream in [OPENAI, TOOLS, COMPATIBLE, WHOLE] {
+            let mut damaged = stream.as_bytes().to_vec();
+            let at = at.min(damaged.len());
+            let end = (at + bytes.len()).min(damaged.len());
+            damaged.splice(at..end, bytes.iter().copied());
+            let (said, ended) = read([damaged.as_slice()]);
+            prop_assert_eq!(said.iter().any(is_done), ended == Ok(true));
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! What goes out, compared whole.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::*;
+
+fn request(messages: Vec<Message>) -> ModelRequest {
+    ModelRequest {
+        model: "m".into(),
+        messages: messages.into(),
+        tools: Arc::new([]),
+        tool_choice: ToolChoice::Auto,
+        sampling: Sampling::default(),
+        conversation: "c".into(),
+        stream: true,
+    }
+}
+
+fn sent(request: &ModelRequest) -> Value {
+    serde_json::from_slice(&body(request, TokenLimit::Classic).unwrap()).unwrap()
+}
+
+#[test]
+fn every_kind_of_message_is_spelled_as_the_protocol_has_it() {
+    let call = ToolCall { id: "x".into(), name: "n".into(), arguments: JsonText::new("{\"a\":1}") };
+    let messages = vec![
+        Message::System { text: "be brief".into() },
+        Message::user("hi"),
+        Message::User {
+            content: vec![
+                Part::Text { text: "what is".into() },
+                Part::Image { url: "data:image/png;base64,AA".into() },
+            ],
+        },
+        Message::Assistant { text: String::new(), tool_calls: vec![call] },
+        Message::Tool { call_id: "x".into(), text: "42".into(), is_error: false },
+        Message::Assistant { text: String::new(), tool_calls: vec![] },
+        Message::User { content: vec![] },
+    ];
+    let asked = request(messages);
+    assert_eq!(tool_calls_so_far(&asked.messages), 1);
+    assert_eq!(
+        sent(&asked),
+        json!({
+            "model": "m",
+            "stream": true,
+            "stream_options": {"include_usage": true},
+            "messages": [
+                {"role": "system", "content": "be brief"},
+                {"role": "user", "content": "hi"},
+                {"role": "user", "content": [
+                    {"type": "text", "text": "what is"},
+                    {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}},
+                ]},
+                {"role": "assistant", "content": null, "tool_calls": [
+                    {"id": "x", "type": "function", "function": {"name": "n", "arguments": "{\"a\":1}"}},
+                ]},
+                {"role": "tool", "tool_call_id": "x", "content": "42"},
+                {"role": "assistant", "content": ""},
+                {"role": "user", "content": ""},
+            ],
+        })
+    );
+}
+
+#[test]
+fn sampling_and_tools_go_along_only_when_given() {
+    let spec =
+        ToolSpec { name: "n".into(), description: "d".into(), parameters: JsonText::new(r#"{"type":"object"}"#) };
+    let mut asked = request(vec![]);
+    asked.stream = false;
+    asked.tools = Arc::new([spec]);
+    asked.sampling = Sampling {
+        temperature: Some(0.7),
+        top_p: Some(0.9),
+        max_tokens: Some(5),
+        stop: vec!["END".into()],
+        seed: Some(-1),
+        presence_penalty: Some(0.5),
+        frequency_penalty: Some(-0.5),
+        response_format: Some(JsonText::new(r#"{"type":"json_object"}"#)),
+    };
+    let body = body(&asked, TokenLimit::Classic).unwrap();
+    assert_eq!(
+        String::from_utf8(body).unwrap(),
+        concat!(
+            r#"{"model":"m","messages":[],"stream":false,"#,
+            r#""tools":[{"type":"function","function":{"name":"n","description":"d","parameters":{"type":"object"}}}],"#,
+            r#""temperature":0.7,"top_p":0.9,"max_tokens":5,"stop":["END"],"seed":-1,"#,
+            r#""presence_penalty":0.5,"frequency_penalty":-0.5,"response_format":{"type":"json_object"}}"#
+        )
+    );
+    for (choice, expected) in [
+        (ToolChoice::None, json!("none")),
+        (ToolChoice::Required, json!("required")),
+        (ToolChoice::Named("n".into()), json!({"type": "function", "function": {"name": "n"}})),
+    ] {
+        asked.tool_choice = choice;
+        assert_eq!(sent(&asked)["tool_choice"], expected);
+    }
+    asked.tools = Arc::new([]);
+    assert_eq!(sent(&asked).get("tool_choice"), None);
+}
+
+#[test]
+fn openai_itself_gets_its_own_name_for_the_limit() {
+    let mut asked = request(vec![]);
+    asked.sampling.max_tokens = Some(5);
+    let body: Value = serde_json::from_slice(&body(&asked, TokenLimit::Completion).unwrap()).unwrap();
+    assert_eq!((body.get("max_tokens"), &body["max_completion_tokens"]), (None, &json!(5)));
+}
+
+#[test]
+fn what_claims_to_be_json_is_looked_at() {
+    let mut asked = request(vec![]);
+    asked.tools = Arc::new([ToolSpec { name: "n".into(), description: String::new(), parameters: JsonText::new("{") }]);
+    assert_eq!(body(&asked, TokenLimit::Classic).unwrap_err().to_string(), "the schema of tool \"n\" is not JSON");
+    asked.tools = Arc::new([]);
+    asked.sampling.response_format = Some(JsonText::new("{} {}"));
+    assert_eq!(body(&asked, TokenLimit::Classic).unwrap_err().to_string(), "response_format is not JSON");
+}
