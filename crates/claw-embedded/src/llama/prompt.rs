@@ -11,9 +11,10 @@ use crate::message::{Message, Role};
 
 /// What the model is told when the conversation tells it nothing.
 ///
-/// Found by experiment: SmolLM2's own template prompt ("You are a helpful AI assistant named
-/// SmolLM…") answers the capital of France wrongly; so do longer ones. It promises no tools.
-const SYSTEM_PROMPT: &str = "You are a helpful assistant. Answer briefly and correctly.";
+/// Found by experiment: with the prompt of SmolLM2's own template ("You are a helpful AI assistant
+/// named SmolLM…") the capital of France comes out wrong; so it does with "friendly" for "helpful".
+/// It promises no tools.
+const SYSTEM_PROMPT: &str = "You are a helpful assistant. Answer briefly, clearly and correctly.";
 
 /// Markup tokens a foreign template may put around one message; an estimate, checked afterwards.
 const FOREIGN_MARKUP_TOKENS: usize = 16;

@@ -4,9 +4,14 @@ use llama_cpp_2::sampling::LlamaSampler;
 
 use crate::engine::Sampling;
 
-/// The authors' own choice for SmolLM2; a model of this size wanders at the usual 1.
-const TEMPERATURE_DEFAULT: f32 = 0.2;
+/// A model of this size wanders at the usual 1, and even the authors' 0.2 spoils easy answers.
+const TEMPERATURE_DEFAULT: f32 = 0.0;
 const TOP_P_DEFAULT: f32 = 0.9;
+
+/// Small models run in circles. Repeating one of the latest tokens costs this factor, unless the
+/// request brings penalties of its own.
+const REPEAT_PENALTY: f32 = 1.1;
+const REPEAT_WINDOW_TOKENS: i32 = 64;
 
 /// Tokens beyond the best forty are noise in a small model, and sorting all of them costs time.
 const TOP_K: i32 = 40;
@@ -21,10 +26,12 @@ pub(super) fn build(sampling: &Sampling, vocabulary_tokens: i32, context_tokens:
     let mut chain = Vec::new();
     let presence = finite(*presence_penalty).unwrap_or(0.0);
     let frequency = finite(*frequency_penalty).unwrap_or(0.0);
-    if presence != 0.0 || frequency != 0.0 {
+    chain.push(if presence == 0.0 && frequency == 0.0 {
+        LlamaSampler::penalties(vocabulary_tokens, REPEAT_WINDOW_TOKENS, REPEAT_PENALTY, 0.0, 0.0)
+    } else {
         let window = i32::try_from(context_tokens).unwrap_or(i32::MAX);
-        chain.push(LlamaSampler::penalties(vocabulary_tokens, window, 1.0, frequency, presence));
-    }
+        LlamaSampler::penalties(vocabulary_tokens, window, 1.0, frequency, presence)
+    });
     let temperature = finite(*temperature).unwrap_or(TEMPERATURE_DEFAULT);
     if temperature <= 0.0 {
         chain.push(LlamaSampler::greedy());

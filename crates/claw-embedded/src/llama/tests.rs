@@ -130,7 +130,7 @@ async fn an_idle_model_gives_its_memory_back() {
 }
 
 #[tokio::test]
-async fn limits_stop_texts_and_seeds_are_kept() {
+async fn limits_and_stop_texts_are_kept() {
     let engine = engine();
     let count = || vec![user("Count from one to ten in words.")];
     let limited = Sampling { answer_tokens_max: Some(3), ..greedy() };
@@ -142,17 +142,25 @@ async fn limits_stop_texts_and_seeds_are_kept() {
     let stopped = Sampling { stop: vec![stop.clone()], ..greedy() };
     let (text, finish) = answer(&engine, ask("a", count(), stopped)).await;
     assert_eq!((text.as_str(), finish.reason), (whole.split_once(&stop).unwrap().0, FinishReason::Stop));
+}
 
-    let seeded = |seed| Sampling { temperature: Some(1.5), seed: Some(seed), ..Sampling::default() };
+#[tokio::test]
+async fn seeds_repeat_an_answer_and_penalties_change_it() {
+    let engine = engine();
+    let story = |sampling: Sampling| {
+        let sampling = Sampling { answer_tokens_max: Some(40), ..sampling };
+        ask("a", vec![user("Tell me a story about a fox.")], sampling)
+    };
+    let seeded = |seed| story(Sampling { temperature: Some(1.5), seed: Some(seed), ..Sampling::default() });
     let mut texts = Vec::new();
     for seed in [1, 1, 2] {
-        texts.push(answer(&engine, ask("a", count(), seeded(seed))).await.0);
+        texts.push(answer(&engine, seeded(seed)).await.0);
     }
     assert_eq!(texts[0], texts[1]);
     assert_ne!(texts[0], texts[2]);
 
     let varied = Sampling { frequency_penalty: Some(2.0), ..greedy() };
-    assert_ne!(whole, answer(&engine, ask("a", count(), varied)).await.0);
+    assert_ne!(answer(&engine, story(greedy())).await.0, answer(&engine, story(varied)).await.0);
 }
 
 #[tokio::test]
