@@ -1,17 +1,24 @@
 //! The truth: what was accepted, what happened, what came of it.
 //!
 //! One [`Store`] trait; SQLite behind it now ([`sqlite`]), PostgreSQL later, one suite of laws
-//! for both (`contract`). A write goes: verb → the writer's bounded channel → a batch inside one
+//! for both (`contract`). What a verb does is written once, in `verbs`, over rows in memory, the
+//! `unit` of work; a backend loads and writes those. A write goes: verb → the writer's bounded channel → a batch inside one
 //! transaction → one fsync → every waiting [`Commit`] resolves. Reads use their own connections.
 //!
 //! Knows no queue, no provider, no door. Keeps no clock: moments arrive as arguments.
 
 mod commit;
 mod error;
+mod limits;
+pub mod sqlite;
 mod store;
+mod stored;
 mod types;
+mod unit;
+mod verbs;
 
 pub use commit::{Commit, Committer};
 pub use error::StoreError;
+pub use sqlite::SqliteStore;
 pub use store::Store;
 pub use types::*;

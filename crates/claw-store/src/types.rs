@@ -275,7 +275,7 @@ pub struct RunRecord {
     pub started_at: Timestamp,
     /// When it ended, if it did.
     pub ended_at: Option<Timestamp>,
-    /// How: `completed`, `failed`, `cancelled`, `retrying`, `died`; absent while it runs.
+    /// How: `completed`, `failed`, `cancelled`, `retrying`, `yielded`, `died`; absent while it runs.
     pub outcome: Option<String>,
     /// Why it failed.
     pub error: Option<String>,

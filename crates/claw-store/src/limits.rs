@@ -1,0 +1,20 @@
+//! The written limits of the store.
+
+/// So many writes may wait for the writer; the next verb waits until there is room.
+pub(crate) const WRITES_WAITING_MAX: usize = 8192;
+/// So many bytes of JSON may wait with them, in KiB; the next verb waits until there is room.
+pub(crate) const KIBIBYTES_WAITING_MAX: u32 = 64 * 1024;
+/// So many writes share one commit.
+pub(crate) const BATCH_MAX: usize = 512;
+/// So many rows at most come back from one read.
+pub(crate) const PAGE_ROWS_MAX: u32 = 1000;
+/// So many tasks of a dead process are dealt with at a time.
+pub(crate) const RECOVERED_AT_ONCE: u32 = 256;
+/// So many expired rows are deleted by one statement.
+pub(crate) const EXPIRED_AT_ONCE: i64 = 1000;
+/// The write-ahead log is checkpointed when it has so many pages of 4 KiB.
+pub(crate) const LOG_PAGES_MAX: i64 = 4000;
+/// The file of the write-ahead log is cut back to so many bytes after a checkpoint.
+pub(crate) const LOG_BYTES_KEPT: u64 = 32 * 1024 * 1024;
+/// Checking the pages of the database at the start may take so long; a large one is checked in part.
+pub(crate) const CHECK_MILLIS_MAX: u64 = 80;

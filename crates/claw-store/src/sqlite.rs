@@ -1,0 +1,226 @@
+//! The truth on one machine: SQLite, one writer with group commit, several readers.
+//!
+//! A verb becomes work in its caller's context, waits in a bounded channel, is done with all that
+//! waits beside it in one transaction, and resolves after the fsync. Reads never wait for writes.
+
+mod act;
+mod bulk;
+mod decode;
+mod fault;
+mod flush;
+mod load;
+mod open;
+mod read;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use claw_core::run::{JournalEntry, Sequenced, ToolOutcome};
+use claw_core::{ApiKeyId, PrincipalId, SessionId, SessionKey, Task, TaskId, Timestamp, Visibility};
+use claw_runtime::TaskScope;
+use sqlx::sqlite::SqlitePoolOptions;
+use tokio::sync::{Semaphore, mpsc};
+
+pub use open::Settings;
+
+use crate::limits::{KIBIBYTES_WAITING_MAX, WRITES_WAITING_MAX};
+use crate::verbs::{
+    AppendEvents, Cancel, Detach, FinishRun, JournalIntent, JournalResult, Retry, Start, Submit, Verb, work,
+};
+use crate::{
+    ApiKey, Cancelled, Commit, Counts, Cursor, Delivery, DeliveryResult, DueTicket, Finish, Finished, NewTask, Page,
+    Recovered, Retried, RunRecord, Session, Started, Store, StoreError, StoredMessage, Submitted, TaskFilter,
+};
+use act::{Act, Slot};
+use read::Reader;
+use writer::{Request, Writer};
+
+/// The truth in one SQLite file. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct SqliteStore {
+    requests: mpsc::Sender<Request>,
+    room: Arc<Semaphore>,
+    reader: Reader,
+}
+
+impl SqliteStore {
+    /// Opens or makes the database; the writer runs in `scope`.
+    ///
+    /// When `scope` is cancelled the writer does what waits and closes, so give it a scope that
+    /// outlives those whose last words have to be written.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] damaged or not ours, [`StoreError::TooNew`] by a later version – the
+    /// file is unchanged in both; [`StoreError::Full`], [`StoreError::Unavailable`] otherwise.
+    pub async fn open(settings: Settings, scope: &TaskScope) -> Result<Self, StoreError> {
+        let (opened, connection) = open::open(&settings).await?;
+        let pool = SqlitePoolOptions::new()
+            .min_connections(0)
+            .max_connections(settings.readers.max(1))
+            .test_before_acquire(false)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_lazy_with(opened.reading.clone());
+        let (requests, inbox) = mpsc::channel(WRITES_WAITING_MAX);
+        let room = Arc::new(Semaphore::new(KIBIBYTES_WAITING_MAX as usize));
+        let writer = Writer::new(opened, connection, inbox);
+        drop(scope.spawn(|cancel| writer.run(async move { cancel.cancelled().await })));
+        Ok(Self { requests, room, reader: Reader::new(pool) })
+    }
+
+    /// Gives a verb its place in the order of writes.
+    async fn put<V: Verb>(&self, verb: Result<V, StoreError>) -> Commit<V::Answer> {
+        let verb = match verb {
+            Ok(verb) => verb,
+            Err(error) => return Commit::refused(error),
+        };
+        let kibibytes = u32::try_from(verb.bytes() / 1024).unwrap_or(u32::MAX).min(KIBIBYTES_WAITING_MAX);
+        let Ok(room) = self.room.clone().acquire_many_owned(kibibytes).await else {
+            return Commit::refused(StoreError::Closed);
+        };
+        let (work, commit) = work(verb);
+        match self.requests.send(Request::Work(work, room)).await {
+            Ok(()) => commit,
+            Err(_) => Commit::refused(StoreError::Closed),
+        }
+    }
+
+    async fn act<T>(&self, act: impl FnOnce(Slot<T>) -> Act) -> Commit<T> {
+        let (slot, commit) = Slot::pair();
+        match self.requests.send(Request::Act(act(slot))).await {
+            Ok(()) => commit,
+            Err(_) => Commit::refused(StoreError::Closed),
+        }
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn submit(&self, new: NewTask) -> Commit<Submitted> {
+        self.put(Submit::prepare(new)).await
+    }
+    async fn start(&self, id: TaskId, attempt: u32, at: Timestamp) -> Commit<Started> {
+        self.put(Ok(Start { id, attempt, at })).await
+    }
+    async fn append_events(
+        &self,
+        id: TaskId,
+        attempt: u32,
+        events: Vec<Sequenced>,
+        progress: Option<u8>,
+    ) -> Commit<bool> {
+        self.put(AppendEvents::prepare(id, attempt, &events, progress)).await
+    }
+    async fn journal_intent(&self, id: TaskId, attempt: u32, entry: JournalEntry) -> Commit<bool> {
+        self.put(Ok(JournalIntent { id, attempt, entry })).await
+    }
+    async fn journal_result(&self, id: TaskId, attempt: u32, call_id: String, outcome: ToolOutcome) -> Commit<bool> {
+        self.put(Ok(JournalResult { id, attempt, call_id, outcome })).await
+    }
+    async fn finish(&self, finish: Finish) -> Commit<Finished> {
+        self.put(FinishRun::prepare(finish)).await
+    }
+    async fn cancel(&self, id: TaskId, visibility: Visibility, at: Timestamp) -> Commit<Cancelled> {
+        self.put(Ok(Cancel { id, visibility, at })).await
+    }
+    async fn retry(&self, id: TaskId, visibility: Visibility, at: Timestamp) -> Commit<Retried> {
+        self.put(Ok(Retry { id, visibility, at })).await
+    }
+    async fn detach(&self, id: TaskId) -> Commit<()> {
+        self.put(Ok(Detach { id })).await
+    }
+    async fn recover(&self, at: Timestamp) -> Commit<Recovered> {
+        self.act(|told| Act::Recover { at, told }).await
+    }
+    async fn expire(&self, before: Timestamp) -> Commit<u64> {
+        self.act(|told| Act::Expire { before, told }).await
+    }
+    async fn add_api_key(&self, key: ApiKey) -> Commit<()> {
+        self.act(|told| Act::AddApiKey { key, told }).await
+    }
+    async fn revoke_api_key(&self, id: ApiKeyId, at: Timestamp) -> Commit<bool> {
+        self.act(|told| Act::RevokeApiKey { id, at, told }).await
+    }
+    async fn record_delivery(&self, id: i64, result: DeliveryResult) -> Commit<()> {
+        self.act(|told| Act::RecordDelivery { id, result, told }).await
+    }
+    async fn settled(&self) -> Result<(), StoreError> {
+        let (committer, commit) = Commit::pair();
+        self.requests.send(Request::Settled(committer)).await.map_err(|_| StoreError::Closed)?;
+        commit.await
+    }
+
+    async fn task(&self, id: TaskId, visibility: &Visibility) -> Result<Option<Task>, StoreError> {
+        Ok(self.reader.task(id, visibility).await?)
+    }
+    async fn task_by_key(&self, owner: &PrincipalId, key: &str) -> Result<Option<TaskId>, StoreError> {
+        Ok(self.reader.task_by_key(owner, key).await?)
+    }
+    async fn tasks(
+        &self,
+        filter: TaskFilter,
+        visibility: &Visibility,
+        from: Option<Cursor>,
+        limit: u32,
+    ) -> Result<Page<Task>, StoreError> {
+        Ok(self.reader.tasks(&filter, visibility, from, limit).await?)
+    }
+    async fn runs(&self, id: TaskId) -> Result<Vec<RunRecord>, StoreError> {
+        Ok(self.reader.runs(id).await?)
+    }
+    async fn events(&self, id: TaskId, after: u64, limit: u32) -> Result<Vec<Sequenced>, StoreError> {
+        Ok(self.reader.events(id, after, limit).await?)
+    }
+    async fn due_tickets(&self, from: Option<Cursor>, limit: u32) -> Result<Page<DueTicket>, StoreError> {
+        Ok(self.reader.due_tickets(from, limit).await?)
+    }
+    async fn session(&self, key: &SessionKey, visibility: &Visibility) -> Result<Option<Session>, StoreError> {
+        Ok(self.reader.session(key, visibility).await?)
+    }
+    async fn session_by_id(&self, id: SessionId, visibility: &Visibility) -> Result<Option<Session>, StoreError> {
+        Ok(self.reader.session_by_id(id, visibility).await?)
+    }
+    async fn sessions(
+        &self,
+        visibility: &Visibility,
+        from: Option<Cursor>,
+        limit: u32,
+    ) -> Result<Page<Session>, StoreError> {
+        Ok(self.reader.sessions(visibility, from, limit).await?)
+    }
+    async fn history(
+        &self,
+        session: SessionId,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<StoredMessage>, StoreError> {
+        Ok(self.reader.history(session, before, limit).await?)
+    }
+    async fn counts(&self) -> Result<Counts, StoreError> {
+        Ok(self.reader.counts().await?)
+    }
+    async fn oldest_queued(&self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.reader.oldest_queued().await?)
+    }
+    async fn api_key(&self, digest: &[u8; 32]) -> Result<Option<ApiKey>, StoreError> {
+        Ok(self.reader.api_key(digest).await?)
+    }
+    async fn api_keys(&self) -> Result<Vec<ApiKey>, StoreError> {
+        Ok(self.reader.api_keys().await?)
+    }
+    async fn due_deliveries(&self, now: Timestamp, limit: u32) -> Result<Vec<Delivery>, StoreError> {
+        Ok(self.reader.due_deliveries(now, limit).await?)
+    }
+
+    async fn close(&self) {
+        self.reader.close().await;
+        let (committer, commit) = Commit::pair();
+        if self.requests.send(Request::Close(committer)).await.is_ok() {
+            let _closed_either_way = commit.await;
+        }
+    }
+}

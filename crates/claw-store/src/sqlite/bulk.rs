@@ -1,0 +1,117 @@
+//! Statements over many rows at once.
+//!
+//! Each statement crosses to SQLite's thread and back, which costs more than a row does. So a
+//! statement exists in seven sizes, from 1 to 64 rows, each prepared once; what a size has too
+//! much stays unbound, is NULL to SQLite and drops out.
+
+use std::sync::Arc;
+
+use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
+use sqlx::{Arguments, AssertSqlSafe, Encode, Sqlite, Type};
+
+use super::fault::Fault;
+
+/// The largest size.
+pub(super) const ROWS_MAX: usize = 64;
+const SIZES: [usize; 7] = [1, 2, 4, 8, 16, 32, ROWS_MAX];
+
+/// One statement in all sizes.
+#[derive(Debug)]
+pub(super) struct Bulk {
+    texts: Vec<(usize, Arc<str>)>,
+}
+
+/// Values on their way into a statement.
+#[derive(Debug, Default)]
+pub(super) struct Values(SqliteArguments);
+
+impl Values {
+    /// Adds the next value.
+    pub(super) fn add<'v, T: Encode<'v, Sqlite> + Type<Sqlite>>(&mut self, value: T) -> &mut Self {
+        // Encoding fails for numbers that do not fit only, and ours are `i64`; a value left out
+        // would shift the rest, so NULL takes its place and the schema refuses the row.
+        if self.0.add(value).is_err() {
+            let _null_always_fits = self.0.add(None::<i64>);
+        }
+        self
+    }
+}
+
+impl Bulk {
+    /// `before`, then as many `row`s as the size says with commas between, then `after`.
+    fn new(before: &str, row: &str, after: &str) -> Self {
+        let text = |size: usize| Arc::from(format!("{before}{}{after}", vec![row; size].join(",")));
+        Self { texts: SIZES.iter().map(|size| (*size, text(*size))).collect() }
+    }
+
+    /// Inserts rows; `verb` is `INSERT` or `INSERT OR REPLACE`.
+    pub(super) fn insert(verb: &str, table: &str, columns: &[&str]) -> Self {
+        let before = format!("{verb} INTO {table} ({}) SELECT * FROM (VALUES ", columns.join(","));
+        Self::new(&before, &tuple(columns.len()), ") WHERE column1 IS NOT NULL")
+    }
+
+    /// Updates rows by their key, the first column.
+    pub(super) fn update(table: &str, columns: &[&str]) -> Self {
+        let key = columns.first().copied().unwrap_or("n");
+        let sets: Vec<String> = columns.iter().skip(1).map(|column| format!("{column} = v.{column}")).collect();
+        let before = format!("WITH v({}) AS (VALUES ", columns.join(","));
+        let after = format!(") UPDATE {table} SET {} FROM v WHERE {table}.{key} = v.{key}", sets.join(","));
+        Self::new(&before, &tuple(columns.len()), &after)
+    }
+
+    /// Selects by a list: `(?,?,…)` with one value each stands between `before` and `after`.
+    pub(super) fn select(before: &str, after: &str) -> Self {
+        Self::new(before, "?", after)
+    }
+
+    /// Selects from a list of rows: `(?),(?),…` stands between `before` and `after`.
+    pub(super) fn select_each(before: &str, columns: usize, after: &str) -> Self {
+        Self::new(before, &tuple(columns), after)
+    }
+
+    fn text(&self, rows: usize) -> AssertSqlSafe<Arc<str>> {
+        let fits = self.texts.iter().find(|(size, _)| *size >= rows).or(self.texts.last());
+        AssertSqlSafe(fits.map_or_else(|| Arc::from(""), |(_, text)| text.clone()))
+    }
+
+    /// Runs it over all rows, as often as needed.
+    pub(super) async fn write<T>(
+        &self,
+        connection: &mut SqliteConnection,
+        rows: &[T],
+        bind: impl Fn(&mut Values, &T),
+    ) -> Result<(), Fault> {
+        for chunk in rows.chunks(ROWS_MAX) {
+            let mut values = Values::default();
+            chunk.iter().for_each(|row| bind(&mut values, row));
+            sqlx::query_with(self.text(chunk.len()), values.0).execute(&mut *connection).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads all rows that it finds for the list.
+    pub(super) async fn read<T>(
+        &self,
+        connection: &mut SqliteConnection,
+        list: &[T],
+        bind: impl Fn(&mut Values, &T),
+    ) -> Result<Vec<SqliteRow>, Fault> {
+        let mut found = Vec::new();
+        for chunk in list.chunks(ROWS_MAX) {
+            let mut values = Values::default();
+            chunk.iter().for_each(|row| bind(&mut values, row));
+            found.extend(sqlx::query_with(self.text(chunk.len()), values.0).fetch_all(&mut *connection).await?);
+        }
+        Ok(found)
+    }
+
+    /// Every text, for checking the plans.
+    #[cfg(test)]
+    pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
+        self.texts.iter().map(|(_, text)| &**text)
+    }
+}
+
+fn tuple(columns: usize) -> String {
+    format!("({})", vec!["?"; columns].join(","))
+}

@@ -1,0 +1,171 @@
+//! Rows of SQLite in the store's words.
+
+use claw_core::provider::Usage;
+use claw_core::task::StateName;
+use claw_core::{AgentId, Principal, PrincipalId, SessionId, SessionKey, Task, TaskId, TaskState, Timestamp};
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+use uuid::Uuid;
+
+use super::fault::Fault;
+use crate::stored::{fit, lane, on_crash, priority, scopes, state, value};
+use crate::unit::{SessionRow, TaskRow};
+use crate::{Counts, Session, StoreError};
+
+/// The columns of a task without its turn, of table alias `t`, as [`task_row`] reads them.
+pub(super) const TASK_COLUMNS: &str = "t.n, t.id, t.session, t.owner, t.scopes, t.lane, t.priority, t.label, \
+    t.on_crash, t.callback, t.attached, t.attempt, t.failures, t.attempts_max, t.crashes, t.progress, \
+    t.cancel_at, t.created_at, t.started_at, t.state, t.state_at";
+
+/// The columns of a whole task, of `t`, its session `s` and its input `i`, as [`task`] reads them.
+pub(super) const WHOLE_TASK_COLUMNS: &str = "t.n, t.id, t.session, t.owner, t.scopes, t.lane, t.priority, t.label, \
+    t.on_crash, t.callback, t.attached, t.attempt, t.failures, t.attempts_max, t.crashes, t.progress, \
+    t.cancel_at, t.created_at, t.started_at, t.state, t.state_at, t.result, t.form, s.id, i.turn, i.form";
+
+/// The columns of a session, of table alias `s`, as [`session_row`] reads them.
+pub(super) const SESSION_COLUMNS: &str = "s.n, s.id, s.key, s.owner, s.agent, s.created_at, s.updated_at, s.changed, \
+    s.message_count, s.input_tokens, s.output_tokens, s.cached_tokens, s.model";
+
+/// A task without its turn.
+pub(super) fn task_row(row: &SqliteRow) -> Result<TaskRow, Fault> {
+    Ok(TaskRow {
+        n: row.try_get(0)?,
+        id: TaskId::from_uuid(uuid(row, 1)?),
+        session: row.try_get(2)?,
+        principal: Principal { id: PrincipalId::from_stored(row.try_get(3)?), scopes: scopes(row.try_get(4)?)? },
+        lane: lane(row.try_get(5)?)?,
+        priority: priority(row.try_get(6)?)?,
+        label: row.try_get::<Option<String>, _>(7)?.map(Into::into),
+        on_crash: on_crash(row.try_get(8)?)?,
+        callback: row.try_get::<Option<String>, _>(9)?.map(Into::into),
+        attached: row.try_get::<i64, _>(10)? != 0,
+        attempt: number(row, 11, "attempt")?,
+        failures: number(row, 12, "failures")?,
+        attempts_max: number(row, 13, "attempts_max")?,
+        crashes: number(row, 14, "crashes")?,
+        progress: number(row, 15, "progress")?,
+        cancel_at: row.try_get::<Option<i64>, _>(16)?.map(Timestamp::from_millis),
+        created_at: moment(row, 17)?,
+        started_at: row.try_get::<Option<i64>, _>(18)?.map(Timestamp::from_millis),
+        state: state(row.try_get(19)?)?,
+        state_at: moment(row, 20)?,
+        result: None,
+        last_seq: None,
+        turn: None,
+        turn_is_small: false,
+    })
+}
+
+/// A whole task.
+pub(super) fn task(row: &SqliteRow) -> Result<Task, Fault> {
+    let bare = task_row(row)?;
+    let result: Option<&str> = row.try_get(21)?;
+    let form: i64 = row.try_get(22)?;
+    let session = SessionId::from_uuid(uuid(row, 23)?);
+    let turn = value(row.try_get(24)?, row.try_get(25)?, "a task's turn")?;
+    let callback = bare.callback.as_deref().map(|text| value(text, form, "a task's callback")).transpose()?;
+    let at = bare.state_at;
+    let ended = || result.ok_or_else(|| StoreError::Corrupt(format!("{} has no result", bare.id)));
+    let state = match bare.state {
+        StateName::Queued => TaskState::Queued { not_before: at },
+        StateName::Running => TaskState::Running { since: at },
+        StateName::Completed => TaskState::Completed { output: value(ended()?, form, "a task's output")?, at },
+        StateName::Failed => TaskState::Failed { failure: value(ended()?, form, "a task's failure")?, at },
+        StateName::Cancelled => TaskState::Cancelled { at },
+    };
+    Ok(Task { state, ..bare.running(session, turn, callback) })
+}
+
+/// A session, its line not known.
+pub(super) fn session_row(row: &SqliteRow) -> Result<SessionRow, Fault> {
+    Ok(SessionRow {
+        n: row.try_get(0)?,
+        id: SessionId::from_uuid(uuid(row, 1)?),
+        key: SessionKey::from_stored(row.try_get(2)?),
+        owner: PrincipalId::from_stored(row.try_get(3)?),
+        agent: agent(row.try_get(4)?)?,
+        created_at: moment(row, 5)?,
+        updated_at: moment(row, 6)?,
+        changed: row.try_get(7)?,
+        message_count: number(row, 8, "message_count")?,
+        usage: usage(row, 9)?,
+        model: row.try_get::<Option<String>, _>(12)?.map(Into::into),
+        line: None,
+    })
+}
+
+/// A session as listed.
+pub(super) fn session(row: &SqliteRow) -> Result<Session, Fault> {
+    let SessionRow {
+        n: _,
+        id,
+        key,
+        owner,
+        agent,
+        created_at,
+        updated_at,
+        changed: _,
+        message_count,
+        usage,
+        model,
+        line: _,
+    } = session_row(row)?;
+    let model = model.map(|model| model.to_string());
+    Ok(Session { id, key, owner, agent, created_at, updated_at, message_count, usage, model })
+}
+
+/// Three columns of tokens.
+pub(super) fn usage(row: &SqliteRow, first: usize) -> Result<Usage, Fault> {
+    Ok(Usage {
+        input_tokens: number(row, first, "input_tokens")?,
+        output_tokens: number(row, first + 1, "output_tokens")?,
+        cached_tokens: number(row, first + 2, "cached_tokens")?,
+    })
+}
+
+/// The counters, from the first six columns.
+pub(super) fn counts(row: &SqliteRow) -> Result<Counts, Fault> {
+    Ok(Counts {
+        queued: number(row, 0, "queued")?,
+        running: number(row, 1, "running")?,
+        completed: number(row, 2, "completed")?,
+        failed: number(row, 3, "failed")?,
+        cancelled: number(row, 4, "cancelled")?,
+        sessions: number(row, 5, "sessions")?,
+    })
+}
+
+/// A number that must fit its type.
+pub(super) fn number<T: TryFrom<i64>>(row: &SqliteRow, column: usize, what: &str) -> Result<T, Fault> {
+    Ok(fit(row.try_get(column)?, what)?)
+}
+
+/// A moment.
+pub(super) fn moment(row: &SqliteRow, column: usize) -> Result<Timestamp, Fault> {
+    Ok(Timestamp::from_millis(row.try_get(column)?))
+}
+
+/// The sixteen bytes of an id.
+pub(super) fn uuid(row: &SqliteRow, column: usize) -> Result<Uuid, Fault> {
+    let bytes: &[u8] = row.try_get(column)?;
+    Uuid::from_slice(bytes).map_err(|_| StoreError::Corrupt(format!("an id of {} bytes", bytes.len())).into())
+}
+
+/// The 32 bytes of a digest.
+pub(super) fn digest(bytes: &[u8]) -> Result<[u8; 32], StoreError> {
+    bytes.try_into().map_err(|_| StoreError::Corrupt(format!("a digest of {} bytes", bytes.len())))
+}
+
+/// The number in a place.
+pub(super) fn number_of_place(place: i64) -> u64 {
+    u64::try_from(place & 0x7fff_ffff).unwrap_or(0)
+}
+
+/// The task or session in a place.
+pub(super) fn owner_of_place(place: i64) -> i64 {
+    place >> 31
+}
+
+fn agent(text: &str) -> Result<AgentId, StoreError> {
+    AgentId::parse(text).map_err(|error| StoreError::Corrupt(error.to_string()))
+}

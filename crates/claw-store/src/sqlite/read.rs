@@ -1,0 +1,23 @@
+//! Reads: each on a connection of its own kind that cannot write, none waiting for the writer.
+
+mod talk;
+mod tasks;
+
+use sqlx::SqlitePool;
+
+/// The reading connections.
+#[derive(Debug, Clone)]
+pub(super) struct Reader {
+    pool: SqlitePool,
+}
+
+impl Reader {
+    pub(super) fn new(pool: SqlitePool) -> Self {
+        Self { pool }
+    }
+
+    /// Closes every connection; later reads answer [`crate::StoreError::Closed`].
+    pub(super) async fn close(&self) {
+        self.pool.close().await;
+    }
+}

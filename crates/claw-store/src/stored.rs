@@ -1,0 +1,99 @@
+//! Words of the core as they are stored: JSON texts with a form beside them, small integers for enums.
+
+use std::sync::Arc;
+
+use claw_core::task::StateName;
+use claw_core::{Lane, OnCrash, Priority, Scopes};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::StoreError;
+
+/// The version of every stored JSON text that this code writes, and the only one it knows.
+pub(crate) const FORM: i64 = 1;
+
+/// A value as stored JSON.
+pub(crate) fn text<T: Serialize + ?Sized>(value: &T) -> Result<Arc<str>, StoreError> {
+    serde_json::to_string(value)
+        .map(Arc::from)
+        .map_err(|error| StoreError::Unavailable(format!("cannot be written as JSON: {error}")))
+}
+
+/// A stored JSON text as value; `what` names it in the error.
+pub(crate) fn value<T: DeserializeOwned>(text: &str, form: i64, what: &str) -> Result<T, StoreError> {
+    if form != FORM {
+        return Err(StoreError::TooNew { found: form, known: FORM });
+    }
+    serde_json::from_str(text).map_err(|error| StoreError::Corrupt(format!("{what}: {error}")))
+}
+
+/// A state as its number in the order of life.
+pub(crate) const fn state_number(state: StateName) -> i64 {
+    match state {
+        StateName::Queued => 0,
+        StateName::Running => 1,
+        StateName::Completed => 2,
+        StateName::Failed => 3,
+        StateName::Cancelled => 4,
+    }
+}
+
+/// The state of that number.
+pub(crate) fn state(number: i64) -> Result<StateName, StoreError> {
+    StateName::ALL.into_iter().find(|state| state_number(*state) == number).ok_or_else(|| strange("state", number))
+}
+
+/// A lane as its number.
+pub(crate) const fn lane_number(lane: Lane) -> i64 {
+    match lane {
+        Lane::Interactive => 0,
+        Lane::Standard => 1,
+        Lane::Long => 2,
+    }
+}
+
+/// The lane of that number.
+pub(crate) fn lane(number: i64) -> Result<Lane, StoreError> {
+    Lane::ALL.into_iter().find(|lane| lane_number(*lane) == number).ok_or_else(|| strange("lane", number))
+}
+
+/// The priority of that number.
+pub(crate) fn priority(number: i64) -> Result<Priority, StoreError> {
+    u8::try_from(number).ok().and_then(Priority::new).ok_or_else(|| strange("priority", number))
+}
+
+/// What to do after a crash, as its number.
+pub(crate) const fn on_crash_number(on_crash: OnCrash) -> i64 {
+    match on_crash {
+        OnCrash::Fail => 0,
+        OnCrash::Retry => 1,
+    }
+}
+
+/// What to do after a crash, by its number.
+pub(crate) fn on_crash(number: i64) -> Result<OnCrash, StoreError> {
+    match number {
+        0 => Ok(OnCrash::Fail),
+        1 => Ok(OnCrash::Retry),
+        _ => Err(strange("on_crash", number)),
+    }
+}
+
+/// Permissions by their bits.
+pub(crate) fn scopes(bits: i64) -> Result<Scopes, StoreError> {
+    u8::try_from(bits).map(Scopes::from_bits).map_err(|_| strange("scopes", bits))
+}
+
+/// A number that must fit its type.
+pub(crate) fn fit<T: TryFrom<i64>>(number: i64, what: &str) -> Result<T, StoreError> {
+    T::try_from(number).map_err(|_| strange(what, number))
+}
+
+/// A count as stored.
+pub(crate) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn strange(what: &str, number: i64) -> StoreError {
+    StoreError::Corrupt(format!("{what} cannot be {number}"))
+}

@@ -1,0 +1,150 @@
+//! The changes a verb can make to a unit; each keeps rows, counters, lines and the difference in step.
+//!
+//! A verb checks everything that can fail before its first change, so that it happens wholly or
+//! not at all.
+
+use std::sync::Arc;
+
+use claw_core::provider::Usage;
+use claw_core::task::StateName;
+use claw_core::{TaskId, Timestamp};
+
+use super::{DeliveryRow, EventPage, JournalRow, KeyRow, MessageRow, RunRow, TaskRow, Unit, place};
+use crate::{Counts, StoreError};
+
+impl Unit {
+    /// A new task, and its turn as JSON.
+    pub(crate) fn insert_task(&mut self, row: TaskRow, turn: Arc<str>) {
+        let (id, n, session, state) = (row.id, row.n, row.session, row.state);
+        self.totals.next_task = n + 1;
+        self.difference.tasks_new.push(id);
+        self.difference.inputs.push((n, turn));
+        self.tasks.insert(id, row);
+        self.count(state, 1);
+        self.join_line(session, n, id, state);
+    }
+
+    /// Moves a task to another state and gives it to `change` for the rest.
+    pub(crate) fn set_state(&mut self, id: TaskId, state: StateName, at: Timestamp, change: impl FnOnce(&mut TaskRow)) {
+        let Some(row) = self.tasks.get_mut(&id) else { return };
+        let (before, n, session) = (row.state, row.n, row.session);
+        row.state = state;
+        row.state_at = at;
+        change(row);
+        self.difference.tasks_changed.insert(id);
+        self.count(before, -1);
+        self.count(state, 1);
+        if let Some(line) = self.sessions.get_mut(&session).and_then(|row| row.line.as_mut()) {
+            line.leave(n);
+        }
+        self.join_line(session, n, id, state);
+    }
+
+    /// Changes a task without moving it to another state.
+    pub(crate) fn change_task(&mut self, id: TaskId, change: impl FnOnce(&mut TaskRow)) {
+        if let Some(row) = self.tasks.get_mut(&id) {
+            change(row);
+            self.difference.tasks_changed.insert(id);
+        }
+    }
+
+    /// Takes a task's turn out of the cache.
+    pub(crate) fn take_turn(&mut self, id: TaskId) -> Option<Arc<claw_core::Turn>> {
+        self.tasks.get_mut(&id).and_then(|row| row.turn.take())
+    }
+
+    /// Something happened in a session.
+    pub(crate) fn touch_session(&mut self, n: i64, at: Timestamp) {
+        let changed = self.next_change();
+        if let Some(row) = self.sessions.get_mut(&n) {
+            row.updated_at = at;
+            row.changed = changed;
+            self.difference.sessions_changed.insert(n);
+        }
+    }
+
+    /// Tokens and the model of a session's last run.
+    pub(crate) fn add_usage(&mut self, n: i64, usage: Usage, model: &Arc<str>) {
+        if let Some(row) = self.sessions.get_mut(&n) {
+            row.usage = row.usage.plus(usage);
+            if !model.is_empty() {
+                row.model = Some(model.clone());
+            }
+            self.difference.sessions_changed.insert(n);
+        }
+    }
+
+    /// Whether so many messages still have a place in the session.
+    pub(crate) fn has_room(&self, session: i64, messages: usize) -> Result<(), StoreError> {
+        let count = self.session(session).map_or(0, |row| row.message_count);
+        place(session, count.saturating_add(messages as u64)).map(|_| ())
+    }
+
+    /// Appends to a session's history; [`Unit::has_room`] was asked before.
+    pub(crate) fn add_messages(&mut self, session: i64, task: i64, at: Timestamp, bodies: &[Arc<str>]) {
+        let Some(row) = self.sessions.get_mut(&session) else { return };
+        for body in bodies {
+            row.message_count += 1;
+            if let Ok(place) = place(session, row.message_count) {
+                self.difference.messages.push(MessageRow { place, task, at, body: body.clone() });
+            }
+        }
+        self.difference.sessions_changed.insert(session);
+    }
+
+    /// A page of events whose last has the number `last_seq`; `place` is theirs.
+    pub(crate) fn add_events(&mut self, id: TaskId, last_seq: u64, place: i64, body: Arc<str>) {
+        if let Some(row) = self.tasks.get_mut(&id) {
+            row.last_seq = Some(last_seq);
+        }
+        self.difference.events.push(EventPage { place, body });
+    }
+
+    /// An attempt that ended.
+    pub(crate) fn add_run(&mut self, run: RunRow) {
+        self.difference.runs.push(run);
+    }
+
+    /// A used idempotency key.
+    pub(crate) fn add_key(&mut self, row: KeyRow) {
+        self.difference.keys.push(row.clone());
+        self.load_key(row);
+    }
+
+    /// A callback to deliver.
+    pub(crate) fn add_delivery(&mut self, row: DeliveryRow) {
+        self.difference.deliveries.push(row);
+    }
+
+    /// A journal entry, new or in place of the one with its number.
+    pub(crate) fn put_journal(&mut self, id: TaskId, place: i64, row: JournalRow, body: Arc<str>) {
+        let rows = self.journals.entry(id).or_default();
+        match rows.iter_mut().find(|known| known.number == row.number) {
+            Some(known) => *known = row,
+            None => rows.push(row),
+        }
+        self.difference.journal.push((place, body));
+    }
+
+    fn join_line(&mut self, session: i64, n: i64, id: TaskId, state: StateName) {
+        let Some(line) = self.sessions.get_mut(&session).and_then(|row| row.line.as_mut()) else { return };
+        match state {
+            StateName::Queued => line.wait(n, id),
+            StateName::Running => line.run(n),
+            StateName::Completed | StateName::Failed | StateName::Cancelled => {}
+        }
+    }
+
+    fn count(&mut self, state: StateName, by: i64) {
+        let Counts { queued, running, completed, failed, cancelled, sessions: _ } = &mut self.totals.counts;
+        let counter = match state {
+            StateName::Queued => queued,
+            StateName::Running => running,
+            StateName::Completed => completed,
+            StateName::Failed => failed,
+            StateName::Cancelled => cancelled,
+        };
+        *counter = counter.saturating_add_signed(by);
+        self.difference.counts = true;
+    }
+}

@@ -1,0 +1,82 @@
+//! Tool steps as intent, then result (G3).
+
+use claw_core::TaskId;
+use claw_core::run::{JournalEntry, ToolOutcome};
+use claw_core::task::StateName;
+
+use super::Verb;
+use crate::StoreError;
+use crate::stored::text;
+use crate::unit::{JournalRow, TaskRow, Unit, Wanted, place};
+
+/// A tool is about to run.
+pub(crate) struct JournalIntent {
+    pub(crate) id: TaskId,
+    pub(crate) attempt: u32,
+    pub(crate) entry: JournalEntry,
+}
+
+/// A tool answered.
+pub(crate) struct JournalResult {
+    pub(crate) id: TaskId,
+    pub(crate) attempt: u32,
+    pub(crate) call_id: String,
+    pub(crate) outcome: ToolOutcome,
+}
+
+fn held(unit: &Unit, id: TaskId, attempt: u32) -> Option<&TaskRow> {
+    unit.task(id).filter(|row| row.state == StateName::Running && row.attempt == attempt)
+}
+
+impl Verb for JournalIntent {
+    type Answer = bool;
+
+    fn wants(&self, wanted: &mut Wanted) {
+        wanted.task(self.id);
+        wanted.journals.insert(self.id);
+    }
+
+    /// Takes the place of the same step that an earlier attempt left without a result.
+    fn apply(&self, unit: &mut Unit) -> Result<bool, StoreError> {
+        let Some(n) = held(unit, self.id, self.attempt).map(|row| row.n) else { return Ok(false) };
+        let rows = unit.journal(self.id);
+        let is_same = |row: &&JournalRow| {
+            row.entry.result.is_none() && row.entry.round == self.entry.round && row.entry.call.id == self.entry.call.id
+        };
+        let next = rows.last().map_or(1, |row| row.number + 1);
+        let number = rows.iter().find(is_same).map_or(next, |row| row.number);
+        let place = place(n, number)?;
+        let body = text(&self.entry)?;
+        unit.put_journal(self.id, place, JournalRow { number, entry: self.entry.clone() }, body);
+        Ok(true)
+    }
+
+    fn bytes(&self) -> usize {
+        self.entry.text.len() + self.entry.call.arguments.as_str().len()
+    }
+}
+
+impl Verb for JournalResult {
+    type Answer = bool;
+
+    fn wants(&self, wanted: &mut Wanted) {
+        wanted.task(self.id);
+        wanted.journals.insert(self.id);
+    }
+
+    /// Answers the latest step of that call without a result; a result without a step changes nothing.
+    fn apply(&self, unit: &mut Unit) -> Result<bool, StoreError> {
+        let Some(n) = held(unit, self.id, self.attempt).map(|row| row.n) else { return Ok(false) };
+        let waits = |row: &&JournalRow| row.entry.result.is_none() && row.entry.call.id == self.call_id;
+        let Some(mut row) = unit.journal(self.id).iter().rev().find(waits).cloned() else { return Ok(true) };
+        row.entry.result = Some(self.outcome.clone());
+        let place = place(n, row.number)?;
+        let body = text(&row.entry)?;
+        unit.put_journal(self.id, place, row, body);
+        Ok(true)
+    }
+
+    fn bytes(&self) -> usize {
+        self.outcome.text.len()
+    }
+}
