@@ -226,12 +226,14 @@ async fn servers_that_end_without_done_or_answer_in_another_form_are_understood(
 #[tokio::test]
 async fn silence_ends_in_the_phase_it_fell_in() {
     let upstream = Upstream::start().await;
-    let hasty = claw_net::Settings { first_byte_ms: 100, idle_ms: 100, ..claw_net::Settings::default() };
-    let provider = provider_with(upstream.base_url(), hasty);
     let timeout = |phase| Err(ProviderError::Timeout { provider: "p".into(), phase, seconds: 1 });
     upstream.script([Reply::silence(), Reply::chunks(["a", "b"]).stall_after(1)]);
-    assert_eq!(ask(&provider, question("hi", true)).await, [timeout("first byte")]);
-    assert_eq!(ask(&provider, question("hi", true)).await, [text("a"), timeout("next byte")]);
+    let mute = claw_net::Settings { first_byte_ms: 100, ..claw_net::Settings::default() };
+    let mute = provider_with(upstream.base_url(), mute);
+    assert_eq!(ask(&mute, question("hi", true)).await, [timeout("first byte")]);
+    let stalling = claw_net::Settings { idle_ms: 300, ..claw_net::Settings::default() };
+    let stalling = provider_with(upstream.base_url(), stalling);
+    assert_eq!(ask(&stalling, question("hi", true)).await, [text("a"), timeout("next byte")]);
     upstream.answered().await;
 }
 

@@ -65,17 +65,17 @@ async fn a_redirect_is_an_answer_and_not_followed() {
 
 #[tokio::test]
 async fn each_phase_has_its_own_limit() {
-    let hasty = Settings { first_byte_ms: 50, idle_ms: 50, ..Settings::default() };
-    let client = client(hasty);
     let limit = Duration::from_millis(50);
-    let silent = client.send(get(serve(b"").0)).await.unwrap_err();
+    let mute = client(Settings { first_byte_ms: 50, ..Settings::default() });
+    let silent = mute.send(get(serve(b"").0)).await.unwrap_err();
     assert!(matches!(silent, Error::Timeout { phase: Phase::FirstByte, limit: l } if l == limit), "{silent:?}");
     let stalling = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc";
+    let client = client(Settings { idle_ms: 300, ..Settings::default() });
     let mut response = client.send(get(serve(stalling).0)).await.unwrap();
     assert_eq!(response.next_piece().await.unwrap().unwrap(), "abc");
     let stalled = response.next_piece().await.unwrap_err();
     assert!(matches!(stalled, Error::Timeout { phase: Phase::NextByte, .. }), "{stalled:?}");
-    assert_eq!(stalled.to_string(), "no next byte within 50 ms");
+    assert_eq!(stalled.to_string(), "no next byte within 300 ms");
 }
 
 #[tokio::test]
@@ -111,4 +111,15 @@ async fn dropping_a_response_closes_the_connection() {
     let head = tokio::task::spawn_blocking(move || left.recv_timeout(Duration::from_secs(1))).await.unwrap().unwrap();
     assert!(head.starts_with("GET /path?key=hidden HTTP/1.1\r\n"), "{head}");
     assert!(head.contains("user-agent: openclaw/"), "{head}");
+}
+
+#[tokio::test]
+async fn https_is_dialled_with_the_systems_certificates() {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let url = format!("https://{closed}/").parse().unwrap();
+    let client = client(Settings::default());
+    let failed = client.send(Request { url, ..get(closed) }).await.unwrap_err();
+    // A machine without certificates says so instead, and only here.
+    assert!(matches!(failed, Error::Unreachable(_) | Error::Build(_)), "{failed:?}");
+    assert_eq!(client.downloads().is_ok(), matches!(failed, Error::Unreachable(_)));
 }
