@@ -1,8 +1,8 @@
 //! Chat completions of any server that speaks OpenAI's protocol.
 //!
-//! The path of data: [`request`] writes the question, [`answer`] sends it and reads what comes
-//! back, [`body`] finds the chunks in the bytes, [`assembly`] turns them into events. What servers get wrong is dealt with in [`assembly`] and
-//! [`wire`] and nowhere above. The key is in no error and no log line.
+//! The path of data: `request` writes the question, `answer` sends it and reads what comes back,
+//! `body` finds the chunks in the bytes, `assembly` turns them into events. What servers get wrong
+//! is dealt with in `assembly` and `wire` and nowhere above. The key is in no error and no log line.
 //!
 //! Surprise: an answer counts as finished at `finish_reason`, or at `[DONE]` after some answer;
 //! a connection that just ends proves nothing (G8).
