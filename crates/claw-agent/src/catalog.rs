@@ -64,7 +64,7 @@ pub struct Catalog {
 
 impl Catalog {
     /// A catalogue; the first agent is the default one, `main` is made when there is none.
-    /// Without `default_model` the first provider's first model serves.
+    /// Without `default_model` the first model that any provider lists serves.
     pub fn new(
         providers: Vec<Arc<dyn Provider>>,
         mut agents: Vec<AgentProfile>,
@@ -102,9 +102,10 @@ impl Catalog {
     /// The model that `agent` uses when the caller names none.
     pub fn default_model(&self, agent: &AgentProfile) -> Option<String> {
         agent.model.clone().or_else(|| self.default_model.clone()).or_else(|| {
-            let provider = self.providers.first()?;
-            let first = provider.models().into_iter().next()?;
-            Some(format!("{}/{}", provider.id(), first.name))
+            self.providers.iter().find_map(|provider| {
+                let first = provider.models().into_iter().next()?;
+                Some(format!("{}/{}", provider.id(), first.name))
+            })
         })
     }
 

@@ -4,9 +4,10 @@
 //! refuses a second running one. What is kept here is the handle by which a run is stopped.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use claw_core::{SessionId, TaskId};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// Why a run is told to stop.
@@ -24,7 +25,19 @@ pub enum StopReason {
 
 /// The runs of this process.
 #[derive(Clone, Default)]
-pub struct Running(Arc<Mutex<HashMap<TaskId, Control>>>);
+pub struct Running(Arc<Places>);
+
+#[derive(Default)]
+struct Places {
+    taken: Mutex<HashMap<TaskId, Control>>,
+    emptied: Notify,
+}
+
+impl Places {
+    fn taken(&self) -> MutexGuard<'_, HashMap<TaskId, Control>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// A run's stop handle.
 #[derive(Debug, Clone)]
@@ -67,25 +80,36 @@ impl Running {
     /// `cancel` from above means shutdown, or that the lease was lost.
     pub fn enter(&self, id: TaskId, cancel: &CancellationToken) -> Place {
         let control = Control { session: Arc::default(), cancel: cancel.child_token(), reason: Arc::default() };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id, control.clone());
+        self.0.taken().insert(id, control.clone());
         Place { running: self.clone(), id, control }
     }
 
     /// Stops a run; false when it does not run here.
     pub fn stop(&self, id: TaskId, reason: StopReason) -> bool {
-        let control = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
+        let control = self.0.taken().get(&id).cloned();
         control.inspect(|control| control.stop(reason)).is_some()
     }
 
     /// The runs of a session; at most one by construction, but nobody here relies on it.
     pub fn of_session(&self, session: SessionId) -> Vec<TaskId> {
-        let running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let running = self.0.taken();
         running.iter().filter(|(_, control)| control.session.get() == Some(&session)).map(|(id, _)| *id).collect()
+    }
+
+    /// Resolves when none runs. Cancel-safe.
+    pub async fn emptied(&self) {
+        loop {
+            let emptied = self.0.emptied.notified();
+            if self.is_empty() {
+                return;
+            }
+            emptied.await;
+        }
     }
 
     /// How many run.
     pub fn len(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.0.taken().len()
     }
 
     /// Whether none runs.
@@ -110,6 +134,10 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.running.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+        let mut taken = self.running.0.taken();
+        taken.remove(&self.id);
+        if taken.is_empty() {
+            self.running.0.emptied.notify_waiters();
+        }
     }
 }

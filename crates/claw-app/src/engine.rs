@@ -181,6 +181,13 @@ impl App {
             workers.pause();
         }
     }
+
+    /// Waits until nothing runs here, at most `grace`; returns how many runs were left. Cancel-safe.
+    pub async fn idle(&self, grace: Duration) -> usize {
+        let running = self.engine.agent.running();
+        let _idle_in_time = tokio::time::timeout(grace, running.emptied()).await;
+        running.len()
+    }
 }
 
 impl Engine {
