@@ -1,6 +1,6 @@
 //! The in-process backend: one machine's tickets, rebuilt from the store at boot.
 //!
-//! A lock around a pure [`state::State`], held for a few tree look-ups and never across an
+//! A lock around a pure `State`, held for a few tree look-ups and never across an
 //! await. Leases and delays run out when somebody looks, and [`Queue::ready`] sleeps until
 //! the moment when looking is worth it, so nothing sweeps and nothing polls.
 

@@ -296,3 +296,43 @@ fn pop_until(queue: &mut BTreeMap<(Instant, u64), Key>, now: Instant) -> Option<
     let first = queue.first_entry()?;
     (first.key().0 <= now).then(|| first.remove())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What no verb shows: an index entry left behind would cost memory and wake in vain.
+    #[test]
+    fn every_ticket_is_in_one_index_and_every_index_entry_is_a_ticket() {
+        let (mut random, mut state, mut hands) = (fastrand::Rng::with_seed(7), State::default(), Vec::new());
+        let mut now = Instant::now();
+        for _ in 0..20_000 {
+            let delay = Duration::from_secs(random.u64(0..20));
+            let subject = Uuid::from_u128(random.u128(0..9));
+            let (lane, priority) = (Lane::ALL[random.usize(0..3)], Priority::NORMAL);
+            match random.u8(0..7) {
+                0 | 1 => drop(state.push(
+                    Ticket { kind: TicketKind::Run, subject, attempt: 1, lane, priority },
+                    delay,
+                    99,
+                    now,
+                )),
+                2 => hands.extend(state.claim(&[lane], NonZeroUsize::MIN, delay, now)),
+                3 => drop(state.remove(TicketKind::Run, subject, now)),
+                4 => now += delay / 4,
+                verb => {
+                    if let Some(claim) = hands.pop() {
+                        let _current = match verb {
+                            5 => state.release(&claim, delay, now),
+                            _ => state.extend(&claim, delay, now) && state.complete(&claim, now),
+                        };
+                    }
+                }
+            }
+            let behind = state.waiting.values().filter(|waiting| waiting.place == Place::Behind).count();
+            let indexed = state.lanes.map(|order| order.due.len() + order.delayed.len()).iter().sum::<usize>();
+            assert_eq!(indexed + behind, state.waiting.len());
+            assert_eq!(state.lanes.map(|order| order.leases.len()).iter().sum::<usize>(), state.claimed.len());
+        }
+    }
+}
