@@ -177,14 +177,14 @@ pub struct EventReader {
 }
 
 impl EventReader {
-    /// The next event; `None` after the terminal one. Waits while the run has nothing new.
+    /// The next event; `None` once the task has ended and everything was read. Waits while the
+    /// run has nothing new. A terminal event may be followed by others: the task was retried.
     ///
     /// Cancel-safe. Errors: the store cannot be read.
     pub async fn next(&mut self) -> Result<Option<Arc<Sequenced>>, StoreError> {
         loop {
             if let Some(event) = self.ready.pop_front() {
                 self.after = event.seq;
-                self.ended = event.event.is_terminal();
                 return Ok(Some(event));
             }
             if self.ended {
@@ -209,7 +209,6 @@ impl EventReader {
         }
         let event = self.ready.pop_front()?;
         self.after = event.seq;
-        self.ended = event.event.is_terminal();
         Some(event)
     }
 

@@ -1,0 +1,170 @@
+//! Runs with a caller on the line.
+
+use std::time::Duration;
+
+use claw_app::chat::Place;
+use claw_app::{Error, Settings};
+use claw_core::message::JsonText;
+use claw_core::provider::{FinishReason, ToolSpec};
+use claw_core::task::StateName;
+use claw_core::{FailureReason, Message};
+use claw_testkit::{Gate, Reply, Upstream};
+
+use crate::house::{House, SOON, operator, stranger, turn};
+
+#[tokio::test]
+async fn a_caller_gets_the_answer_and_the_ledger_gets_the_run() {
+    let (directory, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await);
+    let house = House::open(directory.path(), &upstream).await;
+    upstream.script([Reply::text("Paris.")]);
+    let run = house.app.chat.start(&operator(), turn("fresh", "Capital of France?"), Place::Fresh).await.unwrap();
+    let (id, session) = (run.id, run.session.clone());
+    let output = run.output().await.unwrap();
+    assert_eq!(
+        (output.text.as_str(), output.finish, output.model.as_str()),
+        ("Paris.", FinishReason::Stop, "mock/mock-1")
+    );
+    assert!(output.usage.total() > 0);
+
+    let history = house.app.sessions.history(&operator(), &session, None, 10).await.unwrap();
+    let said: Vec<_> = history.iter().map(|m| (m.message.role(), m.message.text())).collect();
+    assert_eq!(said, [("user", "Capital of France?".to_owned()), ("assistant", "Paris.".to_owned())]);
+    let task = house.app.tasks.find(&operator(), &id.to_string()).await.unwrap();
+    assert_eq!((task.state.name(), task.attempt), (StateName::Completed, 1));
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn the_model_asks_for_the_time_and_answers_with_it() {
+    let (directory, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await);
+    let house = House::open(directory.path(), &upstream).await;
+    upstream.script([Reply::tool_call("session_status", "{}"), Reply::text("It is noon.")]);
+    let run = house.app.chat.start(&operator(), turn("clock", "What time is it?"), Place::Fresh).await.unwrap();
+    assert_eq!(run.output().await.unwrap().text, "It is noon.");
+    let requests = upstream.requests();
+    assert_eq!(requests.len(), 2);
+    assert_eq!(requests[1].last_role(), "tool");
+    assert!(requests[1].messages().last().unwrap().to_string().contains("agent:main:clock"));
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn a_call_of_the_callers_own_tool_is_handed_to_the_caller() {
+    let (directory, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await);
+    let house = House::open(directory.path(), &upstream).await;
+    upstream.script([Reply::tool_call("lights", r#"{"on":true}"#)]);
+    let mut ask = turn("home", "Lights!");
+    ask.client_tools = vec![ToolSpec {
+        name: "lights".into(),
+        description: String::new(),
+        parameters: JsonText::new(r#"{"type":"object"}"#),
+    }];
+    let run = house.app.chat.start(&operator(), ask, Place::Fresh).await.unwrap();
+    let output = run.output().await.unwrap();
+    assert_eq!(output.finish, FinishReason::ToolCalls);
+    assert_eq!(output.tool_calls.iter().map(|call| call.name.as_str()).collect::<Vec<_>>(), ["lights"]);
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn a_caller_who_hangs_up_closes_the_upstream_within_a_second() {
+    let (directory, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await);
+    let house = House::open(directory.path(), &upstream).await;
+    let gate = Gate::new();
+    upstream.script([Reply::chunks(["a", "b"]).gated(&gate)]);
+    let run = house.app.chat.start(&operator(), turn("left", "hi"), Place::Fresh).await.unwrap();
+    let id = run.id;
+    gate.reached_by(1).await;
+    drop(run);
+    assert!(upstream.wait_within(Duration::from_secs(1), |counts| counts.answers == 0).await);
+    let task = house.app.tasks.wait(id, SOON).await.unwrap().unwrap();
+    assert_eq!(task.state.name(), StateName::Cancelled);
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn a_caller_whose_patience_ends_leaves_with_a_task() {
+    let (directory, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await);
+    let settings = Settings { wait_max: Duration::from_millis(50), ..Settings::default() };
+    let house = House::open_with(directory.path(), &upstream, vec![], settings).await;
+    let gate = Gate::new();
+    upstream.script([Reply::text("late").held(&gate)]);
+    let run = house.app.chat.start(&operator(), turn("slow", "hi"), Place::Fresh).await.unwrap();
+    let id = run.id;
+    let refused = run.output().await.unwrap_err();
+    assert_eq!(refused, Error::StillRunning { task: id, waited: Duration::from_millis(50) });
+    gate.open_for_good();
+    let task = house.app.tasks.wait(id, SOON).await.unwrap().unwrap();
+    assert_eq!(task.state.name(), StateName::Completed);
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn a_named_session_remembers_and_a_stranger_does_not_see_it() {
+    let (directory, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await);
+    let house = House::open(directory.path(), &upstream).await;
+    for text in ["one", "two"] {
+        let run = house.app.chat.start(&operator(), turn("talk", text), Place::Named).await.unwrap();
+        run.output().await.unwrap();
+    }
+    let requests = upstream.requests();
+    let seen: Vec<_> = requests[1].messages().iter().map(|m| m["role"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(seen, ["user", "assistant", "user"]);
+    let key = turn("talk", "").session;
+    assert_eq!(house.app.sessions.history(&stranger(1), &key, None, 10).await.unwrap(), []);
+    let refused = house.app.chat.start(&stranger(1), turn("talk", "mine?"), Place::Named).await.map(drop).unwrap_err();
+    assert!(matches!(refused, Error::NotFound { what: "session", .. }), "{refused}");
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn an_upstream_that_fails_is_asked_again_and_its_error_is_no_answer() {
+    let (directory, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await);
+    let house = House::open(directory.path(), &upstream).await;
+    upstream.script([Reply::status(500, "boom"), Reply::status(429, "slow down"), Reply::text("fine")]);
+    let run = house.app.chat.start(&operator(), turn("retry", "hi"), Place::Fresh).await.unwrap();
+    assert_eq!(run.output().await.unwrap().text, "fine");
+
+    upstream.script([Reply::status(500, "boom"), Reply::status(500, "boom"), Reply::status(500, "boom")]);
+    let run = house.app.chat.start(&operator(), turn("down", "hi"), Place::Fresh).await.unwrap();
+    let session = run.session.clone();
+    let Err(Error::Run(failure)) = run.output().await else { panic!("it must fail") };
+    assert_eq!(failure.reason, FailureReason::Provider);
+    let history = house.app.sessions.history(&operator(), &session, None, 10).await.unwrap();
+    assert!(history.iter().all(|m| matches!(m.message, Message::User { .. })), "{history:?}");
+    assert_eq!(upstream.requests().len(), 6, "three tries each, no more");
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn an_answer_cut_in_the_middle_is_an_error_and_its_part_is_kept() {
+    let (directory, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await);
+    let house = House::open(directory.path(), &upstream).await;
+    upstream.script([Reply::chunks(["half ", "of ", "it"]).cut_after(2)]);
+    let run = house.app.chat.start(&operator(), turn("cut", "hi"), Place::Fresh).await.unwrap();
+    let session = run.session.clone();
+    assert!(matches!(run.output().await, Err(Error::Run(_))));
+    let history = house.app.sessions.history(&operator(), &session, None, 10).await.unwrap();
+    assert_eq!(history.last().unwrap().message.text(), "half of ");
+    assert_eq!(upstream.requests().len(), 1, "text that was shown is not started over");
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn what_nobody_has_is_refused_before_anything_is_made() {
+    let (directory, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await);
+    let house = House::open(directory.path(), &upstream).await;
+    let mut ask = turn("x", "hi");
+    ask.model = Some("mock/none".into());
+    let refused = house.app.chat.start(&operator(), ask, Place::Fresh).await.map(drop).unwrap_err();
+    assert!(matches!(&refused, Error::UnknownModel(text) if text.contains("mock/mock-1")), "{refused}");
+    let refused =
+        house.app.chat.start(&operator(), turn("agent:nobody:x", "hi"), Place::Fresh).await.map(drop).unwrap_err();
+    assert!(matches!(refused, Error::NotFound { what: "agent", .. }), "{refused}");
+    let mut reader = stranger(2);
+    reader.scopes = claw_core::Scopes::of(&[claw_core::Scope::Read]);
+    let refused = house.app.chat.start(&reader, turn("x", "hi"), Place::Fresh).await.map(drop).unwrap_err();
+    assert_eq!(refused, Error::Forbidden("operator.write"));
+    assert_eq!(house.store.counts().await.unwrap(), claw_store::Counts::default());
+    house.stop().await;
+}

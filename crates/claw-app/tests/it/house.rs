@@ -1,0 +1,175 @@
+//! An app over a database in a temporary directory.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use claw_agent::{AgentProfile, Catalog, EventReader};
+use claw_app::tasks::NewRun;
+use claw_app::{App, Parts, Settings};
+use claw_core::message::JsonText;
+use claw_core::provider::{ModelInfo, Provider, ToolSpec};
+use claw_core::run::{RunEvent, Sequenced};
+use claw_core::tool::{Tool, ToolContext, ToolError};
+use claw_core::{AgentId, Lane, Principal, PrincipalId, Scope, Scopes, SessionKey, Turn};
+use claw_net::HttpClient;
+use claw_providers::OpenAi;
+use claw_queue::memory::{self, MemoryQueue};
+use claw_queue::{retry, worker};
+use claw_runtime::TaskScope;
+use claw_store::{Recovered, Store};
+use claw_testkit::{FakeClock, Gate, Upstream};
+
+/// Long enough for anything that happens at all.
+pub const SOON: Duration = Duration::from_secs(20);
+
+/// An app, its upstream and its clock.
+pub struct House {
+    pub app: App,
+    pub store: Arc<dyn Store>,
+    pub recovered: Recovered,
+    pub clock: Arc<FakeClock>,
+    scope: TaskScope,
+    store_scope: TaskScope,
+}
+
+impl House {
+    /// Opens the house over `directory`; a second one over the same continues where the first stopped.
+    pub async fn open(directory: &Path, upstream: &Upstream) -> Self {
+        Self::open_with(directory, upstream, Vec::new(), Settings::default()).await
+    }
+
+    pub async fn open_with(
+        directory: &Path,
+        upstream: &Upstream,
+        more_tools: Vec<Arc<dyn Tool>>,
+        settings: Settings,
+    ) -> Self {
+        claw_net::install_crypto();
+        let (scope, store_scope) = (TaskScope::new(), TaskScope::new());
+        let settings = Settings {
+            retry: retry::Policy { base: Duration::from_millis(1), cap: Duration::from_millis(2), attempts_max: 3 },
+            workers: worker::Settings { drain: Duration::ZERO, ..worker::Settings::default() },
+            ..settings
+        };
+        let clock = Arc::new(FakeClock::default());
+        let path = directory.join("openclaw.db");
+        let store =
+            claw_store::sqlite::SqliteStore::open(claw_store::sqlite::Settings::at(path), &store_scope).await.unwrap();
+        let store: Arc<dyn Store> = Arc::new(store);
+        let parts = Parts {
+            store: Arc::clone(&store),
+            queue: Arc::new(MemoryQueue::new(memory::Settings::default())),
+            catalog: Arc::new(catalog(upstream)),
+            more_tools,
+            clock: Arc::clone(&clock) as _,
+            ids: Arc::new(claw_runtime::SystemIds),
+            scope: scope.clone(),
+            settings,
+        };
+        let (app, recovered) = App::start(parts).await.unwrap();
+        Self { app, store, recovered, clock, scope, store_scope }
+    }
+
+    /// Stops as a signal does: runs in progress are given back.
+    pub async fn stop(self) {
+        self.app.drain();
+        assert_eq!(self.scope.close(SOON).await, 0, "every future has an owner that ends it");
+        self.store.close().await;
+        self.store_scope.close(SOON).await;
+    }
+
+    /// Stops as `kill -9` does, as far as one process can: nothing more is committed.
+    pub async fn die(self) {
+        self.store.close().await;
+        self.store_scope.close(SOON).await;
+        self.scope.close(SOON).await;
+    }
+}
+
+fn catalog(upstream: &Upstream) -> Catalog {
+    let client = HttpClient::new(claw_net::Settings::default()).unwrap();
+    let mut settings = claw_providers::openai::Settings::new("mock", upstream.base_url());
+    let model = |name: &str| ModelInfo { name: name.into(), display_name: None, context_tokens: None, tools: true };
+    settings.models = vec![model("mock-1"), model("mock-2")];
+    let provider: Arc<dyn Provider> = Arc::new(OpenAi::new(settings, client).unwrap());
+    let ops = AgentProfile {
+        id: AgentId::parse("ops").unwrap(),
+        name: None,
+        system_prompt: Some("You run things.".into()),
+        model: Some("mock/mock-2".into()),
+    };
+    Catalog::new(vec![provider], vec![ops], AgentId::main(), None)
+}
+
+/// A turn in the session of this name.
+pub fn turn(session: &str, text: &str) -> Turn {
+    Turn::text(SessionKey::resolve(session, &AgentId::main()).unwrap(), text)
+}
+
+/// A background run.
+pub fn task(session: &str, text: &str) -> NewRun {
+    NewRun::of(turn(session, text), Lane::Standard)
+}
+
+pub fn operator() -> Principal {
+    Principal::operator()
+}
+
+/// The holder of some API key.
+pub fn stranger(number: u128) -> Principal {
+    let id = claw_core::ApiKeyId::from_uuid(uuid::Uuid::from_u128(number));
+    Principal { id: PrincipalId::api_key(id), scopes: Scopes::of(&[Scope::Write]) }
+}
+
+/// All events up to the terminal one.
+pub async fn all(mut reader: EventReader) -> Vec<Sequenced> {
+    let mut events = Vec::new();
+    let read = async {
+        while let Some(event) = reader.next().await.unwrap() {
+            events.push(event.as_ref().clone());
+        }
+    };
+    tokio::time::timeout(SOON, read).await.expect("the run ends");
+    events
+}
+
+/// The answer as a reader puts it together; a new attempt starts it over.
+pub fn text_of(events: &[Sequenced]) -> String {
+    events.iter().fold(String::new(), |mut text, event| {
+        match &event.event {
+            RunEvent::Started { .. } => text.clear(),
+            RunEvent::Text { delta } => text.push_str(delta),
+            _ => {}
+        }
+        text
+    })
+}
+
+/// A tool whose effect must not be repeated: it counts, and can be held.
+pub struct Effect {
+    pub done: std::sync::atomic::AtomicU32,
+    pub gate: Option<Gate>,
+}
+
+#[async_trait]
+impl Tool for Effect {
+    fn spec(&self) -> ToolSpec {
+        ToolSpec {
+            name: "effect".into(),
+            description: "Counts.".into(),
+            parameters: JsonText::new(r#"{"type":"object"}"#),
+        }
+    }
+    fn is_idempotent(&self) -> bool {
+        false
+    }
+    async fn call(&self, _: &ToolContext, _: &JsonText) -> Result<String, ToolError> {
+        self.done.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        if let Some(gate) = &self.gate {
+            gate.pass().await;
+        }
+        Ok("done".into())
+    }
+}

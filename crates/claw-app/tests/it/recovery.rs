@@ -1,0 +1,152 @@
+//! What a stop and a death leave, and what the next process makes of it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use claw_app::Settings;
+use claw_core::run::RunEvent;
+use claw_core::task::StateName;
+use claw_core::tool::Tool;
+use claw_core::{FailureReason, OnCrash, TaskState};
+use claw_testkit::{Gate, Reply, Upstream};
+
+use crate::house::{Effect, House, SOON, all, operator, task, text_of};
+
+#[tokio::test]
+async fn waiting_and_running_tasks_survive_a_death() {
+    let (directory, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await);
+    let house = House::open(directory.path(), &upstream).await;
+    let gate = Gate::new();
+    upstream.script([Reply::chunks(["lost ", "text"]).held_before_end(&gate)]);
+    let first = house.app.tasks.submit(&operator(), task("s", "1")).await.unwrap();
+    let second = house.app.tasks.submit(&operator(), task("s", "2")).await.unwrap();
+    gate.reached_by(1).await;
+    let mut reader = house.app.tasks.read(first.id, 0);
+    let mut seen = 0;
+    while let Some(event) = reader.try_next() {
+        seen = event.seq;
+    }
+    drop(reader);
+    house.die().await;
+
+    let house = House::open(directory.path(), &upstream).await;
+    assert_eq!(house.recovered.requeued, 1);
+    let events = all(house.app.tasks.read(first.id, seen)).await;
+    assert!(events.iter().all(|event| event.seq > seen), "no number is used twice");
+    let done = house.app.tasks.wait(first.id, SOON).await.unwrap().unwrap();
+    assert_eq!((done.state.name(), done.attempt, done.crashes), (StateName::Completed, 2, 1));
+    house.app.tasks.wait(second.id, SOON).await.unwrap().unwrap();
+    let asked: Vec<_> = upstream.requests().iter().map(|seen| seen.last_user()).collect();
+    assert_eq!(asked, ["1", "1", "2"]);
+    let key = task("s", "").turn.session;
+    let history = house.app.sessions.history(&operator(), &key, None, 10).await.unwrap();
+    let roles: Vec<_> = history.iter().map(|m| m.message.role()).collect();
+    assert_eq!(roles, ["user", "assistant", "user", "assistant"], "the input is in the history once");
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn a_stop_gives_runs_back_without_costing_an_attempt() {
+    let (directory, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await);
+    let gate = Gate::new();
+    let held = gate.clone();
+    upstream.respond_with(move |_| Reply::text("ok").held(&held));
+    let mut id = None;
+    for restart in 0..4 {
+        let house = House::open(directory.path(), &upstream).await;
+        if id.is_none() {
+            id = Some(house.app.tasks.submit(&operator(), task("s", "hi")).await.unwrap().id);
+        }
+        gate.reached_by(1).await;
+        assert_eq!(house.recovered, claw_store::Recovered::default(), "restart {restart} is no crash");
+        house.stop().await;
+        upstream.wait_within(SOON, |counts| counts.answers == 0).await;
+    }
+    gate.open_for_good();
+    let house = House::open(directory.path(), &upstream).await;
+    let done = house.app.tasks.wait(id.unwrap(), SOON).await.unwrap().unwrap();
+    assert_eq!((done.state.name(), done.failures, done.crashes), (StateName::Completed, 0, 0));
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn a_task_whose_workers_die_three_times_is_poisoned_and_the_others_go_on() {
+    let (directory, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await);
+    let gate = Gate::new();
+    let held = gate.clone();
+    upstream.respond_with(move |seen| {
+        if seen.last_user() == "poison" { Reply::text("never").held(&held) } else { Reply::text("ok") }
+    });
+    let mut poison = None;
+    for _ in 0..3 {
+        let house = House::open(directory.path(), &upstream).await;
+        if poison.is_none() {
+            poison = Some(house.app.tasks.submit(&operator(), task("p", "poison")).await.unwrap().id);
+        }
+        gate.reached_by(1).await;
+        house.die().await;
+        upstream.wait_within(SOON, |counts| counts.answers == 0).await;
+    }
+    let house = House::open(directory.path(), &upstream).await;
+    assert_eq!(house.recovered.poisoned, 1);
+    let failed = house.app.tasks.find(&operator(), &poison.unwrap().to_string()).await.unwrap();
+    let TaskState::Failed { failure, .. } = &failed.state else { panic!("{failed:?}") };
+    assert_eq!(failure.reason, FailureReason::Poisoned);
+    assert_eq!(house.app.tasks.runs(failed.id).await.unwrap().len(), 3, "its history is kept");
+    let next = house.app.tasks.submit(&operator(), task("p", "next")).await.unwrap();
+    let done = house.app.tasks.wait(next.id, SOON).await.unwrap().unwrap();
+    assert_eq!(done.state.name(), StateName::Completed);
+    house.stop().await;
+}
+
+/// Runs a task whose tool is cut off by a death, and returns how the next process ends it and how
+/// often the effect took place.
+async fn cut_off(on_crash: OnCrash) -> (claw_core::Task, u32) {
+    let (directory, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await);
+    let gate = Gate::new();
+    let effect = Arc::new(Effect { done: AtomicU32::new(0), gate: Some(gate.clone()) });
+    let tools = || vec![Arc::clone(&effect) as Arc<dyn Tool>];
+    upstream.script([Reply::tool_call("effect", "{}"), Reply::text("done")]);
+    let house = House::open_with(directory.path(), &upstream, tools(), Settings::default()).await;
+    let mut new = task("s", "do it");
+    new.on_crash = on_crash;
+    let id = house.app.tasks.submit(&operator(), new).await.unwrap().id;
+    gate.reached_by(1).await;
+    house.die().await;
+    gate.open_for_good();
+    let house = House::open_with(directory.path(), &upstream, tools(), Settings::default()).await;
+    let ended = house.app.tasks.wait(id, SOON).await.unwrap().unwrap();
+    house.stop().await;
+    (ended, effect.done.load(Ordering::SeqCst))
+}
+
+#[tokio::test]
+async fn a_step_that_was_cut_off_is_not_repeated_unless_that_was_asked_for() {
+    let (ended, effects) = cut_off(OnCrash::Fail).await;
+    let TaskState::Failed { failure, .. } = &ended.state else { panic!("{ended:?}") };
+    assert_eq!((failure.reason, effects), (FailureReason::Interrupted, 1));
+    assert!(failure.message.contains("effect"), "{}", failure.message);
+
+    let (ended, effects) = cut_off(OnCrash::Retry).await;
+    assert_eq!((ended.state.name(), effects), (StateName::Completed, 2));
+}
+
+#[tokio::test]
+async fn a_step_that_was_done_is_replayed_and_not_repeated() {
+    let (directory, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await);
+    let gate = Gate::new();
+    let effect = Arc::new(Effect { done: AtomicU32::new(0), gate: None });
+    let tools = || vec![Arc::clone(&effect) as Arc<dyn Tool>];
+    upstream.script([Reply::tool_call("effect", "{}"), Reply::text("never").held(&gate), Reply::text("done")]);
+    let house = House::open_with(directory.path(), &upstream, tools(), Settings::default()).await;
+    let id = house.app.tasks.submit(&operator(), task("s", "do it")).await.unwrap().id;
+    gate.reached_by(1).await;
+    house.die().await;
+    let house = House::open_with(directory.path(), &upstream, tools(), Settings::default()).await;
+    let events = all(house.app.tasks.read(id, 0)).await;
+    assert_eq!(text_of(&events), "done");
+    assert_eq!(effect.done.load(Ordering::SeqCst), 1);
+    assert_eq!(upstream.requests().len(), 3, "the first round is not asked for again");
+    assert!(events.iter().any(|event| matches!(event.event, RunEvent::ToolResult { .. })));
+    house.stop().await;
+}
