@@ -1,19 +1,134 @@
-//! The house put together. A placeholder until the crates can be: it listens and says so.
+//! The house put together: the only place that knows every concrete type.
+//!
+//! Up: port → store → providers → engine → doors → ready. Down, at a signal: the doors tell their
+//! clients and take nothing new, what runs gets its time, the rest is given back to the queue's
+//! truth, the store closes last.
+
+mod doors;
+#[cfg(feature = "failpoints")]
+mod effect;
+mod providers;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use claw_app::App;
+use claw_core::tool::Tool;
+use claw_queue::memory::{self, MemoryQueue};
+use claw_queue::{retry, worker};
+use claw_runtime::{SystemClock, SystemIds, TaskScope};
+use claw_store::Store;
+use claw_store::sqlite::{self, SqliteStore};
+use tokio::net::TcpListener;
 
 use crate::config::credentials::Auth;
 use crate::config::settings::Settings;
 use crate::exit::Fatal;
 use crate::life::Life;
 
+/// How long runs may go on after the first signal before they are given back.
+const GRACE: Duration = Duration::from_secs(20);
+/// How long everything else may take to end after that.
+const CLOSE: Duration = Duration::from_secs(5);
+
 /// Serves until told to stop.
-pub(crate) async fn serve(settings: Settings, _auth: Auth, life: Life) -> Result<(), Fatal> {
-    let address = SocketAddr::new(settings.gateway.address()?, settings.gateway.port);
-    let listener =
-        tokio::net::TcpListener::bind(address).await.map_err(|error| Fatal::cannot_listen(address, &error))?;
-    let bound = listener.local_addr().map_err(anyhow::Error::from)?;
-    life.ready(bound);
-    life.shutdown.cancelled().await;
+///
+/// Errors: the port ([`Fatal::PortInUse`]) before anything else is touched, then the database.
+pub(crate) async fn serve(settings: Settings, auth: Auth, mut life: Life) -> Result<(), Fatal> {
+    claw_net::install_crypto();
+    let (listener, address) = listen(&settings).await?;
+    let metrics = doors::metrics()?;
+    let (store_scope, work_scope, door_scope) = (TaskScope::new(), TaskScope::new(), TaskScope::new());
+    let store = open_store(&settings, &store_scope).await?;
+    let app = start_app(&settings, Arc::clone(&store), &work_scope).await?;
+    let doors = doors::Doors::open(&settings, &auth, address, metrics);
+    let serving = doors.serve(app.clone(), listener, &door_scope);
+    life.ready(address);
+
+    tokio::pin!(serving);
+    loop {
+        tokio::select! {
+            () = life.shutdown.cancelled() => break,
+            () = &mut serving => return Err(Fatal::other("the listener ended by itself", "report this")),
+            Some(()) = life.reloads.recv() => doors.reload(),
+        }
+    }
+    app.drain();
+    door_scope.cancel();
+    let left = tokio::select! {
+        // In this order: open answers end with their runs.
+        left = async { let left = app.idle(GRACE).await; serving.await; left } => left,
+        () = tokio::time::sleep(GRACE) => app.idle(Duration::ZERO).await,
+        () = life.stop_now.cancelled() => app.idle(Duration::ZERO).await,
+    };
+    if left > 0 {
+        tracing::info!(left, "{left} runs are given back; they go on at the next start");
+    }
+    work_scope.close(CLOSE).await;
+    door_scope.close(Duration::from_secs(1)).await;
+    store.close().await;
+    store_scope.close(CLOSE).await;
     Ok(())
+}
+
+async fn listen(settings: &Settings) -> Result<(TcpListener, SocketAddr), Fatal> {
+    let address = SocketAddr::new(settings.gateway.address()?, settings.gateway.port);
+    let listener = TcpListener::bind(address).await.map_err(|error| Fatal::cannot_listen(address, &error))?;
+    let bound = listener.local_addr().map_err(anyhow::Error::from)?;
+    Ok((listener, bound))
+}
+
+async fn open_store(settings: &Settings, scope: &TaskScope) -> Result<Arc<dyn Store>, Fatal> {
+    let path = settings.store.path.clone();
+    match SqliteStore::open(sqlite::Settings::at(&path), scope).await {
+        Ok(store) => Ok(Arc::new(store)),
+        Err(error) => Err(Fatal::Database { path, source: Box::new(error) }),
+    }
+}
+
+async fn start_app(settings: &Settings, store: Arc<dyn Store>, scope: &TaskScope) -> Result<App, Fatal> {
+    let workers = usize::try_from(settings.workers.max_concurrent.get()).unwrap_or(usize::MAX);
+    let attempts_max = u32::try_from(settings.tasks.max_attempts.get()).unwrap_or(u32::MAX);
+    let parts = claw_app::Parts {
+        store,
+        queue: Arc::new(MemoryQueue::new(memory::Settings::default())),
+        catalog: Arc::new(providers::catalog(settings)?),
+        more_tools: more_tools(),
+        clock: Arc::new(SystemClock),
+        ids: Arc::new(SystemIds),
+        scope: scope.clone(),
+        settings: claw_app::Settings {
+            // What runs at a stop has had its time before the workers are told.
+            workers: worker::Settings { drain: Duration::ZERO, ..worker::Settings::sized(workers) },
+            retry: retry::Policy { attempts_max, ..retry::Policy::default() },
+            ..claw_app::Settings::default()
+        },
+    };
+    let path = settings.store.path.clone();
+    let (app, recovered) =
+        App::start(parts).await.map_err(|error| Fatal::Database { path, source: Box::new(error) })?;
+    if recovered != claw_store::Recovered::default() {
+        let claw_store::Recovered { requeued, interrupted, poisoned, abandoned, cancelled } = recovered;
+        tracing::warn!(
+            requeued,
+            interrupted,
+            poisoned,
+            abandoned,
+            cancelled,
+            "the gateway had died: {requeued} runs wait again, {interrupted} were interrupted in a step that is not repeated"
+        );
+    }
+    Ok(app)
+}
+
+#[cfg(feature = "failpoints")]
+fn more_tools() -> Vec<Arc<dyn Tool>> {
+    effect::arm();
+    effect::tools()
+}
+
+#[cfg(not(feature = "failpoints"))]
+fn more_tools() -> Vec<Arc<dyn Tool>> {
+    Vec::new()
 }

@@ -6,6 +6,7 @@
 
 mod line;
 mod rotate;
+mod tail;
 
 use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
@@ -19,6 +20,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use claw_core::Clock;
 use claw_runtime::SystemClock;
+
+pub(crate) use self::tail::tail;
 
 use self::line::{Fields, Line};
 use self::rotate::RotatingFile;

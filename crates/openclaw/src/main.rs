@@ -23,6 +23,10 @@ use clap::error::ErrorKind;
 use crate::commands::Arguments;
 use crate::exit::Fatal;
 
+/// Gives memory back to the system after a burst, where the C library's keeps it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let result = match Arguments::try_parse() {
         Ok(arguments) => commands::dispatch(arguments),

@@ -66,6 +66,8 @@ pub(crate) struct Settings {
     pub(crate) workers: Workers,
     pub(crate) tasks: Tasks,
     pub(crate) embedded: Embedded,
+    /// Where model files lie, absolute; shared by all state directories.
+    pub(crate) models_dir: PathBuf,
     pub(crate) logging: Logging,
 }
 
@@ -131,6 +133,7 @@ impl Settings {
             workers,
             tasks,
             embedded,
+            models_dir: models_dir(&location, environment),
             logging: Logging {
                 level: logging.level,
                 format: logging.format,
@@ -140,6 +143,13 @@ impl Settings {
             location,
         }
     }
+}
+
+/// Model files are data of the user, not of one gateway: `$XDG_DATA_HOME/openclaw/models`.
+fn models_dir(location: &Location, environment: &Environment) -> PathBuf {
+    let data = environment.get("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let data = data.or_else(|| Some(Path::new(environment.get("HOME")?).join(".local/share")));
+    data.unwrap_or_else(|| location.state_dir.clone()).join("openclaw/models")
 }
 
 fn resolve_gateway(gateway: file::Gateway) -> Gateway {

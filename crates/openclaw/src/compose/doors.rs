@@ -1,0 +1,69 @@
+//! The doors' settings, from the configuration; and the numbers they show.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use claw_app::App;
+use claw_gateway::auth::Credentials;
+use claw_runtime::TaskScope;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::config::credentials::Auth;
+use crate::config::settings::Settings;
+use crate::exit::Fatal;
+
+/// Starts counting. Errors: somebody else counts already.
+pub(super) fn metrics() -> Result<PrometheusHandle, Fatal> {
+    PrometheusBuilder::new()
+        .install_recorder()
+        .map_err(|error| Fatal::other(format!("cannot count: {error}"), "report this"))
+}
+
+/// The doors before and while they are open.
+pub(super) struct Doors {
+    settings: claw_gateway::Settings,
+    /// Kept, because a closed channel would mean that nobody may come in any more.
+    _credentials: watch::Sender<Arc<Credentials>>,
+}
+
+impl Doors {
+    pub(super) fn open(settings: &Settings, auth: &Auth, address: SocketAddr, metrics: PrometheusHandle) -> Self {
+        let (credentials, in_force) = watch::channel(Arc::new(credentials(auth)));
+        let gateway = &settings.gateway;
+        let doors = claw_gateway::Settings {
+            bind: address.ip().to_string(),
+            state_dir: settings.location.state_dir.to_string_lossy().into_owned(),
+            allow_query: gateway.allow_query,
+            allowed_hosts: gateway.allowed_hosts.clone(),
+            allowed_origins: gateway.allowed_origins.clone(),
+            chat_completions: gateway.endpoints.chat_completions.enabled,
+            metrics: Some(Arc::new(move || metrics.render())),
+            logs: crate::log::tail(&settings.logging),
+            ..claw_gateway::Settings::new(in_force)
+        };
+        Self { settings: doors, _credentials: credentials }
+    }
+
+    /// Serves until the scope is cancelled and the open connections have ended.
+    pub(super) fn serve(&self, app: App, listener: TcpListener, scope: &TaskScope) -> impl Future<Output = ()> + use<> {
+        claw_gateway::serve(self.settings.clone(), app, listener, scope.clone())
+    }
+
+    /// SIGUSR1: what can change without a restart comes with live configuration.
+    pub(super) fn reload(&self) {
+        tracing::warn!("reload: nothing in this version changes without a restart; use `openclaw gateway restart`");
+    }
+}
+
+fn credentials(auth: &Auth) -> Credentials {
+    match auth {
+        Auth::Open => Credentials::open(),
+        Auth::Required { token, password } => {
+            let (token, password) = (token.as_ref().map(|t| t.secret()), password.as_ref().map(|p| p.secret()));
+            Credentials::required(token.as_ref(), password.as_ref())
+        }
+    }
+}
