@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use claw_core::retry;
 use claw_core::run::RunEvent;
 use claw_core::task::{Outcome, StateName};
 use claw_core::tool::Tool;
 use claw_core::{Clock, Failure, FailureReason, IdSource, Message, Task, TaskId};
-use claw_queue::retry;
 use claw_store::{Finish, Finished, StartedRun, Store, StoreError};
 
 use crate::catalog::Catalog;

@@ -10,7 +10,7 @@
 //! - [`sessions`] who is running now, and how to stop them
 //! - [`tools`] the built-in tools
 //!
-//! Knows providers and tools by their ports, and no queue beyond its retry policy; no door.
+//! Knows providers and tools by their ports, no queue, no door.
 
 mod agent;
 pub mod catalog;

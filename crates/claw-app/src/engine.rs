@@ -5,10 +5,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use claw_agent::{Agent, Catalog, Hub};
+use claw_core::retry;
 use claw_core::task::StateName;
 use claw_core::tool::Tool;
 use claw_core::{Clock, IdSource, PrincipalId, SessionKey, TaskId, Timestamp};
-use claw_queue::{Queue, Ticket, TicketKind, Workers, retry, worker};
+use claw_queue::{Queue, Ticket, TicketKind, Workers, worker};
 use claw_runtime::TaskScope;
 use claw_store::{DueTicket, Finished, Recovered, Store, StoreError};
 use tokio::sync::{Semaphore, broadcast};

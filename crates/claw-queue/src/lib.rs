@@ -9,7 +9,7 @@
 //!
 //! - `queue` the verbs and their laws; `ticket` what they move
 //! - [`memory`] the in-process backend
-//! - [`worker`] claims, runs, renews, gives back; [`retry`] how long to wait before trying again
+//! - [`worker`] claims, runs, renews, gives back
 //! - [`limits`] every number in here; `contract` the laws as tests, for every backend
 
 #[cfg(test)]
@@ -18,7 +18,6 @@ mod lanes;
 pub mod limits;
 pub mod memory;
 mod queue;
-pub mod retry;
 mod ticket;
 pub mod worker;
 

@@ -13,6 +13,3 @@ pub const DELAY_MAX: Duration = Duration::from_hours(10 * 365 * 24);
 
 /// Tickets the workers take in one claim; more come with the next, after others had their turn.
 pub const CLAIM_BATCH_MAX: usize = 64;
-
-/// The longest wait another party's `Retry-After` can ask for.
-pub const RETRY_AFTER_MAX: Duration = Duration::from_hours(1);

@@ -13,12 +13,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use claw_core::retry;
 use claw_runtime::TaskScope;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::limits::LEASE_MIN;
-use crate::{Claim, Queue, QueueError, retry};
+use crate::{Claim, Queue, QueueError};
 use slots::Slots;
 
 pub use slots::Stats;

@@ -14,9 +14,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use claw_app::App;
+use claw_core::retry;
 use claw_core::tool::Tool;
 use claw_queue::memory::{self, MemoryQueue};
-use claw_queue::{retry, worker};
+use claw_queue::worker;
 use claw_runtime::{SystemClock, SystemIds, TaskScope};
 use claw_store::Store;
 use claw_store::sqlite::{self, SqliteStore};

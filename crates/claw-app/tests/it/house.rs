@@ -10,37 +10,37 @@ use claw_app::tasks::NewRun;
 use claw_app::{App, Parts, Settings};
 use claw_core::message::JsonText;
 use claw_core::provider::{ModelInfo, Provider, ToolSpec};
+use claw_core::retry;
 use claw_core::run::{RunEvent, Sequenced};
 use claw_core::tool::{Tool, ToolContext, ToolError};
 use claw_core::{AgentId, Lane, Principal, PrincipalId, Scope, Scopes, SessionKey, Turn};
 use claw_net::HttpClient;
 use claw_providers::OpenAi;
 use claw_queue::memory::{self, MemoryQueue};
-use claw_queue::{retry, worker};
+use claw_queue::worker;
 use claw_runtime::TaskScope;
 use claw_store::{Recovered, Store};
 use claw_testkit::{FakeClock, Gate, Upstream};
 
 /// Long enough for anything that happens at all.
-pub const SOON: Duration = Duration::from_secs(20);
+pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 /// An app, its upstream and its clock.
-pub struct House {
-    pub app: App,
-    pub store: Arc<dyn Store>,
-    pub recovered: Recovered,
-    pub clock: Arc<FakeClock>,
+pub(crate) struct House {
+    pub(crate) app: App,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) recovered: Recovered,
     scope: TaskScope,
     store_scope: TaskScope,
 }
 
 impl House {
     /// Opens the house over `directory`; a second one over the same continues where the first stopped.
-    pub async fn open(directory: &Path, upstream: &Upstream) -> Self {
+    pub(crate) async fn open(directory: &Path, upstream: &Upstream) -> Self {
         Self::open_with(directory, upstream, Vec::new(), Settings::default()).await
     }
 
-    pub async fn open_with(
+    pub(crate) async fn open_with(
         directory: &Path,
         upstream: &Upstream,
         more_tools: Vec<Arc<dyn Tool>>,
@@ -53,7 +53,6 @@ impl House {
             workers: worker::Settings { drain: Duration::ZERO, ..worker::Settings::default() },
             ..settings
         };
-        let clock = Arc::new(FakeClock::default());
         let path = directory.join("openclaw.db");
         let store =
             claw_store::sqlite::SqliteStore::open(claw_store::sqlite::Settings::at(path), &store_scope).await.unwrap();
@@ -63,17 +62,17 @@ impl House {
             queue: Arc::new(MemoryQueue::new(memory::Settings::default())),
             catalog: Arc::new(catalog(upstream)),
             more_tools,
-            clock: Arc::clone(&clock) as _,
+            clock: Arc::new(FakeClock::default()),
             ids: Arc::new(claw_runtime::SystemIds),
             scope: scope.clone(),
             settings,
         };
         let (app, recovered) = App::start(parts).await.unwrap();
-        Self { app, store, recovered, clock, scope, store_scope }
+        Self { app, store, recovered, scope, store_scope }
     }
 
     /// Stops as a signal does: runs in progress are given back.
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.app.drain();
         assert_eq!(self.scope.close(SOON).await, 0, "every future has an owner that ends it");
         self.store.close().await;
@@ -81,7 +80,7 @@ impl House {
     }
 
     /// Stops as `kill -9` does, as far as one process can: nothing more is committed.
-    pub async fn die(self) {
+    pub(crate) async fn die(self) {
         self.store.close().await;
         self.store_scope.close(SOON).await;
         self.scope.close(SOON).await;
@@ -104,27 +103,27 @@ fn catalog(upstream: &Upstream) -> Catalog {
 }
 
 /// A turn in the session of this name.
-pub fn turn(session: &str, text: &str) -> Turn {
+pub(crate) fn turn(session: &str, text: &str) -> Turn {
     Turn::text(SessionKey::resolve(session, &AgentId::main()).unwrap(), text)
 }
 
 /// A background run.
-pub fn task(session: &str, text: &str) -> NewRun {
+pub(crate) fn task(session: &str, text: &str) -> NewRun {
     NewRun::of(turn(session, text), Lane::Standard)
 }
 
-pub fn operator() -> Principal {
+pub(crate) fn operator() -> Principal {
     Principal::operator()
 }
 
 /// The holder of some API key.
-pub fn stranger(number: u128) -> Principal {
+pub(crate) fn stranger(number: u128) -> Principal {
     let id = claw_core::ApiKeyId::from_uuid(uuid::Uuid::from_u128(number));
     Principal { id: PrincipalId::api_key(id), scopes: Scopes::of(&[Scope::Write]) }
 }
 
 /// All events up to the terminal one.
-pub async fn all(mut reader: EventReader) -> Vec<Sequenced> {
+pub(crate) async fn all(mut reader: EventReader) -> Vec<Sequenced> {
     let mut events = Vec::new();
     let read = async {
         while let Some(event) = reader.next().await.unwrap() {
@@ -136,7 +135,7 @@ pub async fn all(mut reader: EventReader) -> Vec<Sequenced> {
 }
 
 /// The answer as a reader puts it together; a new attempt starts it over.
-pub fn text_of(events: &[Sequenced]) -> String {
+pub(crate) fn text_of(events: &[Sequenced]) -> String {
     events.iter().fold(String::new(), |mut text, event| {
         match &event.event {
             RunEvent::Started { .. } => text.clear(),
@@ -148,9 +147,9 @@ pub fn text_of(events: &[Sequenced]) -> String {
 }
 
 /// A tool whose effect must not be repeated: it counts, and can be held.
-pub struct Effect {
-    pub done: std::sync::atomic::AtomicU32,
-    pub gate: Option<Gate>,
+pub(crate) struct Effect {
+    pub(crate) done: std::sync::atomic::AtomicU32,
+    pub(crate) gate: Option<Gate>,
 }
 
 #[async_trait]

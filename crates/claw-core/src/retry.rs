@@ -5,7 +5,8 @@
 
 use std::time::Duration;
 
-use crate::limits::RETRY_AFTER_MAX;
+/// The longest wait another party's `Retry-After` can ask for.
+pub const RETRY_AFTER_MAX: Duration = Duration::from_hours(1);
 
 /// When to try again, and how often.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,204 @@
+//! Kills a real gateway with -9, at random and at each named failpoint, while tasks flow.
+//!
+//! After the last kill: every task that was accepted is there and has ended (G1), each key made
+//! one task (G4), no effect took place twice (G3), each answer is in its session once (G2), and
+//! the database is sound. `OPENCLAW_CHAOS_KILLS` says how often (60; `make chaos`: 1,000),
+//! `OPENCLAW_CHAOS_SEED` repeats a run.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use claw_runtime::failpoint;
+use claw_testkit::process::{Api, GatewayProcess, TOKEN, write_config};
+use claw_testkit::{Reply, Upstream};
+use http::Method;
+use serde_json::{Value, json};
+
+/// Submitters at once.
+const CLIENTS: usize = 4;
+/// Sessions the tasks are spread over, so that most wait for others.
+const SESSIONS: usize = 40;
+/// How long the last gateway has to finish what is left.
+const FINISH: Duration = Duration::from_secs(120);
+
+struct Chaos {
+    directory: tempfile::TempDir,
+    upstream: Upstream,
+    random: fastrand::Rng,
+    /// Idempotency key → the task it made.
+    accepted: BTreeMap<String, String>,
+    next: usize,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_accepted_is_lost_doubled_or_repeated() {
+    let (kills, seed) = (setting("OPENCLAW_CHAOS_KILLS", 60), setting("OPENCLAW_CHAOS_SEED", 7));
+    let mut chaos = Chaos::new(seed).await;
+    for kill in 0..kills {
+        let point = failpoint::NAMES.get(usize::try_from(kill).unwrap() % (failpoint::NAMES.len() * 2));
+        chaos.round(*point.unwrap_or(&"")).await;
+    }
+    let (completed, interrupted, poisoned) = chaos.settle().await;
+
+    println!(
+        "{kills} kills (seed {seed}): {} tasks accepted, {completed} completed, {interrupted} interrupted in a step \
+         that must not be repeated, {poisoned} poisoned; 0 lost, 0 doubled, 0 effects repeated",
+        chaos.accepted.len()
+    );
+    assert!(completed > kills, "the gateway got work done between the kills");
+}
+
+impl Chaos {
+    async fn new(seed: u64) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let upstream = Upstream::start().await;
+        upstream.respond_with(|seen| {
+            let asked = seen.last_user();
+            let delay = Duration::from_millis(u64::try_from(asked.len() % 5).unwrap() * 8);
+            match (asked.starts_with("effect"), seen.last_role()) {
+                (true, "user") => Reply::tool_call("test_effect", "{}").late(delay),
+                _ => Reply::text(format!("answer to {asked}")).late(delay),
+            }
+        });
+        write_config(directory.path(), &upstream.base_url()).unwrap();
+        Self { directory, upstream, random: fastrand::Rng::with_seed(seed), accepted: BTreeMap::new(), next: 0 }
+    }
+
+    fn effects(&self) -> PathBuf {
+        self.directory.path().join("effects")
+    }
+
+    /// One life: starts, takes tasks, dies at the failpoint or when its time is over.
+    async fn round(&mut self, point: &str) {
+        let mut environment = vec![("OPENCLAW_TEST_EFFECTS", self.effects().display().to_string())];
+        if !point.is_empty() {
+            environment.push(("OPENCLAW_FAILPOINT", format!("{point}:{}", self.random.u32(1..30))));
+        }
+        let mut gateway = start(self.directory.path(), &environment).await;
+        let api = Api::new(gateway.address(), TOKEN).unwrap();
+        let mut time_left = self.random.u32(5..60);
+        while time_left > 0 && !gateway.has_ended() {
+            self.submit_some(&api).await;
+            time_left -= 1;
+        }
+        gateway.kill().await.unwrap();
+    }
+
+    /// Submits a few tasks at once; what was not answered is submitted again with its key later.
+    async fn submit_some(&mut self, api: &Api) {
+        let first = self.next;
+        self.next += CLIENTS;
+        let submits = (first..self.next).map(|number| submit(api, number));
+        for (key, task) in futures::future::join_all(submits).await.into_iter().flatten() {
+            let before = self.accepted.insert(key, task.clone());
+            assert!(before.is_none_or(|before| before == task), "a key makes one task");
+        }
+    }
+
+    /// Starts once more, submits again what had no answer, and holds everything against the promises.
+    async fn settle(&mut self) -> (u64, u64, u64) {
+        let gateway =
+            start(self.directory.path(), &[("OPENCLAW_TEST_EFFECTS", self.effects().display().to_string())]).await;
+        let api = Api::new(gateway.address(), TOKEN).unwrap();
+        for number in 0..self.next {
+            let (key, task) = submit(&api, number).await.expect("nothing kills it now");
+            let before = self.accepted.insert(key.clone(), task.clone());
+            assert!(before.is_none_or(|before| before == task), "{key} made two tasks");
+        }
+        let effects = self.count_effects();
+        let mut counts = (0, 0, 0);
+        for (key, id) in &self.accepted {
+            let task = ended(&api, id).await;
+            let effect = effects.get(&format!("agent:main:{}", session(number_of(key)))).copied().unwrap_or(0);
+            match task["status"].as_str().unwrap() {
+                "completed" => {
+                    counts.0 += 1;
+                    let wanted = if is_effect(number_of(key)) { "answer to effect" } else { "answer to plain" };
+                    assert!(task["result"]["response"].as_str().unwrap().starts_with(wanted), "{task}");
+                }
+                "failed" => match task["error"]["code"].as_str().or(task["error"]["reason"].as_str()).unwrap_or("") {
+                    "interrupted" => counts.1 += 1,
+                    "poisoned" => counts.2 += 1,
+                    other => panic!("{key} failed for another reason ({other}): {task}"),
+                },
+                other => panic!("{key} is {other}"),
+            }
+            assert!(effect <= 1 || !is_effect(number_of(key)), "{key}: the effect took place {effect} times");
+        }
+        gateway.kill().await.unwrap();
+        check_database(self.directory.path());
+        assert_eq!(self.upstream.script_left(), 0);
+        counts
+    }
+
+    /// How often each session's effect took place.
+    fn count_effects(&self) -> BTreeMap<String, u32> {
+        let text = std::fs::read_to_string(self.effects()).unwrap_or_default();
+        text.lines().fold(BTreeMap::new(), |mut counts, line| {
+            *counts.entry(line.to_owned()).or_default() += 1;
+            counts
+        })
+    }
+}
+
+async fn start(directory: &Path, environment: &[(&str, String)]) -> GatewayProcess {
+    let binary = Path::new(env!("CARGO_BIN_EXE_openclaw"));
+    for _ in 0..20 {
+        // A failpoint may strike before it is ready; the next start has used it up or dies later.
+        if let Ok(gateway) = GatewayProcess::start(binary, directory, environment).await {
+            return gateway;
+        }
+    }
+    panic!("{}", std::fs::read_to_string(directory.join("stderr")).unwrap_or_default());
+}
+
+/// Every third task has an effect, in a session of its own so that effects can be told apart.
+fn is_effect(number: usize) -> bool {
+    number % 3 == 0
+}
+
+fn session(number: usize) -> String {
+    if is_effect(number) { format!("effect-{number}") } else { format!("plain-{}", number % SESSIONS) }
+}
+
+fn number_of(key: &str) -> usize {
+    key.trim_start_matches("key-").parse().unwrap()
+}
+
+/// The key and the task it made; nothing without an answer.
+async fn submit(api: &Api, number: usize) -> Option<(String, String)> {
+    let key = format!("key-{number}");
+    let message = format!("{} {number}", if is_effect(number) { "effect" } else { "plain" });
+    let body = json!({"type": "agent", "input": {"message": message, "sessionKey": session(number)}});
+    let answer = api.call(Method::POST, "/v2/tasks", &[("idempotency-key", &key)], Some(&body)).await.ok()?;
+    assert_eq!(answer.status, 202, "{}", answer.body);
+    Some((key, answer.body["id"].as_str()?.to_owned()))
+}
+
+/// The task once it has ended.
+async fn ended(api: &Api, id: &str) -> Value {
+    let deadline = tokio::time::Instant::now() + FINISH;
+    loop {
+        let answer = api.get(&format!("/v2/tasks/{id}")).await.unwrap();
+        assert_eq!(answer.status, 200, "{id} is lost: {}", answer.body);
+        if matches!(answer.body["status"].as_str(), Some("completed" | "failed" | "cancelled")) {
+            return answer.body;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{id} does not end: {}", answer.body);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// SQLite's own full check.
+fn check_database(directory: &Path) {
+    let path = directory.join("openclaw.db");
+    claw_store::sqlite::check(&path).expect("the database is sound");
+}
+
+#[expect(clippy::disallowed_methods, reason = "the test's own knobs")]
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
