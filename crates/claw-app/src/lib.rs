@@ -23,5 +23,11 @@ pub mod sessions;
 mod sweep;
 pub mod tasks;
 
+// What the verbs take and give; doors know this crate and none below it.
+pub use claw_agent::EventReader;
+pub use claw_queue::Depth;
+pub use claw_queue::worker::Stats;
+pub use claw_store::{ApiKey, Counts, Cursor, Idempotency, Page, RunRecord, Session, StoredMessage, TaskFilter};
 pub use engine::{App, Parts, Settings};
 pub use error::Error;
+pub use notice::TaskNotice;
