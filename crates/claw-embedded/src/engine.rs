@@ -135,7 +135,7 @@ impl Engine {
     pub(crate) fn start_with(settings: &Settings, backend: impl Backend) -> std::io::Result<Self> {
         let queue = Arc::new(Queue::new(settings.queue_requests_max));
         let (report, phase) = watch::channel(Phase::Unloaded);
-        thread::spawn(backend, Arc::clone(&queue), report, settings.idle_unload())?;
+        thread::spawn(backend, Arc::clone(&queue), report, settings.idle_unload)?;
         let shared = Handle { queue, phase, answer_tokens_default: settings.answer_tokens_default };
         Ok(Self { shared: Arc::new(shared) })
     }

@@ -1,21 +1,15 @@
-//! What the configuration file may say about the embedded model.
+//! What can be chosen about the embedded model.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 /// The embedded model's settings; every field has a default that works.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Name in the catalogue, name of a file in the models folder, or path of a GGUF file.
     pub model: String,
-    /// Where model files live; `None`: the binary's choice (the XDG data directory).
-    pub models_dir: Option<PathBuf>,
-    /// Seconds without a request after which the model's memory is given back.
-    pub idle_unload_seconds: u64,
+    /// Time without a request after which the model's memory is given back; `None` keeps it.
+    pub idle_unload: Option<Duration>,
     /// Requests that may wait while one runs; one more is refused as overloaded.
     pub queue_requests_max: usize,
     /// Threads for the computation; `None`: one less than there are cores, at least one.
@@ -32,8 +26,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             model: crate::models::DEFAULT_MODEL.to_owned(),
-            models_dir: None,
-            idle_unload_seconds: 300,
+            idle_unload: Some(Duration::from_secs(300)),
             queue_requests_max: 32,
             threads: None,
             context_tokens_max: 4096,
@@ -44,12 +37,6 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// How long the model stays loaded without a request.
-    #[must_use]
-    pub const fn idle_unload(&self) -> Duration {
-        Duration::from_secs(self.idle_unload_seconds)
-    }
-
     /// Threads to compute with; one core stays free for the gateway.
     #[must_use]
     pub fn threads(&self) -> NonZeroUsize {

@@ -109,7 +109,7 @@ async fn a_request_loads_the_model_once_and_streams() {
 
 #[tokio::test]
 async fn an_idle_model_is_unloaded_and_comes_back() {
-    let Setup { engine, counts, .. } = setup(&Settings { idle_unload_seconds: 0, ..Settings::default() });
+    let Setup { engine, counts, .. } = setup(&Settings { idle_unload: Some(Duration::ZERO), ..Settings::default() });
     for loads in 1..=2 {
         all(engine.generate(words("0")).unwrap()).await.1.unwrap();
         phase(&engine, Phase::Unloaded).await;

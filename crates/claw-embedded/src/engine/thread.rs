@@ -68,7 +68,7 @@ pub(super) fn spawn(
     backend: impl Backend,
     queue: Arc<Queue>,
     report: watch::Sender<Phase>,
-    idle_unload: Duration,
+    idle_unload: Option<Duration>,
 ) -> std::io::Result<()> {
     let worker = Worker { backend, queue, report: StopReport(report), idle_unload };
     std::thread::Builder::new().name("embedded-model".to_owned()).spawn(move || worker.run())?;
@@ -88,7 +88,7 @@ struct Worker<B> {
     backend: B,
     queue: Arc<Queue>,
     report: StopReport,
-    idle_unload: Duration,
+    idle_unload: Option<Duration>,
 }
 
 impl<B: Backend> Worker<B> {
@@ -126,7 +126,7 @@ impl<B: Backend> Worker<B> {
                     break;
                 }
                 report.0.send_replace(Phase::Ready { model: path.clone() });
-                match queue.pop(Some(*idle_unload)) {
+                match queue.pop(*idle_unload) {
                     Pop::Job(job) if job.request.model == path => current = Some(job),
                     Pop::Job(job) => next = Some(job),
                     Pop::Idle | Pop::Closed => {}

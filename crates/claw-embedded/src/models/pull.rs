@@ -7,14 +7,14 @@
 use std::error::Error;
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 
 use claw_net::HttpClient;
 use claw_net::download::{self, Download, DownloadError, Expected, Progress};
 use thiserror::Error;
 use url::Url;
 
-use super::catalogue::Entry;
+use super::catalogue::{CATALOGUE, Entry};
 use super::wheel::{self, PIP_COMMANDS};
 use super::{Folder, FolderError};
 
@@ -33,6 +33,35 @@ pub struct Pull {
     pub file: Option<PathBuf>,
     /// An address tried when everything else failed.
     pub url: Option<Url>,
+}
+
+impl Pull {
+    /// What a person means by one word: a name, a GGUF file or wheel on this machine, or an
+    /// `http` address of one. A file that the catalogue knows by its name is that model.
+    #[must_use]
+    pub fn from_argument(argument: &str) -> Self {
+        if let Some(url) = argument.parse::<Url>().ok().filter(|url| matches!(url.scheme(), "http" | "https")) {
+            let model = model_of(url.path());
+            return Self { model, file: None, url: Some(url) };
+        }
+        let is_file = argument.contains(MAIN_SEPARATOR) || [".gguf", ".whl"].iter().any(|end| argument.ends_with(end));
+        let file = is_file.then(|| PathBuf::from(argument));
+        let model = if is_file { model_of(argument) } else { argument.to_owned() };
+        Self { model, file, url: None }
+    }
+}
+
+/// The model a file is, by its name.
+fn model_of(path: &str) -> String {
+    let file_name = path.rsplit(['/', MAIN_SEPARATOR]).next().unwrap_or(path);
+    let is_it = |entry: &&Entry| {
+        let wheel = entry.wheel.package.replace('-', "_");
+        file_name == entry.file_name || file_name.strip_prefix(&wheel).is_some_and(|rest| rest.starts_with('-'))
+    };
+    match CATALOGUE.iter().find(is_it) {
+        Some(entry) => entry.name.to_owned(),
+        None => file_name.rsplit_once('.').map_or(file_name, |(stem, _)| stem).to_owned(),
+    }
 }
 
 /// What happens while a model is fetched.
@@ -168,7 +197,7 @@ impl Folder {
         }
         match (entry, reasons.is_empty()) {
             (None, true) => Err(PullError::NoSource { model }),
-            (entry, _) => Err(PullError::AllFailed { ways_out: ways_out(&model, entry), model, reasons }),
+            (entry, _) => Err(PullError::AllFailed { ways_out: ways_out(entry), model, reasons }),
         }
     }
 }
@@ -185,17 +214,16 @@ fn sources<'pull>(pull: &'pull Pull, entry: Option<&Entry>) -> Vec<Source<'pull>
     sources
 }
 
-fn ways_out(model: &str, entry: Option<&Entry>) -> Vec<String> {
+fn ways_out(entry: Option<&Entry>) -> Vec<String> {
     let mut ways = Vec::new();
+    let file_name = entry.map_or("model.gguf", |entry| entry.file_name);
     if let Some(entry) = entry {
-        let Entry { file_name, hugging_face, wheel, .. } = entry;
-        ways.push(format!("on a machine with internet: `curl -LO {hugging_face}`, copy the file here, then `openclaw models pull {model} --file {file_name}`"));
+        let Entry { hugging_face, wheel, .. } = entry;
+        ways.push(format!("on a machine with internet: `curl -LO {hugging_face}`, copy the file here, then `openclaw models pull {file_name}`"));
         let wheel_command = wheel::command_line(*wheel);
-        ways.push(format!(
-            "or there: `{wheel_command}`, copy the wheel here, then `openclaw models pull {model} --file <the wheel>`"
-        ));
+        ways.push(format!("or there: `{wheel_command}`, copy the wheel here, then `openclaw models pull <the wheel>`"));
     }
-    ways.push(format!("a mirror of yours: `openclaw models pull {model} --url <address of the GGUF file>`"));
+    ways.push(format!("a mirror of yours: `openclaw models pull <address>/{file_name}`"));
     ways.push("another provider: set OPENAI_API_KEY or OLLAMA_HOST; no model file is needed then".to_owned());
     ways
 }

