@@ -1,7 +1,18 @@
 //! The verbs of the command line, one file each.
 
+mod agent;
+mod completions;
 pub(crate) mod config;
 pub(crate) mod gateway;
+mod health;
+mod keys;
+mod logs;
+mod models;
+mod sessions;
+mod status;
+mod streamed;
+mod tasks;
+mod terminal;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -45,6 +56,24 @@ enum Command {
     Gateway(gateway::Gateway),
     /// Read and change the configuration
     Config(config::Config),
+    /// Say whether the gateway is well
+    Health(health::Health),
+    /// Show the gateway's load and counts
+    Status(status::Status),
+    /// Ask an agent, and print its answer as it comes
+    Agent(agent::Agent),
+    /// Hand in, list, watch, cancel and retry tasks
+    Tasks(tasks::Tasks),
+    /// List conversations and what was said in them
+    Sessions(sessions::Sessions),
+    /// Print the gateway's log
+    Logs(logs::Logs),
+    /// Fetch, list and remove models
+    Models(models::Models),
+    /// Make, list and revoke API keys
+    Keys(keys::Keys),
+    /// Print what a shell needs to complete these commands
+    Completions(completions::Completions),
 }
 
 /// What a command has to work with.
@@ -62,5 +91,14 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<ExitCode, Fatal> {
     match arguments.command {
         Command::Gateway(gateway) => gateway::run(gateway, &context),
         Command::Config(config) => config::run(config, &context),
+        Command::Health(health) => health::run(health, &context),
+        Command::Status(status) => status::run(status, &context),
+        Command::Agent(agent) => agent::run(agent, &context),
+        Command::Tasks(tasks) => tasks::run(tasks, &context),
+        Command::Sessions(sessions) => sessions::run(sessions, &context),
+        Command::Logs(logs) => logs::run(logs, &context),
+        Command::Models(models) => models::run(models, &context),
+        Command::Keys(keys) => keys::run(keys, &context),
+        Command::Completions(completions) => completions::run(&completions),
     }
 }

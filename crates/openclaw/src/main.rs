@@ -3,9 +3,11 @@
 //! The binary alone knows every concrete type and alone reads environment, arguments, files and
 //! signals. Here: parse, dispatch, exit code.
 //!
-//! - [`commands`] the verbs; [`compose`] the house put together
+//! - [`commands`] the verbs; [`client`] their way to a running gateway
+//! - [`compose`] the house put together
 //! - [`config`] the one file; [`life`] start, ready, stop; [`exit`] the codes; [`log`] the lines
 
+mod client;
 mod commands;
 mod compose;
 mod config;

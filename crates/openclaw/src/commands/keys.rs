@@ -1,0 +1,124 @@
+//! `openclaw keys`: API keys for other programs. A key's text is shown once, when it is made.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::json;
+
+use super::Context;
+use super::config::print;
+use super::health::once;
+use super::terminal::{note, table, time};
+use crate::client::answers::{CreatedKey, Key, KeyList};
+use crate::client::{Reach, Target};
+use crate::exit::Fatal;
+
+/// Arguments of `openclaw keys`.
+#[derive(Debug, Args)]
+pub(crate) struct Keys {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Make a key; its text is printed once and never again
+    Create {
+        /// What it is for
+        #[arg(long)]
+        name: String,
+        /// What it may do; several are possible
+        #[arg(long = "scope", value_enum, default_values_t = [KeyScope::Write])]
+        scopes: Vec<KeyScope>,
+        /// Print the gateway's answer as JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// List the keys, without their texts
+    List {
+        /// Print the gateway's answer as JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Make a key worthless, at once
+    Revoke {
+        /// Its id, as `openclaw keys list` shows it
+        id: String,
+        /// Print the gateway's answer as JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        reach: Reach,
+    },
+}
+
+/// What a key may do; each includes the ones before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum KeyScope {
+    /// See
+    Read,
+    /// Start and change work
+    Write,
+    /// Change the gateway
+    Admin,
+}
+
+impl KeyScope {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Read => "operator.read",
+            Self::Write => "operator.write",
+            Self::Admin => "operator.admin",
+        }
+    }
+}
+
+/// Runs `openclaw keys`.
+pub(crate) fn run(keys: Keys, context: &Context) -> Result<ExitCode, Fatal> {
+    match keys.action {
+        Action::Create { name, scopes, json, reach } => {
+            let scopes: Vec<&str> = scopes.into_iter().map(KeyScope::name).collect();
+            create(&Target::find(context, &reach)?, &name, &scopes, json)
+        }
+        Action::List { json, reach } => list(&Target::find(context, &reach)?, json),
+        Action::Revoke { id, json, reach } => {
+            let payload = once(&Target::find(context, &reach)?, "keys.revoke", &json!({"id": id}))?;
+            if json { print(&payload.pretty()) } else { print(&format!("{id} opens nothing any more")) }
+        }
+    }
+}
+
+fn create(target: &Target, name: &str, scopes: &[&str], json: bool) -> Result<ExitCode, Fatal> {
+    let payload = once(target, "keys.create", &json!({"name": name, "scopes": scopes}))?;
+    if json {
+        return print(&payload.pretty());
+    }
+    let CreatedKey { key, secret } = payload.read()?;
+    note(&format!("{} ({}): keep this text, it is not shown again", key.id, key.scopes.join(", ")));
+    print(&secret)
+}
+
+fn list(target: &Target, json: bool) -> Result<ExitCode, Fatal> {
+    let payload = once(target, "keys.list", &json!({}))?;
+    if json {
+        return print(&payload.pretty());
+    }
+    let KeyList { keys } = payload.read()?;
+    if keys.is_empty() {
+        note("no keys; `openclaw keys create --name …` makes one");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let rows = keys.into_iter().map(row).collect();
+    print(&table(&["ID", "NAME", "SCOPES", "CREATED (UTC)", "REVOKED (UTC)"], rows))
+}
+
+fn row(key: Key) -> Vec<String> {
+    let Key { id, name, scopes, created_at, revoked_at } = key;
+    let scopes: Vec<&str> = scopes.iter().map(|scope| scope.strip_prefix("operator.").unwrap_or(scope)).collect();
+    let revoked = revoked_at.map_or_else(|| "-".to_owned(), |at| time(&at));
+    vec![id, name, scopes.join(","), time(&created_at), revoked]
+}
