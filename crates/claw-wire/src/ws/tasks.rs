@@ -53,7 +53,20 @@ pub struct ListParams {
     pub cursor: Option<String>,
 }
 
-/// An answer about one task, and the event `task`.
+/// The event `task`: a task changed its state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the fields are the protocol's")]
+pub struct TaskChanged<'a> {
+    pub id: String,
+    pub run_id: String,
+    pub status: &'static str,
+    pub attempt: u32,
+    pub session_key: &'a str,
+    pub ts: i64,
+}
+
+/// An answer about one task.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskAnswer<'a> {

@@ -1,0 +1,239 @@
+//! Who is asking: one function from what a request presents to a caller with scopes.
+//!
+//! A [`Caller`] can be made nowhere else, and without one no handler can reach a verb. Any error on
+//! the way denies. The count of wrong guesses stands outside all branches, so that nothing a client
+//! adds to its request avoids it.
+//!
+//! - `presented` what a request carries; `credentials` the gateway's own secrets
+//! - `lockout` who guessed too often; `border` which pages and host names are ours
+
+pub(crate) mod border;
+mod credentials;
+pub(crate) mod lockout;
+pub(crate) mod presented;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use claw_app::keys::{ApiKeys, PREFIX};
+use claw_core::{Principal, Scopes, Secret};
+use http::header::{HeaderMap, HeaderName, ORIGIN};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+pub use credentials::{Credentials, Digest};
+
+use lockout::{Class, Culprit, Locked, Lockout, Source};
+use presented::{Form, Presented};
+
+/// Headers by which proxies say that the real client is somebody else.
+const FORWARDED: [HeaderName; 4] = [
+    HeaderName::from_static("forwarded"),
+    HeaderName::from_static("x-forwarded-for"),
+    HeaderName::from_static("x-real-ip"),
+    HeaderName::from_static("x-forwarded-host"),
+];
+
+/// Where a request comes from, as far as the connection itself says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Client {
+    /// The peer's address.
+    pub(crate) address: IpAddr,
+    /// A web page sent it.
+    pub(crate) is_browser: bool,
+    /// A proxy sent it.
+    pub(crate) is_forwarded: bool,
+}
+
+impl Client {
+    /// Reads what matters of a request's headers; what proxies claim is never believed.
+    pub(crate) fn of(address: IpAddr, headers: &HeaderMap) -> Self {
+        let is_forwarded = FORWARDED.iter().any(|name| headers.contains_key(name));
+        Self { address: address.to_canonical(), is_browser: headers.contains_key(ORIGIN), is_forwarded }
+    }
+    /// Whether it is a program on this machine, and not a page or a proxy there.
+    pub(crate) const fn is_local(&self) -> bool {
+        self.address.is_loopback() && !self.is_forwarded
+    }
+    const fn is_exempt(&self) -> bool {
+        self.is_local() && !self.is_browser
+    }
+}
+
+/// An authenticated caller.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    principal: Principal,
+    proof: Proof,
+}
+
+/// Why it is believed, so that this can be asked again.
+#[derive(Debug, Clone)]
+enum Proof {
+    Open,
+    Secret(Form, Digest),
+    Key(Secret),
+}
+
+impl Caller {
+    /// Who it is.
+    pub(crate) const fn principal(&self) -> &Principal {
+        &self.principal
+    }
+    /// The same caller with no more than `scopes`.
+    pub(crate) fn limited_to(mut self, scopes: Scopes) -> Self {
+        self.principal.scopes = self.principal.scopes.and(scopes);
+        self
+    }
+    /// How it proved itself, for `hello-ok`.
+    pub(crate) const fn method(&self) -> &'static str {
+        match self.proof {
+            Proof::Open => "none",
+            Proof::Secret(Form::Bearer, _) => "token",
+            Proof::Secret(Form::Password, _) => "password",
+            Proof::Key(_) => "api-key",
+        }
+    }
+}
+
+/// Why nobody was let in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Denied {
+    /// Nothing was presented.
+    #[error("no credential was given; send Authorization: Bearer <token>")]
+    Missing,
+    /// What was presented does not fit.
+    #[error("the credential is wrong")]
+    Wrong(Form),
+    /// Two that do not belong together.
+    #[error("the request carries two conflicting credentials")]
+    Conflicting,
+    /// In the query of a plain request from another machine.
+    #[error(
+        "a credential in the query is only accepted from this machine; send a header or set gateway.auth.allowQuery"
+    )]
+    Query,
+    /// Too many wrong ones before.
+    #[error("too many wrong credentials came from this address; wait before trying again")]
+    Locked(Duration),
+    /// Keys could not be looked up.
+    #[error("credentials cannot be checked at the moment")]
+    Unavailable,
+}
+
+/// The one place where callers are made.
+#[derive(Clone)]
+pub(crate) struct Gate {
+    credentials: watch::Receiver<Arc<Credentials>>,
+    lockout: Arc<Lockout>,
+    keys: ApiKeys,
+    allow_query: bool,
+}
+
+impl Gate {
+    pub(crate) fn new(credentials: watch::Receiver<Arc<Credentials>>, keys: ApiKeys, allow_query: bool) -> Self {
+        Self { credentials, lockout: Arc::default(), keys, allow_query }
+    }
+
+    /// The word for the mode in force.
+    pub(crate) fn mode(&self) -> &'static str {
+        self.credentials.borrow().mode()
+    }
+
+    /// Decides about a plain HTTP request.
+    pub(crate) async fn admit(&self, presented: &Presented, client: Client) -> Result<Caller, Denied> {
+        if presented.is_in_query && !self.allow_query && !client.is_local() {
+            return Err(Denied::Query);
+        }
+        self.admit_socket(presented, client).await
+    }
+
+    /// Decides about a socket, whose upgrade may carry credentials in its query.
+    pub(crate) async fn admit_socket(&self, presented: &Presented, client: Client) -> Result<Caller, Denied> {
+        let credentials = Arc::clone(&self.credentials.borrow());
+        if credentials.is_open() && client.is_local() {
+            return Ok(Caller { principal: Principal::operator(), proof: Proof::Open });
+        }
+        let is_key = |item: &&(Form, Secret)| item.0 == Form::Bearer && item.1.expose().starts_with(PREFIX);
+        let (keys, secrets): (Vec<_>, Vec<_>) = presented.items.iter().partition(is_key);
+        let by_secret = self.try_secrets(&credentials, &secrets, client)?;
+        let by_key = self.try_keys(&keys, client).await?;
+        match (by_secret, by_key) {
+            (None, None) => Err(Denied::Missing),
+            (Some(caller), None) | (None, Some(caller)) => Ok(caller),
+            (Some(_), Some(_)) => Err(Denied::Conflicting),
+        }
+    }
+
+    /// Whether what admitted this caller still would (G12). An error denies.
+    pub(crate) async fn still_admits(&self, caller: &Caller) -> bool {
+        match &caller.proof {
+            Proof::Open => self.credentials.borrow().is_open(),
+            Proof::Secret(form, digest) => self.credentials.borrow().admits(digest, *form == Form::Bearer),
+            Proof::Key(key) => {
+                let found = self.keys.principal(key.expose()).await;
+                found.is_ok_and(|found| found.is_some_and(|principal| principal.id == caller.principal.id))
+            }
+        }
+    }
+
+    /// All of them have to fit.
+    fn try_secrets(
+        &self,
+        credentials: &Credentials,
+        secrets: &[&(Form, Secret)],
+        client: Client,
+    ) -> Result<Option<Caller>, Denied> {
+        let digests: Vec<(Form, Digest)> =
+            secrets.iter().map(|(form, secret)| (*form, Digest::of(secret.expose()))).collect();
+        let Some((form, first)) = digests.first().copied() else { return Ok(None) };
+        let trial = || digests.iter().all(|(form, digest)| credentials.admits(digest, *form == Form::Bearer));
+        let is_right = self.attempt(Class::Secret, client, trial)?;
+        if is_right {
+            return Ok(Some(Caller { principal: Principal::operator(), proof: Proof::Secret(form, first) }));
+        }
+        let is_one = digests.iter().all(|(_, digest)| digest.matches(&first));
+        Err(if is_one { Denied::Wrong(form) } else { Denied::Conflicting })
+    }
+
+    /// Several spellings of one key are one key.
+    async fn try_keys(&self, keys: &[&(Form, Secret)], client: Client) -> Result<Option<Caller>, Denied> {
+        let Some((form, key)) = keys.first() else { return Ok(None) };
+        if keys.iter().any(|(_, other)| !Digest::of(other.expose()).matches(&Digest::of(key.expose()))) {
+            return Err(Denied::Conflicting);
+        }
+        let culprit = culprit(Class::ApiKey, client);
+        if !client.is_exempt() {
+            self.lockout.check(culprit, Instant::now())?;
+        }
+        let found = match self.keys.principal(key.expose()).await {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::warn!("an API key cannot be looked up, so its holder is not let in: {error}");
+                return Err(Denied::Unavailable);
+            }
+        };
+        // Guesses that raced each other to this line count before any of them is answered.
+        self.attempt(Class::ApiKey, client, || found.is_some())?;
+        let caller = found.map(|principal| Caller { principal, proof: Proof::Key(key.clone()) });
+        caller.map(Some).ok_or(Denied::Wrong(*form))
+    }
+
+    fn attempt(&self, class: Class, client: Client, trial: impl FnOnce() -> bool) -> Result<bool, Denied> {
+        if client.is_exempt() {
+            return Ok(trial());
+        }
+        Ok(self.lockout.attempt(culprit(class, client), Instant::now(), trial)?)
+    }
+}
+
+fn culprit(class: Class, client: Client) -> Culprit {
+    Culprit { source: Source::of(client.address), class, is_forwarded: client.is_forwarded }
+}
+
+impl From<Locked> for Denied {
+    fn from(Locked(remaining): Locked) -> Self {
+        Self::Locked(remaining)
+    }
+}

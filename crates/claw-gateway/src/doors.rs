@@ -1,0 +1,71 @@
+//! What every handler shares.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering};
+
+use claw_app::App;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::Gate;
+use crate::auth::border::Border;
+use crate::limits::HANDSHAKES_MAX;
+use crate::settings::Settings;
+
+/// All that stands behind the port. Shared by every connection.
+pub(crate) struct Doors {
+    pub(crate) app: App,
+    pub(crate) gate: Gate,
+    pub(crate) border: Border,
+    pub(crate) settings: Settings,
+    /// Cancelled when the gateway stops.
+    pub(crate) stop: CancellationToken,
+    /// The scope of sockets, which outlive the request that opened them.
+    pub(crate) scope: claw_runtime::TaskScope,
+    /// A permit for each socket that is not authenticated yet.
+    pub(crate) handshakes: Arc<Semaphore>,
+    pub(crate) port: AtomicU16,
+    pub(crate) connections: AtomicUsize,
+    pub(crate) sockets: AtomicUsize,
+    /// Rises whenever health is shown anew; the contracts' `stateVersion`.
+    health_version: AtomicU64,
+}
+
+impl Doors {
+    pub(crate) fn new(settings: Settings, app: App, scope: claw_runtime::TaskScope) -> Self {
+        Self {
+            gate: Gate::new(settings.credentials.clone(), app.keys.clone(), settings.allow_query),
+            border: Border::new(&settings.allowed_hosts, &settings.allowed_origins),
+            stop: scope.token(),
+            scope,
+            handshakes: Arc::new(Semaphore::new(HANDSHAKES_MAX)),
+            port: AtomicU16::new(0),
+            connections: AtomicUsize::new(0),
+            sockets: AtomicUsize::new(0),
+            health_version: AtomicU64::new(0),
+            app,
+            settings,
+        }
+    }
+
+    /// The next number of what is shown about health.
+    pub(crate) fn next_health_version(&self) -> u64 {
+        self.health_version.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
+/// Counts something for as long as it lives.
+pub(crate) struct Counted<'a>(&'a AtomicUsize);
+
+impl<'a> Counted<'a> {
+    pub(crate) fn one(counter: &'a AtomicUsize) -> Self {
+        counter.fetch_add(1, Ordering::Relaxed);
+        Self(counter)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,264 @@
+//! One table from every refusal to what each door says.
+//!
+//! [`Problem`] is the refusal in the doors' common words: an HTTP status, a code, a message. The
+//! tables at the end decide; nothing else in this crate chooses a status or a code.
+
+use std::time::Duration;
+
+use claw_app::Error;
+use claw_core::FailureReason;
+use claw_wire::BadRequest;
+use claw_wire::error::FrameError;
+use http::StatusCode;
+use serde_json::json;
+
+use crate::auth::Denied;
+use crate::auth::border::Turned;
+
+/// A refusal or failure as a door tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Problem {
+    /// The HTTP status.
+    pub(crate) status: StatusCode,
+    /// C39's word, or a more exact one.
+    pub(crate) code: &'static str,
+    /// Dialect B's word.
+    pub(crate) frame_code: &'static str,
+    /// For people.
+    pub(crate) message: Box<str>,
+    /// The field to blame.
+    pub(crate) param: Option<Box<str>>,
+    /// Whether the same request may succeed later.
+    pub(crate) is_retryable: Option<bool>,
+    /// When to come back.
+    pub(crate) retry_after: Option<Duration>,
+    /// The task that goes on (K18), or that stands in the way.
+    pub(crate) task: Option<Box<str>>,
+}
+
+impl Problem {
+    /// A problem with a code and a message only.
+    pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<Box<str>>) -> Self {
+        let (message, param, is_retryable) = (message.into(), None, None);
+        Self {
+            status,
+            code,
+            frame_code: frame_code(status),
+            message,
+            param,
+            is_retryable,
+            retry_after: None,
+            task: None,
+        }
+    }
+    /// Nothing is served there.
+    pub(crate) fn no_route() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", "there is no such route")
+    }
+    /// The same with `message`.
+    fn retryable(self, after: Option<Duration>) -> Self {
+        Self { is_retryable: Some(true), retry_after: after, ..self }
+    }
+    /// In dialect B's shape.
+    pub(crate) fn to_frame_error(&self) -> FrameError {
+        let details = match (&self.task, &self.param) {
+            (Some(task), _) => Some(json!({"code": self.code, "taskId": task})),
+            (None, Some(param)) => Some(json!({"code": self.code, "param": param})),
+            (None, None) => None,
+        };
+        FrameError {
+            code: self.frame_code,
+            message: self.message.to_string(),
+            details,
+            retryable: self.is_retryable,
+            retry_after_ms: self.retry_after.map(millis),
+        }
+    }
+}
+
+/// Dialect B's word for a status.
+const fn frame_code(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        400..=402 | 404..=408 | 410..=428 => "INVALID_REQUEST",
+        403 => "FORBIDDEN",
+        409 => "CONFLICT",
+        429 => "RATE_LIMITED",
+        504 => "AGENT_TIMEOUT",
+        500 => "INTERNAL",
+        _ => "UNAVAILABLE",
+    }
+}
+
+/// Whole milliseconds.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        let message: Box<str> = error.to_string().into();
+        let new = |status: StatusCode, code: &'static str| Self::new(status, code, message.clone());
+        match error {
+            Error::Invalid { field, problem: _ } => {
+                Self { param: Some(field.into()), ..new(StatusCode::BAD_REQUEST, "invalid_request") }
+            }
+            Error::NotFound { .. } => Self { frame_code: "NOT_FOUND", ..new(StatusCode::NOT_FOUND, "not_found") },
+            Error::UnknownModel(_) => {
+                Self { param: Some("model".into()), ..new(StatusCode::NOT_FOUND, "model_not_found") }
+            }
+            Error::KeyReused { task } => {
+                Self { task: Some(task.to_string().into()), ..new(StatusCode::CONFLICT, "idempotency_key_reuse") }
+            }
+            Error::Conflict { task, .. } => {
+                Self { task: Some(task.to_string().into()), ..new(StatusCode::CONFLICT, "conflict") }
+            }
+            Error::Forbidden(_) => new(StatusCode::FORBIDDEN, "forbidden"),
+            Error::Overloaded { retry_after, .. } => {
+                new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable").retryable(Some(retry_after))
+            }
+            Error::DiskFull => new(StatusCode::INSUFFICIENT_STORAGE, "insufficient_storage").retryable(None),
+            Error::Stopping | Error::Store(_) => {
+                new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable").retryable(Some(Duration::from_secs(5)))
+            }
+            Error::Run(failure) => {
+                let (status, code) = of_failure(failure.reason);
+                let after = failure.retry_after_ms.map(Duration::from_millis);
+                Self {
+                    retry_after: after,
+                    is_retryable: Some(!matches!(status.as_u16(), 400 | 404)),
+                    ..new(status, code)
+                }
+            }
+            Error::Cancelled(task) => {
+                Self { task: Some(task.to_string().into()), ..new(StatusCode::CONFLICT, "cancelled") }
+            }
+            Error::StillRunning { task, .. } => {
+                Self { task: Some(task.to_string().into()), ..new(StatusCode::GATEWAY_TIMEOUT, "timeout") }
+            }
+        }
+    }
+}
+
+/// A run's failure, as the status of the answer that was waited for. An upstream's error is never
+/// an answer (G8), and its own status is not ours to repeat.
+pub(crate) const fn of_failure(reason: FailureReason) -> (StatusCode, &'static str) {
+    match reason {
+        FailureReason::Provider => (StatusCode::BAD_GATEWAY, "upstream_error"),
+        FailureReason::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
+        FailureReason::UnknownModel => (StatusCode::NOT_FOUND, "model_not_found"),
+        FailureReason::Request => (StatusCode::BAD_REQUEST, "invalid_request"),
+        FailureReason::Limit => (StatusCode::INTERNAL_SERVER_ERROR, "limit_reached"),
+        FailureReason::Interrupted | FailureReason::Poisoned | FailureReason::Internal => {
+            (StatusCode::INTERNAL_SERVER_ERROR, "internal_error")
+        }
+    }
+}
+
+impl From<BadRequest> for Problem {
+    fn from(bad: BadRequest) -> Self {
+        let BadRequest { param, message } = bad;
+        Self { param: param.map(Into::into), ..Self::new(StatusCode::BAD_REQUEST, "invalid_request", message) }
+    }
+}
+
+impl From<Denied> for Problem {
+    fn from(denied: Denied) -> Self {
+        let new = |status, code| Self::new(status, code, denied.to_string());
+        match denied {
+            Denied::Missing | Denied::Wrong(_) | Denied::Conflicting | Denied::Query => {
+                new(StatusCode::UNAUTHORIZED, "unauthorized")
+            }
+            Denied::Locked(remaining) => new(StatusCode::TOO_MANY_REQUESTS, "rate_limited").retryable(Some(remaining)),
+            Denied::Unavailable => new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable").retryable(None),
+        }
+    }
+}
+
+impl From<Turned> for Problem {
+    fn from(turned: Turned) -> Self {
+        let (status, code) = match turned {
+            Turned::NoHost => (StatusCode::BAD_REQUEST, "invalid_request"),
+            Turned::ForeignHost => (StatusCode::MISDIRECTED_REQUEST, "forbidden"),
+            Turned::ForeignOrigin => (StatusCode::FORBIDDEN, "forbidden"),
+        };
+        Self::new(status, code, turned.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use claw_core::task::StateName;
+    use claw_core::{Failure, TaskId};
+
+    use super::*;
+    use crate::auth::presented::Form;
+
+    #[test]
+    fn every_refusal_of_the_app_has_its_status_and_codes() {
+        let task: TaskId = "task_00000000000000000000000000000007".parse().unwrap();
+        let wait = Duration::from_secs(1);
+        let run = |reason| Error::Run(Failure::new(reason, "m"));
+        let table = [
+            (Error::Invalid { field: "f".into(), problem: "p".into() }, 400, "invalid_request", "INVALID_REQUEST"),
+            (Error::NotFound { what: "task", id: "x".into() }, 404, "not_found", "NOT_FOUND"),
+            (Error::UnknownModel("m".into()), 404, "model_not_found", "INVALID_REQUEST"),
+            (Error::KeyReused { task }, 409, "idempotency_key_reuse", "CONFLICT"),
+            (Error::Conflict { task, state: StateName::Failed, verb: "v" }, 409, "conflict", "CONFLICT"),
+            (Error::Forbidden("operator.write"), 403, "forbidden", "FORBIDDEN"),
+            (Error::Overloaded { what: "w".into(), retry_after: wait }, 503, "service_unavailable", "UNAVAILABLE"),
+            (Error::DiskFull, 507, "insufficient_storage", "UNAVAILABLE"),
+            (Error::Stopping, 503, "service_unavailable", "UNAVAILABLE"),
+            (Error::Store("s".into()), 503, "service_unavailable", "UNAVAILABLE"),
+            (run(FailureReason::Provider), 502, "upstream_error", "UNAVAILABLE"),
+            (run(FailureReason::RateLimited), 429, "rate_limited", "RATE_LIMITED"),
+            (run(FailureReason::UnknownModel), 404, "model_not_found", "INVALID_REQUEST"),
+            (run(FailureReason::Request), 400, "invalid_request", "INVALID_REQUEST"),
+            (run(FailureReason::Interrupted), 500, "internal_error", "INTERNAL"),
+            (run(FailureReason::Poisoned), 500, "internal_error", "INTERNAL"),
+            (run(FailureReason::Limit), 500, "limit_reached", "INTERNAL"),
+            (run(FailureReason::Internal), 500, "internal_error", "INTERNAL"),
+            (Error::Cancelled(task), 409, "cancelled", "CONFLICT"),
+            (Error::StillRunning { task, waited: wait }, 504, "timeout", "AGENT_TIMEOUT"),
+        ];
+        for (error, status, code, frame_code) in table {
+            let problem = Problem::from(error.clone());
+            assert_eq!(
+                (problem.status.as_u16(), problem.code, problem.frame_code),
+                (status, code, frame_code),
+                "{error:?}"
+            );
+            assert_eq!(*problem.message, *error.to_string());
+        }
+    }
+
+    #[test]
+    fn every_denial_has_its_status_and_code() {
+        let table = [
+            (Denied::Missing, 401, "unauthorized"),
+            (Denied::Wrong(Form::Bearer), 401, "unauthorized"),
+            (Denied::Conflicting, 401, "unauthorized"),
+            (Denied::Query, 401, "unauthorized"),
+            (Denied::Locked(Duration::from_secs(3)), 429, "rate_limited"),
+            (Denied::Unavailable, 503, "service_unavailable"),
+        ];
+        for (denied, status, code) in table {
+            let problem = Problem::from(denied);
+            assert_eq!((problem.status.as_u16(), problem.code), (status, code));
+        }
+        let turned = [(Turned::NoHost, 400), (Turned::ForeignHost, 421), (Turned::ForeignOrigin, 403)];
+        for (turned, status) in turned {
+            assert_eq!(Problem::from(turned).status.as_u16(), status);
+        }
+    }
+
+    #[test]
+    fn a_frame_error_carries_what_programs_need() {
+        let task: TaskId = "task_00000000000000000000000000000007".parse().unwrap();
+        let error = Problem::from(Error::KeyReused { task }).to_frame_error();
+        let details = json!({"code": "idempotency_key_reuse", "taskId": "task_00000000000000000000000000000007"});
+        assert_eq!(error.details, Some(details));
+        let error = Problem::from(Error::Overloaded { what: "w".into(), retry_after: Duration::from_secs(2) });
+        let error = error.to_frame_error();
+        assert_eq!((error.retryable, error.retry_after_ms), (Some(true), Some(2000)));
+    }
+}

@@ -1,0 +1,68 @@
+//! The HTTP doors: all routes on one screen.
+//!
+//! A request passes, in this order: `front` (request id and span, host and origin), the router
+//! (so that a wrong path or method is answered before anybody is authenticated), `caller`
+//! (credential → caller, scope of the route), `body` (type, size, deadline, JSON), the handler. On
+//! the way back `front` renders refusals and sets the headers every answer has.
+//!
+//! Handlers decide nothing: they read, call one verb of the app, and render.
+
+mod body;
+mod caller;
+mod chat;
+pub(crate) mod front;
+mod health;
+mod models;
+mod render;
+pub(crate) mod tasks;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use http::StatusCode;
+
+use crate::doors::Doors;
+use crate::error::Problem;
+use crate::ws;
+
+/// Every route.
+pub(crate) fn router(doors: &Arc<Doors>) -> Router {
+    let mut router = Router::new()
+        .route("/health", get(health::live))
+        .route("/healthz", get(health::live))
+        .route("/ready", get(health::ready))
+        .route("/readyz", get(health::ready))
+        .route("/status", get(health::status))
+        .route("/v1/models", get(models::list))
+        .route("/v1/models/{*id}", get(models::one))
+        .route("/v2/tasks", post(tasks::submit).get(tasks::list))
+        .route("/v2/tasks/{id}", get(tasks::one))
+        .route("/v2/tasks/{id}/events", get(tasks::events))
+        .route("/v2/tasks/{id}/cancel", post(tasks::cancel))
+        .route("/v2/tasks/{id}/retry", post(tasks::retry));
+    if doors.settings.chat_completions {
+        router = router.route("/v1/chat/completions", post(chat::complete));
+    }
+    if doors.settings.metrics.is_some() {
+        router = router.route("/metrics", get(health::metrics));
+    }
+    router.method_not_allowed_fallback(wrong_method).fallback(elsewhere).with_state(Arc::clone(doors))
+}
+
+/// A path that no route claims: a socket, the welcome, or nothing.
+async fn elsewhere(State(doors): State<Arc<Doors>>, request: Request) -> Result<Response, Problem> {
+    if front::is_upgrade(request.headers()) {
+        return ws::upgrade(&doors, request).await;
+    }
+    if request.method() == http::Method::GET && request.uri().path() == "/" {
+        return Ok(health::welcome(&doors).into_response());
+    }
+    Err(Problem::no_route())
+}
+
+async fn wrong_method() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this route does not take this method")
+}

@@ -1,0 +1,68 @@
+//! The route's scope in its handler's signature.
+//!
+//! A handler that wants to know who asks must name the scope it needs, and there is no other way to
+//! reach the app's verbs: a route without a declared scope does not compile into anything useful.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use claw_core::{Principal, Scope};
+use http::StatusCode;
+use http::request::Parts;
+
+use super::front::Arrival;
+use crate::auth::Caller;
+use crate::auth::presented::Presented;
+use crate::doors::Doors;
+use crate::error::Problem;
+
+/// A scope as a type.
+pub(crate) trait Needs {
+    /// The scope.
+    const SCOPE: Scope;
+}
+
+/// [`Scope::Read`].
+pub(crate) struct Read;
+/// [`Scope::Write`].
+pub(crate) struct Write;
+
+impl Needs for Read {
+    const SCOPE: Scope = Scope::Read;
+}
+impl Needs for Write {
+    const SCOPE: Scope = Scope::Write;
+}
+
+/// A caller who has the scope.
+pub(crate) struct Allowed<S> {
+    /// Who it is.
+    pub(crate) caller: Caller,
+    scope: PhantomData<S>,
+}
+
+impl<S> Allowed<S> {
+    /// Who it is, for verbs.
+    pub(crate) const fn principal(&self) -> &Principal {
+        self.caller.principal()
+    }
+}
+
+impl<S: Needs + Send> FromRequestParts<Arc<Doors>> for Allowed<S> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, doors: &Arc<Doors>) -> Result<Self, Problem> {
+        let presented = Presented::read(&parts.headers, parts.uri.query());
+        let client = parts.extensions.get::<Arrival>().map(|arrival| arrival.client);
+        // Only `front` routes requests, and it always says where they come from.
+        let client = client.ok_or_else(|| {
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "the request's origin is unknown")
+        })?;
+        let caller = doors.gate.admit(&presented, client).await?;
+        if !caller.principal().scopes.allows(S::SCOPE) {
+            return Err(claw_app::Error::Forbidden(S::SCOPE.name()).into());
+        }
+        Ok(Self { caller, scope: PhantomData })
+    }
+}

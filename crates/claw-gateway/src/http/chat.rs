@@ -1,0 +1,88 @@
+//! `POST /v1/chat/completions`: a run whose caller stays on the line.
+
+mod stream;
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::response::Response;
+use claw_app::chat::Place;
+use claw_core::message::Message;
+use claw_core::turn::Context;
+use claw_core::{SessionKey, Turn};
+use claw_wire::openai::chat::{Chat, ChatRequest};
+use claw_wire::openai::completion::{ChatCompletion, completion_id};
+use claw_wire::openai::model::Selection;
+use claw_wire::target::Target;
+use http::StatusCode;
+use http::header::{HeaderMap, HeaderValue};
+
+use super::body::Json;
+use super::caller::{Allowed, Write};
+use super::front::Arrival;
+use super::render;
+use crate::doors::Doors;
+use crate::error::Problem;
+
+const AGENT: &str = "x-openclaw-agent-id";
+const SESSION: &str = "x-openclaw-session-key";
+/// What answers when the field `model` is absent.
+const MODEL: &str = "openclaw";
+
+/// Answers whole or as a stream.
+pub(crate) async fn complete(
+    State(doors): State<Arc<Doors>>,
+    allowed: Allowed<Write>,
+    Extension(arrival): Extension<Arrival>,
+    headers: HeaderMap,
+    Json { value, bytes: _ }: Json<ChatRequest>,
+) -> Result<Response, Problem> {
+    let mut chat = Chat::try_from(value)?;
+    let model = chat.model.take().unwrap_or_else(|| MODEL.to_owned());
+    let (stream, include_usage) = (chat.stream, chat.include_usage);
+    let (turn, place) = turn(&doors, chat, &model, &headers)?;
+    let run = doors.app.chat.start(allowed.principal(), turn, place).await?;
+    let (task, created) = (run.id, doors.app.now().seconds());
+    let id = completion_id(task);
+    let mut response = if stream {
+        let writer = claw_wire::openai::chunk::ChunkWriter::new(&id, created, &model, include_usage);
+        stream::answer(&doors, run, writer, include_usage, arrival.request_id).await?
+    } else {
+        let output = run.output().await?;
+        render::json(StatusCode::OK, &ChatCompletion::new(&id, created, &model, &output))
+    };
+    if let Ok(task) = HeaderValue::from_str(&task.to_string()) {
+        response.headers_mut().insert(render::TASK_ID, task);
+    }
+    Ok(response)
+}
+
+/// The turn a request asks for. A session that the client names is a conversation of ours; without
+/// one, the client keeps the conversation itself and the run has a session of its own.
+fn turn(doors: &Doors, chat: Chat, model: &str, headers: &HeaderMap) -> Result<(Turn, Place), Problem> {
+    let Chat { model: _, stream, include_usage: _, user, head, tail, sampling, tools, tool_choice, thinking } = chat;
+    let selection = Selection::parse(model)?;
+    let header = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("\u{fffd}"));
+    let agent = header(AGENT).or(selection.agent.as_ref().map(|agent| agent.as_str()));
+    let by_user = user.map(|user| format!("openai-user:{user}"));
+    let names = [(SESSION, header(SESSION)), ("user", by_user.as_deref())];
+    let Target { agent, session } = Target::resolve((AGENT, agent), &names)?;
+    let (session, place) = named(doors, &agent, session);
+    let is_known = head.iter().any(|message| !matches!(message, Message::System { .. }));
+    let (context, input) = match place {
+        Place::Named if !is_known => (Context::Session, head.into_iter().chain(tail).collect()),
+        Place::Named | Place::Fresh => (Context::Given(head), tail),
+    };
+    let model = selection.model;
+    let turn =
+        Turn { agent, session, input, context, model, sampling, client_tools: tools, tool_choice, thinking, stream };
+    Ok((turn, place))
+}
+
+fn named(doors: &Doors, agent: &claw_core::AgentId, session: Option<SessionKey>) -> (SessionKey, Place) {
+    match session {
+        Some(session) => (session, Place::Named),
+        None => (doors.app.chat.fresh_session(agent), Place::Fresh),
+    }
+}

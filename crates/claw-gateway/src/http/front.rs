@@ -1,0 +1,127 @@
+//! What every request passes first and every answer last.
+//!
+//! One plain function instead of a tower of layers: each layer would be a boxed future per request.
+//! The query is never logged: it may carry a credential.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use claw_core::RequestId;
+use http::header::{
+    CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY, UPGRADE, X_CONTENT_TYPE_OPTIONS,
+};
+use tower::Service;
+use tracing::Instrument;
+
+use super::render;
+use crate::auth::Client;
+use crate::auth::presented::query_pairs;
+use crate::doors::Doors;
+use crate::error::Problem;
+
+/// Names a request, in the answer and in the log.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Longest request id that is taken from a client.
+const REQUEST_ID_BYTES_MAX: usize = 128;
+
+/// What is known about a request before it is routed.
+#[derive(Debug, Clone)]
+pub(crate) struct Arrival {
+    /// Its id.
+    pub(crate) request_id: Arc<str>,
+    /// Where it comes from.
+    pub(crate) client: Client,
+}
+
+/// Answers one request.
+pub(crate) async fn answer(doors: &Arc<Doors>, router: &Router, peer: SocketAddr, request: Request) -> Response {
+    let began = tokio::time::Instant::now();
+    let request_id = request_id(doors, request.headers());
+    let is_openai = is_openai(request.uri().path());
+    let carries_secret = request.uri().query().is_some_and(carries_secret);
+    let span = tracing::info_span!("request", request.id = %request_id, http.method = %request.method(),
+        http.path = request.uri().path());
+    let arrival = Arrival { request_id: Arc::clone(&request_id), client: Client::of(peer.ip(), request.headers()) };
+    let mut response = route(doors, router, arrival, request).instrument(span.clone()).await;
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        let _logged_here = span.enter();
+        tracing::debug!(http.status = problem.status.as_u16(), "refused with {}: {}", problem.code, problem.message);
+        render::refuse(&mut response, problem, &request_id, is_openai);
+    }
+    dress(response.headers_mut(), &request_id, carries_secret);
+    let status = response.status();
+    metrics::counter!("openclaw_http_requests_total", "status" => status_class(status.as_u16())).increment(1);
+    metrics::histogram!("openclaw_http_request_seconds").record(began.elapsed().as_secs_f64());
+    response
+}
+
+async fn route(doors: &Doors, router: &Router, arrival: Arrival, mut request: Request) -> Response {
+    let is_upgrade = is_upgrade(request.headers());
+    if let Err(turned) = doors.border.check(request.method(), request.uri(), request.headers(), is_upgrade) {
+        return Problem::from(turned).into_response();
+    }
+    request.extensions_mut().insert(arrival);
+    match router.clone().call(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}
+
+/// The headers every answer has.
+fn dress(headers: &mut HeaderMap, request_id: &str, carries_secret: bool) {
+    if let Ok(value) = HeaderValue::from_str(request_id) {
+        headers.insert(REQUEST_ID, value);
+    }
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    if carries_secret {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+}
+
+/// A sane id of the client's own, else a fresh one.
+fn request_id(doors: &Doors, headers: &HeaderMap) -> Arc<str> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':');
+    let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
+    let given = given.filter(|id| (1..=REQUEST_ID_BYTES_MAX).contains(&id.len()) && id.bytes().all(is_plain));
+    match given {
+        Some(id) => id.into(),
+        None => RequestId::new(doors.app.ids()).to_string().into(),
+    }
+}
+
+/// Whether the request wants to become a WebSocket.
+pub(crate) fn is_upgrade(headers: &HeaderMap) -> bool {
+    headers.get(UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
+}
+
+fn is_openai(path: &str) -> bool {
+    path.starts_with("/v1/chat/") || path == "/v1/models" || path.starts_with("/v1/models/")
+}
+
+fn carries_secret(query: &str) -> bool {
+    query_pairs(query).any(|(name, _)| name == "token" || name == "password")
+}
+
+const fn status_class(status: u16) -> &'static str {
+    match status / 100 {
+        1 => "1xx",
+        2 => "2xx",
+        3 => "3xx",
+        4 => "4xx",
+        _ => "5xx",
+    }
+}
+
+/// A request around any body, for tests and the connection.
+pub(crate) fn boxed<B>(request: http::Request<B>) -> Request
+where
+    B: axum::body::HttpBody<Data = bytes::Bytes> + Send + 'static,
+    B::Error: Into<axum::BoxError>,
+{
+    request.map(Body::new)
+}

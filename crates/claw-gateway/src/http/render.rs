@@ -1,0 +1,114 @@
+//! How answers are written: JSON, and refusals in the words of their surface (K8).
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use claw_wire::error::{ErrorBody, ErrorObject};
+use http::StatusCode;
+use http::header::{CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use serde::Serialize;
+
+use crate::error::{Problem, millis};
+
+/// Names the task of an answer.
+pub(crate) const TASK_ID: HeaderName = HeaderName::from_static("x-openclaw-task-id");
+
+/// A JSON answer.
+pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response {
+    let text = serde_json::to_vec(value).expect("wire values have text keys and always serialise");
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// A handler's refusal travels as itself; `front` knows the request id and the surface.
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = self.status;
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Writes a refusal's body and headers.
+pub(crate) fn refuse(response: &mut Response, problem: Problem, request_id: &str, is_openai: bool) {
+    let object = object(&problem, request_id, is_openai);
+    let text = serde_json::to_vec(&ErrorBody { error: object }).expect("error bodies always serialise");
+    *response.body_mut() = Body::from(text);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Some(after) = problem.retry_after {
+        headers.insert(RETRY_AFTER, HeaderValue::from(millis(after).div_ceil(1000).max(1)));
+    }
+    if let Some(task) = problem.task.as_deref().and_then(|task| HeaderValue::from_str(task).ok()) {
+        headers.insert(TASK_ID, task);
+    }
+    match problem.status {
+        StatusCode::UNAUTHORIZED => {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"openclaw\""));
+        }
+        // The rest of the body is still on its way; nobody will read it.
+        StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT => {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        StatusCode::GATEWAY_TIMEOUT => {
+            let location = problem.task.map(|task| format!("/v2/tasks/{task}"));
+            if let Some(location) = location.and_then(|location| HeaderValue::from_str(&location).ok()) {
+                headers.insert(LOCATION, location);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The error object of a refusal.
+pub(crate) fn object<'a>(problem: &'a Problem, request_id: &'a str, is_openai: bool) -> ErrorObject<'a> {
+    ErrorObject {
+        code: problem.code,
+        message: (&*problem.message).into(),
+        kind: if is_openai { openai_kind(problem.status) } else { kind(problem.status) },
+        param: problem.param.as_deref(),
+        request_id,
+        retryable: problem.is_retryable,
+        retry_after_ms: problem.retry_after.map(millis),
+        task_id: problem.task.as_deref().map(Into::into),
+    }
+}
+
+fn kind(status: StatusCode) -> &'static str {
+    if status.is_server_error() { "server_error" } else { "client_error" }
+}
+
+/// OpenAI's vocabulary.
+fn openai_kind(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::UNAUTHORIZED => "authentication_error",
+        StatusCode::FORBIDDEN => "permission_error",
+        StatusCode::TOO_MANY_REQUESTS => "rate_limit_error",
+        status if status.is_server_error() => "server_error",
+        _ => "invalid_request_error",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_surface_has_its_own_word_for_a_kind_of_error() {
+        for (status, ours, openais) in [
+            (400, "client_error", "invalid_request_error"),
+            (401, "client_error", "authentication_error"),
+            (403, "client_error", "permission_error"),
+            (404, "client_error", "invalid_request_error"),
+            (409, "client_error", "invalid_request_error"),
+            (429, "client_error", "rate_limit_error"),
+            (500, "server_error", "server_error"),
+            (504, "server_error", "server_error"),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!((kind(status), openai_kind(status)), (ours, openais));
+        }
+    }
+}

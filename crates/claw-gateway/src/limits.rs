@@ -1,0 +1,56 @@
+//! Written limits of the doors, and what happens when one is reached.
+
+use std::time::Duration;
+
+/// Largest HTTP body; larger is 413 (C43).
+pub const BODY_BYTES_MAX: usize = 10 * 1024 * 1024;
+/// A body has arrived by then, or the answer is 408.
+pub const BODY_DEADLINE: Duration = Duration::from_secs(30);
+/// A request's head has arrived by then, or the connection closes.
+pub const HEAD_DEADLINE: Duration = Duration::from_secs(10);
+/// Largest request head; hyper answers 431 beyond.
+pub const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// How long a synchronous caller waits (C44, K18).
+pub const WAIT: Duration = Duration::from_secs(300);
+/// Open connections; more wait in the listener's backlog.
+pub const CONNECTIONS_MAX: usize = 16_384;
+/// Sockets that are not authenticated yet; more are 503.
+pub const HANDSHAKES_MAX: usize = 4096;
+/// A socket is authenticated by then, or it closes with 1000.
+pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(15);
+/// All bytes a socket may send before it is authenticated; more closes it with 1009.
+pub const INTAKE_BYTES_MAX: usize = 64 * 1024;
+/// Largest frame after that; larger closes the socket with 1009.
+pub const FRAME_BYTES_MAX: usize = 25 * 1024 * 1024;
+/// Read buffer of a socket: the library's own 128 KiB would be most of an idle socket's memory.
+pub const SOCKET_BUFFER_BYTES: usize = 4 * 1024;
+/// Frames waiting to be sent on one socket; deltas are left out beyond half, 1013 at the end.
+pub const OUTBOX_FRAMES_MAX: usize = 2048;
+/// The same in bytes.
+pub const OUTBOX_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Calls in progress on one socket; more are answered with `UNAVAILABLE`.
+pub const CALLS_MAX: usize = 1024;
+/// How often a `tick` is sent (B8).
+pub const TICK_INTERVAL: Duration = Duration::from_secs(15);
+/// How often a silent event stream shows that it lives.
+pub const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// How often an open stream or socket makes sure that its credential still counts (G12).
+pub const RECHECK: Duration = Duration::from_millis(800);
+/// Texts of a run are gathered this long before another `agent` event, the first goes at once.
+pub const AGENT_EVENT_INTERVAL: Duration = Duration::from_millis(40);
+/// The same for `chat` events, whose text is cumulative.
+pub const CHAT_EVENT_INTERVAL: Duration = Duration::from_millis(150);
+/// Longest wait of `agent.wait`.
+pub const AGENT_WAIT_MAX: Duration = Duration::from_secs(3600);
+/// Wait of `agent.wait` when nothing is said.
+pub const AGENT_WAIT_DEFAULT: Duration = Duration::from_secs(30);
+/// Addresses whose failed logins are remembered; the longest untouched is forgotten.
+pub const LOCKOUT_ENTRIES_MAX: usize = 16_384;
+/// Wrong credentials within [`LOCKOUT_WINDOW`] that lock an address out.
+pub const LOCKOUT_FAILURES_MAX: u32 = 10;
+/// The window.
+pub const LOCKOUT_WINDOW: Duration = Duration::from_secs(60);
+/// How long an address is locked out.
+pub const LOCKOUT: Duration = Duration::from_secs(5 * 60);
+/// After this a stopping gateway stops waiting for open connections by itself.
+pub const DRAIN: Duration = Duration::from_secs(30);

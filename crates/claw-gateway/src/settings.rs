@@ -1,0 +1,90 @@
+//! What the doors are told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::auth::Credentials;
+use crate::limits;
+
+/// Renders the metrics as Prometheus text.
+pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// Reads the tail of the gateway's own log.
+pub trait LogTail: Send + Sync {
+    /// At most `limit` lines behind `cursor`, the newest when absent. Must not block for long.
+    fn tail(&self, cursor: Option<u64>, limit: usize) -> LogPage;
+}
+
+/// Lines of a log.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LogPage {
+    /// Where the log is, for people.
+    pub file: String,
+    /// Where to go on.
+    pub cursor: u64,
+    /// How much there is.
+    pub size: u64,
+    /// The lines, oldest first.
+    pub lines: Vec<String>,
+    /// Whether lines before these were left out.
+    pub is_truncated: bool,
+    /// Whether the asked cursor is no longer there.
+    pub is_reset: bool,
+}
+
+/// What the doors are told by the composition root.
+#[derive(Clone)]
+pub struct Settings {
+    /// The version to show, as CalVer.
+    pub version: String,
+    /// The address as configured, for `/status`.
+    pub bind: String,
+    /// Where state lives, for stock clients that show it.
+    pub state_dir: String,
+    /// What is asked of callers; a new value counts at once, open sockets included (K16, G12).
+    pub credentials: watch::Receiver<Arc<Credentials>>,
+    /// Whether plain HTTP requests of other machines may carry the credential in the query.
+    pub allow_query: bool,
+    /// Host names we answer to, besides loopback names and addresses.
+    pub allowed_hosts: Vec<String>,
+    /// Web origins that may talk to us, besides our own.
+    pub allowed_origins: Vec<String>,
+    /// Whether `/v1/chat/completions` is there (A4, K12).
+    pub chat_completions: bool,
+    /// Open connections at most.
+    pub connections_max: usize,
+    /// A body has arrived by then.
+    pub body_deadline: Duration,
+    /// A socket is authenticated by then.
+    pub handshake_deadline: Duration,
+    /// How often a `tick` is sent.
+    pub tick_interval: Duration,
+    /// The metrics; without it `/metrics` answers 404.
+    pub metrics: Option<RenderMetrics>,
+    /// The log; without it `logs.tail` answers no lines.
+    pub logs: Option<Arc<dyn LogTail>>,
+}
+
+impl Settings {
+    /// The usual settings around the credentials in force.
+    pub fn new(credentials: watch::Receiver<Arc<Credentials>>) -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            bind: "127.0.0.1".to_owned(),
+            state_dir: String::new(),
+            credentials,
+            allow_query: false,
+            allowed_hosts: Vec::new(),
+            allowed_origins: Vec::new(),
+            chat_completions: true,
+            connections_max: limits::CONNECTIONS_MAX,
+            body_deadline: limits::BODY_DEADLINE,
+            handshake_deadline: limits::HANDSHAKE_DEADLINE,
+            tick_interval: limits::TICK_INTERVAL,
+            metrics: None,
+            logs: None,
+        }
+    }
+}

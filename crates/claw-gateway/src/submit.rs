@@ -1,0 +1,90 @@
+//! Tasks from both doors: what the app is told, and how a fresh task is shown.
+
+use claw_app::tasks::{Accepted, NewRun};
+use claw_app::{App, Idempotency};
+use claw_core::task::StateName;
+use claw_core::{Principal, Timestamp};
+use claw_wire::limits::IDEMPOTENCY_KEY_CHARS_MAX;
+use claw_wire::v2::task::{Submission, Task};
+use http::StatusCode;
+use sha2::{Digest, Sha256};
+
+use crate::error::Problem;
+
+/// A client's key for a request with these bytes (G4).
+pub(crate) fn idempotency(key: String, request: &[u8]) -> Idempotency {
+    Idempotency { key, digest: Sha256::digest(request).into() }
+}
+
+/// The key in a request's header.
+pub(crate) fn checked_key(value: &http::HeaderValue) -> Result<String, Problem> {
+    let refuse = |problem: &str| Problem {
+        param: Some("Idempotency-Key".into()),
+        ..Problem::new(StatusCode::BAD_REQUEST, "invalid_request", format!("Idempotency-Key {problem}"))
+    };
+    let key = value.to_str().map_err(|_| refuse("must be visible ASCII"))?.trim();
+    if key.is_empty() || key.chars().count() > IDEMPOTENCY_KEY_CHARS_MAX {
+        return Err(refuse("must be 1 to 255 characters"));
+    }
+    Ok(key.to_owned())
+}
+
+/// A task as the app is told it. A client that names no conversation gets one of its own.
+pub(crate) fn new_run(app: &App, submission: &Submission, idempotency: Option<Idempotency>) -> NewRun {
+    let turn = submission.turn(|| format!("task:{}", app.ids().next().hyphenated()));
+    let Submission { lane, priority, attempts_max, on_crash, callback, delay, .. } = submission;
+    NewRun {
+        priority: *priority,
+        on_crash: *on_crash,
+        attempts_max: *attempts_max,
+        delay: *delay,
+        callback: callback.clone(),
+        idempotency,
+        ..NewRun::of(turn, *lane)
+    }
+}
+
+/// What was just accepted, without reading it back: its commit is on disk and nothing else is known.
+pub(crate) struct Fresh {
+    accepted: Accepted,
+    run: NewRun,
+    at: Timestamp,
+}
+
+impl Fresh {
+    /// Submits, and remembers what was submitted.
+    pub(crate) async fn submit(app: &App, principal: &Principal, run: NewRun) -> Result<Self, Problem> {
+        let at = app.now();
+        let accepted = app.tasks.submit(principal, run.clone()).await?;
+        Ok(Self { accepted, run, at })
+    }
+
+    /// What the app said.
+    pub(crate) const fn accepted(&self) -> &Accepted {
+        &self.accepted
+    }
+
+    /// The task as it was accepted.
+    pub(crate) fn shown(&self) -> Task<'_> {
+        let not_before = (!self.run.delay.is_zero()).then(|| self.at.plus(self.run.delay).to_string());
+        Task {
+            id: self.accepted.id.to_string(),
+            kind: "agent",
+            status: StateName::Queued.as_str(),
+            progress: 0,
+            result: None,
+            error: None,
+            created_at: self.at.to_string(),
+            started_at: None,
+            completed_at: None,
+            not_before,
+            attempt: 0,
+            max_attempts: self.run.attempts_max.unwrap_or(claw_app::limits::ATTEMPTS_DEFAULT),
+            run_id: self.accepted.run_id.clone(),
+            agent_id: self.run.turn.agent.as_str(),
+            session_key: self.run.turn.session.as_str(),
+            lane: self.run.lane.as_str(),
+            priority: self.run.priority.get(),
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The WebSocket door, dialect B.
+//!
+//! A socket's life: [`upgrade`] (origin and host are checked by then; credentials of the request, if
+//! any, have to fit) → `opening` (challenge, `connect`, hello; obeys the pure `handshake`) →
+//! `connection` (one future: socket, calls, outbox, notices, shutdown) → a close code with a reason.
+//!
+//! - `intake` what a socket may send before it is trusted; `outbox` what waits to be sent
+//! - `methods` the table of methods, one file each; `relay` a run's events on their way out
+//!
+//! The upgrade is written out here instead of using the framework's: its future must belong to our
+//! scope, and the byte limit has to change when the socket is authenticated.
+
+mod connection;
+mod handshake;
+mod intake;
+pub(crate) mod methods;
+mod opening;
+mod outbox;
+mod relay;
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
+use claw_core::ConnectionId;
+use http::header::{
+    CONNECTION, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
+use http::{Method, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tracing::Instrument;
+
+use crate::auth::Client;
+use crate::auth::presented::Presented;
+use crate::doors::{Counted, Doors};
+use crate::error::Problem;
+use crate::http::front::Arrival;
+use crate::limits::{FRAME_BYTES_MAX, SOCKET_BUFFER_BYTES};
+
+/// A socket as it is read and written here.
+type Socket = WebSocketStream<intake::Intake<TokioIo<hyper::upgrade::Upgraded>>>;
+
+/// Where a socket comes from and what its upgrade carried.
+#[derive(Debug, Clone)]
+pub(crate) struct Visitor {
+    pub(crate) id: ConnectionId,
+    pub(crate) client: Client,
+    pub(crate) presented: Presented,
+}
+
+/// Turns a request into a socket; answers 101 and goes on in a future of its own.
+pub(crate) async fn upgrade(doors: &Arc<Doors>, mut request: Request) -> Result<Response, Problem> {
+    let accept = accept_key(request.method(), request.headers())?;
+    let presented = Presented::read(request.headers(), request.uri().query());
+    let arrival = request.extensions().get::<Arrival>().ok_or_else(Problem::no_route)?;
+    let visitor = Visitor { id: ConnectionId::new(doors.app.ids()), client: arrival.client, presented };
+    if !visitor.presented.items.is_empty() {
+        doors.gate.admit_socket(&visitor.presented, visitor.client).await?;
+    }
+    let Ok(permit) = Arc::clone(&doors.handshakes).try_acquire_owned() else {
+        let message = "too many sockets wait for their authentication";
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable", message));
+    };
+    let upgraded = hyper::upgrade::on(&mut request);
+    let doors = Arc::clone(doors);
+    let scope = doors.scope.clone();
+    let span = tracing::info_span!(parent: None, "socket", connection.id = %visitor.id);
+    let live = async move {
+        let _counted = Counted::one(&doors.sockets);
+        match upgraded.await {
+            Ok(upgraded) => {
+                let intake = intake::Intake::new(TokioIo::new(upgraded));
+                let socket = WebSocketStream::from_raw_socket(intake, Role::Server, Some(config())).await;
+                opening::open(&doors, socket, visitor, permit).await;
+            }
+            Err(error) => tracing::debug!("a socket broke off during its upgrade: {error}"),
+        }
+    };
+    drop(scope.spawn(|_the_doors_have_it| live.instrument(span)));
+    Ok(switching(&accept))
+}
+
+/// RFC 6455, section 4.2.1; the answer to the client's key.
+fn accept_key(method: &Method, headers: &HeaderMap) -> Result<String, Problem> {
+    let refuse = |message: &str| Problem::new(StatusCode::BAD_REQUEST, "invalid_request", message);
+    let wants = |value: &HeaderValue| {
+        value.to_str().is_ok_and(|value| value.split(',').any(|word| word.trim().eq_ignore_ascii_case("upgrade")))
+    };
+    if method != Method::GET || !headers.get_all(CONNECTION).iter().any(wants) {
+        return Err(refuse("a WebSocket is opened by GET with Connection: Upgrade"));
+    }
+    if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+        return Err(refuse("Sec-WebSocket-Version must be 13"));
+    }
+    let key = headers.get(SEC_WEBSOCKET_KEY).filter(|key| key.len() == 24);
+    let key = key.ok_or_else(|| refuse("Sec-WebSocket-Key must be 16 bytes in base64"))?;
+    Ok(derive_accept_key(key.as_bytes()))
+}
+
+fn switching(accept: &str) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    if let Ok(accept) = HeaderValue::from_str(accept) {
+        headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+    }
+    response
+}
+
+fn config() -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(SOCKET_BUFFER_BYTES)
+        .write_buffer_size(SOCKET_BUFFER_BYTES)
+        .max_message_size(Some(FRAME_BYTES_MAX))
+        .max_frame_size(Some(FRAME_BYTES_MAX))
+}

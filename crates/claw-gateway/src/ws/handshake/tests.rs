@@ -1,0 +1,170 @@
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::*;
+
+const CONNECT: &str = r#"{"type":"req","id":"1","method":"connect","params":{"minProtocol":3,"maxProtocol":4}}"#;
+const HEALTH: &str = r#"{"type":"req","id":"2","method":"health"}"#;
+
+fn refused(text: &str) -> (Value, u16) {
+    match Handshake::new().receive(text) {
+        Effect::Refuse(Refusal { answer: Some(answer), close }) => (serde_json::from_str(&answer).unwrap(), close.code),
+        other => panic!("{text}: {other:?}"),
+    }
+}
+
+fn ready() -> Handshake {
+    let mut handshake = Handshake::new();
+    assert!(matches!(handshake.receive(CONNECT), Effect::Verify(_)));
+    handshake.admit();
+    handshake
+}
+
+#[test]
+fn the_highest_common_protocol_is_spoken() {
+    for (min, max, spoken) in [
+        (Some(3), Some(3), Some(3)),
+        (Some(4), Some(4), Some(4)),
+        (Some(3), Some(4), Some(4)),
+        (Some(1), Some(99), Some(4)),
+        (None, None, Some(3)),
+        (Some(4), None, Some(4)),
+        (None, Some(4), Some(4)),
+        (Some(1), Some(2), None),
+        (Some(5), Some(9), None),
+        (Some(4), Some(3), None),
+        (Some(0), Some(0), None),
+    ] {
+        assert_eq!(negotiate(min, max), spoken, "{min:?}..{max:?}");
+    }
+}
+
+#[test]
+fn a_client_without_a_common_protocol_is_told_ours() {
+    let (answer, code) =
+        refused(r#"{"type":"req","id":"7","method":"connect","params":{"minProtocol":5,"maxProtocol":6}}"#);
+    assert_eq!(code, 1002);
+    assert_eq!((&answer["ok"], &answer["id"]), (&json!(false), &json!("7")));
+    assert_eq!(answer["error"]["code"], json!("INVALID_REQUEST"));
+    assert_eq!(answer["error"]["details"], json!({"code": "PROTOCOL_MISMATCH", "expectedProtocol": 4}));
+}
+
+#[test]
+fn what_is_not_connect_is_refused_with_1008() {
+    for text in [
+        HEALTH,
+        "hello",
+        "{",
+        "[]",
+        r#"{"type":"req","id":"1","method":"connect","params":{"minProtocol":"3"}}"#,
+        r#"{"type":"req","id":"1","method":"connect","params":5}"#,
+        r#"{"type":"req","id":"1","method":"connect","params":{"role":"node"}}"#,
+        r#"{"method":"chat.run","params":{},"id":1}"#,
+    ] {
+        let (answer, code) = refused(text);
+        assert_eq!((code, &answer["error"]["code"]), (1008, &json!("INVALID_REQUEST")), "{text}");
+    }
+}
+
+#[test]
+fn whoever_is_denied_hears_why_before_the_close() {
+    for (denied, word, code) in [
+        (Denied::Missing, "AUTH_TOKEN_MISSING", 1008),
+        (Denied::Wrong(Form::Bearer), "AUTH_TOKEN_MISMATCH", 1008),
+        (Denied::Wrong(Form::Password), "AUTH_PASSWORD_MISMATCH", 1008),
+        (Denied::Conflicting, "AUTH_CONFLICT", 1008),
+        (Denied::Locked(Duration::from_secs(9)), "AUTH_RATE_LIMITED", 1008),
+        (Denied::Unavailable, "AUTH_UNAVAILABLE", 1013),
+    ] {
+        let mut handshake = Handshake::new();
+        assert!(matches!(handshake.receive(CONNECT), Effect::Verify(_)));
+        let refusal = handshake.deny(&denied);
+        let answer: Value = serde_json::from_str(&refusal.answer.unwrap()).unwrap();
+        assert_eq!((&answer["id"], &answer["error"]["details"]["code"]), (&json!("1"), &json!(word)));
+        assert!(answer["error"]["message"].as_str().unwrap().starts_with("unauthorized: "));
+        assert_eq!(refusal.close.code, code);
+        assert!(matches!(handshake.receive(HEALTH), Effect::Ignore));
+    }
+}
+
+#[test]
+fn a_second_connect_is_refused_and_the_socket_stays_open() {
+    let mut handshake = ready();
+    let Effect::Answer(answer) = handshake.receive(CONNECT) else { panic!("an answer") };
+    assert!(answer.contains("\"ok\":false"));
+    assert!(matches!(handshake.receive(HEALTH), Effect::Call(_)));
+}
+
+#[test]
+fn a_ready_socket_forgives_bad_frames() {
+    let mut handshake = ready();
+    assert!(matches!(handshake.receive("no json"), Effect::Ignore));
+    let Effect::Answer(answer) = handshake.receive(r#"{"type":"req","id":"x"}"#) else { panic!("an answer") };
+    assert!(answer.contains("\"id\":\"x\"") && answer.contains("\"ok\":false"));
+    let Effect::Answer(answer) = handshake.receive("{}") else { panic!("an answer") };
+    assert!(answer.contains("\"id\":\"invalid\""));
+    assert!(matches!(handshake.receive(HEALTH), Effect::Call(_)));
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Frame(String),
+    Admit,
+    Deny,
+    TimeOut,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let frame = prop_oneof![
+        Just(CONNECT.to_owned()),
+        Just(HEALTH.to_owned()),
+        Just("{}".to_owned()),
+        Just("junk".to_owned()),
+        ".*",
+    ];
+    let step = prop_oneof![
+        6 => frame.prop_map(Step::Frame),
+        1 => Just(Step::Admit),
+        1 => Just(Step::Deny),
+        1 => Just(Step::TimeOut),
+    ];
+    proptest::collection::vec(step, 0..24)
+}
+
+proptest! {
+    /// Whatever comes in whatever order: no method before admission, nothing after the last word.
+    #[test]
+    fn nobody_calls_before_being_admitted_or_after_being_refused(steps in steps()) {
+        let mut handshake = Handshake::new();
+        let (mut verifying, mut admitted, mut closed) = (false, false, false);
+        for step in steps {
+            match step {
+                Step::Frame(text) => match handshake.receive(&text) {
+                    Effect::Call(_) => prop_assert!(admitted && !closed),
+                    Effect::Answer(_) => prop_assert!(admitted && !closed),
+                    Effect::Verify(_) => {
+                        prop_assert!(!verifying && !admitted && !closed);
+                        verifying = true;
+                    }
+                    Effect::Refuse(_) => {
+                        prop_assert!(!admitted && !closed);
+                        closed = true;
+                    }
+                    Effect::Ignore => {}
+                },
+                Step::Admit => {
+                    handshake.admit();
+                    admitted |= verifying && !closed;
+                }
+                Step::Deny => {
+                    handshake.deny(&Denied::Missing);
+                    closed = true;
+                }
+                Step::TimeOut => {
+                    handshake.time_out();
+                    closed = true;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! The typed table of methods: name, scope, parameters, handler. What is not in it is refused.
+//!
+//! A method is one file with one type; adding one is a `mod` line and an entry in [`METHODS`].
+
+mod agent;
+mod agent_wait;
+mod chat_abort;
+mod health;
+mod logs_tail;
+mod sessions_history;
+mod sessions_list;
+mod status;
+mod tasks_cancel;
+mod tasks_get;
+mod tasks_list;
+mod tasks_retry;
+mod tasks_submit;
+mod tasks_watch;
+
+use std::sync::Arc;
+
+use claw_core::{Principal, Scope};
+use claw_wire::BadRequest;
+use claw_wire::error::FrameError;
+use claw_wire::ws::frame::{self, FrameId, Request};
+use futures::future::BoxFuture;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use serde_json::value::RawValue;
+use tracing::Instrument;
+
+use super::connection::Line;
+use crate::doors::Doors;
+use crate::error::Problem;
+
+/// One method.
+trait Method {
+    /// As it is called.
+    const NAME: &'static str;
+    /// What the caller must be allowed.
+    const SCOPE: Scope;
+    /// What it takes.
+    type Params: DeserializeOwned + Send + 'static;
+    /// Carries it out; answers by [`Call::answer`], a refusal is answered for it.
+    fn run(call: &Call, params: Self::Params) -> impl Future<Output = Result<(), Problem>> + Send;
+}
+
+/// One entry of the table.
+struct Entry {
+    name: &'static str,
+    scope: Scope,
+    start: fn(Call, Option<Box<RawValue>>) -> BoxFuture<'static, ()>,
+}
+
+/// Every method.
+const METHODS: &[Entry] = &[
+    on::<health::Health>(),
+    on::<status::Status>(),
+    on::<agent::Agent>(),
+    on::<agent_wait::AgentWait>(),
+    on::<chat_abort::ChatAbort>(),
+    on::<sessions_list::SessionsList>(),
+    on::<sessions_history::SessionsHistory>(),
+    on::<tasks_submit::TasksSubmit>(),
+    on::<tasks_list::TasksList>(),
+    on::<tasks_get::TasksGet>(),
+    on::<tasks_cancel::TasksCancel>(),
+    on::<tasks_retry::TasksRetry>(),
+    on::<tasks_watch::TasksWatch>(),
+    on::<logs_tail::LogsTail>(),
+];
+
+const fn on<M: Method>() -> Entry {
+    Entry { name: M::NAME, scope: M::SCOPE, start: start::<M> }
+}
+
+/// The names, as `hello-ok` announces them.
+pub(crate) fn names() -> Vec<&'static str> {
+    METHODS.iter().map(|entry| entry.name).collect()
+}
+
+/// One call of a method.
+pub(crate) struct Call {
+    id: FrameId,
+    line: Arc<Line>,
+}
+
+impl Call {
+    /// Everything behind the port.
+    pub(crate) fn doors(&self) -> &Doors {
+        &self.line.doors
+    }
+    /// The socket it came by.
+    pub(crate) fn line(&self) -> &Line {
+        &self.line
+    }
+    /// Who calls.
+    pub(crate) fn principal(&self) -> &Principal {
+        self.line.peer.caller.principal()
+    }
+    /// Sends an answer; two-stage methods send two.
+    pub(crate) fn answer(&self, payload: &impl Serialize) {
+        self.line.outbox.push(frame::answer(&self.id, payload));
+    }
+    /// Sends a refusal with a payload beside it.
+    pub(crate) fn refuse_with(&self, error: &FrameError, payload: &impl Serialize) {
+        self.line.outbox.push(frame::refusal_with(&self.id, error, payload));
+    }
+}
+
+/// Finds the method and what it needs; the future answers by itself.
+///
+/// # Errors
+/// There is no such method, or the caller may not.
+pub(crate) fn dispatch(line: &Arc<Line>, request: &Request<'_>) -> Result<BoxFuture<'static, ()>, FrameError> {
+    let Some(entry) = METHODS.iter().find(|entry| entry.name == request.method) else {
+        let shown: String = request.method.chars().take(80).collect();
+        return Err(FrameError::new("INVALID_REQUEST", format!("unknown method: {shown}")));
+    };
+    if !line.peer.caller.principal().scopes.allows(entry.scope) {
+        return Err(missing_scope(entry.scope, line.peer.protocol));
+    }
+    let call = Call { id: request.id.clone(), line: Arc::clone(line) };
+    let span = tracing::info_span!("call", method = entry.name);
+    let started = (entry.start)(call, request.params.map(ToOwned::to_owned));
+    Ok(Box::pin(started.instrument(span)))
+}
+
+fn start<M: Method>(call: Call, params: Option<Box<RawValue>>) -> BoxFuture<'static, ()> {
+    Box::pin(async move {
+        let done = match frame::params(M::NAME, params.as_deref()) {
+            Ok(params) => M::run(&call, params).await.map_err(|problem| refusal(M::NAME, &problem)),
+            Err(error) => Err(error),
+        };
+        metrics::counter!("openclaw_ws_calls_total", "method" => M::NAME, "ok" => if done.is_ok() { "1" } else { "0" })
+            .increment(1);
+        if let Err(error) = done {
+            tracing::debug!("refused with {}: {}", error.code, error.message);
+            call.line.outbox.push(frame::refusal(&call.id, &error));
+        }
+    })
+}
+
+/// Parameters that mean nothing are told like parameters of the wrong type.
+fn refusal(method: &str, problem: &Problem) -> FrameError {
+    match &problem.param {
+        Some(param) if problem.status == http::StatusCode::BAD_REQUEST => {
+            let bad = BadRequest::of(&**param, &*problem.message);
+            FrameError { details: problem.to_frame_error().details, ..frame::bad_params(method, &bad) }
+        }
+        _ => problem.to_frame_error(),
+    }
+}
+
+fn missing_scope(scope: Scope, protocol: u32) -> FrameError {
+    // Clients of protocol 3 know no other word for it.
+    let code = if protocol >= 4 { "FORBIDDEN" } else { "INVALID_REQUEST" };
+    let name = scope.name();
+    let details = json!({"code": "MISSING_SCOPE", "missingScope": name, "requiredScopes": [name]});
+    FrameError::new(code, format!("missing scope: {name}")).with_details(details)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_method_has_one_entry_and_its_scope() {
+        let table: Vec<String> = METHODS.iter().map(|entry| format!("{} {}", entry.name, entry.scope.name())).collect();
+        assert_eq!(
+            table,
+            [
+                "health operator.read",
+                "status operator.read",
+                "agent operator.write",
+                "agent.wait operator.read",
+                "chat.abort operator.write",
+                "sessions.list operator.read",
+                "sessions.history operator.read",
+                "tasks.submit operator.write",
+                "tasks.list operator.read",
+                "tasks.get operator.read",
+                "tasks.cancel operator.write",
+                "tasks.retry operator.write",
+                "tasks.watch operator.read",
+                "logs.tail operator.admin",
+            ]
+        );
+        let mut names = names();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), METHODS.len());
+    }
+
+    #[test]
+    fn a_missing_scope_is_named_in_each_protocols_words() {
+        let old = missing_scope(Scope::Read, 3);
+        assert_eq!((old.code, old.message.as_str()), ("INVALID_REQUEST", "missing scope: operator.read"));
+        assert_eq!(missing_scope(Scope::Admin, 4).code, "FORBIDDEN");
+    }
+
+    #[test]
+    fn parameters_without_meaning_are_told_like_those_of_the_wrong_type() {
+        let problem = Problem::from(BadRequest::of("sessionKey", "too long"));
+        assert_eq!(refusal("agent", &problem).message, "invalid agent params: at sessionKey: too long");
+    }
+}

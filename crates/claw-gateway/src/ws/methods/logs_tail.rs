@@ -1,0 +1,45 @@
+//! `logs.tail`: the last lines of the gateway's own log.
+//!
+//! The log tells of all tenants, so it needs more than reading rights.
+
+use std::sync::Arc;
+
+use claw_core::Scope;
+use claw_wire::ws::logs::{Tail, TailParams};
+use http::StatusCode;
+
+use super::{Call, Method};
+use crate::error::Problem;
+use crate::settings::LogPage;
+
+/// Lines in one answer when nothing is said.
+const LINES_DEFAULT: usize = 200;
+/// And at most.
+const LINES_MAX: usize = 5000;
+
+pub(super) struct LogsTail;
+
+impl Method for LogsTail {
+    const NAME: &'static str = "logs.tail";
+    const SCOPE: Scope = Scope::Admin;
+    type Params = TailParams;
+
+    async fn run(call: &Call, params: TailParams) -> Result<(), Problem> {
+        let TailParams { cursor, limit } = params;
+        let limit = limit.unwrap_or(LINES_DEFAULT).clamp(1, LINES_MAX);
+        let page = match call.doors().settings.logs.clone() {
+            None => LogPage::default(),
+            // It reads a file.
+            Some(logs) => read(logs, cursor, limit).await?,
+        };
+        let LogPage { file, cursor, size, lines, is_truncated, is_reset } = page;
+        call.answer(&Tail { file, cursor, size, lines, truncated: is_truncated, reset: is_reset });
+        Ok(())
+    }
+}
+
+async fn read(logs: Arc<dyn crate::settings::LogTail>, cursor: Option<u64>, limit: usize) -> Result<LogPage, Problem> {
+    tokio::task::spawn_blocking(move || logs.tail(cursor, limit)).await.map_err(|_panicked| {
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "the log cannot be read")
+    })
+}

@@ -1,0 +1,228 @@
+//! The first seconds of a socket: challenge, `connect`, hello – or the last word and a close code.
+//!
+//! Obeys [`Handshake`]; the socket is not split yet, and what it may send is limited.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use claw_core::{Scope, Scopes};
+use claw_wire::ws::EVENTS;
+use claw_wire::ws::connect::{
+    Challenge, ConnectParams, Features, Granted, HelloOk, Policy, Server, SessionDefaults, Snapshot, StateVersion,
+};
+use claw_wire::ws::frame;
+use futures::{SinkExt, StreamExt};
+use serde_json::value::RawValue;
+use tokio::io::AsyncReadExt;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_tungstenite::tungstenite::error::CapacityError;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_util::bytes::Bytes;
+
+use super::connection::{self, Peer};
+use super::handshake::{Close, Effect, Handshake, Hello, Refusal};
+use super::{Socket, Visitor, intake, methods};
+use crate::auth::Caller;
+use crate::doors::Doors;
+use crate::error::millis;
+use crate::limits::{FRAME_BYTES_MAX, OUTBOX_BYTES_MAX};
+use crate::view;
+
+/// How long a closed socket's remaining input is read, so that the close code is not lost to a reset.
+const LINGER: Duration = Duration::from_millis(500);
+/// How much of it.
+const LINGER_BYTES_MAX: usize = 1024 * 1024;
+/// How long the last frames may take to leave.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// Leads a socket through its handshake and hands it to [`connection`].
+pub(crate) async fn open(doors: &Arc<Doors>, mut socket: Socket, visitor: Visitor, permit: OwnedSemaphorePermit) {
+    let mut handshake = Handshake::new();
+    let opened =
+        tokio::time::timeout(doors.settings.handshake_deadline, greet(doors, &mut socket, &visitor, &mut handshake));
+    let refusal = tokio::select! {
+        opened = opened => match opened {
+            Ok(Ok(peer)) => {
+                drop(permit);
+                socket.get_mut().trust();
+                return connection::run(doors, socket, handshake, peer).await;
+            }
+            Ok(Err(refusal)) => refusal,
+            Err(_elapsed) => handshake.time_out(),
+        },
+        () = doors.stop.cancelled() => Refusal { answer: None, close: Close { code: 1012, reason: "service restart" } },
+    };
+    let Refusal { answer, close } = refusal;
+    tracing::debug!("a socket was not let in: {} {}", close.code, close.reason);
+    if let Some(answer) = answer {
+        let _gone = tokio::time::timeout(FAREWELL, socket.send(Message::text(answer))).await;
+    }
+    say_goodbye(socket, close).await;
+}
+
+/// Closes with a code, and reads on a little so that the code arrives.
+pub(crate) async fn say_goodbye(mut socket: Socket, close: Close) {
+    let frame = CloseFrame { code: close.code.into(), reason: close.reason.into() };
+    let _gone = tokio::time::timeout(FAREWELL, socket.send(Message::Close(Some(frame)))).await;
+    let intake = socket.get_mut();
+    intake.trust();
+    let rest = async {
+        let (mut left, mut buffer) = (LINGER_BYTES_MAX, [0; 4096]);
+        while let Ok(count @ 1..) = intake.read(&mut buffer).await {
+            left = left.saturating_sub(count);
+            if left == 0 {
+                break;
+            }
+        }
+    };
+    let _long_enough = tokio::time::timeout(LINGER, rest).await;
+}
+
+/// Challenge, `connect`, hello.
+async fn greet(
+    doors: &Arc<Doors>,
+    socket: &mut Socket,
+    visitor: &Visitor,
+    handshake: &mut Handshake,
+) -> Result<Peer, Refusal> {
+    let nonce = doors.app.ids().next().hyphenated().to_string();
+    let challenge = Challenge { nonce: &nonce, ts: doors.app.now().millis() };
+    send(socket, frame::event("connect.challenge", &frame::to_json(&challenge), None)).await?;
+    loop {
+        let text = read(socket).await?;
+        match handshake.receive(&text) {
+            Effect::Ignore | Effect::Call(_) => {}
+            Effect::Answer(answer) => send(socket, answer).await?,
+            Effect::Refuse(refusal) => return Err(refusal),
+            Effect::Verify(hello) => return verify(doors, socket, visitor, handshake, *hello).await,
+        }
+    }
+}
+
+async fn verify(
+    doors: &Arc<Doors>,
+    socket: &mut Socket,
+    visitor: &Visitor,
+    handshake: &mut Handshake,
+    hello: Hello,
+) -> Result<Peer, Refusal> {
+    let Hello { id, protocol, params } = hello;
+    let presented = visitor.presented.clone().with_connect(params.auth.as_ref());
+    let caller = match doors.gate.admit_socket(&presented, visitor.client).await {
+        Ok(caller) => caller.limited_to(asked(&params)),
+        Err(denied) => return Err(handshake.deny(&denied)),
+    };
+    handshake.admit();
+    let answer = hello_ok(doors, visitor, &caller, protocol, &params).await;
+    send(socket, frame::answer(&id, &answer.as_ref())).await?;
+    tracing::debug!(client = params.client.as_ref().and_then(|client| client.id.as_deref()), "a client is connected");
+    Ok(Peer { caller, protocol, wants_tool_events: params.wants_tool_events() })
+}
+
+/// What the client would like to do; everything it may when it does not say. Words we do not know
+/// count as nothing, and no word grants what the credential does not.
+fn asked(params: &ConnectParams) -> Scopes {
+    match &params.scopes {
+        None => Scopes::of(&[Scope::Admin]),
+        Some(names) => {
+            let known = Scope::ALL.into_iter().filter(|scope| names.iter().any(|name| name == scope.name()));
+            Scopes::of(&known.collect::<Vec<_>>())
+        }
+    }
+}
+
+async fn hello_ok(
+    doors: &Doors,
+    visitor: &Visitor,
+    caller: &Caller,
+    protocol: u32,
+    params: &ConnectParams,
+) -> Box<RawValue> {
+    let may_read = caller.principal().scopes.allows(Scope::Read);
+    let health = if may_read { frame::to_json(&view::health(doors).await) } else { "{}".to_owned() };
+    let health = RawValue::from_string(health).expect("what was just written is JSON");
+    let version = doors.next_health_version();
+    let state_version = if params.is_stock_client() {
+        StateVersion::Object { presence: doors.sockets.load(Ordering::Relaxed) as u64, health: version }
+    } else {
+        StateVersion::Number(version)
+    };
+    let hello = HelloOk {
+        kind: "hello-ok",
+        protocol,
+        server: Server { version: &doors.settings.version, conn_id: visitor.id.to_string() },
+        features: Features { methods: methods::names(), events: EVENTS, capabilities: &[] },
+        snapshot: Snapshot {
+            presence: [],
+            health: &health,
+            state_version,
+            uptime_ms: millis(doors.app.health.uptime()),
+            session_defaults: SessionDefaults::default(),
+            auth_mode: doors.gate.mode(),
+        },
+        auth: Granted {
+            method: caller.method(),
+            role: "operator",
+            scopes: caller.principal().scopes.iter().map(Scope::name).collect(),
+        },
+        policy: Policy {
+            max_payload: FRAME_BYTES_MAX,
+            max_buffered_bytes: OUTBOX_BYTES_MAX,
+            tick_interval_ms: millis(doors.settings.tick_interval),
+        },
+    };
+    RawValue::from_string(frame::to_json(&hello)).expect("what was just written is JSON")
+}
+
+async fn send(socket: &mut Socket, text: String) -> Result<(), Refusal> {
+    socket.send(Message::text(text)).await.map_err(|error| Refusal { answer: None, close: of_error(&error) })
+}
+
+async fn read(socket: &mut Socket) -> Result<String, Refusal> {
+    loop {
+        let refusal = |close| Refusal { answer: None, close };
+        match socket.next().await {
+            None => return Err(refusal(Close { code: 1000, reason: "gone" })),
+            Some(Err(error)) => return Err(refusal(of_error(&error))),
+            Some(Ok(message)) => match of_message(message) {
+                Incoming::Text(text) => return Ok(text),
+                Incoming::Nothing => {}
+                Incoming::Close => return Err(refusal(Close { code: 1000, reason: "gone" })),
+            },
+        }
+    }
+}
+
+/// What a message is to us.
+pub(crate) enum Incoming {
+    Text(String),
+    Nothing,
+    Close,
+}
+
+/// Binary frames are read like text; what is not UTF-8 is no frame of ours.
+pub(crate) fn of_message(message: Message) -> Incoming {
+    match message {
+        Message::Text(text) => Incoming::Text(text.as_str().to_owned()),
+        Message::Binary(bytes) => Incoming::Text(lossy(&bytes)),
+        Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Incoming::Nothing,
+        Message::Close(_) => Incoming::Close,
+    }
+}
+
+fn lossy(bytes: &Bytes) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The close code for what went wrong with a socket.
+pub(crate) fn of_error(error: &Error) -> Close {
+    match error {
+        Error::Capacity(CapacityError::MessageTooLong { .. }) => Close { code: 1009, reason: "message too big" },
+        Error::Io(error) if intake::is_exceeded(error) => Close { code: 1009, reason: "message too big" },
+        Error::Utf8(_) => Close { code: 1007, reason: "invalid UTF-8" },
+        Error::Protocol(_) => Close { code: 1002, reason: "protocol error" },
+        _ => Close { code: 1011, reason: "socket error" },
+    }
+}
