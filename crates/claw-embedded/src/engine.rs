@@ -41,7 +41,9 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(120);
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum EngineError {
     /// The program was compiled without llama.cpp.
-    #[error("this build has no embedded engine; build with the Cargo feature `llama`, or configure another provider")]
+    #[error(
+        "this build has no embedded engine; build `openclaw` with its default feature `embedded`, or configure another provider"
+    )]
     NotBuilt,
     /// The queue is full.
     #[error("{waiting} requests already wait for the embedded model; try again in {} s", retry_after.as_secs())]
