@@ -1,11 +1,13 @@
 //! Sources of model output and agents, from the configuration.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use claw_agent::{AgentProfile, Catalog};
 use claw_core::AgentId;
 use claw_core::provider::{ModelInfo, Provider};
-use claw_embedded::{EmbeddedProvider, Engine, Folder};
+use claw_embedded::models::Folder;
+use claw_embedded::{EmbeddedProvider, Engine};
 use claw_net::HttpClient;
 use claw_providers::OpenAi;
 
@@ -93,7 +95,7 @@ fn embedded(settings: &Settings) -> Result<Option<Arc<dyn Provider>>, Fatal> {
         return Ok(None);
     }
     let mut embedded = claw_embedded::Settings {
-        idle_unload_seconds: idle_unload_seconds.get(),
+        idle_unload: Some(Duration::from_secs(idle_unload_seconds.get())).filter(|idle| !idle.is_zero()),
         context_tokens_max: u32::try_from(context_tokens.get()).unwrap_or(u32::MAX),
         threads: threads.and_then(|threads| std::num::NonZeroUsize::new(usize::try_from(threads.get()).ok()?)),
         ..claw_embedded::Settings::default()
