@@ -17,8 +17,8 @@ check: ## fmt, tidy, clippy, rustdoc, and cargo-deny where it is installed
 fmt: ## formats the code
 	@cargo fmt --all
 
-bench: ## measures the gateway against the reference servers in bench/
-	@scripts/bench.sh
+bench: ## measures the gateway beside the references in bench/ (ARGS=--quick for less)
+	@cargo run --release -p bench -- $(ARGS)
 
-chaos: ## kills a gateway a thousand times and counts what was lost
-	@scripts/chaos.sh
+chaos: ## kills a gateway a thousand times (KILLS=n) and counts what was lost
+	@OPENCLAW_CHAOS_KILLS=$(or $(KILLS),1000) cargo test -p openclaw --no-default-features --features failpoints --test chaos -- --nocapture

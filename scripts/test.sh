@@ -13,8 +13,9 @@ readonly WHAT=${1:-all} COVERAGE_MIN=80
 # Measured is what ships: not the tests' kit, the benchmarks and this machinery.
 readonly NOT_MEASURED='(^|/)(bench|xtask|crates/claw-testkit)/'
 
-features=()
-with_embedded || features=(--no-default-features)
+# The crash tests' failpoints exist in this build alone.
+features=(--features openclaw/failpoints)
+with_embedded || features+=(--no-default-features)
 passed=0 failed=0 failures=()
 
 check() {
@@ -63,7 +64,7 @@ model() {
     if ! with_embedded || [ -n "${OPENCLAW_TEST_MODEL:-}" ]; then
         return 0
     fi
-    cargo build -p openclaw "${features[@]}" && "$CARGO_TARGET_DIR/debug/openclaw" models pull
+    cargo build --workspace --bin openclaw "${features[@]}" && "$CARGO_TARGET_DIR/debug/openclaw" models pull
 }
 
 # Adds the tests of the given JUnit report to the count.
