@@ -187,9 +187,9 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn adv_42_a_million_addresses_take_bounded_memory() {
+    async fn adv_42_any_number_of_addresses_takes_bounded_memory() {
         let lockout = Lockout::default();
-        for number in 0..1_000_000_u32 {
+        for number in 0..100_000_u32 {
             let address = std::net::Ipv4Addr::from(number).to_string();
             let _first = lockout.attempt(culprit(&address), Instant::now(), || false);
         }

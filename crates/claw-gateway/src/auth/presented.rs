@@ -79,7 +79,8 @@ impl Presented {
 
 /// `Bearer …` or `Basic …`; anything else is kept whole, and will not fit.
 fn authorization(value: &str) -> (Form, String) {
-    let (scheme, rest) = value.trim().split_once(' ').unwrap_or((value, ""));
+    let value = value.trim();
+    let (scheme, rest) = value.split_once(' ').unwrap_or((value, ""));
     if scheme.eq_ignore_ascii_case("bearer") {
         return (Form::Bearer, rest.trim().to_owned());
     }
