@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use self::lock::{Holder, Lock, TakeError};
+use self::service::Reloads;
 use self::signals::{Signal, Signals};
 use crate::config::disk;
 use crate::config::settings::Settings;
@@ -51,7 +52,7 @@ pub(crate) struct Life {
     /// Cancelled at the second: leave now.
     pub(crate) stop_now: CancellationToken,
     /// One message per SIGUSR1; two while the first is still waiting are one.
-    pub(crate) reloads: mpsc::Receiver<()>,
+    pub(crate) reloads: Reloads,
     audience: Audience,
     lock: Mutex<Lock>,
 }
@@ -103,18 +104,18 @@ where
         .build()
         .map_err(|error| Fatal::other(format!("cannot start the runtime: {error}"), "free some memory or threads"))?;
     let result = runtime.block_on(async {
-        let signals = Signals::listen()
+        let mut signals = Signals::listen()
             .map_err(|error| Fatal::other(format!("cannot listen for signals: {error}"), "report this"))?;
         let (reload, reloads) = mpsc::channel(1);
         let life = Life {
             shutdown: CancellationToken::new(),
             stop_now: CancellationToken::new(),
-            reloads,
+            reloads: Reloads::of(reloads),
             audience,
             lock: Mutex::new(lock),
         };
         let tokens = (life.shutdown.clone(), life.stop_now.clone());
-        supervise(serve(settings, life), signals, tokens, reload).await
+        supervise(serve(settings, life), async || signals.next().await, tokens, reload).await
     });
     // Whatever still blocks has had its time; the store's writes are on disk or never promised.
     runtime.shutdown_background();
@@ -122,9 +123,11 @@ where
 }
 
 /// Drives `served` and turns signals into its tokens; gives up on it when its time is over.
+///
+/// `next_signal` must be cancel-safe: it is dropped and asked again whenever another arm wins.
 async fn supervise<Served>(
     served: Served,
-    mut signals: Signals,
+    mut next_signal: impl AsyncFnMut() -> Signal,
     (shutdown, stop_now): (CancellationToken, CancellationToken),
     reload: mpsc::Sender<()>,
 ) -> Result<(), Fatal>
@@ -144,7 +147,7 @@ where
                 tracing::warn!("stopped before everything had ended; what was accepted is safe in the store");
                 return Ok(());
             }
-            signal = signals.next() => match signal {
+            signal = next_signal() => match signal {
                 Signal::Terminate => {
                     tracing::info!("stopping: finishing what runs, {} s at most", DRAIN.as_secs());
                     say(&format!("stopping: finishing what runs, {} s at most; a second signal stops at once", DRAIN.as_secs()));
@@ -212,6 +215,60 @@ fn say(line: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Instant;
+
+    /// Tells `served` these signals, then none; returns what `supervise` gave and the time it took.
+    async fn under<Served>(
+        signals: &[Signal],
+        served: impl FnOnce(CancellationToken, CancellationToken, mpsc::Receiver<()>) -> Served,
+    ) -> (Result<(), Fatal>, Duration)
+    where
+        Served: Future<Output = Result<(), Fatal>>,
+    {
+        let (shutdown, stop_now) = (CancellationToken::new(), CancellationToken::new());
+        let (reload, reloads) = mpsc::channel(1);
+        let served = served(shutdown.clone(), stop_now.clone(), reloads);
+        let mut left = signals.iter();
+        let next_signal = async || match left.next() {
+            Some(signal) => *signal,
+            None => std::future::pending().await,
+        };
+        let began = Instant::now();
+        let result = supervise(served, next_signal, (shutdown, stop_now), reload).await;
+        (result, began.elapsed())
+    }
+
+    #[tokio::test]
+    async fn the_first_signal_is_heard_and_waited_for() {
+        let (result, _) = under(&[Signal::Terminate], |shutdown, stop_now, _| async move {
+            shutdown.cancelled().await;
+            tokio::task::yield_now().await;
+            assert!(!stop_now.is_cancelled());
+            Err(Fatal::Setting("the end of draining".to_owned()))
+        })
+        .await;
+        assert_eq!(result.unwrap_err().code(), 1, "what serving says is what counts");
+    }
+
+    #[tokio::test]
+    async fn the_second_signal_ends_even_what_does_not_listen() {
+        let (result, took) = under(&[Signal::Terminate, Signal::TerminateNow], |_, _, _| std::future::pending()).await;
+        assert!(result.is_ok());
+        assert!(took < AT_ONCE + Duration::from_secs(5), "{took:?}");
+    }
+
+    #[tokio::test]
+    async fn reloads_that_wait_are_one_and_stop_nothing() {
+        let signals = [Signal::Reload, Signal::Reload, Signal::Terminate];
+        let (result, _) = under(&signals, |shutdown, _, mut reloads| async move {
+            shutdown.cancelled().await;
+            assert!(reloads.try_recv().is_ok());
+            assert!(reloads.try_recv().is_err());
+            Ok(())
+        })
+        .await;
+        assert!(result.is_ok());
+    }
     use crate::config::{load, settings::Flags};
     use crate::env::Environment;
 

@@ -24,17 +24,6 @@ pub(crate) enum Auth {
     Required { token: Option<SecretText>, password: Option<SecretText> },
 }
 
-impl Auth {
-    /// The word `/status` shows.
-    pub(crate) fn word(&self) -> &'static str {
-        match self {
-            Self::Open => "none",
-            Self::Required { token: Some(_), .. } => "token",
-            Self::Required { token: None, .. } => "password",
-        }
-    }
-}
-
 /// What to do with what was said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Decision {

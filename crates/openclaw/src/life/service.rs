@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 
 use sd_notify::NotifyState;
+use tokio::sync::mpsc;
 
 use crate::env::Environment;
 
@@ -14,17 +15,38 @@ pub(crate) fn ready(address: SocketAddr) {
     tell(&[NotifyState::Ready, NotifyState::Status(&format!("ready on http://{address}"))]);
 }
 
-/// The configuration is being read again; follow with [`reloaded`].
-pub(crate) fn reloading() {
+/// Requests to read the configuration again, with the service manager kept informed.
+///
+/// Whoever asks for the next request is done with the last: that is when the manager hears so.
+#[derive(Debug)]
+pub(crate) struct Reloads {
+    requests: mpsc::Receiver<()>,
+    under_way: bool,
+}
+
+impl Reloads {
+    /// Passes on what comes through `requests`.
+    pub(crate) fn of(requests: mpsc::Receiver<()>) -> Self {
+        Self { requests, under_way: false }
+    }
+
+    /// The next request; `None` when none can come any more. Cancel-safe.
+    pub(crate) async fn recv(&mut self) -> Option<()> {
+        if std::mem::take(&mut self.under_way) {
+            tell(&[NotifyState::Ready, NotifyState::Status("ready")]);
+        }
+        self.requests.recv().await?;
+        self.under_way = true;
+        reloading();
+        Some(())
+    }
+}
+
+fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => tell(&[NotifyState::Reloading, now]),
         Err(error) => tracing::debug!("no monotonic time for the service manager: {error}"),
     }
-}
-
-/// The reload is over, whatever came of it.
-pub(crate) fn reloaded(outcome: &str) {
-    tell(&[NotifyState::Ready, NotifyState::Status(outcome)]);
 }
 
 /// The process is on its way out.
