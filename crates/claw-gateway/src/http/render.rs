@@ -4,7 +4,9 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use claw_wire::error::{ErrorBody, ErrorObject};
 use http::StatusCode;
-use http::header::{CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use serde::Serialize;
 
 use crate::error::{Problem, millis};
@@ -37,6 +39,8 @@ pub(crate) fn refuse(response: &mut Response, problem: Problem, request_id: &str
     let text = serde_json::to_vec(&ErrorBody { error: object }).expect("error bodies always serialise");
     *response.body_mut() = Body::from(text);
     let headers = response.headers_mut();
+    // The router has set the length of the empty body that stood here.
+    headers.remove(CONTENT_LENGTH);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if let Some(after) = problem.retry_after {
         headers.insert(RETRY_AFTER, HeaderValue::from(millis(after).div_ceil(1000).max(1)));
