@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use claw_app::health::Snapshot;
+use claw_app::{Depth, Stats};
+use claw_core::Lane;
 use claw_wire::ws::gateway::{
-    AgentHealth, AgentHeartbeat, GatewayStatus, Health, Heartbeat, HeartbeatStatus, ModelDefaults, SessionsHealth,
-    SessionsStatus, Status, TaskCounts,
+    AgentHealth, AgentHeartbeat, GatewayStatus, Health, Heartbeat, HeartbeatStatus, ModelDefaults, QueueStatus,
+    SessionsHealth, SessionsStatus, Status, TaskCounts, WorkersStatus,
 };
 
 use crate::doors::Doors;
@@ -85,7 +87,24 @@ pub(crate) async fn status(doors: &Doors) -> Status {
             recent: Vec::new(),
             by_agent: Vec::new(),
         },
+        queue: queue(&snapshot),
+        workers: snapshot.workers.map(workers),
+        models: doors.app.models.list().iter().map(|(provider, model)| format!("{provider}/{}", model.name)).collect(),
     }
+}
+
+fn queue(snapshot: &Snapshot) -> Option<QueueStatus> {
+    let Depth { due, delayed, claimed } = snapshot.queue?;
+    Some(QueueStatus { lanes: by_lane(due), delayed, claimed, oldest_queued_ms: snapshot.oldest_queued.map(millis) })
+}
+
+fn workers(stats: Stats) -> WorkersStatus {
+    let Stats { running, capacity, paused: _, panics: _, leases_lost: _ } = stats;
+    WorkersStatus { running: by_lane(running), capacity }
+}
+
+fn by_lane(counts: [usize; 3]) -> BTreeMap<&'static str, usize> {
+    Lane::ALL.into_iter().map(Lane::as_str).zip(counts).collect()
 }
 
 fn counts(snapshot: &Snapshot) -> TaskCounts {

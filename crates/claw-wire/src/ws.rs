@@ -5,13 +5,14 @@
 //!
 //! - [`frame`] requests, answers and events; [`connect`] the handshake
 //! - [`agent`] runs and their events; [`sessions`] conversations; [`tasks`] durable work
-//! - [`gateway`] health, status, tick, shutdown; [`logs`] the log's tail
+//! - [`gateway`] health, status, tick, shutdown; [`logs`] the log's tail; [`keys`] API keys
 //! - [`EVENTS`] the events that exist
 
 pub mod agent;
 pub mod connect;
 pub mod frame;
 pub mod gateway;
+pub mod keys;
 pub mod logs;
 pub mod sessions;
 pub mod tasks;

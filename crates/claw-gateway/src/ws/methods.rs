@@ -6,6 +6,9 @@ mod agent;
 mod agent_wait;
 mod chat_abort;
 mod health;
+mod keys_create;
+mod keys_list;
+mod keys_revoke;
 mod logs_tail;
 mod sessions_history;
 mod sessions_list;
@@ -69,6 +72,9 @@ const METHODS: &[Entry] = &[
     on::<tasks_retry::TasksRetry>(),
     on::<tasks_watch::TasksWatch>(),
     on::<logs_tail::LogsTail>(),
+    on::<keys_create::KeysCreate>(),
+    on::<keys_list::KeysList>(),
+    on::<keys_revoke::KeysRevoke>(),
 ];
 
 const fn on<M: Method>() -> Entry {
@@ -185,6 +191,9 @@ mod tests {
                 "tasks.retry operator.write",
                 "tasks.watch operator.read",
                 "logs.tail operator.admin",
+                "keys.create operator.admin",
+                "keys.list operator.admin",
+                "keys.revoke operator.admin",
             ]
         );
         let mut names = names();

@@ -99,6 +99,36 @@ pub struct Status {
     pub queued_system_events: Vec<String>,
     pub tasks: TasksStatus,
     pub sessions: SessionsStatus,
+    /// Null when the queue does not answer.
+    pub queue: Option<QueueStatus>,
+    /// Null before they started.
+    pub workers: Option<WorkersStatus>,
+    /// Every known model as `<provider>/<model>`.
+    pub models: Vec<String>,
+}
+
+/// What waits, inside [`Status`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QueueStatus {
+    /// Due now, by lane.
+    pub lanes: BTreeMap<&'static str, usize>,
+    /// Due later, or behind another of their session.
+    pub delayed: usize,
+    /// In workers' hands.
+    pub claimed: usize,
+    /// How long the oldest waiting task waits.
+    pub oldest_queued_ms: Option<u64>,
+}
+
+/// What runs, inside [`Status`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkersStatus {
+    /// Running now, by lane.
+    pub running: BTreeMap<&'static str, usize>,
+    /// At most.
+    pub capacity: usize,
 }
 
 /// Where the gateway listens (C22).

@@ -106,21 +106,21 @@ pub(crate) struct Defaults {
     pub(crate) model: Option<String>,
 }
 
-/// Tickets inside `status`.
+/// What waits, inside `status`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct Queue {
     pub(crate) lanes: BTreeMap<String, u64>,
-    pub(crate) leased: u64,
+    pub(crate) delayed: u64,
     pub(crate) oldest_queued_ms: Option<u64>,
 }
 
-/// Workers inside `status`.
+/// What runs, inside `status`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Workers {
-    pub(crate) running: u64,
-    pub(crate) max: u64,
+    pub(crate) running: BTreeMap<String, u64>,
+    pub(crate) capacity: u64,
 }
 
 /// The answers to `agent`, first and last.

