@@ -1,0 +1,148 @@
+//! The rows of the table, one file each, and what they share.
+
+mod backlog;
+mod boot;
+mod burst;
+mod chat;
+mod drain;
+mod embedded;
+mod idle;
+mod sse;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::options::Asked;
+use crate::process::Server;
+use crate::product::{Binary, Gateway};
+use crate::report::{self, Section};
+
+/// How long after the last answer a server may still work on what it was asked.
+const SETTLE: Duration = Duration::from_millis(250);
+
+/// A row of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Row {
+    /// Chat completions beside the bare proxy.
+    Chat,
+    /// The same, streamed.
+    Sse,
+    /// A thousand tasks at once.
+    Burst,
+    /// Tasks from enqueue to complete beside the reference queue.
+    Drain,
+    /// Submits over a long queue.
+    Backlog,
+    /// Start over a long queue.
+    Boot,
+    /// Memory when nothing happens.
+    Idle,
+    /// The control plane while the embedded model computes.
+    Embedded,
+}
+
+impl Row {
+    /// In the table's order.
+    pub(crate) const ALL: [Self; 8] =
+        [Self::Chat, Self::Sse, Self::Burst, Self::Drain, Self::Backlog, Self::Boot, Self::Idle, Self::Embedded];
+
+    /// The row called `name`.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|row| row.name() == name)
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Chat => chat::ROW,
+            Self::Sse => sse::ROW,
+            Self::Burst => burst::ROW,
+            Self::Drain => drain::ROW,
+            Self::Backlog => backlog::ROW,
+            Self::Boot => boot::ROW,
+            Self::Idle => idle::ROW,
+            Self::Embedded => embedded::ROW,
+        }
+    }
+
+    const fn title(self) -> &'static str {
+        match self {
+            Self::Chat => "chat completion, not streamed, 16 connections; value = ratio to the bare proxy",
+            Self::Sse => "SSE, 100 streams × 64 chunks; value = ratio to the bare proxy",
+            Self::Burst => "1,000 tasks in a burst over 16 connections, then single submits while all run",
+            Self::Drain => "enqueue → complete, instant upstream; value = ratio to the reference queue",
+            Self::Backlog => "submit with 100,000 queued; reference = the same gateway with 1,000",
+            Self::Boot => "start to first answered request with 100,000 tasks in the store",
+            Self::Idle => "idle, model not loaded",
+            Self::Embedded => "while the embedded model generates on all cores",
+        }
+    }
+}
+
+/// What the rows work with.
+pub(crate) struct Bench {
+    mock: Server,
+    binary: Binary,
+    quick: bool,
+    is_chosen: bool,
+    /// A gateway with a long queue, from the row that filled it to the row that starts it again.
+    filled: Option<Gateway>,
+}
+
+impl Bench {
+    /// `full`, or `quick` where that was asked.
+    fn sized<T>(&self, full: T, quick: T) -> T {
+        if self.quick { quick } else { full }
+    }
+}
+
+/// A row's numbers, or why it has none here.
+type Found = anyhow::Result<Result<Vec<report::Finding>, String>>;
+
+/// Measures what was asked and prints it; fails when a row could not be measured.
+pub(crate) async fn measure(asked: &Asked) -> anyhow::Result<ExitCode> {
+    let wants_embedded = asked.is_chosen && asked.rows.contains(&Row::Embedded) && embedded::model().is_some();
+    let binary = Binary::get(asked.binary.as_deref(), wants_embedded).await?;
+    let mock = Server::own(&["mock"]).await?;
+    let mut bench = Bench { mock, binary, quick: asked.quick, is_chosen: asked.is_chosen, filled: None };
+    let (mut sections, mut has_failed) = (Vec::new(), false);
+    for row in &asked.rows {
+        eprintln!("measuring {} …", row.name());
+        let (findings, remark) = match found(&mut bench, *row).await {
+            Ok(Ok(findings)) => (findings, None),
+            Ok(Err(why)) => (Vec::new(), Some(format!("left out: {why}"))),
+            Err(error) => {
+                has_failed = true;
+                (Vec::new(), Some(format!("FAILED: {error:#}")))
+            }
+        };
+        sections.push(Section { row: row.name(), title: row.title(), findings, remark });
+    }
+    if asked.json {
+        println!("{}", serde_json::to_string_pretty(&sections)?);
+    } else {
+        let (missed, empty) = report::missed(&sections);
+        println!("{}\n{missed} targets missed, {empty} rows without numbers", report::table(&sections));
+    }
+    Ok(if has_failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+async fn found(bench: &mut Bench, row: Row) -> Found {
+    match row {
+        Row::Chat => chat::measure(bench).await.map(Ok),
+        Row::Sse => sse::measure(bench).await.map(Ok),
+        Row::Burst => burst::measure(bench).await.map(Ok),
+        Row::Drain => drain::measure(bench).await.map(Ok),
+        Row::Backlog => backlog::measure(bench).await.map(Ok),
+        Row::Boot => boot::measure(bench).await.map(Ok),
+        Row::Idle => idle::measure(bench).await.map(Ok),
+        Row::Embedded => embedded::measure(bench).await,
+    }
+}
+
+/// Does `work` and says how many CPU seconds `server` spent on it, trailing work included.
+async fn with_cpu<T>(server: &Server, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<(T, f64)> {
+    let before = server.cpu_seconds()?;
+    let done = work.await?;
+    tokio::time::sleep(SETTLE).await;
+    Ok((done, server.cpu_seconds()? - before))
+}
