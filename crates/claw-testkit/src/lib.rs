@@ -2,11 +2,14 @@
 //!
 //! - [`upstream`] a model server on port 0 that does what a script says
 //! - [`process`] a real gateway as a process: started, called, killed
+//! - [`ws_client`] a WebSocket client that says what it saw
 //! - [`clock`] a fake clock and seeded ids
 
 pub mod clock;
 pub mod process;
 pub mod upstream;
+pub mod ws_client;
 
 pub use clock::{FakeClock, SeededIds};
 pub use upstream::{Gate, Reply, Upstream};
+pub use ws_client::WsClient;
