@@ -5,6 +5,7 @@
 
 mod act;
 mod bulk;
+mod check;
 mod decode;
 mod fault;
 mod flush;
@@ -25,6 +26,7 @@ use claw_runtime::TaskScope;
 use sqlx::sqlite::SqlitePoolOptions;
 use tokio::sync::{Semaphore, mpsc};
 
+pub use check::check;
 pub use open::Settings;
 
 use crate::limits::{KIBIBYTES_WAITING_MAX, WRITES_WAITING_MAX};

@@ -129,7 +129,8 @@ impl Chaos {
             assert!(effect <= 1 || !is_effect(number_of(key)), "{key}: the effect took place {effect} times");
         }
         gateway.kill().await.unwrap();
-        check_database(self.directory.path());
+        let path = self.directory.path().join("openclaw.db");
+        claw_store::sqlite::check(&path).await.expect("the database is sound");
         assert_eq!(self.upstream.script_left(), 0);
         counts
     }
@@ -190,12 +191,6 @@ async fn ended(api: &Api, id: &str) -> Value {
         assert!(tokio::time::Instant::now() < deadline, "{id} does not end: {}", answer.body);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-}
-
-/// SQLite's own full check.
-fn check_database(directory: &Path) {
-    let path = directory.join("openclaw.db");
-    claw_store::sqlite::check(&path).expect("the database is sound");
 }
 
 #[expect(clippy::disallowed_methods, reason = "the test's own knobs")]
