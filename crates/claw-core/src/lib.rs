@@ -8,9 +8,10 @@
 //! - [`message`] what a conversation is made of; [`turn`] one input to an agent
 //! - [`provider`] the port to a model; [`tool`] the port to a tool
 //! - [`run`] what happens while an agent works; [`task`] the durable state machine around it
-//! - [`retry`] how long to wait before trying again
+//! - [`courier`] the port to addresses outside; [`retry`] how long to wait before trying again
 //! - [`principal`] who is asking, and what they may do; [`session`] names of conversations
 
+pub mod courier;
 pub mod id;
 pub mod message;
 pub mod principal;
