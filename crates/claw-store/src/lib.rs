@@ -8,6 +8,8 @@
 //! Knows no queue, no provider, no door. Keeps no clock: moments arrive as arguments.
 
 mod commit;
+#[cfg(test)]
+mod contract;
 mod error;
 mod limits;
 pub mod sqlite;

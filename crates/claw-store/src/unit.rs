@@ -49,6 +49,7 @@ pub(crate) struct Unit {
     session_numbers: HashMap<SessionKey, i64>,
     keys: HashMap<(PrincipalId, Arc<str>), KeyRow>,
     journals: HashMap<TaskId, Vec<JournalRow>>,
+    turns_loaded: Vec<TaskId>,
     /// What the batch adds and changes.
     pub(crate) difference: Difference,
 }
@@ -177,10 +178,11 @@ impl Unit {
         self.journals.insert(id, rows);
     }
 
-    /// Puts in a task's turn.
+    /// Puts in a task's turn, for this batch only.
     pub(crate) fn load_turn(&mut self, id: TaskId, turn: claw_core::Turn) {
         if let Some(row) = self.tasks.get_mut(&id) {
             row.turn = Some(Arc::new(turn));
+            self.turns_loaded.push(id);
         }
     }
 
@@ -191,15 +193,20 @@ impl Unit {
         }
     }
 
-    /// After the commit: nothing is left to write, and only rows that can be needed again stay.
-    pub(crate) fn committed(&mut self) {
+    /// After the writes: nothing is left to write, and only rows that can be needed again stay.
+    pub(crate) fn written(&mut self) {
         let done = std::mem::take(&mut self.difference);
         self.keys.clear();
         self.journals.clear();
+        for id in self.turns_loaded.drain(..) {
+            if let Some(row) = self.tasks.get_mut(&id) {
+                row.turn = None;
+            }
+        }
         for id in done.tasks_new.iter().chain(&done.tasks_changed) {
             match self.tasks.get_mut(id) {
                 Some(row) if row.state.is_terminal() => drop(self.tasks.remove(id)),
-                Some(row) => row.committed(),
+                Some(row) => row.written(),
                 None => {}
             }
         }

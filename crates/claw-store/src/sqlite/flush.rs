@@ -88,7 +88,7 @@ impl Flush {
             }
             query.execute(&mut *connection).await?;
         }
-        unit.committed();
+        unit.written();
         Ok(())
     }
 

@@ -77,8 +77,7 @@ impl Load {
             journals: Bulk::select_each(
                 "SELECT j.place, j.body, j.form FROM (VALUES ",
                 1,
-                ") v CROSS JOIN journal j ON j.place BETWEEN (v.column1 << 31) AND ((v.column1 << 31) | 2147483647) \
-                 ORDER BY j.place",
+                ") v CROSS JOIN journal j ON j.place BETWEEN (v.column1 << 31) AND ((v.column1 << 31) | 2147483647)",
             ),
         }
     }
@@ -97,6 +96,23 @@ impl Load {
         self.load_turns(connection, wanted, unit).await?;
         self.load_last_seqs(connection, wanted, unit).await?;
         self.load_journals(connection, wanted, unit).await
+    }
+
+    /// Every statement, for checking the plans.
+    #[cfg(test)]
+    pub(super) fn all(&self) -> Vec<&Bulk> {
+        vec![
+            &self.tasks,
+            &self.sessions,
+            &self.sessions_by_key,
+            &self.waiting_short,
+            &self.waiting_long,
+            &self.running,
+            &self.keys,
+            &self.turns,
+            &self.last_places,
+            &self.journals,
+        ]
     }
 
     async fn load_tasks(
@@ -239,9 +255,8 @@ impl Load {
         wanted: &Wanted,
         unit: &mut Unit,
     ) -> Result<(), Fault> {
-        let needs = |id: &&TaskId| {
-            unit.task(**id).is_some_and(|row| row.turn.is_none() && row.state == claw_core::task::StateName::Queued)
-        };
+        // Whatever its state is now: it may come to wait again in this very batch.
+        let needs = |id: &&TaskId| unit.task(**id).is_some_and(|row| row.turn.is_none());
         let ids = numbers(unit, wanted.starts.iter().filter(needs));
         let list: Vec<i64> = ids.keys().copied().collect();
         for row in self
@@ -306,7 +321,8 @@ impl Load {
             let row = JournalRow { number: decode::number_of_place(place), entry };
             journals.entry(decode::owner_of_place(place)).or_default().push(row);
         }
-        for (n, rows) in journals {
+        for (n, mut rows) in journals {
+            rows.sort_unstable_by_key(|row| row.number);
             if let Some(id) = ids.get(&n) {
                 unit.load_journal(*id, rows);
             }

@@ -3,6 +3,9 @@
 mod talk;
 mod tasks;
 
+#[cfg(test)]
+pub(super) use tasks::{DUE_TICKETS, list_conditions};
+
 use sqlx::SqlitePool;
 
 /// The reading connections.

@@ -171,6 +171,7 @@ impl Writer {
         self.load.load(connection, &wanted, unit).await?;
         run.iter_mut().for_each(|write| write.apply(unit));
         if unit.difference.is_empty() {
+            unit.written();
             return Ok(());
         }
         if !self.in_transaction {

@@ -48,11 +48,6 @@ impl Unit {
         }
     }
 
-    /// Takes a task's turn out of the cache.
-    pub(crate) fn take_turn(&mut self, id: TaskId) -> Option<Arc<claw_core::Turn>> {
-        self.tasks.get_mut(&id).and_then(|row| row.turn.take())
-    }
-
     /// Something happened in a session.
     pub(crate) fn touch_session(&mut self, n: i64, at: Timestamp) {
         let changed = self.next_change();

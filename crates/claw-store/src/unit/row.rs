@@ -76,8 +76,8 @@ impl TaskRow {
         }
     }
 
-    /// After a commit: a turn is kept only until its task starts, and only a small one.
-    pub(crate) fn committed(&mut self) {
+    /// After it was written: a turn is kept only until its task starts, and only a small one.
+    pub(crate) fn written(&mut self) {
         if self.state != StateName::Queued || !self.turn_is_small {
             self.turn = None;
         }

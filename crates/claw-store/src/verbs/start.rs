@@ -53,7 +53,6 @@ impl Verb for Start {
             row.callback.as_deref().map(|callback| value(callback, FORM, "a task's callback")).transpose()?;
         let seq = row.last_seq.unwrap_or(0) + if is_first { 0 } else { UNSTORED_EVENTS_MAX };
 
-        drop(unit.take_turn(self.id));
         unit.set_state(self.id, StateName::Running, self.at, |row| {
             row.attempt += 1;
             row.started_at.get_or_insert(self.at);

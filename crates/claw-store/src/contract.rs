@@ -1,0 +1,343 @@
+//! The laws of [`Store`] as tests, for every backend.
+//!
+//! A backend takes them all with one `contract!` line. After each law the counters are compared
+//! with a recount, and every task's attempts, events and messages with its state.
+
+mod life;
+mod model;
+mod order;
+mod outside;
+mod reading;
+mod recovery;
+mod submit;
+
+use async_trait::async_trait;
+use claw_core::message::Message;
+use claw_core::provider::{FinishReason, Usage};
+use claw_core::run::{RunEvent, Sequenced};
+use claw_core::task::{Outcome, StateName};
+use claw_core::{
+    AgentId, ApiKeyId, Failure, FailureReason, Lane, OnCrash, Output, Principal, PrincipalId, Priority, Scope, Scopes,
+    SessionId, SessionKey, Task, TaskId, Timestamp, Turn, Visibility,
+};
+use claw_runtime::TaskScope;
+use uuid::Uuid;
+
+use crate::sqlite::Settings;
+use crate::{
+    Begin, Counts, Finish, Finished, Idempotency, NewTask, SqliteStore, Started, StartedRun, Store, Submitted,
+};
+
+/// A fresh, empty backend that can lose its process.
+#[async_trait]
+trait Fixture: Send + Sync {
+    /// The store.
+    fn store(&self) -> &dyn Store;
+    /// Opens the same truth again, as another process would after the first one died.
+    async fn restart(&mut self);
+}
+
+/// A database in a directory of its own.
+struct SqliteFixture {
+    directory: tempfile::TempDir,
+    scope: TaskScope,
+    store: SqliteStore,
+}
+
+impl SqliteFixture {
+    async fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let scope = TaskScope::new();
+        let store = SqliteStore::open(Settings::at(directory.path().join("truth.db")), &scope).await.unwrap();
+        Self { directory, scope, store }
+    }
+}
+
+#[async_trait]
+impl Fixture for SqliteFixture {
+    fn store(&self) -> &dyn Store {
+        &self.store
+    }
+    async fn restart(&mut self) {
+        self.store.close().await;
+        let settings = Settings::at(self.directory.path().join("truth.db"));
+        self.store = SqliteStore::open(settings, &self.scope).await.unwrap();
+    }
+}
+
+/// Runs every law on the backend that `$fixture` makes, each in its own test.
+macro_rules! contract {
+    ($backend:ident, $fixture:expr) => {
+        mod $backend {
+            use super::*;
+
+            contract!(@laws $fixture, submit, [
+                a_submitted_task_comes_back_as_it_was_given,
+                the_same_key_gives_the_same_task,
+                keys_of_two_principals_do_not_meet,
+                of_concurrent_duplicates_one_is_made,
+                a_foreign_session_is_refused_and_the_operator_may_use_any,
+                an_attached_run_runs_at_once,
+                a_run_cannot_attach_to_a_busy_session,
+                a_write_that_breaks_harms_no_other,
+                a_task_can_be_started_before_its_submit_is_on_disk,
+            ]);
+            contract!(@laws $fixture, life, [
+                one_start_wins,
+                the_first_start_brings_the_input_into_the_history,
+                the_first_finish_wins,
+                a_completed_task_has_its_output,
+                a_failed_task_has_its_failure_and_counts_it,
+                another_attempt_waits_until_it_is_due,
+                a_task_given_back_neither_failed_nor_ended,
+                a_waiting_task_is_cancelled_at_once,
+                a_running_task_is_asked_to_stop,
+                a_wish_to_cancel_outweighs_another_attempt,
+                what_ended_is_not_cancelled,
+                a_failed_task_is_retried_with_fresh_attempts,
+                a_task_cancelled_before_its_first_start_can_be_retried,
+                only_failed_and_cancelled_tasks_are_retried,
+                a_detached_run_is_a_task_like_any_other,
+                each_attempt_is_on_record,
+            ]);
+            contract!(@laws $fixture, order, [
+                runs_of_a_session_go_one_at_a_time_in_accept_order,
+                sessions_do_not_wait_for_each_other,
+                a_delayed_head_holds_its_session,
+                who_is_retried_goes_to_the_old_place,
+                a_retried_task_does_not_run_beside_a_later_one,
+                a_cancelled_head_makes_room,
+                a_very_long_line_keeps_its_order,
+                due_tickets_are_those_whose_turn_it_is,
+            ]);
+            contract!(@laws $fixture, reading, [
+                events_are_resumed_from_any_number,
+                events_of_a_lost_attempt_are_refused,
+                events_that_do_not_rise_are_refused,
+                progress_is_kept,
+                tasks_are_listed_newest_first_in_pages,
+                each_sees_only_its_own,
+                sessions_are_listed_last_changed_first,
+                a_history_is_read_backwards_in_pages,
+                a_session_sums_its_runs,
+                what_does_not_exist_is_absent,
+                the_oldest_waiting_task_is_known,
+                settled_waits_for_every_write_before,
+                a_closed_store_says_so,
+            ]);
+            contract!(@laws $fixture, recovery, [
+                nothing_running_is_nothing_to_recover,
+                a_run_that_died_waits_again,
+                numbers_after_a_death_jump_beyond_what_was_shown,
+                who_waited_on_the_line_is_gone,
+                a_step_cut_off_ends_the_run,
+                a_step_cut_off_is_repeated_when_asked_for,
+                a_wish_to_cancel_is_kept,
+                the_third_death_is_poison,
+                a_thousand_runs_are_recovered,
+            ]);
+            contract!(@laws $fixture, outside, [
+                a_journal_is_read_back_at_the_next_attempt,
+                a_step_cut_off_is_journaled_once_more_in_its_place,
+                a_lost_attempt_journals_nothing,
+                an_end_with_a_callback_is_delivered,
+                a_delivery_is_tried_again_and_given_up,
+                old_keys_and_deliveries_expire,
+                an_api_key_is_found_until_it_is_revoked,
+            ]);
+
+            #[test]
+            fn random_verbs_do_what_a_simple_model_says() {
+                model::check(|| async { $fixture });
+            }
+        }
+    };
+    (@laws $fixture:expr, $subject:ident, [$($law:ident),* $(,)?]) => {$(
+        #[tokio::test]
+        async fn $law() {
+            let mut fixture = $fixture;
+            $subject::$law(&mut fixture).await;
+            assert_consistent(fixture.store()).await;
+        }
+    )*};
+}
+
+contract!(sqlite, SqliteFixture::new().await);
+
+/// Moment `n` of a test.
+const fn at(n: i64) -> Timestamp {
+    Timestamp::from_millis(1_000_000 + n)
+}
+
+fn id(n: u128) -> TaskId {
+    TaskId::from_uuid(Uuid::from_u128(n))
+}
+
+fn key(name: &str) -> SessionKey {
+    SessionKey::of(&AgentId::main(), name)
+}
+
+/// The holder of API key `n`.
+fn tenant(n: u128) -> Principal {
+    let id = PrincipalId::api_key(ApiKeyId::from_uuid(Uuid::from_u128(n)));
+    Principal { id, scopes: Scopes::of(&[Scope::Write]) }
+}
+
+/// Task `n` in a session, waiting, for the operator.
+fn task(n: u128, session: &str) -> NewTask {
+    NewTask {
+        id: id(n),
+        session_id: SessionId::from_uuid(Uuid::from_u128(1_000_000 + n)),
+        principal: Principal::operator(),
+        turn: Turn::text(key(session), format!("input {n}")),
+        lane: Lane::Standard,
+        priority: Priority::NORMAL,
+        label: None,
+        on_crash: OnCrash::Fail,
+        attempts_max: 3,
+        callback: None,
+        idempotency: None,
+        begin: Begin::Queued { not_before: at(0), attached: false },
+        at: at(0),
+    }
+}
+
+fn keyed(new: NewTask, key: &str, digest: u8) -> NewTask {
+    NewTask { idempotency: Some(Idempotency { key: key.to_owned(), digest: [digest; 32] }), ..new }
+}
+
+async fn submit(store: &dyn Store, new: NewTask) -> Submitted {
+    store.submit(new).await.await.unwrap()
+}
+
+async fn start(store: &dyn Store, n: u128, attempt: u32) -> Started {
+    store.start(id(n), attempt, at(1)).await.await.unwrap()
+}
+
+async fn won(store: &dyn Store, n: u128, attempt: u32) -> StartedRun {
+    match start(store, n, attempt).await {
+        Started::Won(run) => *run,
+        Started::Stale(_) | Started::SessionBusy | Started::Absent => panic!("task {n} did not start"),
+    }
+}
+
+fn output(text: &str) -> Output {
+    Output {
+        text: text.to_owned(),
+        tool_calls: Vec::new(),
+        finish: FinishReason::Stop,
+        usage: USAGE,
+        model: "p/m".to_owned(),
+    }
+}
+
+const USAGE: Usage = Usage { input_tokens: 3, output_tokens: 5, cached_tokens: 1 };
+
+fn failure() -> Failure {
+    Failure::new(FailureReason::Provider, "the provider is down")
+}
+
+/// The end of an attempt; `seq` is its only event's number, 0 for none.
+fn end(n: u128, attempt: u32, outcome: Outcome, seq: u64) -> Finish {
+    let event = match &outcome {
+        Outcome::Completed(output) => Some(RunEvent::Completed { output: output.clone() }),
+        Outcome::Failed { failure, partial } => {
+            Some(RunEvent::Failed { failure: failure.clone(), partial: partial.clone() })
+        }
+        Outcome::Cancelled { partial } => Some(RunEvent::Cancelled { partial: partial.clone() }),
+        Outcome::Retry { failure, not_before } => {
+            Some(RunEvent::Retrying { attempt, failure: failure.clone(), at: *not_before })
+        }
+        Outcome::Yielded => None,
+    };
+    let messages = match &outcome {
+        Outcome::Completed(output) => vec![Message::Assistant { text: output.text.clone(), tool_calls: Vec::new() }],
+        _ => Vec::new(),
+    };
+    Finish {
+        id: id(n),
+        attempt,
+        outcome,
+        messages,
+        events: event.filter(|_| seq > 0).map(|event| Sequenced { seq, at: at(2), event }).into_iter().collect(),
+        usage: USAGE,
+        model: "p/m".to_owned(),
+        at: at(2),
+    }
+}
+
+async fn finish(store: &dyn Store, finish: Finish) -> Finished {
+    store.finish(finish).await.await.unwrap()
+}
+
+async fn complete(store: &dyn Store, n: u128, attempt: u32, seq: u64) -> Finished {
+    finish(store, end(n, attempt, Outcome::Completed(output("answer")), seq)).await
+}
+
+async fn fail(store: &dyn Store, n: u128, attempt: u32, seq: u64) -> Finished {
+    finish(store, end(n, attempt, Outcome::Failed { failure: failure(), partial: String::new() }, seq)).await
+}
+
+async fn read(store: &dyn Store, n: u128) -> Task {
+    store.task(id(n), &Visibility::All).await.unwrap().unwrap()
+}
+
+async fn state(store: &dyn Store, n: u128) -> StateName {
+    read(store, n).await.state.name()
+}
+
+async fn event_numbers(store: &dyn Store, n: u128) -> Vec<u64> {
+    store.events(id(n), 0, 1000).await.unwrap().iter().map(|event| event.seq).collect()
+}
+
+fn text_event(seq: u64) -> Sequenced {
+    Sequenced { seq, at: at(1), event: RunEvent::Text { delta: format!("delta {seq}") } }
+}
+
+/// Every task, newest first.
+async fn all_tasks(store: &dyn Store) -> Vec<Task> {
+    let (mut all, mut from) = (Vec::new(), None);
+    loop {
+        let page = store.tasks(crate::TaskFilter::default(), &Visibility::All, from, 100).await.unwrap();
+        all.extend(page.items);
+        match page.next {
+            Some(next) => from = Some(next),
+            None => return all,
+        }
+    }
+}
+
+/// Counters equal a recount; records agree with states; histories have no gaps.
+async fn assert_consistent(store: &dyn Store) {
+    if store.settled().await.is_err() {
+        return;
+    }
+    let tasks = all_tasks(store).await;
+    let count = |name| tasks.iter().filter(|task| task.state.name() == name).count() as u64;
+    let sessions = store.sessions(&Visibility::All, None, 1000).await.unwrap().items;
+    let recount = Counts {
+        queued: count(StateName::Queued),
+        running: count(StateName::Running),
+        completed: count(StateName::Completed),
+        failed: count(StateName::Failed),
+        cancelled: count(StateName::Cancelled),
+        sessions: sessions.len() as u64,
+    };
+    assert_eq!(store.counts().await.unwrap(), recount);
+    for session in sessions {
+        let history = store.history(session.id, None, 10_000).await.unwrap();
+        let numbers: Vec<u64> = history.iter().map(|message| message.seq).collect();
+        assert_eq!(numbers, (1..=session.message_count).collect::<Vec<_>>(), "{}", session.key);
+    }
+    for task in tasks.iter().take(100) {
+        let runs = store.runs(task.id).await.unwrap();
+        assert_eq!(runs.iter().map(|run| run.attempt).collect::<Vec<_>>(), (1..=task.attempt).collect::<Vec<_>>());
+        let open = runs.iter().filter(|run| run.ended_at.is_none()).count();
+        assert_eq!(open, usize::from(task.state.name() == StateName::Running));
+        let events = store.events(task.id, 0, 10_000).await.unwrap();
+        assert!(events.is_sorted_by(|one, next| one.seq < next.seq), "{events:?}");
+        if task.state.name().is_terminal() {
+            assert!(events.last().is_some_and(|last| last.event.is_terminal()), "{task:?} {events:?}");
+        }
+    }
+}
