@@ -5,6 +5,7 @@
 //! the environment, or nothing, so that a mistyped address never learns the token.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use clap::Args;
 use url::{Host, Url};
@@ -37,8 +38,8 @@ pub(crate) struct Reach {
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
     url: Url,
-    /// Whether it is the gateway of this state directory.
-    is_local: bool,
+    /// There if it is the gateway of this state directory.
+    settings: Option<Arc<Settings>>,
     credential: Option<Credential>,
 }
 
@@ -81,13 +82,18 @@ impl Target {
         if let Some(text) = &reach.url {
             let url = parse(text)?;
             refuse_cleartext(&url, reach.insecure)?;
-            return Ok(Self { url, is_local: false, credential: from_environment(&context.environment) });
+            return Ok(Self { url, settings: None, credential: from_environment(&context.environment) });
         }
         let settings = client_settings(context)?;
-        let address = probe::address(&settings);
-        let url = Url::parse(&format!("ws://{address}")).map_err(anyhow::Error::from)?;
+        let url = local(&settings)?;
         let credential = configured(&settings, &context.environment);
-        Ok(Self { url, is_local: true, credential })
+        Ok(Self { url, settings: Some(Arc::new(settings)), credential })
+    }
+
+    /// The same gateway where it is now: started again, it may have another port.
+    pub(crate) fn again(&self) -> Result<Self, Fatal> {
+        let url = self.settings.as_deref().map_or_else(|| Ok(self.url.clone()), local)?;
+        Ok(Self { url, ..self.clone() })
     }
 
     /// The address to open.
@@ -111,7 +117,7 @@ impl Target {
 
     /// Nobody listens.
     pub(super) fn not_running(&self) -> ClientError {
-        ClientError::NotRunning { place: self.place(), is_local: self.is_local }
+        ClientError::NotRunning { place: self.place(), is_local: self.settings.is_some() }
     }
 
     /// The gateway refused the credential, or that there is none.
@@ -124,7 +130,7 @@ impl Target {
                 format!("the {} from {origin}", kind.word()),
                 format!("correct it there, or give the right one in {}", kind.variable()),
             ),
-            None if self.is_local => (
+            None if self.settings.is_some() => (
                 "a client without token".to_owned(),
                 format!("give the gateway's token in {TOKEN_VARIABLE}, or name its state directory with --state-dir"),
             ),
@@ -132,6 +138,10 @@ impl Target {
         };
         ClientError::Unauthorized { place: self.place(), credential, message, mend }
     }
+}
+
+fn local(settings: &Settings) -> Result<Url, Fatal> {
+    Ok(Url::parse(&format!("ws://{}", probe::address(settings))).map_err(anyhow::Error::from)?)
 }
 
 fn parse(text: &str) -> Result<Url, Fatal> {

@@ -71,7 +71,7 @@ async fn to_the_end(
     loop {
         let opened = match connection.take() {
             Some(open) => Ok(open),
-            None => Connection::open(target).await,
+            None => Connection::open(&target.again()?).await,
         };
         let error = match opened {
             Ok(mut open) => {
