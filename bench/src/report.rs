@@ -79,7 +79,7 @@ impl Finding {
     }
 
     /// The same, held against `target`.
-    pub(crate) fn to_reach(self, target: Target) -> Self {
+    pub(crate) fn reaching(self, target: Target) -> Self {
         Self { target: Some(target), ..self }
     }
 
@@ -154,7 +154,7 @@ mod tests {
     fn a_miss_says_by_how_much() {
         let finding = Finding::own("boot", "start", 450.0, "ms", Target::AtMost(300.0));
         assert_eq!(finding.verdict(), "MISSED 1.50×");
-        let finding = Finding::shown("drain", "x", 0.5, "").to_reach(Target::AtLeast(0.4));
+        let finding = Finding::shown("drain", "x", 0.5, "").reaching(Target::AtLeast(0.4));
         assert_eq!(finding.verdict(), "reached");
     }
 

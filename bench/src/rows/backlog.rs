@@ -29,7 +29,7 @@ pub(super) async fn measure(bench: &mut Bench) -> anyhow::Result<Vec<Finding>> {
     let p99 = (percentile(&ours, 0.99), percentile(&theirs, 0.99));
     let memory_mb = long.server.memory_mb()?;
     let findings = vec![
-        Finding::pair(ROW, "single submit, p50", p50, "ms", p50.0 / p50.1).to_reach(Reach::AtMost(1.5)),
+        Finding::pair(ROW, "single submit, p50", p50, "ms", p50.0 / p50.1).reaching(Reach::AtMost(1.5)),
         Finding::pair(ROW, "single submit, p99", p99, "ms", p99.0 / p99.1),
         Finding::own(ROW, "memory", memory_mb.max(after_fill_mb), "MB", Reach::AtMost(150.0)),
         Finding::shown(ROW, "memory, most while filling", long.server.memory_peak_mb()?, "MB"),

@@ -46,7 +46,7 @@ pub(super) async fn measure(bench: &mut Bench) -> anyhow::Result<Vec<Finding>> {
     };
     let single = |share: f64| median_of(&ours, |round| round.singles.latency_ms(share));
     Ok(vec![
-        burst(0.99).to_reach(Reach::Below(50.0)),
+        burst(0.99).reaching(Reach::Below(50.0)),
         Finding::own(ROW, "single submit while all run, p99", single(0.99), "ms", Reach::Below(50.0)),
         burst(0.5),
         Finding::shown(ROW, "single submit while all run, p50", single(0.5), "ms"),

@@ -40,7 +40,7 @@ pub(super) async fn measure(bench: &mut Bench) -> anyhow::Result<Vec<Finding>> {
         Finding::pair(ROW, measure, (median_of(&ours, number), median_of(&theirs, number)), unit, median(&ratios))
     };
     Ok(vec![
-        pair("CPU per request", "µs", |round| round.cpu_us).to_reach(Reach::AtMost(4.0)),
+        pair("CPU per request", "µs", |round| round.cpu_us).reaching(Reach::AtMost(4.0)),
         pair("requests", "/s", |round| round.load.per_second()),
         pair("p50", "ms", |round| round.load.latency_ms(0.5)),
         pair("p99", "ms", |round| round.load.latency_ms(0.99)),

@@ -74,7 +74,7 @@ pub(super) async fn measure(bench: &mut Bench) -> anyhow::Result<Vec<Finding>> {
         slow.per_second / grouped,
     );
     Ok(vec![
-        pair("tasks", "/s", |round| round.per_second).to_reach(Reach::AtLeast(0.4)),
+        pair("tasks", "/s", |round| round.per_second).reaching(Reach::AtLeast(0.4)),
         pair("CPU per task", "µs", |round| round.cpu_us),
         fallen,
         Finding::shown(ROW, "memory, most", gateway.server.memory_peak_mb()?, "MB"),

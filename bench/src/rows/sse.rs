@@ -54,8 +54,8 @@ pub(super) async fn measure(bench: &mut Bench) -> anyhow::Result<Vec<Finding>> {
     let ((p50, added_p50), (p99, added_p99)) = (added(0.5), added(0.99));
     Ok(vec![
         Finding::pair(ROW, "CPU per chunk", (cpu(&ours), cpu(&theirs)), "µs", median(&ratios))
-            .to_reach(Reach::AtMost(2.5)),
-        Finding::pair(ROW, "first token, p50 (value: ms added)", p50, "ms", added_p50).to_reach(Reach::AtMost(3.0)),
+            .reaching(Reach::AtMost(2.5)),
+        Finding::pair(ROW, "first token, p50 (value: ms added)", p50, "ms", added_p50).reaching(Reach::AtMost(3.0)),
         Finding::pair(ROW, "first token, p99 (value: ms added)", p99, "ms", added_p99),
     ])
 }
