@@ -54,7 +54,8 @@ CREATE TABLE tasks (
 CREATE UNIQUE INDEX tasks_id ON tasks (id);
 CREATE INDEX tasks_state ON tasks (state, n);
 CREATE INDEX tasks_session ON tasks (session, n);
-CREATE INDEX tasks_of_tenant ON tasks (owner, state, n) WHERE owner <> 'operator';
+CREATE INDEX tasks_of_tenant ON tasks (owner, n) WHERE owner <> 'operator';
+CREATE INDEX tasks_of_tenant_by_state ON tasks (owner, state, n) WHERE owner <> 'operator';
 CREATE INDEX tasks_open ON tasks (session, n) WHERE state < 2;
 CREATE INDEX tasks_waited_for ON tasks (n) WHERE attached = 1 AND state = 0;
 -- Two runs of one session cannot be on at once (G5).

@@ -28,8 +28,8 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (0..4_u8, 0..3_u8, prop::option::weighted(0.3, 0..3_u8), 0..2_u8, prop::bool::weighted(0.2))
             .prop_map(|(session, owner, key, digest, attached)| Step::Submit { session, owner, key, digest, attached }),
-        8 => (task.clone(), late.clone()).prop_map(|(task, late)| Step::Start { task, late }),
-        3 => (task.clone(), late.clone()).prop_map(|(task, late)| Step::Append { task, late }),
+        8 => (task.clone(), late).prop_map(|(task, late)| Step::Start { task, late }),
+        3 => (task.clone(), late).prop_map(|(task, late)| Step::Append { task, late }),
         6 => (task.clone(), late, 0..5_u8).prop_map(|(task, late, outcome)| Step::Finish { task, late, outcome }),
         2 => (task.clone(), 0..3_u8).prop_map(|(task, who)| Step::Cancel { task, who }),
         3 => (task.clone(), 0..3_u8).prop_map(|(task, who)| Step::Retry { task, who }),
@@ -162,7 +162,8 @@ impl Model {
         let mut told = Recovered::default();
         for task in &mut self.tasks {
             let ran = task.state == StateName::Running;
-            if !ran && !(task.attached && task.state == StateName::Queued) {
+            let waited_for = task.attached && task.state == StateName::Queued;
+            if !(ran || waited_for) {
                 continue;
             }
             task.crashes += u32::from(ran);
