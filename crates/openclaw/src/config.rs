@@ -1,7 +1,7 @@
 //! The configuration: one JSON5 file, the environment and the flags, in one typed value.
 //!
 //! text → [`tree`] (values that know their place) → [`reader`] (types, problems, warnings) →
-//! [`file`] (what was written) → [`settings`] (what holds). [`edit`] changes single values and
+//! [`mod@file`] (what was written) → [`settings`] (what holds). [`edit`] changes single values and
 //! leaves every other byte, comments and `${NAME}` references included, as it was.
 //!
 //! Precedence: flag, environment, file, default. The first two join the tree before it is read,

@@ -13,7 +13,6 @@ pub(crate) struct Environment {
 
 impl Environment {
     /// Takes the process's variables; those that are not UTF-8 are left out.
-    #[expect(clippy::disallowed_methods, reason = "the binary's one door to the environment")]
     pub(crate) fn capture() -> Self {
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))

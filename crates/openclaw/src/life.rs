@@ -180,7 +180,7 @@ fn take_lock(settings: &Settings, start: lock::Start) -> Result<Lock, Fatal> {
     })?;
     let holder = Holder::this_process(SystemClock.now(), start);
     Lock::take(state_dir, holder).map_err(|error| match error {
-        TakeError::Held(holder) => held(settings, holder.as_ref()),
+        TakeError::Held(holder) => held(settings, holder.as_deref()),
         TakeError::Io(error) => Fatal::other(
             format!("cannot lock the state directory {}: {}", state_dir.display(), chain(&error)),
             "mend its permissions or name another in OPENCLAW_STATE_DIR",

@@ -1,4 +1,5 @@
 //! `openclaw config …` as a person meets it: answers, exit codes, what is left on disk.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

@@ -1,4 +1,5 @@
 //! The life of a real gateway process: start, who holds what, restart, stop, exit codes.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 use std::fs;
 use std::io::{BufRead, BufReader};

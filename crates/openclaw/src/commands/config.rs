@@ -26,7 +26,7 @@ pub(crate) struct Config {
 enum Action {
     /// Print a value, or without a path the whole file with secrets hidden
     Get {
-        /// Dotted path, such as gateway.port or agents.list[0].name
+        /// Dotted path, such as gateway.port or agents.list.0.name
         path: Option<String>,
         /// Print JSON even where a bare word would do
         #[arg(long)]

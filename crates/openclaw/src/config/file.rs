@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::secret::SecretText;
-use super::values::{AgentName, BaseUrl, Bind, ModelChoice, Port, Whole};
+use super::values::{AgentName, AllowedHost, BaseUrl, Bind, ModelChoice, Port, Whole};
 
 /// The configuration of OpenClaw, `openclaw.json`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -31,6 +31,8 @@ pub(crate) struct File {
     pub(crate) workers: Workers,
     /// How tasks are tried.
     pub(crate) tasks: Tasks,
+    /// How callbacks are told that their task has ended.
+    pub(crate) webhooks: Webhooks,
     /// The model that runs inside the gateway.
     pub(crate) embedded: Embedded,
     /// What is written down of all this.
@@ -297,6 +299,18 @@ impl Default for Tasks {
     fn default() -> Self {
         Self { max_attempts: Whole::new(3) }
     }
+}
+
+/// How callbacks are told that their task has ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct Webhooks {
+    /// What deliveries are signed with; unset, and they are not signed.
+    #[serde(skip_serializing)]
+    pub(crate) secret: Option<SecretText>,
+    /// Hosts (`host` or `host:port`) and networks (`10.1.0.0/16`) that may be called although
+    /// their addresses are private.
+    pub(crate) allow_hosts: Vec<AllowedHost>,
 }
 
 /// The model that runs inside the gateway.

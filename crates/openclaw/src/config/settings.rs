@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use super::credentials::Credentials;
-use super::file::{self, Agents, Embedded, Endpoints, File, Limits, Provider, Tasks, Workers};
+use super::file::{self, Agents, Embedded, Endpoints, File, Limits, Provider, Tasks, Webhooks, Workers};
 use super::problem::ConfigError;
 use super::secret::SecretText;
 use super::values::{BaseUrl, Bind};
@@ -65,6 +65,7 @@ pub(crate) struct Settings {
     pub(crate) store: Store,
     pub(crate) workers: Workers,
     pub(crate) tasks: Tasks,
+    pub(crate) webhooks: Webhooks,
     pub(crate) embedded: Embedded,
     /// Where model files lie, absolute; shared by all state directories.
     pub(crate) models_dir: PathBuf,
@@ -116,7 +117,7 @@ pub(crate) struct Logging {
 impl Settings {
     /// Resolves the file's keys into what holds.
     pub(crate) fn resolve(file: File, location: Location, environment: &Environment) -> Self {
-        let File { schema: _, gateway, models, agents, store, workers, tasks, embedded, logging } = file;
+        let File { schema: _, gateway, models, agents, store, workers, tasks, webhooks, embedded, logging } = file;
         let in_state = |path: &str| location.state_dir.join(expand_home(environment, Path::new(path)));
         let embedded =
             Embedded { path: embedded.path.map(|path| in_state(&path).to_string_lossy().into_owned()), ..embedded };
@@ -132,6 +133,7 @@ impl Settings {
             store: Store { path: in_state(store.path.as_deref().unwrap_or("openclaw.db")) },
             workers,
             tasks,
+            webhooks,
             embedded,
             models_dir: models_dir(&location, environment),
             logging: Logging {

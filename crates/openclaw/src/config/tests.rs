@@ -155,91 +155,93 @@ fn a_whole_configuration_is_read() {
     assert_eq!((settings.logging.format, settings.logging.file), (Format::Json, None));
 }
 
+/// Texts and the message each is answered with.
+const WRONG: &[(&str, &str)] = &[
+    (
+        "{ gateway: { port: 'abc' } }",
+        "openclaw.json:1:20: gateway.port: found the string \"abc\"; allowed: a whole number from 0 to 65535",
+    ),
+    (
+        "{\n  gateway: {\n    port: 70000 } }",
+        "openclaw.json:3:11: gateway.port: found the number 70000; allowed: a whole number from 0 to 65535",
+    ),
+    (
+        "{ gateway: { port: -1 } }",
+        "openclaw.json:1:20: gateway.port: found the number -1; allowed: a whole number from 0 to 65535",
+    ),
+    (
+        "{ gateway: { port: 1.5 } }",
+        "openclaw.json:1:20: gateway.port: found the number 1.5; allowed: a whole number from 0 to 65535",
+    ),
+    (
+        "{ gateway: { port: null } }",
+        "openclaw.json:1:20: gateway.port: found null; allowed: a whole number from 0 to 65535",
+    ),
+    ("{ gateway: 5 }", "openclaw.json:1:12: gateway: found the number 5; allowed: an object"),
+    ("[]", "openclaw.json:1:1: found a list; allowed: an object"),
+    (
+        "{ gateway: { bind: 'everywhere' } }",
+        "openclaw.json:1:20: gateway.bind: found the string \"everywhere\"; allowed: \"loopback\", \"lan\", \"tailnet\" or an IP address such as \"192.168.1.5\"",
+    ),
+    (
+        "{ gateway: { auth: { mode: 'magic' } } }",
+        "openclaw.json:1:28: gateway.auth.mode: found the string \"magic\"; allowed: \"none\", \"token\", \"password\"",
+    ),
+    (
+        "{ gateway: { auth: { mode: 3 } } }",
+        "openclaw.json:1:28: gateway.auth.mode: found the number 3; allowed: \"none\", \"token\", \"password\"",
+    ),
+    (
+        "{ gateway: { auth: { token: 12345 } } }",
+        "openclaw.json:1:29: gateway.auth.token: found a number; allowed: a string, \"${NAME}\" or {source: \"env\", id: \"NAME\"}",
+    ),
+    (
+        "{ gateway: { auth: { token: '${NOT_THERE}' } } }",
+        "openclaw.json:1:29: gateway.auth.token: refers to ${NOT_THERE}, but the environment variable NOT_THERE is not set",
+    ),
+    (
+        "{ gateway: { auth: { token: { source: 'file', id: 'x' } } } }",
+        "openclaw.json:1:29: gateway.auth.token: found an object; allowed: a string, \"${NAME}\" or {source: \"env\", id: \"NAME\"}",
+    ),
+    (
+        "{ gateway: { http: { endpoints: { responses: { enabled: 'yes' } } } } }",
+        "openclaw.json:1:57: gateway.http.endpoints.responses.enabled: found the string \"yes\"; allowed: true or false",
+    ),
+    (
+        "{ gateway: { allowedHosts: ['a', 7] } }",
+        "openclaw.json:1:34: gateway.allowedHosts.1: found the number 7; allowed: a string",
+    ),
+    (
+        "{ models: { providers: { p: { apiKey: 'k' } } } }",
+        "openclaw.json:1:29: models.providers.p: the key \"baseUrl\" is missing",
+    ),
+    (
+        "{ models: { providers: { p: { baseUrl: 'ftp://x' } } } }",
+        "openclaw.json:1:40: models.providers.p.baseUrl: found the string \"ftp://x\"; allowed: an http:// or https:// address such as \"https://api.example.com/v1\"",
+    ),
+    (
+        "{ agents: { defaults: { model: 7 } } }",
+        "openclaw.json:1:32: agents.defaults.model: found the number 7; allowed: a model name or an object {primary: \"…\", fallbacks: [\"…\"]}",
+    ),
+    (
+        "{ agents: { list: [{ id: 'Not Good' }] } }",
+        "openclaw.json:1:26: agents.list.0.id: found the string \"Not Good\"; allowed: 1 to 64 characters of a-z, 0-9, \"-\" and \"_\"",
+    ),
+    (
+        "{ gateway: { port: 'a', bind: 'b' }, workers: { maxConcurrent: 0 } }",
+        "openclaw.json:1:20: gateway.port: found the string \"a\"; allowed: a whole number from 0 to 65535 (and 2 more problems)",
+    ),
+    (
+        "{\n  gateway: {\n    port 5\n  } }",
+        "openclaw.json:3:10: expected colon after the string or word in object property",
+    ),
+    ("{ gateway: { port: 1 bind: 'lan' } }", "openclaw.json:1:21: expected comma"),
+];
+
 #[test]
 fn a_wrong_value_is_named_with_its_place_and_what_is_allowed() {
-    let table = [
-        (
-            "{ gateway: { port: 'abc' } }",
-            "openclaw.json:1:20: gateway.port: found the string \"abc\"; allowed: a whole number from 0 to 65535",
-        ),
-        (
-            "{\n  gateway: {\n    port: 70000 } }",
-            "openclaw.json:3:11: gateway.port: found the number 70000; allowed: a whole number from 0 to 65535",
-        ),
-        (
-            "{ gateway: { port: -1 } }",
-            "openclaw.json:1:20: gateway.port: found the number -1; allowed: a whole number from 0 to 65535",
-        ),
-        (
-            "{ gateway: { port: 1.5 } }",
-            "openclaw.json:1:20: gateway.port: found the number 1.5; allowed: a whole number from 0 to 65535",
-        ),
-        (
-            "{ gateway: { port: null } }",
-            "openclaw.json:1:20: gateway.port: found null; allowed: a whole number from 0 to 65535",
-        ),
-        ("{ gateway: 5 }", "openclaw.json:1:12: gateway: found the number 5; allowed: an object"),
-        ("[]", "openclaw.json:1:1: found a list; allowed: an object"),
-        (
-            "{ gateway: { bind: 'everywhere' } }",
-            "openclaw.json:1:20: gateway.bind: found the string \"everywhere\"; allowed: \"loopback\", \"lan\", \"tailnet\" or an IP address such as \"192.168.1.5\"",
-        ),
-        (
-            "{ gateway: { auth: { mode: 'magic' } } }",
-            "openclaw.json:1:28: gateway.auth.mode: found the string \"magic\"; allowed: \"none\", \"token\", \"password\"",
-        ),
-        (
-            "{ gateway: { auth: { mode: 3 } } }",
-            "openclaw.json:1:28: gateway.auth.mode: found the number 3; allowed: \"none\", \"token\", \"password\"",
-        ),
-        (
-            "{ gateway: { auth: { token: 12345 } } }",
-            "openclaw.json:1:29: gateway.auth.token: found a number; allowed: a string, \"${NAME}\" or {source: \"env\", id: \"NAME\"}",
-        ),
-        (
-            "{ gateway: { auth: { token: '${NOT_THERE}' } } }",
-            "openclaw.json:1:29: gateway.auth.token: refers to ${NOT_THERE}, but the environment variable NOT_THERE is not set",
-        ),
-        (
-            "{ gateway: { auth: { token: { source: 'file', id: 'x' } } } }",
-            "openclaw.json:1:29: gateway.auth.token: found an object; allowed: a string, \"${NAME}\" or {source: \"env\", id: \"NAME\"}",
-        ),
-        (
-            "{ gateway: { http: { endpoints: { responses: { enabled: 'yes' } } } } }",
-            "openclaw.json:1:57: gateway.http.endpoints.responses.enabled: found the string \"yes\"; allowed: true or false",
-        ),
-        (
-            "{ gateway: { allowedHosts: ['a', 7] } }",
-            "openclaw.json:1:34: gateway.allowedHosts.1: found the number 7; allowed: a string",
-        ),
-        (
-            "{ models: { providers: { p: { apiKey: 'k' } } } }",
-            "openclaw.json:1:29: models.providers.p: the key \"baseUrl\" is missing",
-        ),
-        (
-            "{ models: { providers: { p: { baseUrl: 'ftp://x' } } } }",
-            "openclaw.json:1:40: models.providers.p.baseUrl: found the string \"ftp://x\"; allowed: an http:// or https:// address such as \"https://api.example.com/v1\"",
-        ),
-        (
-            "{ agents: { defaults: { model: 7 } } }",
-            "openclaw.json:1:32: agents.defaults.model: found the number 7; allowed: a model name or an object {primary: \"…\", fallbacks: [\"…\"]}",
-        ),
-        (
-            "{ agents: { list: [{ id: 'Not Good' }] } }",
-            "openclaw.json:1:26: agents.list.0.id: found the string \"Not Good\"; allowed: 1 to 64 characters of a-z, 0-9, \"-\" and \"_\"",
-        ),
-        (
-            "{ gateway: { port: 'a', bind: 'b' }, workers: { maxConcurrent: 0 } }",
-            "openclaw.json:1:20: gateway.port: found the string \"a\"; allowed: a whole number from 0 to 65535 (and 2 more problems)",
-        ),
-        (
-            "{\n  gateway: {\n    port 5\n  } }",
-            "openclaw.json:3:10: expected colon after the string or word in object property",
-        ),
-        ("{ gateway: { port: 1 bind: 'lan' } }", "openclaw.json:1:21: expected comma"),
-    ];
-    for (text, message) in table {
-        assert_eq!(Home::with(text).message(), message, "{text}");
+    for (text, message) in WRONG {
+        assert_eq!(Home::with(text).message(), *message, "{text}");
     }
 }
 

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 
+use claw_net::egress::Allowed;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Unexpected, Visitor};
@@ -223,6 +224,49 @@ impl JsonSchema for BaseUrl {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", "format": "uri" })
+    }
+}
+
+/// A host, `host:port` or network that webhooks may reach although its address is private.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub(crate) struct AllowedHost {
+    text: String,
+    #[serde(skip)]
+    allowed: Allowed,
+}
+
+impl AllowedHost {
+    /// What it allows.
+    pub(crate) fn allowed(&self) -> Allowed {
+        self.allowed.clone()
+    }
+}
+
+impl<'de> Deserialize<'de> for AllowedHost {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.parse() {
+            Ok(allowed) => Ok(Self { text, allowed }),
+            Err(_) => Err(de::Error::invalid_value(
+                Unexpected::Str(&text),
+                &"a host, a host:port, an address, or a network such as \"10.1.0.0/16\"",
+            )),
+        }
+    }
+}
+
+impl JsonSchema for AllowedHost {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "AllowedHost".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "minLength": 1 })
     }
 }
 

@@ -84,7 +84,7 @@ pub(crate) struct Lock {
 pub(crate) enum TakeError {
     /// Another process has it; `None` if it has not written its name yet.
     #[error("held by another process")]
-    Held(Option<Holder>),
+    Held(Option<Box<Holder>>),
     #[error(transparent)]
     Io(#[from] io::Error),
 }
@@ -100,7 +100,7 @@ impl Lock {
             }
             sleep(BETWEEN_TRIES);
         }
-        Err(TakeError::Held(read(state_dir)?))
+        Err(TakeError::Held(read(state_dir)?.map(Box::new)))
     }
 
     /// Writes down where the gateway answers.
@@ -188,7 +188,7 @@ mod tests {
             panic!("the second one is refused and told who holds it");
         };
         assert_eq!((seen.pid, seen.address), (std::process::id(), Some(address)));
-        assert_eq!(look(state_dir).unwrap(), Occupancy::Held(seen));
+        assert_eq!(look(state_dir).unwrap(), Occupancy::Held(*seen));
         drop(lock);
         assert_eq!(look(state_dir).unwrap(), Occupancy::Free);
         Lock::take(state_dir, holder()).unwrap();
