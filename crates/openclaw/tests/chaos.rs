@@ -5,7 +5,7 @@
 //! the database is sound. `OPENCLAW_CHAOS_KILLS` says how often (60; `make chaos`: 1,000),
 //! `OPENCLAW_CHAOS_SEED` repeats a run.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -158,7 +158,7 @@ async fn start(directory: &Path, environment: &[(&str, String)]) -> GatewayProce
 
 /// Every third task has an effect, in a session of its own so that effects can be told apart.
 fn is_effect(number: usize) -> bool {
-    number % 3 == 0
+    number.is_multiple_of(3)
 }
 
 fn session(number: usize) -> String {
