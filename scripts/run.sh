@@ -48,10 +48,8 @@ fetch_model() {
     show models pull && return
     cat <<'TEXT'
 
-No model could be fetched. The gateway starts all the same; give it one in any of these ways:
-  target/release/openclaw models pull FILE.gguf         a file from another machine, or an address
-  OPENAI_API_KEY=... make run                           a hosted provider, or OPENAI_BASE_URL=... with it
-  OLLAMA_HOST=127.0.0.1:11434 make run                  a model server on this machine
+No model could be fetched; the gateway starts all the same. Any of the ways out above gives it one, also
+while it runs; another provider's key is read at the start: OPENAI_API_KEY=... make run
 TEXT
     return 0
 }
@@ -117,7 +115,8 @@ next_things() {
     cat <<TEXT
 In another terminal, from this folder:
 
-  PATH=\$PWD/target/release:\$PATH
+  PATH=\$PWD/target/release:\$PATH${OPENCLAW_STATE_DIR:+
+  export OPENCLAW_STATE_DIR=$OPENCLAW_STATE_DIR}
   openclaw agent --message "Hello"
   openclaw tasks list
   openclaw sessions list
