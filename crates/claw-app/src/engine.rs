@@ -15,6 +15,7 @@ use claw_store::{DueTicket, Finished, Recovered, Store, StoreError};
 use tokio::sync::{Semaphore, broadcast};
 
 use crate::chat::Chat;
+use crate::deliveries::{self, Callbacks, Desk};
 use crate::health::Health;
 use crate::jobs::Jobs;
 use crate::keys::ApiKeys;
@@ -56,6 +57,8 @@ pub struct Parts {
     pub catalog: Arc<Catalog>,
     /// Tools beyond the built-in ones.
     pub more_tools: Vec<Arc<dyn Tool>>,
+    /// How callbacks are told.
+    pub callbacks: Callbacks,
     /// Wall-clock time.
     pub clock: Arc<dyn Clock>,
     /// Ids and chance.
@@ -94,6 +97,7 @@ pub(crate) struct Engine {
     pub(crate) ids: Arc<dyn IdSource>,
     pub(crate) scope: TaskScope,
     pub(crate) settings: Settings,
+    pub(crate) desk: Desk,
     pub(crate) notices: Notices,
     pub(crate) attached: Arc<Semaphore>,
     pub(crate) draining: AtomicBool,
@@ -108,7 +112,7 @@ impl App {
     ///
     /// Errors: the store cannot be read or written.
     pub async fn start(parts: Parts) -> Result<(Self, Recovered), StoreError> {
-        let Parts { store, queue, catalog, more_tools, clock, ids, scope, settings } = parts;
+        let Parts { store, queue, catalog, more_tools, callbacks, clock, ids, scope, settings } = parts;
         let recovered = store.recover(clock.now()).await.await?;
         let hub = Hub::new(Arc::clone(&store));
         let mut tools = claw_agent::tools::built_in(&clock);
@@ -132,6 +136,7 @@ impl App {
             ids,
             scope,
             settings,
+            desk: Desk::new(callbacks),
             notices: Notices::new(),
             attached: Arc::new(Semaphore::new(ATTACHED_MAX)),
             draining: AtomicBool::new(false),
@@ -201,6 +206,8 @@ impl Engine {
         drop(self.scope.spawn(|cancel| async move {
             tokio::select! { () = cancel.cancelled() => {}, () = sweep::run(&engine) => {} }
         }));
+        let engine = Arc::clone(self);
+        drop(self.scope.spawn(|cancel| async move { deliveries::run(&engine, cancel).await }));
     }
 
     /// Gives a waiting task its ticket. A full queue is no loss: the sweeper finds the task again.

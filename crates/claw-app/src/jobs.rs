@@ -44,11 +44,13 @@ impl Jobs {
         };
         let (owner, session, attempt) =
             (run.task.principal.id.clone(), run.task.turn.session.clone(), run.task.attempt);
+        let has_callback = run.task.callback.is_some();
         engine.tell(id, &owner, &session, StateName::Running, attempt);
         let end = engine.agent.prepare(*run, place).run().await;
         if let Some(state) = end.state {
             engine.tell(id, &owner, &session, state, attempt);
         }
+        engine.desk.wake(has_callback, end.state);
         engine.after(end.finished).await;
         Verdict::Done
     }

@@ -7,10 +7,12 @@
 //! - [`sessions`] conversations; [`models`] what can be asked; [`keys`] API keys
 //! - [`health`] how it goes; [`notice`] what changes, as it changes
 //! - `jobs` what the workers do; `sweep` finds work that lost its ticket
+//! - `deliveries` tells callbacks that their task has ended
 //!
 //! Knows no HTTP, no JSON and no concrete backend.
 
 pub mod chat;
+mod deliveries;
 mod engine;
 mod error;
 pub mod health;
@@ -28,6 +30,7 @@ pub use claw_agent::EventReader;
 pub use claw_queue::Depth;
 pub use claw_queue::worker::Stats;
 pub use claw_store::{ApiKey, Counts, Cursor, Idempotency, Page, RunRecord, Session, StoredMessage, TaskFilter};
+pub use deliveries::Callbacks;
 pub use engine::{App, Parts, Settings};
 pub use error::Error;
 pub use notice::TaskNotice;

@@ -43,3 +43,15 @@ pub const BUSY_AFTER: Duration = Duration::from_secs(5);
 
 /// What a refused caller is told to wait.
 pub const OVERLOAD_RETRY: Duration = Duration::from_secs(1);
+
+/// Attempts to deliver a callback at once; further ones wait in the outbox.
+pub const DELIVERIES_MAX: usize = 8;
+
+/// How often the outbox is looked at while nothing happens.
+pub const DELIVERIES_LOOK_EVERY: Duration = Duration::from_secs(3);
+
+/// How long deliveries under way may take to end when the app does.
+pub const DELIVERIES_DRAIN: Duration = Duration::from_secs(3);
+
+/// How long a delivery that could not be recorded is left alone.
+pub const UNRECORDED_DELIVERY_WAIT: Duration = Duration::from_secs(30);

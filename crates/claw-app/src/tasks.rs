@@ -210,6 +210,7 @@ impl Engine {
             let problem = format!("must be 1 to {IDEMPOTENCY_KEY_BYTES_MAX} bytes, found {}", key.len());
             return Err(Error::invalid("idempotencyKey", problem));
         }
+        callback.as_ref().map_or(Ok(()), |callback| self.desk.check(callback))?;
         let label = idempotency.as_ref().filter(|_| is_labelled).map(|idempotency| idempotency.key.clone());
         let at = self.clock.now();
         Ok(NewTask {
@@ -239,6 +240,7 @@ impl Engine {
                 self.hub.publish(id, event);
                 if let Some(task) = self.store.task(id, &Visibility::All).await? {
                     self.tell(id, &task.principal.id, &task.turn.session, StateName::Cancelled, task.attempt);
+                    self.desk.wake(task.callback.is_some(), Some(StateName::Cancelled));
                 }
                 if let Some(due) = next {
                     self.issue(due).await;

@@ -1,6 +1,8 @@
 //! The REST surface `/v2`.
 //!
 //! - [`task`] what is submitted and how a task is shown; [`event`] what happens in it
+//! - [`delivery`] what a callback says of its end
 
+pub mod delivery;
 pub mod event;
 pub mod task;

@@ -16,6 +16,7 @@ use std::time::Duration;
 use claw_app::App;
 use claw_core::retry;
 use claw_core::tool::Tool;
+use claw_net::egress::{AllowList, Egress};
 use claw_queue::memory::{self, MemoryQueue};
 use claw_queue::worker;
 use claw_runtime::{SystemClock, SystemIds, TaskScope};
@@ -24,7 +25,10 @@ use claw_store::sqlite::{self, SqliteStore};
 use tokio::net::TcpListener;
 
 use crate::config::credentials::Auth;
+use crate::config::file::Webhooks;
+use crate::config::secret::SecretText;
 use crate::config::settings::Settings;
+use crate::config::values::AllowedHost;
 use crate::exit::Fatal;
 use crate::life::Life;
 
@@ -96,6 +100,7 @@ async fn start_app(settings: &Settings, store: Arc<dyn Store>, scope: &TaskScope
         queue: Arc::new(MemoryQueue::new(memory::Settings::default())),
         catalog: Arc::new(providers::catalog(settings)?),
         more_tools: more_tools(),
+        callbacks: callbacks(settings),
         clock: Arc::new(SystemClock),
         ids: Arc::new(SystemIds),
         scope: scope.clone(),
@@ -121,6 +126,18 @@ async fn start_app(settings: &Settings, store: Arc<dyn Store>, scope: &TaskScope
         );
     }
     Ok(app)
+}
+
+/// Callbacks leave through the guard; what the operator lists may lie in a private network.
+fn callbacks(settings: &Settings) -> claw_app::Callbacks {
+    let Webhooks { secret, allow_hosts } = &settings.webhooks;
+    let allow = AllowList::new(allow_hosts.iter().map(AllowedHost::allowed));
+    claw_app::Callbacks {
+        courier: Arc::new(Egress::new(allow)),
+        render: claw_wire::v2::delivery::task_ended,
+        secret: secret.as_ref().filter(|secret| !secret.is_blank()).map(SecretText::secret),
+        look_every: claw_app::limits::DELIVERIES_LOOK_EVERY,
+    }
 }
 
 #[cfg(feature = "failpoints")]

@@ -7,14 +7,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use claw_agent::{AgentProfile, Catalog, EventReader};
 use claw_app::tasks::NewRun;
-use claw_app::{App, Parts, Settings};
+use claw_app::{App, Callbacks, Parts, Settings};
 use claw_core::message::JsonText;
 use claw_core::provider::{ModelInfo, Provider, ToolSpec};
 use claw_core::retry;
 use claw_core::run::{RunEvent, Sequenced};
 use claw_core::tool::{Tool, ToolContext, ToolError};
-use claw_core::{AgentId, Lane, Principal, PrincipalId, Scope, Scopes, SessionKey, Turn};
+use claw_core::{AgentId, Lane, Principal, PrincipalId, Scope, Scopes, Secret, SessionKey, Turn};
 use claw_net::HttpClient;
+use claw_net::egress::{AllowList, Egress};
 use claw_providers::OpenAi;
 use claw_queue::memory::{self, MemoryQueue};
 use claw_queue::worker;
@@ -29,6 +30,7 @@ pub(crate) const SOON: Duration = Duration::from_secs(20);
 pub(crate) struct House {
     pub(crate) app: App,
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<FakeClock>,
     pub(crate) recovered: Recovered,
     scope: TaskScope,
     store_scope: TaskScope,
@@ -46,7 +48,18 @@ impl House {
         more_tools: Vec<Arc<dyn Tool>>,
         settings: Settings,
     ) -> Self {
+        Self::open_calling(directory, upstream, more_tools, settings, Calls::default()).await
+    }
+
+    pub(crate) async fn open_calling(
+        directory: &Path,
+        upstream: &Upstream,
+        more_tools: Vec<Arc<dyn Tool>>,
+        settings: Settings,
+        calls: Calls,
+    ) -> Self {
         claw_net::install_crypto();
+        let clock = Arc::new(FakeClock::default());
         let (scope, store_scope) = (TaskScope::new(), TaskScope::new());
         let settings = Settings {
             retry: retry::Policy { base: Duration::from_millis(1), cap: Duration::from_millis(2), attempts_max: 3 },
@@ -62,13 +75,14 @@ impl House {
             queue: Arc::new(MemoryQueue::new(memory::Settings::default())),
             catalog: Arc::new(catalog(upstream)),
             more_tools,
-            clock: Arc::new(FakeClock::default()),
+            callbacks: calls.callbacks(),
+            clock: Arc::clone(&clock) as Arc<dyn claw_core::Clock>,
             ids: Arc::new(claw_runtime::SystemIds),
             scope: scope.clone(),
             settings,
         };
         let (app, recovered) = App::start(parts).await.unwrap();
-        Self { app, store, recovered, scope, store_scope }
+        Self { app, store, clock, recovered, scope, store_scope }
     }
 
     /// Stops as a signal does: runs in progress are given back.
@@ -84,6 +98,24 @@ impl House {
         self.store.close().await;
         self.store_scope.close(SOON).await;
         self.scope.close(SOON).await;
+    }
+}
+
+/// Whom a house may call, and what it signs with.
+#[derive(Default)]
+pub(crate) struct Calls {
+    pub(crate) allow: Vec<String>,
+    pub(crate) secret: Option<&'static str>,
+}
+
+impl Calls {
+    fn callbacks(self) -> Callbacks {
+        Callbacks {
+            courier: Arc::new(Egress::new(AllowList::new(self.allow.iter().map(|entry| entry.parse().unwrap())))),
+            render: claw_wire::v2::delivery::task_ended,
+            secret: self.secret.map(Secret::new),
+            look_every: Duration::from_millis(20),
+        }
     }
 }
 

@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod chat;
+mod deliveries;
 mod house;
 mod recovery;
+mod sink;
 mod tasks;

@@ -14,6 +14,9 @@ pub use submit::{CallbackRequest, NewTask, RunOptions, Submission, TaskInput};
 /// The known task types.
 pub const TYPES: &[&str] = &["agent"];
 
+/// The largest whole number that JavaScript reads and writes back unchanged.
+const SAFE_INTEGER_MAX: u64 = (1 << 53) - 1;
+
 /// A task as its owner sees it (D21).
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -187,7 +190,10 @@ pub struct Usage {
 impl From<CoreUsage> for Usage {
     fn from(usage: CoreUsage) -> Self {
         let CoreUsage { input_tokens, output_tokens, cached_tokens: _ } = usage;
-        Self { prompt_tokens: input_tokens, completion_tokens: output_tokens, total_tokens: usage.total() }
+        // Upstreams are believed, but not beyond what JavaScript can count (K22).
+        let [prompt_tokens, completion_tokens, total_tokens] =
+            [input_tokens, output_tokens, usage.total()].map(|tokens| tokens.min(SAFE_INTEGER_MAX));
+        Self { prompt_tokens, completion_tokens, total_tokens }
     }
 }
 

@@ -242,7 +242,12 @@ impl TryFrom<CallbackRequest> for Callback {
     fn try_from(raw: CallbackRequest) -> Result<Self, BadRequest> {
         let CallbackRequest { url, headers } = raw;
         let after_scheme = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
-        let has_host = after_scheme.is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['/', '?', '#']));
+        let host = after_scheme.and_then(|rest| rest.split(['/', '?', '#']).next()).unwrap_or_default();
+        if host.contains('@') {
+            let message = "callback.url must not hold a user name or password; send them in a header";
+            return Err(BadRequest::of("callback.url", message));
+        }
+        let has_host = !host.is_empty();
         if !has_host || url.len() > CALLBACK_URL_BYTES_MAX || url.chars().any(|c| c.is_control() || c == ' ') {
             let message =
                 format!("callback.url must be an http or https address of at most {CALLBACK_URL_BYTES_MAX} bytes");
@@ -253,12 +258,40 @@ impl TryFrom<CallbackRequest> for Callback {
             let message = format!("at most {CALLBACK_HEADERS_MAX} headers, found {}", headers.len());
             return Err(BadRequest::of("callback.headers", message));
         }
-        match headers.iter().find(|(name, value)| !is_header(name, value)) {
-            Some((name, _)) => Err(BadRequest::of(format!("callback.headers.{name}"), "not a header that can be sent")),
-            None => Ok(Self { url, headers }),
+        for (name, value) in &headers {
+            let problem = if !is_header(name, value) {
+                "not a header that can be sent"
+            } else if OF_THE_CONNECTION.iter().any(|taken| taken.eq_ignore_ascii_case(name)) {
+                "this header belongs to the connection and cannot be chosen"
+            } else if OURS.iter().any(|taken| taken.eq_ignore_ascii_case(name)) {
+                "this header is set by the gateway and cannot be chosen"
+            } else {
+                continue;
+            };
+            return Err(BadRequest::of(format!("callback.headers.{name}"), problem));
         }
+        Ok(Self { url, headers })
     }
 }
+
+/// Headers that frame a request or speak to the next hop (RFC 9110, 7.6.1).
+const OF_THE_CONNECTION: &[&str] = &[
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Headers by which a receiver knows a delivery.
+const OURS: &[&str] = &["webhook-id", "webhook-timestamp", "webhook-signature", "x-openclaw-signature"];
 
 /// RFC 9110: a token, and a value of visible ASCII, spaces and tabs.
 fn is_header(name: &str, value: &str) -> bool {

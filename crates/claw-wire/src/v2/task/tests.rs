@@ -94,6 +94,17 @@ fn a_wrong_field_of_a_task_is_named() {
         (r#"{"callback":{},"input":{"message":"x"}}"#, "callback.url"),
         (r#"{"callback":{"url":"file:///etc/passwd"},"input":{"message":"x"}}"#, "callback.url"),
         (r#"{"callback":{"url":"http:///x"},"input":{"message":"x"}}"#, "callback.url"),
+        (r#"{"callback":{"url":"https://a:b@x/"},"input":{"message":"x"}}"#, "callback.url"),
+        (r#"{"callback":{"url":"http://x","headers":{"Host":"y"}},"input":{"message":"x"}}"#, "callback.headers.Host"),
+        (r#"{"callback":{"url":"http://x","headers":{"TE":"y"}},"input":{"message":"x"}}"#, "callback.headers.TE"),
+        (
+            r#"{"callback":{"url":"http://x","headers":{"Content-Length":"1"}},"input":{"message":"x"}}"#,
+            "callback.headers.Content-Length",
+        ),
+        (
+            r#"{"callback":{"url":"http://x","headers":{"Webhook-Id":"1"}},"input":{"message":"x"}}"#,
+            "callback.headers.Webhook-Id",
+        ),
         (r#"{"callback":{"url":"http://x","headers":{"a b":"c"}},"input":{"message":"x"}}"#, "callback.headers.a b"),
         (r#"{"callback":{"url":"http://x","headers":{"a":"b\r\nc"}},"input":{"message":"x"}}"#, "callback.headers.a"),
     ] {
@@ -130,4 +141,36 @@ fn a_failed_task_shows_why_and_a_waiting_one_until_when() {
     assert_eq!(shown(TaskState::Queued { not_before: ENDED })["notBefore"], json!("2026-02-16T00:00:02.500Z"));
     assert_eq!(shown(TaskState::Queued { not_before: CREATED }).get("notBefore"), None);
     assert_eq!(shown(TaskState::Cancelled { at: ENDED })["completedAt"], json!("2026-02-16T00:00:02.500Z"));
+}
+
+#[test]
+fn a_callback_tells_the_end_in_bytes_that_survive_javascript() {
+    assert_eq!(crate::v2::delivery::task_ended(&task(TaskState::Running { since: CREATED })), None);
+    let cancelled = crate::v2::delivery::task_ended(&task(TaskState::Cancelled { at: ENDED })).unwrap();
+    let cancelled: serde_json::Value = serde_json::from_slice(&cancelled).unwrap();
+    assert_eq!(cancelled["type"], "task.cancelled");
+    assert_eq!(cancelled["data"], shown(TaskState::Cancelled { at: ENDED }));
+
+    let output = Output {
+        text: "Grüße \u{2028}\u{7f}\u{1}\n\"</script>\" 🦀".into(),
+        tool_calls: vec![],
+        finish: FinishReason::Stop,
+        usage: CoreUsage { input_tokens: 1 << 60, output_tokens: 2, cached_tokens: 0 },
+        model: "p/m".into(),
+    };
+    let body = crate::v2::delivery::task_ended(&task(TaskState::Completed { output, at: ENDED })).unwrap();
+    // Printed by `JSON.stringify(JSON.parse(body))` from these very bytes.
+    let expected = concat!(
+        r#"{"type":"task.completed","timestamp":"2026-02-16T00:00:02.500Z","data":{"#,
+        r#""id":"task_00000000000000000000000000000007","type":"agent","status":"completed","progress":100,"#,
+        r#""result":{"response":"Grüße "#,
+        "\u{2028}\u{7f}",
+        r#"\u0001\n\"</script>\" 🦀","usage":{"promptTokens":9007199254740991,"completionTokens":2,"#,
+        r#""totalTokens":9007199254740991},"model":"p/m","finishReason":"stop"},"error":null,"#,
+        r#""createdAt":"2026-02-16T00:00:00.000Z","startedAt":"2026-02-16T00:00:00.000Z","#,
+        r#""completedAt":"2026-02-16T00:00:02.500Z","attempt":1,"maxAttempts":3,"#,
+        r#""runId":"run_00000000000000000000000000000007","agentId":"main","sessionKey":"agent:main:x","#,
+        r#""lane":"long","priority":5}}"#,
+    );
+    assert_eq!(String::from_utf8(body).unwrap(), expected);
 }
