@@ -13,6 +13,7 @@ use claw_providers::OpenAi;
 
 use crate::config::file::{self, Api};
 use crate::config::settings::Settings;
+use crate::config::values::ModelChoice;
 use crate::exit::Fatal;
 
 /// What OpenAI is asked for where nothing else is said: its cheapest model that has lasted.
@@ -47,7 +48,7 @@ pub(super) fn catalog(settings: &Settings) -> Result<Catalog, Fatal> {
 
 /// The configured default; else OpenAI's where only its key is known. What lists models goes by itself.
 fn default_model(settings: &Settings) -> Option<String> {
-    let configured = settings.agents.defaults.model.as_ref().map(|model| model.primary().to_owned());
+    let configured = settings.agents.defaults.model.as_ref().map(|model| primary("agents.defaults.model", model));
     let lists_some = settings.providers.values().any(|provider| !provider.models.is_empty());
     let has_openai = settings.providers.contains_key("openai");
     configured.or_else(|| (!lists_some && has_openai).then(|| OPENAI_MODEL.to_owned()))
@@ -80,8 +81,16 @@ fn profile(agent: &file::Agent, settings: &Settings) -> Result<AgentProfile, Fat
         id: agent_id(agent)?,
         name: agent.name.clone(),
         system_prompt: agent.system_prompt.clone().or_else(|| settings.agents.defaults.system_prompt.clone()),
-        model: agent.model.as_ref().map(|model| model.primary().to_owned()),
+        model: agent.model.as_ref().map(|model| primary("agents.list", model)),
     })
+}
+
+/// The model to use; says so when others were named that this version never turns to.
+fn primary(key: &str, model: &ModelChoice) -> String {
+    if !model.fallbacks().is_empty() {
+        tracing::warn!("configuration: {key}: fallbacks are read but not used by this version");
+    }
+    model.primary().to_owned()
 }
 
 fn agent_id(agent: &file::Agent) -> Result<AgentId, Fatal> {

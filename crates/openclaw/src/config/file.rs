@@ -59,8 +59,6 @@ pub(crate) struct Gateway {
     pub(crate) password: Option<SecretText>,
     /// The HTTP surface.
     pub(crate) http: Http,
-    /// How much one credential may ask of the models.
-    pub(crate) limits: Limits,
     /// Further browser origins that may talk to the gateway.
     pub(crate) allowed_origins: Vec<String>,
     /// Further host names the gateway answers to.
@@ -77,7 +75,6 @@ impl Default for Gateway {
             auth_token: None,
             password: None,
             http: Http::default(),
-            limits: Limits::default(),
             allowed_origins: Vec::new(),
             allowed_hosts: Vec::new(),
         }
@@ -151,22 +148,6 @@ pub(crate) struct Endpoint {
 impl Default for Endpoint {
     fn default() -> Self {
         Self { enabled: true }
-    }
-}
-
-/// How much one credential may ask of the models; 0 is no limit.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(default, rename_all = "camelCase")]
-pub(crate) struct Limits {
-    /// Synchronous generations at the same time.
-    pub(crate) max_concurrent: Whole<0, 1_000_000>,
-    /// Generations in a minute.
-    pub(crate) requests_per_minute: Whole<0, 100_000_000>,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { max_concurrent: Whole::new(10), requests_per_minute: Whole::new(100) }
     }
 }
 

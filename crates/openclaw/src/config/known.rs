@@ -109,12 +109,12 @@ mod tests {
 
     #[test]
     fn the_nearest_key_is_the_one_meant() {
-        let keys = ["port", "bind", "auth", "allowedOrigins", "limits"];
+        let keys = ["port", "bind", "auth", "allowedOrigins"];
         let table = [
             ("prot", Some("port")),
             ("Port", Some("port")),
             ("allowedorigin", Some("allowedOrigins")),
-            ("limit", Some("limits")),
+            ("ports", Some("port")),
             ("telemetry", None),
             ("x", None),
         ];

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use super::credentials::Credentials;
-use super::file::{self, Agents, Embedded, Endpoints, File, Limits, Provider, Tasks, Webhooks, Workers};
+use super::file::{self, Agents, Embedded, Endpoints, File, Provider, Tasks, Webhooks, Workers};
 use super::problem::ConfigError;
 use super::secret::SecretText;
 use super::values::{BaseUrl, Bind};
@@ -80,7 +80,6 @@ pub(crate) struct Gateway {
     pub(crate) credentials: Credentials,
     pub(crate) allow_query: bool,
     pub(crate) endpoints: Endpoints,
-    pub(crate) limits: Limits,
     pub(crate) allowed_origins: Vec<String>,
     pub(crate) allowed_hosts: Vec<String>,
 }
@@ -155,7 +154,7 @@ fn models_dir(location: &Location, environment: &Environment) -> PathBuf {
 }
 
 fn resolve_gateway(gateway: file::Gateway) -> Gateway {
-    let file::Gateway { mode: _, port, bind, auth, auth_token, password, http, limits, allowed_origins, allowed_hosts } =
+    let file::Gateway { mode: _, port, bind, auth, auth_token, password, http, allowed_origins, allowed_hosts } =
         gateway;
     let port = u16::try_from(port.get()).unwrap_or_default();
     Gateway {
@@ -168,7 +167,6 @@ fn resolve_gateway(gateway: file::Gateway) -> Gateway {
         },
         allow_query: auth.allow_query,
         endpoints: http.endpoints,
-        limits,
         allowed_origins,
         allowed_hosts,
     }

@@ -89,8 +89,6 @@ fn without_a_file_everything_has_its_default() {
     let settings = Home::empty().settings();
     assert_eq!(settings.gateway.port, 18_789);
     assert_eq!(settings.gateway.bind, Bind::Loopback);
-    assert_eq!(settings.gateway.limits.max_concurrent.get(), 10);
-    assert_eq!(settings.gateway.limits.requests_per_minute.get(), 100);
     assert!(settings.gateway.endpoints.chat_completions.enabled);
     assert!(settings.gateway.credentials.token.is_none());
     assert!(settings.store.path.ends_with("openclaw.db"));
@@ -120,7 +118,6 @@ fn a_whole_configuration_is_read() {
             mode: "local", port: 0x4650, bind: "127.0.0.1",
             auth: { mode: "password", password: "${PW}", allowQuery: true },
             http: { endpoints: { chatCompletions: { enabled: false }, responses: { enabled: true } } },
-            limits: { maxConcurrent: 0, requestsPerMinute: 1e3 },
             allowedOrigins: ["https://a.example"], allowedHosts: ["box"],
           },
           models: { providers: { local: {
@@ -143,7 +140,6 @@ fn a_whole_configuration_is_read() {
     assert_eq!(settings.gateway.port, 18_000);
     assert!(settings.gateway.bind.is_loopback());
     assert_eq!(settings.gateway.credentials.mode, Some(AuthMode::Password));
-    assert_eq!(settings.gateway.limits.requests_per_minute.get(), 1_000);
     let local = settings.providers.get("local").unwrap();
     assert_eq!(local.base_url.as_str(), "http://127.0.0.1:9/v1");
     assert_eq!(local.api_key.as_ref().unwrap().expose(), "s3cret");
