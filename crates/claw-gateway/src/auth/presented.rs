@@ -77,7 +77,7 @@ impl Presented {
     }
 }
 
-/// `Bearer …` or `Basic …`; anything else is kept whole, and will not fit.
+/// `Bearer …` or `Basic …`; anything else becomes a text that fits nothing.
 fn authorization(value: &str) -> (Form, String) {
     let value = value.trim();
     let (scheme, rest) = value.split_once(' ').unwrap_or((value, ""));
@@ -91,7 +91,7 @@ fn authorization(value: &str) -> (Form, String) {
         let password = text.as_deref().and_then(|text| text.split_once(':')).map(|(_user, password)| password);
         return (Form::Password, password.unwrap_or("\u{fffd}").to_owned());
     }
-    (Form::Bearer, value.to_owned())
+    (Form::Bearer, "\u{fffd}".to_owned())
 }
 
 /// The pairs of a query, values decoded as forms encode them.
@@ -124,7 +124,7 @@ mod tests {
         assert_eq!(read(&[("authorization", "bEARER  t ")], None), bearer("t"));
         assert_eq!(read(&[("authorization", "Basic dXNlcjpwYTpzcw==")], None), password("pa:ss"));
         assert_eq!(read(&[("authorization", "Basic !")], None), password("\u{fffd}"));
-        assert_eq!(read(&[("authorization", "Digest x")], None), bearer("Digest x"));
+        assert_eq!(read(&[("authorization", "Digest x")], None), bearer("\u{fffd}"));
         assert_eq!(read(&[("x-openclaw-password", "p")], None), password("p"));
         assert_eq!(read(&[("x-api-key", "k")], None), bearer("k"));
         assert_eq!(read(&[], Some("a=1&token=a%2Fb%2B+c&b")), bearer("a/b+ c"));

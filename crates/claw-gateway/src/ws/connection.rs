@@ -65,7 +65,8 @@ pub(crate) async fn run(doors: &Arc<Doors>, socket: Socket, mut handshake: Hands
                     Some(Ok(Incoming::Text(text))) => receive(&line, &mut handshake, &mut calls, &text),
                     Some(Ok(Incoming::Nothing)) => {}
                     Some(Ok(Incoming::Close)) | None => break None,
-                    Some(Err(error)) => line.outbox.close(of_error(&error)),
+                    // The library reads nothing after an error, so there is nothing to wait for.
+                    Some(Err(error)) => break Some(of_error(&error)),
                 },
                 Some(()) = calls.next() => {}
                 notice = notices.recv() => match notice {

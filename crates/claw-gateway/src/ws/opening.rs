@@ -31,9 +31,9 @@ use crate::limits::{FRAME_BYTES_MAX, OUTBOX_BYTES_MAX};
 use crate::view;
 
 /// How long a closed socket's remaining input is read, so that the close code is not lost to a reset.
-const LINGER: Duration = Duration::from_millis(500);
+const LINGER: Duration = Duration::from_secs(2);
 /// How much of it.
-const LINGER_BYTES_MAX: usize = 1024 * 1024;
+const LINGER_BYTES_MAX: usize = 2 * FRAME_BYTES_MAX;
 /// How long the last frames may take to leave.
 const FAREWELL: Duration = Duration::from_secs(5);
 

@@ -1,0 +1,303 @@
+//! Chat completions, whole and streamed, as OpenAI's clients see them.
+
+use std::time::Duration;
+
+use claw_core::task::StateName;
+use claw_testkit::{Gate, Reply as Scripted};
+use serde_json::{Value, json};
+
+use crate::house::{House, Plan};
+use crate::http::events;
+
+fn ask(text: &str) -> Value {
+    json!({"model": "openclaw", "messages": [{"role": "user", "content": text}]})
+}
+
+fn streamed(text: &str) -> Value {
+    json!({"model": "openclaw", "stream": true, "messages": [{"role": "user", "content": text}]})
+}
+
+/// The JSON of each event but `[DONE]`, and whether that came last.
+fn chunks(text: &str) -> (Vec<Value>, bool) {
+    let mut data: Vec<String> = events(text).into_iter().map(|(_, data)| data).collect();
+    let is_done = data.last().is_some_and(|last| last == "[DONE]");
+    data.retain(|data| data != "[DONE]");
+    (data.iter().map(|data| serde_json::from_str(data).unwrap()).collect(), is_done)
+}
+
+fn said(chunks: &[Value]) -> String {
+    chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str()).collect()
+}
+
+#[tokio::test]
+async fn a_whole_answer_is_openais_object() {
+    let house = House::open().await;
+    let reply = house.http().post("/v1/chat/completions", &ask("one two three")).await;
+    let answer = reply.json();
+    assert_eq!(reply.status, 200, "{answer}");
+    assert!(reply.header("x-openclaw-task-id").unwrap().starts_with("task_"));
+    assert!(answer["id"].as_str().unwrap().starts_with("chatcmpl-"));
+    assert_eq!((&answer["object"], &answer["model"]), (&json!("chat.completion"), &json!("openclaw")));
+    assert_eq!(answer["choices"][0]["message"]["content"], json!("one two three"));
+    assert_eq!(answer["choices"][0]["finish_reason"], json!("stop"));
+    let usage = &answer["usage"];
+    let sum = usage["prompt_tokens"].as_u64().unwrap() + usage["completion_tokens"].as_u64().unwrap();
+    assert_eq!(usage["total_tokens"], json!(sum));
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_begins_with_the_role_and_ends_with_done() {
+    let house = House::open().await;
+    let reply = house.http().stream("/v1/chat/completions", &streamed("one two three")).await.reply().await;
+    assert_eq!(reply.header("content-type"), Some("text/event-stream; charset=utf-8"));
+    assert!(reply.header("x-openclaw-task-id").is_some());
+    let (chunks, is_done) = chunks(&reply.text);
+    assert!(is_done);
+    assert_eq!(chunks[0]["choices"][0]["delta"]["role"], json!("assistant"));
+    assert_eq!(said(&chunks), "one two three");
+    assert_eq!(chunks.last().unwrap()["choices"][0]["finish_reason"], json!("stop"));
+    assert!(chunks.iter().all(|chunk| chunk["object"] == "chat.completion.chunk" && chunk["id"] == chunks[0]["id"]));
+    assert!(chunks.iter().all(|chunk| chunk.get("usage").is_none()));
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn usage_comes_in_a_chunk_of_its_own_only_when_asked_for() {
+    let house = House::open().await;
+    let mut body = streamed("one two");
+    body["stream_options"] = json!({"include_usage": true});
+    let reply = house.http().stream("/v1/chat/completions", &body).await.reply().await;
+    let (chunks, is_done) = chunks(&reply.text);
+    assert!(is_done);
+    let (last, before) = chunks.split_last().unwrap();
+    assert_eq!(last["choices"], json!([]));
+    assert!(last["usage"]["total_tokens"].as_u64().unwrap() > 0);
+    assert!(before.iter().all(|chunk| chunk["usage"] == Value::Null));
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn each_piece_leaves_as_it_comes() {
+    let house = House::open().await;
+    let gate = Gate::new();
+    house.upstream.script([Scripted::chunks(["one ", "two ", "three"]).gated(&gate)]);
+    let mut open = house.http().stream("/v1/chat/completions", &streamed("x")).await;
+    gate.open(1);
+    assert!(!open.until("\"one \"").await.contains("two"));
+    gate.open(1);
+    assert!(!open.until("\"two \"").await.contains("three"));
+    gate.open_for_good();
+    open.until("[DONE]").await;
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn an_upstream_that_fails_is_never_an_answer() {
+    let house = House::open().await;
+    for (scripted, status, code) in [
+        (400, 400, "invalid_request"),
+        (401, 502, "upstream_error"),
+        (404, 404, "model_not_found"),
+        (429, 429, "rate_limited"),
+        (500, 502, "upstream_error"),
+    ] {
+        house.upstream.respond_with(move |_| Scripted::status(scripted, "no"));
+        let whole = house.http().post("/v1/chat/completions", &ask("x")).await;
+        let stream = house.http().stream("/v1/chat/completions", &streamed("x")).await.reply().await;
+        for reply in [whole, stream] {
+            assert_eq!((reply.status, reply.code().as_str()), (status, code), "{scripted}: {}", reply.text);
+            assert!(reply.json()["error"]["type"].is_string() && reply.json()["choices"] == Value::Null);
+        }
+    }
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_says_so_and_never_done() {
+    let house = House::open().await;
+    for broken in [
+        Scripted::chunks(["one ", "two"]).cut_after(1),
+        Scripted::chunks(["one ", "two"]).garbage_after(1),
+        Scripted::chunks(["one ", "two"]).error_after(1, "overloaded"),
+    ] {
+        house.upstream.script([broken.clone(), broken.clone(), broken]);
+        let reply = house.http().stream("/v1/chat/completions", &streamed("x")).await.reply().await;
+        assert_eq!(reply.status, 200);
+        let all = events(&reply.text);
+        let (name, data) = all.last().unwrap();
+        assert_eq!(name, "error", "{}", reply.text);
+        let error: Value = serde_json::from_str(data).unwrap();
+        assert!(error["error"]["message"].is_string() && error["error"]["taskId"].is_string(), "{error}");
+        assert!(!reply.text.contains("[DONE]") && !reply.text.contains("\"finish_reason\":\"stop\""));
+    }
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn whoever_hangs_up_ends_the_run() {
+    let house = House::open().await;
+    let gate = Gate::new();
+    for is_streamed in [true, false] {
+        house.upstream.script([Scripted::chunks(["one ", "two"]).held_before_end(&gate)]);
+        let body = if is_streamed { streamed("x") } else { ask("x") };
+        let mut open = house.http().stream("/v1/chat/completions", &body).await;
+        if is_streamed {
+            open.until("two").await;
+        } else {
+            house.upstream.wait_within(Duration::from_secs(10), |counts| counts.answers == 1).await;
+        }
+        drop(open);
+        let closed = house.upstream.wait_within(Duration::from_secs(2), |counts| counts.answers == 0).await;
+        assert!(closed, "the upstream is closed within a second or two");
+    }
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn whoever_waits_too_long_is_told_the_task_that_goes_on() {
+    let mut plan = Plan::new();
+    plan.wait_max = Duration::from_millis(200);
+    let house = plan.build().await;
+    let gate = Gate::new();
+    for body in [ask("x"), streamed("x")] {
+        house.upstream.script([Scripted::text("late").held(&gate)]);
+        let reply = house.http().stream("/v1/chat/completions", &body).await.reply().await;
+        assert_eq!((reply.status, reply.code().as_str()), (504, "timeout"), "{}", reply.text);
+        let task = reply.header("x-openclaw-task-id").unwrap().to_owned();
+        assert_eq!(reply.header("location"), Some(format!("/v2/tasks/{task}").as_str()));
+        assert_eq!(reply.json()["error"]["taskId"], json!(task));
+        gate.open(1);
+        let id = task.parse().unwrap();
+        let ended = house.app.tasks.wait(id, Duration::from_secs(10)).await.unwrap().unwrap();
+        assert_eq!(ended.state.name(), StateName::Completed);
+        assert_eq!(house.http().get(&format!("/v2/tasks/{task}")).await.json()["result"]["response"], json!("late"));
+    }
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn unknown_models_and_agents_are_404() {
+    let house = House::open().await;
+    let with = |model: &str| {
+        let mut body = ask("x");
+        body["model"] = json!(model);
+        body
+    };
+    let unknown = house.http().post("/v1/chat/completions", &with("nobody/has-this")).await;
+    assert_eq!((unknown.status, unknown.code().as_str()), (404, "model_not_found"));
+    assert_eq!(unknown.json()["error"]["type"], json!("invalid_request_error"));
+    assert_eq!(unknown.json()["error"]["param"], json!("model"));
+    assert_eq!(house.http().post("/v1/chat/completions", &with("openclaw:nobody")).await.status, 404);
+    let by_header = house.http().with("x-openclaw-agent-id", "nobody");
+    assert_eq!(by_header.post("/v1/chat/completions", &ask("x")).await.status, 404);
+    assert_eq!(house.http().get("/v1/models/nobody/has-this").await.code(), "model_not_found");
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn agents_models_and_sampling_reach_the_upstream() {
+    let house = House::open().await;
+    for (model, header, asked) in [
+        ("openclaw", None, "mock-1"),
+        ("openclaw:ops", None, "mock-2"),
+        ("agent:ops", None, "mock-2"),
+        ("openclaw/default", None, "mock-1"),
+        ("openclaw", Some("ops"), "mock-2"),
+        ("mock/mock-2", None, "mock-2"),
+        ("mock-2", None, "mock-2"),
+    ] {
+        let mut body = ask("x");
+        body["model"] = json!(model);
+        body["temperature"] = json!(0.5);
+        body["max_tokens"] = json!(7);
+        let http = header.map_or_else(|| house.http(), |agent| house.http().with("x-openclaw-agent-id", agent));
+        let reply = http.post("/v1/chat/completions", &body).await;
+        assert_eq!((reply.status, &reply.json()["model"]), (200, &json!(model)), "{}", reply.text);
+        let seen = house.upstream.requests().pop().unwrap();
+        assert_eq!(seen.model(), asked, "{model}");
+        assert_eq!((&seen.body["temperature"], &seen.body["max_tokens"]), (&json!(0.5), &json!(7)));
+    }
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn a_clients_own_tools_are_handed_back_to_it() {
+    let house = House::open().await;
+    let tool = json!({"type": "function", "function": {"name": "look_up", "parameters": {"type": "object"}}});
+    house
+        .upstream
+        .script([Scripted::tool_call("look_up", "{\"key\":1}"), Scripted::tool_call("look_up", "{\"key\":1}")]);
+    let mut body = ask("x");
+    body["tools"] = json!([tool]);
+    let answer = house.http().post("/v1/chat/completions", &body).await.json();
+    assert_eq!(answer["choices"][0]["finish_reason"], json!("tool_calls"), "{answer}");
+    let call = &answer["choices"][0]["message"]["tool_calls"][0];
+    assert_eq!(call["function"], json!({"name": "look_up", "arguments": "{\"key\":1}"}));
+    body["stream"] = json!(true);
+    let reply = house.http().stream("/v1/chat/completions", &body).await.reply().await;
+    let (chunks, is_done) = chunks(&reply.text);
+    assert!(is_done);
+    let calls: Vec<&Value> = chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"].get("tool_calls")).collect();
+    assert_eq!(calls.len(), 1);
+    assert_eq!(calls[0][0]["function"]["name"], json!("look_up"));
+    assert_eq!(chunks.last().unwrap()["choices"][0]["finish_reason"], json!("tool_calls"));
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn a_named_session_remembers_and_an_unnamed_one_does_not() {
+    let house = House::open().await;
+    let http = house.http().with("x-openclaw-session-key", "notes");
+    http.post("/v1/chat/completions", &ask("first")).await;
+    http.post("/v1/chat/completions", &ask("second")).await;
+    let seen = house.upstream.requests().pop().unwrap();
+    let texts = Value::from(seen.messages().to_vec()).to_string();
+    assert!(texts.contains("first") && texts.contains("second"), "{texts}");
+    house.http().post("/v1/chat/completions", &ask("third")).await;
+    let seen = house.upstream.requests().pop().unwrap();
+    assert!(!Value::from(seen.messages().to_vec()).to_string().contains("first"));
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn a_bad_request_names_its_field_in_openais_words() {
+    let house = House::open().await;
+    for (body, param) in [
+        (json!({"messages": []}), json!("messages")),
+        (json!({"messages": [{"role": "user", "content": 5}]}), json!("messages[0].content")),
+        (json!({"messages": [{"role": "user", "content": "x"}], "temperature": 9}), json!("temperature")),
+        (json!({"messages": [{"role": "user", "content": "x"}], "n": 2}), json!("n")),
+        (json!([]), Value::Null),
+    ] {
+        let reply = house.http().post("/v1/chat/completions", &body).await;
+        let error = &reply.json()["error"];
+        assert_eq!((reply.status, &error["param"]), (400, &param), "{}", reply.text);
+        assert_eq!((&error["type"], &error["code"]), (&json!("invalid_request_error"), &json!("invalid_request")));
+    }
+    let header =
+        house.http().with("x-openclaw-session-key", "agent:main:").post("/v1/chat/completions", &ask("x")).await;
+    assert_eq!((header.status, &header.json()["error"]["param"]), (400, &json!("x-openclaw-session-key")));
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn models_list_agents_and_models() {
+    let house = House::open().await;
+    let list = house.http().get("/v1/models").await.json();
+    assert_eq!(list["object"], json!("list"));
+    let ids: Vec<&str> = list["data"].as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["openclaw", "openclaw:main", "openclaw:ops", "mock/mock-1", "mock/mock-2"]);
+    let one = house.http().get("/v1/models/mock/mock-2").await.json();
+    assert_eq!((&one["id"], &one["owned_by"]), (&json!("mock/mock-2"), &json!("mock")));
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn chat_completions_can_be_switched_off() {
+    let mut plan = Plan::new();
+    plan.settings.chat_completions = false;
+    let house = plan.build().await;
+    assert_eq!(house.http().post("/v1/chat/completions", &ask("x")).await.status, 404);
+    house.stop().await;
+}

@@ -1,0 +1,14 @@
+//! The doors through the port: a real listener, real SQLite, a real HTTP upstream that follows a
+//! script.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+
+mod access;
+mod border;
+mod chat;
+mod house;
+mod http;
+mod limits;
+mod sockets;
+mod tasks;
+mod websocket;
