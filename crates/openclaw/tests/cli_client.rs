@@ -1,6 +1,8 @@
 //! The client commands as a person meets them: against a real gateway process and a scripted
 //! model server.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Stdio;
