@@ -1,6 +1,6 @@
 //! Who is asking: one function from what a request presents to a caller with scopes.
 //!
-//! A [`Caller`] can be made nowhere else, and without one no handler can reach a verb. Any error on
+//! A `Caller` can be made nowhere else, and without one no handler can reach a verb. Any error on
 //! the way denies. The count of wrong guesses stands outside all branches, so that nothing a client
 //! adds to its request avoids it.
 //!

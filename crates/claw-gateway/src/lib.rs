@@ -1,6 +1,6 @@
 //! The doors: one port for HTTP and WebSocket.
 //!
-//! Path of a request: [`serve`] takes a connection under a permit → `http::front` (request id, span,
+//! Path of a request: [`serve()`] takes a connection under a permit → `http::front` (request id, span,
 //! host, origin) → the router → the caller (one authentication function, scope of the route) → body →
 //! handler → one verb of the app → `http::render`. A request that no route claims and that wants to
 //! become a WebSocket goes to `ws`.
