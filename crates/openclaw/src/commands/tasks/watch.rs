@@ -20,7 +20,7 @@ use crate::commands::terminal::{Terminal, note};
 use crate::exit::Fatal;
 
 /// The task ended, but not well.
-const NOT_COMPLETED: u8 = 1;
+const NOT_COMPLETED: u8 = 70;
 /// How long a gateway may be away before we give up: a graceful restart takes half a minute.
 const AWAY_MAX: Duration = Duration::from_secs(90);
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
