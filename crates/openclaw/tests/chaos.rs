@@ -39,7 +39,7 @@ async fn nothing_accepted_is_lost_doubled_or_repeated() {
     let mut chaos = Chaos::new(seed).await;
     for kill in 0..kills {
         let point = failpoint::NAMES.get(usize::try_from(kill).unwrap() % (failpoint::NAMES.len() * 2));
-        chaos.round(*point.unwrap_or(&"")).await;
+        chaos.round(point.unwrap_or(&"")).await;
     }
     let (completed, interrupted, poisoned) = chaos.settle().await;
 

@@ -224,11 +224,11 @@ async fn a_task_is_submitted_watched_shown_and_listed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_task_that_does_not_complete_exits_1_and_can_be_retried() {
+async fn a_task_that_does_not_complete_exits_70_and_can_be_retried() {
     let house = House::new().await;
     house.upstream.script([Reply::status(400, "not today")]);
     let failed = house.run(&["tasks", "submit", "--message", "try", "--wait"]).await;
-    assert_eq!((failed.code, failed.output.as_str()), (1, ""));
+    assert_eq!((failed.code, failed.output.as_str()), (70, ""));
     assert!(failed.errors.contains("not today"), "{failed:?}");
     let id = failed.errors.lines().next().unwrap().to_owned();
     house.says(&["tasks", "retry", &id]).await;

@@ -27,7 +27,7 @@ const AGAIN_AFTER: Duration = Duration::from_millis(500);
 
 /// Watches `id` until it has ended, over `connection` as long as that lasts.
 ///
-/// Exits 0 when it completed, 1 when not, 130 on Ctrl-C, which leaves the task alone.
+/// Exits 0 when it completed, 70 when not, 130 on Ctrl-C, which leaves the task alone.
 pub(super) async fn follow(
     target: &Target,
     connection: Option<Connection>,
