@@ -11,6 +11,7 @@ mod house;
 mod names;
 mod orphans;
 mod paths;
+mod promises;
 mod sizes;
 mod source;
 mod unused;
@@ -60,6 +61,7 @@ const RULES: &[(&str, Rule)] = &[
     ("unused", unused::check),
     ("paths", paths::check),
     ("contracts", contracts::check),
+    ("promises", promises::check),
 ];
 
 /// Reads the workspace around the current directory and checks it against every rule.
