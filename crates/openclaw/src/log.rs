@@ -75,7 +75,9 @@ fn default_filter(level: Level) -> &'static str {
         Level::Error => "error",
         Level::Warn => "warn",
         Level::Info => "info,llama-cpp-2=warn,sqlx=warn,hyper=warn,reqwest=warn,rustls=warn,tungstenite=warn",
-        Level::Debug => "debug,llama-cpp-2=warn,sqlx=info,hyper=info,hyper_util=info,reqwest=info,rustls=info,tungstenite=info,h2=info",
+        Level::Debug => {
+            "debug,llama-cpp-2=warn,sqlx=info,hyper=info,hyper_util=info,reqwest=info,rustls=info,tungstenite=info,h2=info"
+        }
         Level::Trace => "trace",
     }
 }
