@@ -11,14 +11,17 @@ use claw_core::run::Sequenced;
 use claw_core::{TaskId, Visibility};
 use claw_store::{Store, StoreError};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
-use crate::limits::{READ_EVENTS, TAIL_EVENTS_MAX};
+use crate::limits::{FLUSH_BEAT, READ_EVENTS, TAIL_EVENTS_MAX};
 
 /// All runs that somebody produces or waits for.
 #[derive(Clone)]
 pub struct Hub {
     store: Arc<dyn Store>,
     live: Arc<Mutex<HashMap<TaskId, Arc<Live>>>>,
+    /// Where the beats are counted from.
+    began: Instant,
 }
 
 /// One run's tail.
@@ -51,7 +54,7 @@ enum Found {
 impl Hub {
     /// A hub over the store that keeps the events.
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, live: Arc::default() }
+        Self { store, live: Arc::default(), began: Instant::now() }
     }
 
     fn open(&self, id: TaskId) -> Arc<Live> {
@@ -115,6 +118,14 @@ impl Producer {
             live.tail.lock().unwrap_or_else(PoisonError::into_inner).push(event);
             live.changed.send_modify(|version| *version += 1);
         }
+    }
+
+    /// The last beat, the same for all runs, that is not after `at`.
+    pub(crate) fn beat_before(&self, at: Instant) -> Instant {
+        let beats = at.saturating_duration_since(self.hub.began).as_millis() / FLUSH_BEAT.as_millis();
+        let beats = u32::try_from(beats).unwrap_or(u32::MAX);
+        // After six years the beats stop and pages leave at once.
+        self.hub.began + FLUSH_BEAT * beats
     }
 
     /// Says that everything up to `seq` is stored.

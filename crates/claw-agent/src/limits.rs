@@ -20,6 +20,9 @@ pub const TOOL_RESULT_BYTES_MAX: usize = 64 * 1024;
 /// Events are stored at the latest this long after they were shown.
 pub const FLUSH_AFTER: Duration = Duration::from_millis(250);
 
+/// Pages of all runs leave together on this beat, so that many streams share one commit.
+pub const FLUSH_BEAT: Duration = Duration::from_millis(50);
+
 /// Events are stored at the latest when so many wait.
 pub const FLUSH_EVENTS: usize = 256;
 
