@@ -243,7 +243,7 @@ async fn a_task_that_does_not_complete_exits_70_and_can_be_retried() {
     assert_eq!(house.state_of(&id).await, "running", "who only watches stops nothing");
     house.says(&["tasks", "cancel", &id]).await;
     let watched = house.run(&["tasks", "watch", &id]).await;
-    assert_eq!((watched.code, watched.output.as_str()), (1, "one \n"));
+    assert_eq!((watched.code, watched.output.as_str()), (70, "one \n"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
