@@ -6,7 +6,7 @@
 //! compared run in alternation, so that a noisy machine hits both.
 //!
 //! - [`options`] the command line; [`rows`] one file per row of the table
-//! - [`server`] a measured process; [`client`] one connection; [`stats`] medians and percentiles
+//! - [`process`] a measured process; [`serving`] what the references share; [`client`] one connection; [`stats`] medians and percentiles
 //!
 //! The references share the allocator with the product; otherwise it would be what is measured.
 
