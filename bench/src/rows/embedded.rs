@@ -61,8 +61,11 @@ pub(super) async fn measure(bench: &mut Bench) -> Found {
     let elapsed = health.elapsed + submits.elapsed;
     let busy = (gateway.server.cpu_seconds()? - before) / elapsed.as_secs_f64();
     for generation in generations {
-        anyhow::ensure!(!generation.is_finished(), "the generation ended: {:?}", generation.await);
-        generation.abort();
+        if generation.is_finished() {
+            generation.await?.context("the generation ended")?;
+        } else {
+            generation.abort();
+        }
     }
     Ok(Ok(vec![
         Finding::own(ROW, "/health, p99", health.latency_ms(0.99), "ms", Target::Below(50.0)),
@@ -78,8 +81,9 @@ pub(super) async fn measure(bench: &mut Bench) -> Found {
 async fn served(connection: &mut Connection) -> anyhow::Result<Option<String>> {
     let list: Value = serde_json::from_slice(&connection.call(&Call::get("/v1/models")).await?)?;
     let models = list.get("data").and_then(Value::as_array).context("no list of models")?;
-    let mut names = models.iter().filter_map(|model| model.get("id").and_then(Value::as_str));
-    Ok(names.find(|name| name.starts_with("embedded/")).map(str::to_owned))
+    let names = models.iter().filter_map(|model| model.get("id").and_then(Value::as_str));
+    // The configured file comes after the catalogue's.
+    Ok(names.filter(|name| name.starts_with("embedded/")).last().map(str::to_owned))
 }
 
 /// Asks for long answers, one after the other, until it is aborted.
