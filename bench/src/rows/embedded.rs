@@ -81,9 +81,9 @@ pub(super) async fn measure(bench: &mut Bench) -> Found {
 async fn served(connection: &mut Connection) -> anyhow::Result<Option<String>> {
     let list: Value = serde_json::from_slice(&connection.call(&Call::get("/v1/models")).await?)?;
     let models = list.get("data").and_then(Value::as_array).context("no list of models")?;
-    let names = models.iter().filter_map(|model| model.get("id").and_then(Value::as_str));
+    let mut names = models.iter().filter_map(|model| model.get("id").and_then(Value::as_str));
     // The configured file comes after the catalogue's.
-    Ok(names.filter(|name| name.starts_with("embedded/")).last().map(str::to_owned))
+    Ok(names.rfind(|name| name.starts_with("embedded/")).map(str::to_owned))
 }
 
 /// Asks for long answers, one after the other, until it is aborted.
