@@ -2,8 +2,15 @@
 //!
 //! One [`Store`] trait; SQLite behind it now ([`sqlite`]), PostgreSQL later, one suite of laws
 //! for both (`contract`). What a verb does is written once, in `verbs`, over rows in memory, the
-//! `unit` of work; a backend loads and writes those. A write goes: verb → the writer's bounded channel → a batch inside one
-//! transaction → one fsync → every waiting [`Commit`] resolves. Reads use their own connections.
+//! `unit` of work; a backend loads those rows and writes what changed.
+//!
+//! A write goes: verb → the writer's bounded channel → a batch inside one transaction → one fsync
+//! → every waiting [`Commit`] resolves. Reads use their own connections.
+//!
+//! - [`store`](Store) the verbs and their laws; `types` what goes in and comes out; `commit` a write
+//!   on its way; `limits` every number
+//! - `verbs` what each write does to the `unit` of work; `stored` the words as they are stored
+//! - [`sqlite`] the backend for one machine; `contract` the laws as tests
 //!
 //! Knows no queue, no provider, no door. Keeps no clock: moments arrive as arguments.
 

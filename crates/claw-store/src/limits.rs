@@ -17,4 +17,4 @@ pub(crate) const LOG_PAGES_MAX: i64 = 4000;
 /// The file of the write-ahead log is cut back to so many bytes after a checkpoint.
 pub(crate) const LOG_BYTES_KEPT: u64 = 32 * 1024 * 1024;
 /// Checking the pages of the database at the start may take so long; a large one is checked in part.
-pub(crate) const CHECK_MILLIS_MAX: u64 = 80;
+pub(crate) const CHECK_MILLIS_MAX: u64 = 50;

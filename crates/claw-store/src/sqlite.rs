@@ -18,6 +18,7 @@ mod tests;
 mod writer;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use claw_core::run::{JournalEntry, Sequenced, ToolOutcome};
@@ -46,6 +47,8 @@ use writer::{Request, Writer};
 pub struct SqliteStore {
     requests: mpsc::Sender<Request>,
     room: Arc<Semaphore>,
+    /// How many writes are on their way.
+    outstanding: Arc<AtomicUsize>,
     reader: Reader,
 }
 
@@ -69,9 +72,10 @@ impl SqliteStore {
             .connect_lazy_with(opened.reading.clone());
         let (requests, inbox) = mpsc::channel(WRITES_WAITING_MAX);
         let room = Arc::new(Semaphore::new(KIBIBYTES_WAITING_MAX as usize));
-        let writer = Writer::new(opened, connection, inbox);
+        let outstanding = Arc::new(AtomicUsize::new(0));
+        let writer = Writer::new(opened, connection, inbox, outstanding.clone());
         drop(scope.spawn(|cancel| writer.run(async move { cancel.cancelled().await })));
-        Ok(Self { requests, room, reader: Reader::new(pool) })
+        Ok(Self { requests, room, outstanding, reader: Reader::new(pool) })
     }
 
     /// Gives a verb its place in the order of writes.
@@ -85,18 +89,20 @@ impl SqliteStore {
             return Commit::refused(StoreError::Closed);
         };
         let (work, commit) = work(verb);
-        match self.requests.send(Request::Work(work, room)).await {
-            Ok(()) => commit,
-            Err(_) => Commit::refused(StoreError::Closed),
-        }
+        if self.send(Request::Work(work, room)).await { commit } else { Commit::refused(StoreError::Closed) }
     }
 
     async fn act<T>(&self, act: impl FnOnce(Slot<T>) -> Act) -> Commit<T> {
         let (slot, commit) = Slot::pair();
-        match self.requests.send(Request::Act(act(slot))).await {
-            Ok(()) => commit,
-            Err(_) => Commit::refused(StoreError::Closed),
-        }
+        if self.send(Request::Act(act(slot))).await { commit } else { Commit::refused(StoreError::Closed) }
+    }
+
+    /// Hands a write to the writer; false when it has closed. Cancel-safe: not sent is not counted.
+    async fn send(&self, request: Request) -> bool {
+        let Ok(place) = self.requests.reserve().await else { return false };
+        self.outstanding.fetch_add(1, Ordering::SeqCst);
+        place.send(request);
+        true
     }
 }
 
@@ -151,6 +157,12 @@ impl Store for SqliteStore {
         self.act(|told| Act::RecordDelivery { id, result, told }).await
     }
     async fn settled(&self) -> Result<(), StoreError> {
+        if self.requests.is_closed() {
+            return Err(StoreError::Closed);
+        }
+        if self.outstanding.load(Ordering::SeqCst) == 0 {
+            return Ok(());
+        }
         let (committer, commit) = Commit::pair();
         self.requests.send(Request::Settled(committer)).await.map_err(|_| StoreError::Closed)?;
         commit.await

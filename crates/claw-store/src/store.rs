@@ -20,7 +20,8 @@ pub trait Store: Send + Sync {
     /// Accepts a task: session (made if new), task, idempotency key, in one transaction.
     async fn submit(&self, new: NewTask) -> Commit<Submitted>;
 
-    /// Queued → Running, if the task is still at `attempt` and no other run of its session is on.
+    /// Queued → Running, if the task is still at `attempt` and it is its turn in its session: no other
+    /// run of it is on and no task accepted earlier waits (G5). `not_before` is the queue's business.
     ///
     /// Raises the attempt; the first start appends the input to the session's history.
     async fn start(&self, id: TaskId, attempt: u32, at: Timestamp) -> Commit<Started>;
@@ -44,19 +45,22 @@ pub trait Store: Send + Sync {
 
     /// Running → what the outcome says, guarded by the attempt: the first finish wins (G2).
     ///
-    /// Adds history, events, usage and – for a task with a callback that ended – the delivery.
+    /// Adds history, events, usage and – for a task with a callback that ended – the delivery. Where
+    /// a cancel was asked for, it outweighs `Retry` and `Yielded`: the task ends as cancelled, with
+    /// a terminal event of the store's own.
     async fn finish(&self, finish: Finish) -> Commit<Finished>;
 
     /// Cancels a waiting task, or records the wish on a running one.
     async fn cancel(&self, id: TaskId, visibility: Visibility, at: Timestamp) -> Commit<Cancelled>;
 
-    /// Failed | Cancelled → Queued, with fresh attempts.
+    /// Failed | Cancelled → Queued, with fresh attempts, at its old place in its session's order.
     async fn retry(&self, id: TaskId, visibility: Visibility, at: Timestamp) -> Commit<Retried>;
 
     /// The caller on the line left with a promise (K18): the run is a task like any other now.
     async fn detach(&self, id: TaskId) -> Commit<()>;
 
-    /// Ends or re-queues every running task of a process that died. Call before any start.
+    /// Ends or re-queues every running task of a process that died, and ends the waiting ones that
+    /// only a caller on its line wanted. Call before any start.
     async fn recover(&self, at: Timestamp) -> Commit<Recovered>;
 
     /// Forgets idempotency keys accepted before `before`, and ended deliveries.

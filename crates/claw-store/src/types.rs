@@ -99,7 +99,7 @@ pub enum Started {
     Won(Box<StartedRun>),
     /// The ticket was stale: the task is in this state, or at another attempt.
     Stale(StateName),
-    /// Another run of the session is going on.
+    /// Another run of the session is going on, or comes first.
     SessionBusy,
     /// There is no such task.
     Absent,
@@ -142,7 +142,8 @@ pub struct Finish {
 pub struct Finished {
     /// Whether it counted; false for an attempt that had lost its task.
     pub accepted: bool,
-    /// The session's next waiting task, whose ticket is due now.
+    /// The session's next waiting task, whose ticket is due now: this one itself when it is to be
+    /// tried again.
     pub next: Option<DueTicket>,
 }
 

@@ -105,7 +105,7 @@ async fn recover_all(
             all.poisoned += poisoned;
             all.abandoned += abandoned;
             all.cancelled += cancelled;
-            flush.write(connection, unit).await?;
+            flush.write(connection, unit, &mut true).await?;
         }
     }
     Ok(all)

@@ -1,8 +1,8 @@
 //! Statements over many rows at once.
 //!
 //! Each statement crosses to SQLite's thread and back, which costs more than a row does. So a
-//! statement exists in seven sizes, from 1 to 64 rows, each prepared once; what a size has too
-//! much stays unbound, is NULL to SQLite and drops out.
+//! statement exists in several sizes, each prepared once; what a size has too much stays unbound,
+//! is NULL to SQLite and drops out.
 
 use std::sync::Arc;
 
@@ -11,9 +11,9 @@ use sqlx::{Arguments, AssertSqlSafe, Encode, Sqlite, Type};
 
 use super::fault::Fault;
 
-/// The largest size.
-pub(super) const ROWS_MAX: usize = 64;
-const SIZES: [usize; 7] = [1, 2, 4, 8, 16, 32, ROWS_MAX];
+/// The largest size; 24 columns of it stay well below SQLite's 32,766 parameters.
+const ROWS_MAX: usize = 128;
+const SIZES: [usize; 11] = [1, 2, 3, 4, 6, 8, 16, 32, 64, 96, ROWS_MAX];
 
 /// One statement in all sizes.
 #[derive(Debug)]
@@ -35,6 +35,19 @@ impl Values {
         }
         self
     }
+
+    /// Leaves out so many values; they are NULL.
+    pub(super) fn skip(&mut self, values: usize) -> &mut Self {
+        for _ in 0..values {
+            self.add(None::<i64>);
+        }
+        self
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
 }
 
 impl Bulk {
@@ -50,13 +63,11 @@ impl Bulk {
         Self::new(&before, &tuple(columns.len()), ") WHERE column1 IS NOT NULL")
     }
 
-    /// Updates rows by their key, the first column.
-    pub(super) fn update(table: &str, columns: &[&str]) -> Self {
-        let key = columns.first().copied().unwrap_or("n");
-        let sets: Vec<String> = columns.iter().skip(1).map(|column| format!("{column} = v.{column}")).collect();
-        let before = format!("WITH v({}) AS (VALUES ", columns.join(","));
-        let after = format!(") UPDATE {table} SET {} FROM v WHERE {table}.{key} = v.{key}", sets.join(","));
-        Self::new(&before, &tuple(columns.len()), &after)
+    /// Inserts rows of all columns into something, after another statement; a failure ends the
+    /// transaction, which spares SQLite the copies it would need to undo the statement alone.
+    pub(super) fn insert_all(first: &str, table: &str, columns: usize) -> Self {
+        let before = format!("{first}INSERT OR ROLLBACK INTO {table} SELECT * FROM (VALUES ");
+        Self::new(&before, &tuple(columns), ") WHERE column1 IS NOT NULL")
     }
 
     /// Selects by a list: `(?,?,…)` with one value each stands between `before` and `after`.
@@ -87,6 +98,20 @@ impl Bulk {
             sqlx::query_with(self.text(chunk.len()), values.0).execute(&mut *connection).await?;
         }
         Ok(())
+    }
+
+    /// Runs it once, over as many rows as fit, and returns the rest.
+    pub(super) async fn write_some<'r, T>(
+        &self,
+        connection: &mut SqliteConnection,
+        rows: &'r [T],
+        bind: impl Fn(&mut Values, &T),
+    ) -> Result<&'r [T], Fault> {
+        let (some, rest) = rows.split_at(rows.len().min(ROWS_MAX));
+        let mut values = Values::default();
+        some.iter().for_each(|row| bind(&mut values, row));
+        sqlx::query_with(self.text(some.len()), values.0).execute(&mut *connection).await?;
+        Ok(rest)
     }
 
     /// Reads all rows that it finds for the list.

@@ -1,174 +1,185 @@
-//! Writes what a batch changed: one statement per table and kind of change.
+//! Writes what a batch changed: one statement, however many tables it concerns.
+//!
+//! A statement crosses to SQLite's thread and back, and on a small batch that costs more than all
+//! rows together. So the frequent rows of all tables go into one `INSERT` into a temporary view,
+//! whose triggers carry each to its table. A row of the view has a kind and 23 columns, in groups:
+//!
+//! - a new session; a new task with its input
+//! - a change: of a session, of a task, or of one of each
+//! - a record: a page of events, up to two messages, an attempt; whichever there are
+//! - the counters
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use claw_core::task::StateName;
 use sqlx::sqlite::SqliteConnection;
 
 use super::bulk::{Bulk, Values};
 use super::fault::Fault;
+use crate::Counts;
 use crate::stored::{lane_number, on_crash_number, signed, state_number};
 use crate::unit::{DeliveryRow, EventPage, KeyRow, MessageRow, RunRow, SessionRow, TaskRow, Unit};
+
+/// The view and its triggers; every writing connection makes them for itself.
+const VIEW: &str = include_str!("batch.sql");
+/// Columns of the view beside the kind.
+const COLUMNS: usize = 23;
 
 /// The writing statements.
 #[derive(Debug)]
 pub(super) struct Flush {
-    sessions: Bulk,
-    sessions_changed: Bulk,
-    tasks: Bulk,
-    tasks_changed: Bulk,
-    inputs: Bulk,
-    events: Bulk,
-    messages: Bulk,
-    runs: Bulk,
+    batch: Bulk,
+    batch_beginning: Bulk,
     keys: Bulk,
     journal: Bulk,
     deliveries: Bulk,
 }
 
-const COUNTS: &str = "UPDATE counts SET queued = ?1, running = ?2, completed = ?3, failed = ?4, cancelled = ?5, \
-                      sessions = ?6 WHERE one = 1";
+/// One row of the view.
+enum Row<'u> {
+    Session(&'u SessionRow),
+    Task(&'u TaskRow, &'u std::sync::Arc<str>),
+    Change(Option<&'u SessionRow>, Option<&'u TaskRow>),
+    Record(Option<&'u EventPage>, &'u [MessageRow], Option<&'u RunRow>),
+    Counts(Counts),
+}
+
+/// Makes the view; before any write on the connection.
+pub(super) async fn prepare(connection: &mut SqliteConnection) -> Result<(), Fault> {
+    sqlx::raw_sql(VIEW).execute(connection).await?;
+    Ok(())
+}
 
 impl Flush {
     pub(super) fn new() -> Self {
         let insert = |table: &str, columns: &[&str]| Bulk::insert("INSERT", table, columns);
-        #[rustfmt::skip]
-        let flush = Self {
-            sessions: insert("sessions", &["n", "id", "key", "owner", "agent", "created_at", "updated_at", "changed",
-                "message_count", "input_tokens", "output_tokens", "cached_tokens", "model"]),
-            sessions_changed: Bulk::update("sessions", &["n", "updated_at", "changed", "message_count",
-                "input_tokens", "output_tokens", "cached_tokens", "model"]),
-            tasks: insert("tasks", &["n", "id", "session", "owner", "scopes", "lane", "priority", "label", "on_crash",
-                "callback", "created_at", "attempts_max", "attached", "attempt", "failures", "crashes",
-                "progress", "cancel_at", "started_at", "state", "state_at", "result"]),
-            tasks_changed: Bulk::update("tasks", &["n", "attached", "attempt", "failures", "crashes",
-                "progress", "cancel_at", "started_at", "state", "state_at", "result"]),
-            inputs: insert("inputs", &["task", "turn"]),
-            events: insert("events", &["place", "body"]),
-            messages: insert("messages", &["place", "task", "at", "body"]),
-            runs: insert("runs", &["place", "started_at", "ended_at", "outcome", "error", "model", "input_tokens",
-                "output_tokens", "cached_tokens"]),
+        Self {
+            batch: Bulk::insert_all("", "batch", COLUMNS + 1),
+            batch_beginning: Bulk::insert_all("BEGIN IMMEDIATE; ", "batch", COLUMNS + 1),
             keys: insert("idempotency", &["owner", "key", "task", "digest", "at"]),
             journal: Bulk::insert("INSERT OR REPLACE", "journal", &["place", "body"]),
             deliveries: insert("outbox", &["n", "task", "callback", "attempt", "state", "at"]),
-        };
-        flush
+        }
     }
 
-    /// Writes the unit's difference; the transaction is the caller's.
-    pub(super) async fn write(&self, connection: &mut SqliteConnection, unit: &mut Unit) -> Result<(), Fault> {
-        self.write_sessions(connection, unit).await?;
-        self.write_tasks(connection, unit).await?;
+    /// Writes the unit's difference; begins the transaction when there is none.
+    pub(super) async fn write(
+        &self,
+        connection: &mut SqliteConnection,
+        unit: &mut Unit,
+        in_transaction: &mut bool,
+    ) -> Result<(), Fault> {
+        let rows = rows(unit);
+        let mut rest = rows.as_slice();
+        if !std::mem::replace(in_transaction, true) {
+            rest = self.batch_beginning.write_some(connection, rest, row).await?;
+        }
+        self.batch.write(connection, rest, row).await?;
         let difference = &unit.difference;
-        self.inputs
-            .write(connection, &difference.inputs, |to, (n, turn)| {
-                to.add(*n).add(turn.clone());
-            })
-            .await?;
-        self.events.write(connection, &difference.events, event).await?;
-        self.messages.write(connection, &difference.messages, message).await?;
-        self.runs.write(connection, &difference.runs, run).await?;
         self.keys.write(connection, &difference.keys, key).await?;
         // The last text of an entry is the one that counts; two of one place cannot go in one statement.
         let journal: HashMap<i64, _> = difference.journal.iter().cloned().collect();
         let journal: Vec<_> = journal.into_iter().collect();
-        self.journal
-            .write(connection, &journal, |to, (place, body)| {
-                to.add(*place).add(body.clone());
-            })
-            .await?;
+        let entry = |to: &mut Values, (place, body): &(i64, std::sync::Arc<str>)| {
+            to.add(*place).add(body.clone());
+        };
+        self.journal.write(connection, &journal, entry).await?;
         self.deliveries.write(connection, &difference.deliveries, delivery).await?;
-        if difference.counts {
-            let counts = unit.totals.counts;
-            let mut query = sqlx::query(COUNTS);
-            for count in
-                [counts.queued, counts.running, counts.completed, counts.failed, counts.cancelled, counts.sessions]
-            {
-                query = query.bind(signed(count));
-            }
-            query.execute(&mut *connection).await?;
-        }
+        drop(rows);
         unit.written();
         Ok(())
-    }
-
-    async fn write_sessions(&self, connection: &mut SqliteConnection, unit: &Unit) -> Result<(), Fault> {
-        let difference = &unit.difference;
-        let new: Vec<&SessionRow> = difference.sessions_new.iter().filter_map(|n| unit.session(*n)).collect();
-        self.sessions.write(connection, &new, |to, row| session(to, row)).await?;
-        let first_new = difference.sessions_new.first().copied().unwrap_or(i64::MAX);
-        let changed = difference.sessions_changed.iter().filter(|n| **n < first_new);
-        let changed: Vec<&SessionRow> = changed.filter_map(|n| unit.session(*n)).collect();
-        self.sessions_changed.write(connection, &changed, |to, row| session_change(to, row)).await
-    }
-
-    /// Changes come before new rows: a run that ended makes room for one that is new and runs.
-    async fn write_tasks(&self, connection: &mut SqliteConnection, unit: &Unit) -> Result<(), Fault> {
-        let difference = &unit.difference;
-        let mut new: Vec<&TaskRow> = difference.tasks_new.iter().filter_map(|id| unit.task(*id)).collect();
-        let first_new = new.first().map_or(i64::MAX, |row| row.n);
-        let changed = difference.tasks_changed.iter().filter_map(|id| unit.task(*id));
-        let changed: Vec<&TaskRow> = changed.filter(|row| row.n < first_new).collect();
-        for group in in_order_of_room(changed) {
-            self.tasks_changed.write(connection, &group, |to, row| task_change(to, row)).await?;
-        }
-        new.sort_unstable_by_key(|row| row.n);
-        self.tasks.write(connection, &new, |to, row| task(to, row)).await
     }
 
     /// Every statement, for checking the plans.
     #[cfg(test)]
     pub(super) fn all(&self) -> Vec<&Bulk> {
-        vec![
-            &self.sessions,
-            &self.sessions_changed,
-            &self.tasks,
-            &self.tasks_changed,
-            &self.inputs,
-            &self.events,
-            &self.messages,
-            &self.runs,
-            &self.keys,
-            &self.journal,
-            &self.deliveries,
-        ]
+        vec![&self.batch, &self.keys, &self.journal, &self.deliveries]
     }
 }
 
-/// SQLite changes rows by rising number and allows no second running one of a session in between.
-/// Only where an earlier task starts after a later one ended (it was retried) a second group is needed.
-fn in_order_of_room(changed: Vec<&TaskRow>) -> Vec<Vec<&TaskRow>> {
-    let running = |row: &&TaskRow| row.state == StateName::Running;
-    let mut last_leaving: HashMap<i64, i64> = HashMap::new();
-    for row in changed.iter().filter(|row| !running(row)) {
-        let last = last_leaving.entry(row.session).or_default();
-        *last = (*last).max(row.n);
+/// All frequent rows, in an order that no constraint minds.
+fn rows(unit: &Unit) -> Vec<Row<'_>> {
+    let difference = &unit.difference;
+    let sessions_new: HashSet<i64> = difference.sessions_new.iter().copied().collect();
+    let tasks_new: HashSet<_> = difference.tasks_new.iter().copied().collect();
+    let mut rows: Vec<Row> = Vec::new();
+    rows.extend(difference.sessions_new.iter().filter_map(|n| unit.session(*n)).map(Row::Session));
+
+    let sessions = difference.sessions_changed.iter().filter(|n| !sessions_new.contains(n));
+    let mut sessions = sessions.filter_map(|n| unit.session(*n)).peekable();
+    let tasks = difference.tasks_changed.iter().filter(|id| !tasks_new.contains(id));
+    let mut tasks: Vec<&TaskRow> = tasks.filter_map(|id| unit.task(*id)).collect();
+    // Whoever leaves makes room before the next of the session runs (G5), also before a new one.
+    tasks.sort_unstable_by_key(|row| (row.state == StateName::Running, row.n));
+    let mut tasks = tasks.into_iter().peekable();
+    while sessions.peek().is_some() || tasks.peek().is_some() {
+        rows.push(Row::Change(sessions.next(), tasks.next()));
     }
-    let is_early = |row: &&TaskRow| last_leaving.get(&row.session).is_some_and(|last| *last > row.n);
-    if !changed.iter().any(|row| running(row) && is_early(row)) {
-        return vec![changed];
+
+    let new = difference.tasks_new.iter().zip(&difference.inputs);
+    rows.extend(new.filter_map(|(id, (_, turn))| Some(Row::Task(unit.task(*id)?, turn))));
+
+    let (mut events, mut runs) = (difference.events.iter(), difference.runs.iter());
+    let mut messages = difference.messages.chunks(2);
+    loop {
+        match (events.next(), messages.next(), runs.next()) {
+            (None, None, None) => break,
+            (event, messages, run) => rows.push(Row::Record(event, messages.unwrap_or_default(), run)),
+        }
     }
-    let (starting, leaving): (Vec<_>, Vec<_>) = changed.into_iter().partition(running);
-    vec![leaving, starting]
+    rows.extend(difference.counts.then_some(Row::Counts(unit.totals.counts)));
+    rows
+}
+
+fn row(to: &mut Values, row: &Row) {
+    let end = to.len() + COLUMNS + 1;
+    match row {
+        Row::Session(row) => session(to.add(0_i64), row),
+        Row::Task(row, turn) => task(to.add(1_i64), row, turn),
+        Row::Change(session, task) => {
+            to.add(2_i64);
+            match session {
+                Some(row) => session_change(to, row),
+                None => to.skip(8),
+            };
+            if let Some(row) = task {
+                to.add(row.n);
+                task_mutable(to, row);
+            }
+        }
+        Row::Record(event, messages, run) => {
+            to.add(3_i64);
+            match event {
+                Some(EventPage { place, body }) => to.add(*place).add(body.clone()),
+                None => to.skip(2),
+            };
+            for message in messages.iter().map(Some).chain([None, None]).take(2) {
+                match message {
+                    Some(MessageRow { place, task, at, body }) => {
+                        to.add(*place).add(*task).add(at.millis()).add(body.clone())
+                    }
+                    None => to.skip(4),
+                };
+            }
+            if let Some(row) = run {
+                self::run(to, row);
+            }
+        }
+        Row::Counts(counts) => self::counts(to.add(4_i64), counts),
+    }
+    to.skip(end.saturating_sub(to.len()));
 }
 
 fn session(to: &mut Values, row: &SessionRow) {
-    to.add(row.n)
+    session_change(to, row)
         .add(row.id.uuid().as_bytes().as_slice())
         .add(row.key.as_str())
         .add(row.owner.as_str())
         .add(row.agent.as_str())
-        .add(row.created_at.millis())
-        .add(row.updated_at.millis())
-        .add(row.changed)
-        .add(signed(row.message_count))
-        .add(signed(row.usage.input_tokens))
-        .add(signed(row.usage.output_tokens))
-        .add(signed(row.usage.cached_tokens))
-        .add(row.model.clone());
+        .add(row.created_at.millis());
 }
 
-fn session_change(to: &mut Values, row: &SessionRow) {
+fn session_change<'v>(to: &'v mut Values, row: &SessionRow) -> &'v mut Values {
     to.add(row.n)
         .add(row.updated_at.millis())
         .add(row.changed)
@@ -176,12 +187,13 @@ fn session_change(to: &mut Values, row: &SessionRow) {
         .add(signed(row.usage.input_tokens))
         .add(signed(row.usage.output_tokens))
         .add(signed(row.usage.cached_tokens))
-        .add(row.model.clone());
+        .add(row.model.clone())
 }
 
-fn task(to: &mut Values, row: &TaskRow) {
-    to.add(row.n)
-        .add(row.id.uuid().as_bytes().as_slice())
+fn task(to: &mut Values, row: &TaskRow, turn: &std::sync::Arc<str>) {
+    to.add(row.n);
+    task_mutable(to, row);
+    to.add(row.id.uuid().as_bytes().as_slice())
         .add(row.session)
         .add(row.principal.id.as_str())
         .add(i64::from(row.principal.scopes.bits()))
@@ -191,13 +203,8 @@ fn task(to: &mut Values, row: &TaskRow) {
         .add(on_crash_number(row.on_crash))
         .add(row.callback.clone())
         .add(row.created_at.millis())
-        .add(i64::from(row.attempts_max));
-    task_mutable(to, row);
-}
-
-fn task_change(to: &mut Values, row: &TaskRow) {
-    to.add(row.n);
-    task_mutable(to, row);
+        .add(i64::from(row.attempts_max))
+        .add(turn.clone());
 }
 
 fn task_mutable(to: &mut Values, row: &TaskRow) {
@@ -213,14 +220,6 @@ fn task_mutable(to: &mut Values, row: &TaskRow) {
         .add(row.result.clone());
 }
 
-fn event(to: &mut Values, row: &EventPage) {
-    to.add(row.place).add(row.body.clone());
-}
-
-fn message(to: &mut Values, row: &MessageRow) {
-    to.add(row.place).add(row.task).add(row.at.millis()).add(row.body.clone());
-}
-
 fn run(to: &mut Values, row: &RunRow) {
     to.add(row.place)
         .add(row.started_at.millis())
@@ -231,6 +230,13 @@ fn run(to: &mut Values, row: &RunRow) {
         .add(signed(row.usage.input_tokens))
         .add(signed(row.usage.output_tokens))
         .add(signed(row.usage.cached_tokens));
+}
+
+fn counts(to: &mut Values, counts: &Counts) {
+    let Counts { queued, running, completed, failed, cancelled, sessions } = *counts;
+    for count in [queued, running, completed, failed, cancelled, sessions] {
+        to.add(signed(count));
+    }
 }
 
 fn key(to: &mut Values, row: &KeyRow) {

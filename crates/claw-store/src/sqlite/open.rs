@@ -10,6 +10,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, Sq
 use sqlx::{ConnectOptions, Connection};
 
 use super::fault::Fault;
+use super::flush::prepare;
 use super::schema;
 use crate::StoreError;
 use crate::limits::{CHECK_MILLIS_MAX, LOG_BYTES_KEPT};
@@ -72,6 +73,7 @@ pub(super) async fn open(settings: &Settings) -> Result<(Opened, SqliteConnectio
     }
     let mut connection = writing.connect().await.map_err(Fault::from)?;
     schema::migrate(&mut connection).await?;
+    prepare(&mut connection).await?;
     Ok((Opened { writing, reading }, connection))
 }
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use claw_core::{
     AgentId, Lane, OnCrash, Principal, Priority, SessionId, SessionKey, TaskId, Timestamp, Turn, Visibility,
@@ -218,6 +219,52 @@ async fn a_full_disk_refuses_writes_and_reads_go_on() {
     assert_eq!(verdict, "ok");
 }
 
+/// A filesystem of 4 MB in memory; none where mounting is not allowed.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn mount() -> Option<Self> {
+        let directory = tempfile::tempdir().unwrap();
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", "size=4m", "tmpfs"]).arg(directory.path()).output();
+        mounted.is_ok_and(|told| told.status.success()).then(|| Self(directory))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _told = Command::new("umount").arg("--lazy").arg(self.0.path()).output();
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_others_filled_is_waited_out() {
+    // Without the right to mount, `a_full_disk_refuses_writes_and_reads_go_on` still holds.
+    let Some(disk) = SmallDisk::mount() else { return };
+    let scope = TaskScope::new();
+    let store = SqliteStore::open(Settings::at(disk.0.path().join("truth.db")), &scope).await.unwrap();
+    store.submit(task(1, "hello")).await.await.unwrap();
+    let ballast = disk.0.path().join("ballast");
+    let _fills_what_is_left = fs::write(&ballast, vec![0; 8 << 20]);
+    let mut last = 1;
+    let full = loop {
+        match store.submit(task(last + 1, &"x".repeat(3000))).await.await {
+            Ok(_) => last += 1,
+            told => break told,
+        }
+    };
+    assert_eq!(full, Err(StoreError::Full));
+    for n in 0..20 {
+        assert_eq!(store.submit(task(9000 + n, &"x".repeat(9000))).await.await, Err(StoreError::Full));
+    }
+    let accepted = u64::try_from(last).unwrap();
+    assert_eq!(store.counts().await.unwrap().queued, accepted);
+    fs::remove_file(ballast).unwrap();
+    assert!(matches!(store.submit(task(9100, "hello")).await.await, Ok(Submitted::Created { .. })));
+    assert_eq!(store.counts().await.unwrap().queued, accepted + 1);
+    store.close().await;
+}
+
 #[tokio::test]
 async fn the_log_is_copied_into_the_database_before_it_grows_long() {
     let place = Place::new();
@@ -252,6 +299,7 @@ async fn a_cancelled_scope_writes_what_waits_and_closes() {
 async fn no_hot_statement_walks_over_a_table() {
     let place = Place::filled(1).await;
     let mut connection = place.connect().await;
+    super::flush::prepare(&mut connection).await.unwrap();
     let mut statements: Vec<String> = Vec::new();
     let (load, flush) = (Load::new(), Flush::new());
     for bulk in load.all().into_iter().chain(flush.all()) {

@@ -4,13 +4,16 @@
 //! waits for a batch to fill. A commit that failed is never taken for one: its writes are
 //! refused, memory forgets what they did, and the next batch starts from what is on disk.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{ConnectOptions, Connection};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::act::Act;
 use super::fault::Fault;
-use super::flush::Flush;
+use super::flush::{Flush, prepare};
 use super::load::{Load, totals};
 use super::open::Opened;
 use crate::limits::{BATCH_MAX, LOG_PAGES_MAX};
@@ -34,6 +37,8 @@ pub(super) enum Request {
 pub(super) struct Writer {
     opened: Opened,
     inbox: mpsc::Receiver<Request>,
+    /// Writes that were sent and not answered.
+    outstanding: Arc<AtomicUsize>,
     load: Load,
     flush: Flush,
     /// Absent after it broke; the next batch connects again.
@@ -54,10 +59,16 @@ struct LogWatch {
 const LOOK_EVERY_COMMITS: u32 = 16;
 
 impl Writer {
-    pub(super) fn new(opened: Opened, connection: SqliteConnection, inbox: mpsc::Receiver<Request>) -> Self {
+    pub(super) fn new(
+        opened: Opened,
+        connection: SqliteConnection,
+        inbox: mpsc::Receiver<Request>,
+        outstanding: Arc<AtomicUsize>,
+    ) -> Self {
         Self {
             opened,
             inbox,
+            outstanding,
             load: Load::new(),
             flush: Flush::new(),
             connection: Some(connection),
@@ -110,7 +121,9 @@ impl Writer {
             }
         }
         if !writes.is_empty() {
+            let answered = writes.len();
             self.write(writes).await;
+            self.outstanding.fetch_sub(answered, Ordering::SeqCst);
         }
         for committer in settled {
             committer.resolve(Ok(()));
@@ -174,11 +187,7 @@ impl Writer {
             unit.written();
             return Ok(());
         }
-        if !self.in_transaction {
-            sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
-            self.in_transaction = true;
-        }
-        self.flush.write(connection, unit).await
+        self.flush.write(connection, unit, &mut self.in_transaction).await
     }
 
     async fn act(&mut self, act: &mut Act) -> Result<(), Fault> {
@@ -194,7 +203,9 @@ impl Writer {
     /// The connection and the unit, made again where a failure took them.
     async fn ready(&mut self) -> Result<(&mut SqliteConnection, &mut Unit), Fault> {
         if self.connection.is_none() {
-            self.connection = Some(self.opened.writing.connect().await?);
+            let mut connection = self.opened.writing.connect().await?;
+            prepare(&mut connection).await?;
+            self.connection = Some(connection);
         }
         let Some(connection) = &mut self.connection else { return Err(unready()) };
         if self.unit.is_none() {
