@@ -45,6 +45,7 @@ pub(crate) async fn serve(settings: Settings, auth: Auth, mut life: Life) -> Res
     let (listener, address) = listen(&settings).await?;
     let metrics = doors::metrics()?;
     let (store_scope, work_scope, door_scope) = (TaskScope::new(), TaskScope::new(), TaskScope::new());
+    doors::keep_small(&metrics, &door_scope);
     let store = open_store(&settings, &store_scope).await?;
     let app = start_app(&settings, Arc::clone(&store), &work_scope).await?;
     let doors = doors::Doors::open(&settings, &auth, address, metrics);

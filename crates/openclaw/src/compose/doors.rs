@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use claw_app::App;
 use claw_gateway::auth::Credentials;
@@ -20,6 +21,23 @@ pub(super) fn metrics() -> Result<PrometheusHandle, Fatal> {
     PrometheusBuilder::new()
         .install_recorder()
         .map_err(|error| Fatal::other(format!("cannot count: {error}"), "report this"))
+}
+
+/// How often single measurements are folded into their histograms; a scrape does it, too.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Folds measurements while the scope lives: nobody may ever ask for them.
+pub(super) fn keep_small(metrics: &PrometheusHandle, scope: &TaskScope) {
+    let metrics = metrics.clone();
+    drop(scope.spawn(|cancel| async move {
+        let mut beat = tokio::time::interval(UPKEEP);
+        loop {
+            tokio::select! {
+                () = cancel.cancelled() => return,
+                _now = beat.tick() => metrics.run_upkeep(),
+            }
+        }
+    }));
 }
 
 /// The doors before and while they are open.
