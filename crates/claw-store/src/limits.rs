@@ -1,11 +1,15 @@
 //! The written limits of the store.
 
+use std::time::Duration;
+
 /// So many writes may wait for the writer; the next verb waits until there is room.
 pub(crate) const WRITES_WAITING_MAX: usize = 8192;
 /// So many bytes of JSON may wait with them, in KiB; the next verb waits until there is room.
 pub(crate) const KIBIBYTES_WAITING_MAX: u32 = 64 * 1024;
 /// So many writes share one commit.
 pub(crate) const BATCH_MAX: usize = 512;
+/// Writes that keep nobody wait so long for company before they are committed.
+pub(crate) const LINGER: Duration = Duration::from_millis(4);
 /// So many rows at most come back from one read.
 pub(crate) const PAGE_ROWS_MAX: u32 = 1000;
 /// So many tasks of a dead process are dealt with at a time.

@@ -43,6 +43,11 @@ pub(crate) trait Verb: Send + 'static {
     /// Changes the unit, wholly or – with an error – not at all.
     fn apply(&self, unit: &mut Unit) -> Result<Self::Answer, StoreError>;
 
+    /// Whether nobody is kept by its commit, so that it may wait a moment for company.
+    fn is_patient(&self, _unit: &Unit) -> bool {
+        false
+    }
+
     /// About how many bytes it holds, for the limit on what waits.
     fn bytes(&self) -> usize {
         0
@@ -53,6 +58,8 @@ pub(crate) trait Verb: Send + 'static {
 pub(crate) trait Work: Send {
     /// See [`Verb::wants`].
     fn wants(&self, wanted: &mut Wanted);
+    /// See [`Verb::is_patient`].
+    fn is_patient(&self, unit: &Unit) -> bool;
     /// See [`Verb::apply`]; keeps the answer.
     fn apply(&mut self, unit: &mut Unit);
     /// Passes the failpoint before (0) or after (1) the commit.
@@ -76,6 +83,10 @@ pub(crate) fn work<V: Verb>(verb: V) -> (Box<dyn Work>, Commit<V::Answer>) {
 impl<V: Verb> Work for Pending<V> {
     fn wants(&self, wanted: &mut Wanted) {
         self.verb.wants(wanted);
+    }
+
+    fn is_patient(&self, unit: &Unit) -> bool {
+        self.verb.is_patient(unit)
     }
     fn apply(&mut self, unit: &mut Unit) {
         self.answer = Some(self.verb.apply(unit));

@@ -1,7 +1,7 @@
 //! The one writer: takes what waits, does it in one transaction, commits once, tells everybody.
 //!
-//! While a commit is on its way to the disk the next batch gathers by itself, so nothing ever
-//! waits for a batch to fill. A commit that failed is never taken for one: its writes are
+//! While a commit is on its way to the disk the next batch gathers by itself, so nobody ever
+//! waits for a batch to fill; only writes that keep nobody linger for company. A commit that failed is never taken for one: its writes are
 //! refused, memory forgets what they did, and the next batch starts from what is on disk.
 
 use std::sync::Arc;
@@ -10,13 +10,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{ConnectOptions, Connection};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::{Instant, timeout_at};
 
 use super::act::Act;
 use super::fault::Fault;
 use super::flush::{Flush, prepare};
 use super::load::{Load, totals};
 use super::open::Opened;
-use crate::limits::{BATCH_MAX, LOG_PAGES_MAX};
+use crate::limits::{BATCH_MAX, LINGER, LOG_PAGES_MAX};
 use crate::unit::{Unit, Wanted};
 use crate::verbs::Work;
 use crate::{Committer, StoreError};
@@ -94,6 +95,7 @@ impl Writer {
             if taken == 0 {
                 break;
             }
+            self.linger(&mut requests).await;
             self.serve(&mut requests, &mut closers).await;
             if !closers.is_empty() {
                 self.inbox.close();
@@ -106,6 +108,26 @@ impl Writer {
         }
         for closer in closers {
             closer.resolve(Ok(()));
+        }
+    }
+
+    /// Gathers more for a moment, as long as nobody is kept by what was taken.
+    async fn linger(&mut self, requests: &mut Vec<Request>) {
+        let until = Instant::now() + LINGER;
+        let mut seen = 0;
+        while requests.len() < BATCH_MAX && requests.iter().skip(seen).all(|request| self.is_patient(request)) {
+            seen = requests.len();
+            let more = self.inbox.recv_many(requests, BATCH_MAX - seen);
+            if timeout_at(until, more).await.is_err() || requests.len() == seen {
+                return;
+            }
+        }
+    }
+
+    fn is_patient(&self, request: &Request) -> bool {
+        match (request, &self.unit) {
+            (Request::Work(work, _), Some(unit)) => work.is_patient(unit),
+            (Request::Work(..) | Request::Act(_) | Request::Settled(_) | Request::Close(_), _) => false,
         }
     }
 

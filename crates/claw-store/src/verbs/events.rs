@@ -49,6 +49,10 @@ impl Verb for AppendEvents {
         wanted.task(self.id);
     }
 
+    fn is_patient(&self, _unit: &Unit) -> bool {
+        true
+    }
+
     fn apply(&self, unit: &mut Unit) -> Result<bool, StoreError> {
         let Some(row) = unit.task(self.id) else { return Ok(false) };
         if row.state != StateName::Running || row.attempt != self.attempt {

@@ -81,6 +81,12 @@ impl Verb for FinishRun {
         }
     }
 
+    /// A synchronous reply has gone out already. Its submit may still wait in the same batch, and
+    /// then the task is not known yet.
+    fn is_patient(&self, unit: &Unit) -> bool {
+        unit.task(self.finish.id).is_none_or(|row| row.attached)
+    }
+
     fn apply(&self, unit: &mut Unit) -> Result<Finished, StoreError> {
         let Finish { id, attempt, usage, at, .. } = &self.finish;
         let row = match unit.task(*id) {

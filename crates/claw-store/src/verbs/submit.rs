@@ -114,6 +114,10 @@ impl Verb for Submit {
         }
     }
 
+    fn is_patient(&self, _unit: &Unit) -> bool {
+        self.new.begin == Begin::Attached
+    }
+
     fn apply(&self, unit: &mut Unit) -> Result<Submitted, StoreError> {
         if let Some(earlier) = self.earlier(unit) {
             return Ok(earlier);
