@@ -1,6 +1,6 @@
 //! The agent: runs one attempt of a task to its end.
 //!
-//! Path of data: `StartedRun` (from the store) → [`Agent::run`] → the turn loop (`turn`) asks a
+//! Path of data: `StartedRun` (from the store) → [`Agent::prepare`], [`Attempt::run`] → the turn loop (`turn`) asks a
 //! model, runs tools under their journal (`journal`), and hands every event to the recorder
 //! (`recorder`), which numbers it, shows it to live readers ([`hub`]) and stores it in pages →
 //! `Store::finish`, guarded by the attempt.
