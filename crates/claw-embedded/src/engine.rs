@@ -15,6 +15,7 @@ mod tests;
 mod thread;
 
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -114,11 +115,17 @@ struct Handle {
     queue: Arc<Queue>,
     phase: watch::Receiver<Phase>,
     answer_tokens_default: u32,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Drop for Handle {
+    /// Waits for the thread, a token's time: a process that ends while llama.cpp still computes
+    /// takes its tables away from under it and crashes.
     fn drop(&mut self) {
         self.queue.close();
+        if let Some(thread) = self.thread.take() {
+            let _its_panic_was_told = thread.join();
+        }
     }
 }
 
@@ -137,8 +144,9 @@ impl Engine {
     pub(crate) fn start_with(settings: &Settings, backend: impl Backend) -> std::io::Result<Self> {
         let queue = Arc::new(Queue::new(settings.queue_requests_max));
         let (report, phase) = watch::channel(Phase::Unloaded);
-        thread::spawn(backend, Arc::clone(&queue), report, settings.idle_unload)?;
-        let shared = Handle { queue, phase, answer_tokens_default: settings.answer_tokens_default };
+        let thread = thread::spawn(backend, Arc::clone(&queue), report, settings.idle_unload)?;
+        let shared =
+            Handle { queue, phase, answer_tokens_default: settings.answer_tokens_default, thread: Some(thread) };
         Ok(Self { shared: Arc::new(shared) })
     }
 

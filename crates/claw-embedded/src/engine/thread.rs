@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -69,10 +70,9 @@ pub(super) fn spawn(
     queue: Arc<Queue>,
     report: watch::Sender<Phase>,
     idle_unload: Option<Duration>,
-) -> std::io::Result<()> {
+) -> std::io::Result<JoinHandle<()>> {
     let worker = Worker { backend, queue, report: StopReport(report), idle_unload };
-    std::thread::Builder::new().name("embedded-model".to_owned()).spawn(move || worker.run())?;
-    Ok(())
+    std::thread::Builder::new().name("embedded-model".to_owned()).spawn(move || worker.run())
 }
 
 /// Says that the thread is gone, however it went.
