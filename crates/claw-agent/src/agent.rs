@@ -79,6 +79,11 @@ impl Agent {
         &self.parts.catalog
     }
 
+    /// What every agent can do.
+    pub fn tools(&self) -> &[Arc<dyn Tool>] {
+        &self.parts.tools
+    }
+
     /// Reads a run's events with numbers above `after`.
     pub fn read(&self, id: TaskId, after: u64) -> EventReader {
         self.parts.hub.read(id, after)

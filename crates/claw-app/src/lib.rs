@@ -26,7 +26,7 @@ mod sweep;
 pub mod tasks;
 
 // What the verbs take and give; doors know this crate and none below it.
-pub use claw_agent::EventReader;
+pub use claw_agent::{AgentProfile, EventReader};
 pub use claw_queue::Depth;
 pub use claw_queue::worker::Stats;
 pub use claw_store::{ApiKey, Counts, Cursor, Idempotency, Page, RunRecord, Session, StoredMessage, TaskFilter};

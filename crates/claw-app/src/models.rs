@@ -1,14 +1,15 @@
-//! What can be asked.
+//! What can be asked, and with which tools.
 
 use std::sync::Arc;
 
 use claw_agent::AgentProfile;
 use claw_core::AgentId;
-use claw_core::provider::ModelInfo;
+use claw_core::provider::{ModelInfo, ToolSpec};
 
+use crate::Error;
 use crate::engine::Engine;
 
-/// Models and agents.
+/// Models, agents and their tools.
 #[derive(Clone)]
 pub struct Models(pub(crate) Arc<Engine>);
 
@@ -21,6 +22,22 @@ impl Models {
     /// Every agent.
     pub fn agents(&self) -> Vec<AgentProfile> {
         self.0.agent.catalog().agents().to_vec()
+    }
+
+    /// The agent of that id; `main` means the default one (K7). Errors: `NotFound`.
+    pub fn agent(&self, id: &AgentId) -> Result<AgentProfile, Error> {
+        let known = self.0.agent.catalog().agent(id).cloned();
+        known.ok_or_else(|| Error::NotFound { what: "agent", id: id.to_string() })
+    }
+
+    /// `<provider>/<model>` that an agent uses when nobody asks for another.
+    pub fn model_of(&self, agent: &AgentProfile) -> Option<String> {
+        self.0.agent.catalog().default_model(agent)
+    }
+
+    /// The tools every agent has.
+    pub fn tools(&self) -> Vec<ToolSpec> {
+        self.0.agent.tools().iter().map(|tool| tool.spec()).collect()
     }
 
     /// The default agent.

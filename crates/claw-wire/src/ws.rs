@@ -6,16 +6,24 @@
 //! - [`frame`] requests, answers and events; [`connect`] the handshake
 //! - [`agent`] runs and their events; [`sessions`] conversations; [`tasks`] durable work
 //! - [`gateway`] health, status, tick, shutdown; [`logs`] the log's tail; [`keys`] API keys
+//! - [`agents`] and [`tools`] what can be asked; [`session`] conversations in the contracts' words
+//! - [`channels`], [`browser`], [`none`] what does not exist yet, told truthfully
 //! - [`EVENTS`] the events that exist
 
 pub mod agent;
+pub mod agents;
+pub mod browser;
+pub mod channels;
 pub mod connect;
 pub mod frame;
 pub mod gateway;
 pub mod keys;
 pub mod logs;
+pub mod none;
+pub mod session;
 pub mod sessions;
 pub mod tasks;
+pub mod tools;
 
 /// The events a connection may hear, as `hello-ok` announces them.
 pub const EVENTS: &[&str] = &["connect.challenge", "agent", "chat", "task", "task.event", "health", "tick", "shutdown"];

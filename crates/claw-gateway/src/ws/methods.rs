@@ -3,22 +3,39 @@
 //! A method is one file with one type; adding one is a `mod` line and an entry in [`METHODS`].
 
 mod agent;
+mod agent_identity_get;
 mod agent_wait;
+mod agents_list;
+mod browser_screenshot;
+mod channel_list;
+mod channel_status;
+mod channels_status;
 mod chat_abort;
+mod commands_list;
+mod cron_list;
+mod cron_status;
+mod exec_approvals_get;
 mod health;
 mod keys_create;
 mod keys_list;
 mod keys_revoke;
 mod logs_tail;
+mod node_list;
+mod send;
+mod session_get;
+mod session_list;
 mod sessions_history;
 mod sessions_list;
+mod skills_status;
 mod status;
+mod system_status;
 mod tasks_cancel;
 mod tasks_get;
 mod tasks_list;
 mod tasks_retry;
 mod tasks_submit;
 mod tasks_watch;
+mod tools_catalog;
 
 use std::sync::Arc;
 
@@ -75,6 +92,23 @@ const METHODS: &[Entry] = &[
     on::<keys_create::KeysCreate>(),
     on::<keys_list::KeysList>(),
     on::<keys_revoke::KeysRevoke>(),
+    on::<agents_list::AgentsList>(),
+    on::<agent_identity_get::AgentIdentityGet>(),
+    on::<tools_catalog::ToolsCatalog>(),
+    on::<skills_status::SkillsStatus>(),
+    on::<commands_list::Commands>(),
+    on::<channels_status::ChannelsStatus>(),
+    on::<send::Send>(),
+    on::<cron_list::CronJobs>(),
+    on::<cron_status::CronState>(),
+    on::<node_list::Nodes>(),
+    on::<exec_approvals_get::ExecApprovalsGet>(),
+    on::<session_list::SessionListing>(),
+    on::<session_get::SessionGet>(),
+    on::<channel_list::ChannelList>(),
+    on::<channel_status::ChannelStatus>(),
+    on::<browser_screenshot::BrowserScreenshot>(),
+    on::<system_status::SystemStatus>(),
 ];
 
 const fn on<M: Method>() -> Entry {
@@ -194,6 +228,23 @@ mod tests {
                 "keys.create operator.admin",
                 "keys.list operator.admin",
                 "keys.revoke operator.admin",
+                "agents.list operator.read",
+                "agent.identity.get operator.read",
+                "tools.catalog operator.read",
+                "skills.status operator.read",
+                "commands.list operator.read",
+                "channels.status operator.read",
+                "send operator.write",
+                "cron.list operator.read",
+                "cron.status operator.read",
+                "node.list operator.read",
+                "exec.approvals.get operator.admin",
+                "session.list operator.read",
+                "session.get operator.read",
+                "channel.list operator.read",
+                "channel.status operator.read",
+                "browser.screenshot operator.write",
+                "system.status operator.read",
             ]
         );
         let mut names = names();

@@ -9,6 +9,7 @@ mod chat;
 mod house;
 mod http;
 mod limits;
+mod operator;
 mod sockets;
 mod tasks;
 mod websocket;

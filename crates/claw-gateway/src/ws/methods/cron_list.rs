@@ -1,0 +1,20 @@
+//! `cron.list`: no job is scheduled; cron comes later.
+
+use claw_core::Scope;
+use claw_wire::ws::none::{CronList, NoParams};
+
+use super::{Call, Method};
+use crate::error::Problem;
+
+pub(super) struct CronJobs;
+
+impl Method for CronJobs {
+    const NAME: &'static str = "cron.list";
+    const SCOPE: Scope = Scope::Read;
+    type Params = NoParams;
+
+    async fn run(call: &Call, NoParams {}: NoParams) -> Result<(), Problem> {
+        call.answer(&CronList::default());
+        Ok(())
+    }
+}

@@ -1,0 +1,103 @@
+//! What does not exist yet, told in the shapes of the protocol: scheduled jobs, skills, nodes,
+//! approvals, slash commands, the browser.
+//!
+//! [`Never`] has no value, so that nobody can fill one of these lists by accident: whoever builds the
+//! thing replaces the type.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// An entry of a list that is always empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Never {}
+
+/// Parameters of methods that take none; whatever comes is ignored.
+#[derive(Debug, Deserialize)]
+pub struct NoParams {}
+
+/// The answer to `cron.list`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the fields are the protocol's")]
+pub struct CronList {
+    pub jobs: [Never; 0],
+    pub total: u64,
+    pub offset: u64,
+    pub limit: u64,
+    pub has_more: bool,
+    pub next_offset: Option<u64>,
+    pub delivery_previews: BTreeMap<String, Never>,
+}
+
+/// The answer to `cron.status`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the fields are the protocol's")]
+pub struct CronStatus {
+    pub enabled: bool,
+    pub triggers_enabled: bool,
+    /// Empty: there is no such store.
+    pub store_path: &'static str,
+    pub jobs: u64,
+    pub next_wake_at_ms: Option<i64>,
+}
+
+/// The answer to `skills.status`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the fields are the protocol's")]
+pub struct SkillsStatus {
+    /// Empty: there is no such directory.
+    pub workspace_dir: &'static str,
+    /// Empty: there is no such directory.
+    pub managed_skills_dir: &'static str,
+    pub agent_id: String,
+    pub skills: [Never; 0],
+}
+
+/// The answer to `node.list`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are the protocol's")]
+pub struct NodeList {
+    pub ts: i64,
+    pub nodes: [Never; 0],
+}
+
+/// The answer to `commands.list`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[expect(missing_docs, reason = "the fields are the protocol's")]
+pub struct CommandList {
+    pub commands: [Never; 0],
+}
+
+/// The answer to `exec.approvals.get`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are the protocol's")]
+pub struct Approvals {
+    /// Empty: there is no such file.
+    pub path: &'static str,
+    pub exists: bool,
+    /// Of no content.
+    pub hash: &'static str,
+    pub file: ApprovalsFile,
+}
+
+impl Approvals {
+    /// There is no file.
+    pub const NONE: Self = Self {
+        path: "",
+        exists: false,
+        hash: "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        file: ApprovalsFile { version: 1, defaults: BTreeMap::new(), agents: BTreeMap::new() },
+    };
+}
+
+/// The file inside [`Approvals`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are the protocol's")]
+pub struct ApprovalsFile {
+    pub version: u8,
+    pub defaults: BTreeMap<String, Never>,
+    pub agents: BTreeMap<String, Never>,
+}
