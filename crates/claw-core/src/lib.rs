@@ -9,9 +9,11 @@
 //! - [`provider`] the port to a model; [`tool`] the port to a tool
 //! - [`run`] what happens while an agent works; [`task`] the durable state machine around it
 //! - [`courier`] the port to addresses outside; [`retry`] how long to wait before trying again
-//! - [`principal`] who is asking, and what they may do; [`session`] names of conversations
+//! - [`principal`] who is asking, and what they may do; [`device`] machines with a key of their own
+//! - [`session`] names of conversations
 
 pub mod courier;
+pub mod device;
 pub mod id;
 pub mod message;
 pub mod principal;
@@ -25,7 +27,8 @@ pub mod time;
 pub mod tool;
 pub mod turn;
 
-pub use id::{ApiKeyId, ConnectionId, IdSource, ParseIdError, RequestId, SessionId, TaskId};
+pub use device::{DeviceId, Role};
+pub use id::{ApiKeyId, ConnectionId, IdSource, PairingId, ParseIdError, RequestId, SessionId, TaskId};
 pub use message::{JsonText, Message, Part, ToolCall};
 pub use principal::{Principal, PrincipalId, Scope, Scopes, Visibility};
 pub use run::{RunEvent, Sequenced};

@@ -100,6 +100,10 @@ impl Scopes {
     pub const fn allows(self, scope: Scope) -> bool {
         self.0 & scope.bit() != 0
     }
+    /// Whether all of `other` is in it.
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
     /// What is in both.
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 & other.0)

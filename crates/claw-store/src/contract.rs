@@ -3,6 +3,7 @@
 //! A backend takes them all with one `contract!` line. After each law the counters are compared
 //! with a recount, and every task's attempts, events and messages with its state.
 
+mod devices;
 mod life;
 mod model;
 mod order;
@@ -144,6 +145,16 @@ macro_rules! contract {
                 a_delivery_is_tried_again_and_given_up,
                 old_keys_and_deliveries_expire,
                 an_api_key_is_found_until_it_is_revoked,
+            ]);
+            contract!(@laws $fixture, devices, [
+                an_enrolled_device_keeps_its_token_and_grows,
+                no_more_devices_are_enrolled_than_fit,
+                a_wish_stands_until_it_is_old_or_replaced,
+                an_approval_is_claimed_once,
+                a_granted_upgrade_grows_the_token_and_opens_nothing_else,
+                a_new_approval_grants_no_more_than_itself,
+                a_token_is_rotated_revoked_and_revived,
+                what_is_revoked_or_removed_cannot_be_claimed,
             ]);
 
             #[test]

@@ -7,6 +7,7 @@ mod act;
 mod bulk;
 mod check;
 mod decode;
+mod devices;
 mod fault;
 mod flush;
 mod load;

@@ -5,8 +5,8 @@ use claw_core::run::{JournalEntry, Sequenced, ToolOutcome};
 use claw_core::{PrincipalId, SessionId, SessionKey, Task, TaskId, Timestamp, Visibility};
 
 use crate::{
-    ApiKey, Cancelled, Commit, Counts, Cursor, Delivery, DeliveryResult, DueTicket, Finish, Finished, NewTask, Page,
-    Recovered, Retried, RunRecord, Session, Started, StoreError, StoredMessage, Submitted, TaskFilter,
+    ApiKey, Cancelled, Commit, Counts, Cursor, Delivery, DeliveryResult, Devices, DueTicket, Finish, Finished, NewTask,
+    Page, Recovered, Retried, RunRecord, Session, Started, StoreError, StoredMessage, Submitted, TaskFilter,
 };
 
 /// What every backend must do; `contract` runs the laws against each.
@@ -16,7 +16,7 @@ use crate::{
 /// effect in the order in which their verbs returned, all or nothing each. A refused write
 /// changes nothing and harms no other.
 #[async_trait]
-pub trait Store: Send + Sync {
+pub trait Store: Devices + Send + Sync {
     /// Accepts a task: session (made if new), task, idempotency key, in one transaction.
     async fn submit(&self, new: NewTask) -> Commit<Submitted>;
 

@@ -59,7 +59,7 @@ impl Presented {
 
     /// Adds what a `connect` frame carries.
     pub(crate) fn with_connect(mut self, auth: Option<&ConnectAuth>) -> Self {
-        let ConnectAuth { token, password } = auth.cloned().unwrap_or_default();
+        let ConnectAuth { token, password, device_token: _, bootstrap_token: _ } = auth.cloned().unwrap_or_default();
         for (form, secret) in [(Form::Bearer, token), (Form::Password, password)] {
             if let Some(secret) = secret {
                 self.add(form, secret.expose().to_owned());
@@ -140,7 +140,8 @@ mod tests {
 
     #[test]
     fn connect_adds_to_what_the_upgrade_carried() {
-        let auth = ConnectAuth { token: Some(Secret::new("t")), password: Some(Secret::new("")) };
+        let auth =
+            ConnectAuth { token: Some(Secret::new("t")), password: Some(Secret::new("")), ..ConnectAuth::default() };
         let presented = Presented::read(&HeaderMap::new(), Some("token=u")).with_connect(Some(&auth));
         assert_eq!(presented.items.len(), 2);
         assert!(presented.is_in_query);

@@ -166,6 +166,8 @@ async fn hello_ok(
             method: caller.method(),
             role: "operator",
             scopes: caller.principal().scopes.iter().map(Scope::name).collect(),
+            device_token: None,
+            issued_at_ms: None,
         },
         policy: Policy {
             max_payload: FRAME_BYTES_MAX,

@@ -1,4 +1,6 @@
-//! The rare writes, each straight in SQL: recovery, expiry, keys, deliveries.
+//! The rare writes, each straight in SQL: recovery, expiry, keys, deliveries, devices.
+
+mod devices;
 
 use claw_core::{ApiKeyId, TaskId, Timestamp};
 use sqlx::Row;
@@ -13,6 +15,8 @@ use crate::unit::{Unit, Wanted};
 use crate::verbs::{Found, recover};
 use crate::{ApiKey, Commit, Committer, DeliveryResult, Recovered, StoreError};
 
+pub(super) use devices::DeviceAct;
+
 /// A rare write with somebody waiting.
 pub(super) enum Act {
     Recover { at: Timestamp, told: Slot<Recovered> },
@@ -20,6 +24,7 @@ pub(super) enum Act {
     AddApiKey { key: ApiKey, told: Slot<()> },
     RevokeApiKey { id: ApiKeyId, at: Timestamp, told: Slot<bool> },
     RecordDelivery { id: i64, result: DeliveryResult, told: Slot<()> },
+    Device(Box<DeviceAct>),
 }
 
 /// An answer that is told after the commit.
@@ -48,6 +53,7 @@ impl Act {
             Self::AddApiKey { told, .. } => told.resolve(fate),
             Self::RevokeApiKey { told, .. } => told.resolve(fate),
             Self::RecordDelivery { told, .. } => told.resolve(fate),
+            Self::Device(act) => act.resolve(fate),
         }
     }
 
@@ -66,6 +72,7 @@ impl Act {
             Self::RecordDelivery { id, result, told } => {
                 told.answer = Some(record_delivery(connection, *id, *result).await?);
             }
+            Self::Device(act) => act.run(connection).await?,
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! Rows of SQLite in the store's words.
 
+pub(super) mod devices;
+
 use claw_core::provider::Usage;
 use claw_core::task::StateName;
 use claw_core::{AgentId, Principal, PrincipalId, SessionId, SessionKey, Task, TaskId, TaskState, Timestamp};

@@ -1,5 +1,6 @@
 //! Reads: each on a connection of its own kind that cannot write, none waiting for the writer.
 
+mod devices;
 mod talk;
 mod tasks;
 

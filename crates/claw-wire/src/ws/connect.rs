@@ -22,6 +22,8 @@ pub struct ConnectParams {
     pub caps: Option<Vec<String>>,
     /// Its credentials.
     pub auth: Option<ConnectAuth>,
+    /// Which machine it is, signed.
+    pub device: Option<ConnectDevice>,
 }
 
 /// Which program a client is.
@@ -36,6 +38,10 @@ pub struct ClientInfo {
     pub platform: Option<String>,
     /// What it is used for.
     pub mode: Option<String>,
+    /// A name for people.
+    pub display_name: Option<String>,
+    /// What kind of machine.
+    pub device_family: Option<String>,
 }
 
 /// Credentials inside `connect`.
@@ -46,6 +52,26 @@ pub struct ConnectAuth {
     pub token: Option<Secret>,
     /// The gateway's password.
     pub password: Option<Secret>,
+    /// The device's own token.
+    pub device_token: Option<Secret>,
+    /// Of a way to pair that is not served; older signatures cover it.
+    pub bootstrap_token: Option<Secret>,
+}
+
+/// A device's identity, over which `signature` is made. Nothing of it is checked here.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectDevice {
+    /// SHA-256 of the public key, hexadecimal.
+    pub id: Option<String>,
+    /// Ed25519, 32 bytes in base64.
+    pub public_key: Option<String>,
+    /// 64 bytes in base64.
+    pub signature: Option<String>,
+    /// Milliseconds since the epoch.
+    pub signed_at: Option<i64>,
+    /// The challenge's.
+    pub nonce: Option<String>,
 }
 
 /// Ids of stock clients; they want `stateVersion` as an object.
@@ -185,6 +211,11 @@ pub struct Granted<'a> {
     pub method: &'a str,
     pub role: &'a str,
     pub scopes: Vec<&'static str>,
+    /// For a device that signed: its token, to be presented instead of a secret from now on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device_token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issued_at_ms: Option<i64>,
 }
 
 /// Limits and rhythm.
