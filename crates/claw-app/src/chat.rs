@@ -2,7 +2,10 @@
 //!
 //! In a session of its own it starts at once and writes behind: nothing was promised, so nothing
 //! waits for the disk. In a named session it takes its turn like any task. When the caller hangs
-//! up the run ends; when the caller's patience ends first (K18) the run goes on as a task.
+//! up the run ends; when the caller's patience ends first (K18) the run goes on as a task. With an
+//! idempotency key it is a task from the start: see [`Chat::start_keyed`].
+
+mod keyed;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,9 +14,10 @@ use std::time::Duration;
 use claw_agent::{Attempt, EventReader, StopReason};
 use claw_core::run::{RunEvent, Sequenced};
 use claw_core::task::{Priority, StateName, TaskState};
-use claw_core::{Lane, OnCrash, Output, Principal, Scope, SessionId, SessionKey, Task, TaskId, Turn};
+use claw_core::{Lane, OnCrash, Output, Principal, Scope, SessionId, SessionKey, Task, TaskId, Timestamp, Turn};
 use claw_store::{Begin, Commit, NewTask, StartedRun, Submitted};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
 
 use crate::Error;
 use crate::engine::Engine;
@@ -63,13 +67,14 @@ impl Chat {
             },
             at: engine.clock.now(),
         };
-        let (id, session) = (new.id, new.turn.session.clone());
+        let (id, session, created_at) = (new.id, new.turn.session.clone(), new.at);
         let events = match place {
             Place::Fresh => engine.start_now(new).await,
             Place::Named => engine.start_in_turn(new).await?,
         };
         let guard = Guard { engine: Arc::clone(engine), id, armed: true, _permit: permit };
-        Ok(AttachedRun { id, session, events, guard })
+        let events = Events::Live(events);
+        Ok(AttachedRun { id, session, created_at, is_replay: false, events, stop: None, guard })
     }
 }
 
@@ -176,14 +181,53 @@ pub struct AttachedRun {
     pub id: TaskId,
     /// Its conversation.
     pub session: SessionKey,
-    events: EventReader,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// Whether the same request had been accepted before (G4).
+    pub is_replay: bool,
+    events: Events,
+    /// Ends the waiting where the run itself waits for the next process.
+    stop: Option<CancellationToken>,
     guard: Guard,
+}
+
+/// What the caller is told.
+enum Events {
+    /// What happens.
+    Live(EventReader),
+    /// What it came to, long ago.
+    Ended(Option<Arc<Sequenced>>),
+}
+
+impl Events {
+    async fn next(&mut self) -> Result<Option<Arc<Sequenced>>, Error> {
+        match self {
+            Self::Live(reader) => Ok(reader.next().await?),
+            Self::Ended(end) => Ok(end.take()),
+        }
+    }
+
+    fn try_next(&mut self) -> Option<Arc<Sequenced>> {
+        match self {
+            Self::Live(reader) => reader.try_next(),
+            Self::Ended(end) => end.take(),
+        }
+    }
 }
 
 impl AttachedRun {
     /// The next event; nothing after the terminal one. Cancel-safe.
+    ///
+    /// Errors: the store cannot be read; `Stopping` – the run goes on in the next process.
     pub async fn next(&mut self) -> Result<Option<Arc<Sequenced>>, Error> {
-        let event = self.events.next().await?;
+        let event = match &self.stop {
+            None => self.events.next().await?,
+            Some(stop) => tokio::select! {
+                biased;
+                event = self.events.next() => event?,
+                () = stop.cancelled() => return Err(Error::Stopping),
+            },
+        };
         if event.as_ref().is_none_or(|event| event.event.is_terminal()) {
             self.guard.armed = false;
         }

@@ -7,17 +7,25 @@ use claw_core::{Principal, Timestamp};
 use claw_wire::limits::IDEMPOTENCY_KEY_CHARS_MAX;
 use claw_wire::v2::task::{Submission, Task};
 use http::StatusCode;
+use http::header::{HeaderMap, HeaderName};
 use sha2::{Digest, Sha256};
 
 use crate::error::Problem;
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// A client's key for a request with these bytes (G4).
 pub(crate) fn idempotency(key: String, request: &[u8]) -> Idempotency {
     Idempotency { key, digest: Sha256::digest(request).into() }
 }
 
-/// The key in a request's header.
-pub(crate) fn checked_key(value: &http::HeaderValue) -> Result<String, Problem> {
+/// The key in a request's header, for a request with these bytes.
+pub(crate) fn idempotency_of(headers: &HeaderMap, request: &[u8]) -> Result<Option<Idempotency>, Problem> {
+    let key = headers.get(IDEMPOTENCY_KEY).map(checked_key).transpose()?;
+    Ok(key.map(|key| idempotency(key, request)))
+}
+
+fn checked_key(value: &http::HeaderValue) -> Result<String, Problem> {
     let refuse = |problem: &str| Problem {
         param: Some("Idempotency-Key".into()),
         ..Problem::new(StatusCode::BAD_REQUEST, "invalid_request", format!("Idempotency-Key {problem}"))

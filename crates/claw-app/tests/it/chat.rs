@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use claw_app::chat::Place;
-use claw_app::{Error, Settings};
+use claw_app::{Error, Idempotency, Settings};
 use claw_core::message::JsonText;
 use claw_core::provider::{FinishReason, ToolSpec};
 use claw_core::task::StateName;
@@ -167,4 +167,35 @@ async fn what_nobody_has_is_refused_before_anything_is_made() {
     assert_eq!(refused, Error::Forbidden("operator.write"));
     assert_eq!(house.store.counts().await.unwrap(), claw_store::Counts::default());
     house.stop().await;
+}
+
+/// G4.
+#[tokio::test]
+async fn a_run_under_a_key_goes_on_in_the_next_process_and_is_told_there() {
+    for crashes in [false, true] {
+        let (directory, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await);
+        let gate = Gate::new();
+        upstream.script([Reply::chunks(["a", "b"]).gated(&gate), Reply::text("whole")]);
+        let key = || Idempotency { key: "k".into(), digest: [1; 32] };
+        let house = House::open(directory.path(), &upstream).await;
+        let run = house.app.chat.start_keyed(&operator(), turn("keyed", "hi"), key()).await.unwrap();
+        let (id, is_replay) = (run.id, run.is_replay);
+        assert!(!is_replay);
+        gate.reached_by(1).await;
+        if crashes {
+            drop(run);
+            house.die().await;
+        } else {
+            let (told, ()) = tokio::join!(run.output(), house.stop());
+            assert_eq!(told, Err(Error::Stopping));
+        }
+        let house = House::open(directory.path(), &upstream).await;
+        for _ in 0..2 {
+            let run = house.app.chat.start_keyed(&operator(), turn("keyed", "hi"), key()).await.unwrap();
+            assert_eq!((run.id, run.is_replay), (id, true));
+            assert_eq!(run.output().await.unwrap().text, "whole");
+        }
+        assert_eq!(upstream.requests().len(), 2, "once in each process");
+        house.stop().await;
+    }
 }

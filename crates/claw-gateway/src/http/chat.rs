@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
+use claw_app::Idempotency;
 use claw_app::chat::Place;
 use claw_core::message::Message;
 use claw_core::turn::Context;
@@ -24,6 +25,7 @@ use super::front::Arrival;
 use super::render;
 use crate::doors::Doors;
 use crate::error::Problem;
+use crate::submit;
 
 const AGENT: &str = "x-openclaw-agent-id";
 const SESSION: &str = "x-openclaw-session-key";
@@ -36,26 +38,46 @@ pub(crate) async fn complete(
     allowed: Allowed<Write>,
     Extension(arrival): Extension<Arrival>,
     headers: HeaderMap,
-    Json { value, bytes: _ }: Json<ChatRequest>,
+    Json { value, bytes }: Json<ChatRequest>,
 ) -> Result<Response, Problem> {
+    let idempotency = idempotency(&headers, &bytes)?;
     let mut chat = Chat::try_from(value)?;
     let model = chat.model.take().unwrap_or_else(|| MODEL.to_owned());
     let (stream, include_usage) = (chat.stream, chat.include_usage);
     let (turn, place) = turn(&doors, chat, &model, &headers)?;
-    let run = doors.app.chat.start(allowed.principal(), turn, place).await?;
-    let (task, created) = (run.id, doors.app.now().seconds());
-    let id = completion_id(task);
-    let mut response = if stream {
-        let writer = claw_wire::openai::chunk::ChunkWriter::new(&id, created, &model, include_usage);
-        stream::answer(&doors, run, writer, include_usage, arrival.request_id).await?
-    } else {
-        let output = run.output().await?;
-        render::json(StatusCode::OK, &ChatCompletion::new(&id, created, &model, &output))
+    let run = match idempotency {
+        None => doors.app.chat.start(allowed.principal(), turn, place).await?,
+        Some(key) => doors.app.chat.start_keyed(allowed.principal(), turn, key).await?,
     };
+    let (task, created, is_replay) = (run.id, run.created_at.seconds(), run.is_replay);
+    let id = completion_id(task);
+    let answered = if stream {
+        let writer = claw_wire::openai::chunk::ChunkWriter::new(&id, created, &model, include_usage);
+        stream::answer(&doors, run, writer, include_usage, arrival.request_id).await
+    } else {
+        let output = run.output().await;
+        output
+            .map(|output| render::json(StatusCode::OK, &ChatCompletion::new(&id, created, &model, &output)))
+            .map_err(Problem::from)
+    };
+    let mut response = answered.unwrap_or_else(IntoResponse::into_response);
+    if is_replay {
+        response.headers_mut().insert(render::REPLAYED, HeaderValue::from_static("true"));
+    }
     if let Ok(task) = HeaderValue::from_str(&task.to_string()) {
         response.headers_mut().insert(render::TASK_ID, task);
     }
     Ok(response)
+}
+
+/// The client's key. Another conversation makes another request, also where a header names it.
+fn idempotency(headers: &HeaderMap, body: &[u8]) -> Result<Option<Idempotency>, Problem> {
+    let named: Vec<&[u8]> =
+        [AGENT, SESSION].map(|name| headers.get(name).map_or(&[][..], HeaderValue::as_bytes)).into();
+    if named.iter().all(|name| name.is_empty()) {
+        return submit::idempotency_of(headers, body);
+    }
+    submit::idempotency_of(headers, &[body, &named.join(&0)].join(&0))
 }
 
 /// The turn a request asks for. A session that the client names is a conversation of ours; without

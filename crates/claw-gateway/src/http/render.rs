@@ -13,6 +13,8 @@ use crate::error::{Problem, millis};
 
 /// Names the task of an answer.
 pub(crate) const TASK_ID: HeaderName = HeaderName::from_static("x-openclaw-task-id");
+/// Says that this answer belongs to an earlier request with the same key (G4).
+pub(crate) const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// A JSON answer.
 pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response {

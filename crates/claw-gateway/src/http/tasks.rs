@@ -13,7 +13,7 @@ use claw_wire::BadRequest;
 use claw_wire::target::Target;
 use claw_wire::v2::task::{NewTask, Submission, Task, TaskPage};
 use http::StatusCode;
-use http::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
+use http::header::{HeaderMap, HeaderValue, LOCATION};
 
 use super::body::Json;
 use super::caller::{Allowed, Read, Write};
@@ -24,9 +24,6 @@ use crate::doors::Doors;
 use crate::error::Problem;
 use crate::submit::{self, Fresh};
 
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
-
 /// `POST /v2/tasks`: 202 once it is on disk (G1).
 pub(crate) async fn submit(
     State(doors): State<Arc<Doors>>,
@@ -34,16 +31,15 @@ pub(crate) async fn submit(
     headers: HeaderMap,
     Json { value, bytes }: Json<NewTask>,
 ) -> Result<Response, Problem> {
-    let key = headers.get(IDEMPOTENCY_KEY).map(submit::checked_key).transpose()?;
+    let idempotency = submit::idempotency_of(&headers, &bytes)?;
     let submission = Submission::try_from(value)?;
-    let idempotency = key.map(|key| submit::idempotency(key, &bytes));
     let run = submit::new_run(&doors.app, &submission, idempotency);
     let fresh = Fresh::submit(&doors.app, allowed.principal(), run).await?;
     let id = fresh.accepted().id.to_string();
     let mut response = if fresh.accepted().is_replay {
         let task = doors.app.tasks.find(allowed.principal(), &id).await?;
         let mut response = render::json(StatusCode::ACCEPTED, &Task::from(&task));
-        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+        response.headers_mut().insert(render::REPLAYED, HeaderValue::from_static("true"));
         response
     } else {
         render::json(StatusCode::ACCEPTED, &fresh.shown())

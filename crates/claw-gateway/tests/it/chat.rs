@@ -301,3 +301,93 @@ async fn chat_completions_can_be_switched_off() {
     assert_eq!(house.http().post("/v1/chat/completions", &ask("x")).await.status, 404);
     house.stop().await;
 }
+
+/// G4.
+#[tokio::test]
+async fn a_completion_under_a_key_runs_once_and_is_told_again_whole() {
+    let house = House::open().await;
+    let http = house.http().with("idempotency-key", "c-1");
+    let first = http.post("/v1/chat/completions", &ask("one two")).await;
+    let again = http.post("/v1/chat/completions", &ask("one two")).await;
+    assert_eq!((first.status, first.header("idempotent-replayed")), (200, None), "{}", first.text);
+    assert_eq!((again.status, again.header("idempotent-replayed")), (200, Some("true")));
+    assert_eq!(again.json(), first.json());
+    assert_eq!(again.header("x-openclaw-task-id"), first.header("x-openclaw-task-id"));
+    for other in [ask("three"), streamed("one two")] {
+        let reuse = http.post("/v1/chat/completions", &other).await;
+        assert_eq!((reuse.status, reuse.code().as_str()), (409, "idempotency_key_reuse"));
+    }
+    let elsewhere = http.with("x-openclaw-session-key", "notes").post("/v1/chat/completions", &ask("one two")).await;
+    assert_eq!((elsewhere.status, elsewhere.code().as_str()), (409, "idempotency_key_reuse"));
+    let long = house.http().with("idempotency-key", &"k".repeat(256)).post("/v1/chat/completions", &ask("x")).await;
+    assert_eq!((long.status, &long.json()["error"]["param"]), (400, &json!("Idempotency-Key")));
+    assert_eq!(house.upstream.requests().len(), 1);
+    house.stop().await;
+}
+
+/// G4.
+#[tokio::test]
+async fn a_stream_under_a_key_is_told_again_with_the_same_words() {
+    let house = House::open().await;
+    let http = house.http().with("idempotency-key", "c-2");
+    let mut body = streamed("one two three");
+    body["stream_options"] = json!({"include_usage": true});
+    let mut told = Vec::new();
+    for replayed in [None, Some("true")] {
+        let reply = http.stream("/v1/chat/completions", &body).await.reply().await;
+        assert_eq!(reply.header("idempotent-replayed"), replayed);
+        let (chunks, is_done) = chunks(&reply.text);
+        let last = chunks.last().unwrap();
+        assert!(is_done);
+        told.push((said(&chunks), last["id"].clone(), last["created"].clone(), last["usage"].clone()));
+    }
+    assert_eq!(told[0], told[1]);
+    assert_eq!((told[0].0.as_str(), house.upstream.requests().len()), ("one two three", 1));
+    house.stop().await;
+}
+
+/// G4.
+#[tokio::test]
+async fn callers_with_one_key_share_a_run_and_one_who_hangs_up_ends_it_for_nobody() {
+    let house = House::open().await;
+    for (key, body) in [("c-3", ask("x")), ("c-4", streamed("x"))] {
+        let gate = Gate::new();
+        house.upstream.script([Scripted::chunks(["one ", "two"]).held_before_end(&gate)]);
+        let http = house.http().with("idempotency-key", key);
+        let first = http.stream("/v1/chat/completions", &body).await;
+        assert!(house.upstream.wait_within(Duration::from_secs(10), |counts| counts.answers == 1).await);
+        let second = http.stream("/v1/chat/completions", &body).await;
+        drop(first);
+        let third = http.stream("/v1/chat/completions", &body).await;
+        gate.open_for_good();
+        let (second, third) = tokio::join!(second.reply(), third.reply());
+        for reply in [second, third] {
+            assert_eq!((reply.status, reply.header("idempotent-replayed")), (200, Some("true")), "{}", reply.text);
+            let text = match body["stream"] == json!(true) {
+                true => said(&chunks(&reply.text).0),
+                false => reply.json()["choices"][0]["message"]["content"].as_str().unwrap().to_owned(),
+            };
+            assert_eq!(text, "one two");
+        }
+    }
+    assert_eq!(house.upstream.requests().len(), 2);
+    house.stop().await;
+}
+
+/// G4.
+#[tokio::test]
+async fn a_failure_under_a_key_is_told_again_until_its_task_is_retried() {
+    let house = House::open().await;
+    let http = house.http().with("idempotency-key", "c-5");
+    house.upstream.script([Scripted::status(400, "no"), Scripted::text("yes")]);
+    let first = http.post("/v1/chat/completions", &ask("x")).await;
+    let again = http.post("/v1/chat/completions", &ask("x")).await;
+    assert_eq!((first.status, again.status), (400, 400));
+    assert_eq!((first.header("idempotent-replayed"), again.header("idempotent-replayed")), (None, Some("true")));
+    let task = first.header("x-openclaw-task-id").unwrap();
+    assert_eq!(house.http().post(&format!("/v2/tasks/{task}/retry"), &json!({})).await.status, 202);
+    let retried = http.post("/v1/chat/completions", &ask("x")).await;
+    assert_eq!((retried.status, retried.header("idempotent-replayed")), (200, Some("true")), "{}", retried.text);
+    assert_eq!(retried.json()["choices"][0]["message"]["content"], json!("yes"));
+    house.stop().await;
+}

@@ -1,0 +1,90 @@
+//! A caller's run under an idempotency key (G4).
+//!
+//! It is a task, on disk before anything else happens, and its callers only watch: whoever hangs
+//! up ends nothing, and whoever comes with the same key, at the same time or a day later, is told
+//! what came of it.
+
+use std::sync::Arc;
+
+use claw_core::run::{RunEvent, Sequenced};
+use claw_core::task::TaskState;
+use claw_core::{Lane, Principal, Task, TaskId, Turn, Visibility};
+use claw_store::Idempotency;
+
+use super::{AttachedRun, Chat, Events, Guard};
+use crate::Error;
+use crate::engine::Engine;
+use crate::limits::REBUILD_PAGE;
+use crate::tasks::{Accepted, NewRun, Tasks};
+
+impl Chat {
+    /// Starts a run that the same request under the same key does not start again.
+    ///
+    /// Errors: those of [`Chat::start`], and `KeyReused`.
+    pub async fn start_keyed(
+        &self,
+        principal: &Principal,
+        turn: Turn,
+        idempotency: Idempotency,
+    ) -> Result<AttachedRun, Error> {
+        let engine = &self.0;
+        let permit = engine.admit(principal, &turn)?;
+        let run = NewRun { idempotency: Some(idempotency), ..NewRun::of(turn, Lane::Interactive) };
+        let Accepted { id, is_replay, run_id: _ } = Tasks(Arc::clone(engine)).submit(principal, run).await?;
+        let (task, events) = engine.told(id).await?;
+        let guard = Guard { engine: Arc::clone(engine), id, armed: false, _permit: permit };
+        let stop = Some(engine.scope.token());
+        let (session, created_at) = (task.turn.session, task.created_at);
+        Ok(AttachedRun { id, session, created_at, is_replay, events, stop, guard })
+    }
+}
+
+impl Engine {
+    /// A task and what is to be told of it: its end, or what happens until then.
+    async fn told(&self, id: TaskId) -> Result<(Task, Events), Error> {
+        let task = self.known(id).await?;
+        if let Some(end) = end_of(&task) {
+            return Ok((task, Events::Ended(Some(Arc::new(end)))));
+        }
+        if task.attempt == 0 {
+            return Ok((task, Events::Live(self.hub.read(id, 0))));
+        }
+        // After a retry by hand it has an end that counts no more, before what happens now.
+        let after = self.last_end(id).await?;
+        let task = self.known(id).await?;
+        let events = match end_of(&task) {
+            Some(end) => Events::Ended(Some(Arc::new(end))),
+            None => Events::Live(self.hub.read(id, after)),
+        };
+        Ok((task, events))
+    }
+
+    async fn known(&self, id: TaskId) -> Result<Task, Error> {
+        let absent = || Error::NotFound { what: "task", id: id.to_string() };
+        self.store.task(id, &Visibility::All).await?.ok_or_else(absent)
+    }
+
+    /// The number of the last stored event that ended the task; 0 when none did.
+    async fn last_end(&self, id: TaskId) -> Result<u64, Error> {
+        let (mut seen, mut end) = (0, 0);
+        loop {
+            let page = self.store.events(id, seen, REBUILD_PAGE).await?;
+            let Some(last) = page.last() else { return Ok(end) };
+            seen = last.seq;
+            end = page.iter().rev().find(|event| event.event.is_terminal()).map_or(end, |event| event.seq);
+        }
+    }
+}
+
+/// How a task ended, as its last event says it.
+fn end_of(task: &Task) -> Option<Sequenced> {
+    let (event, at) = match &task.state {
+        TaskState::Queued { .. } | TaskState::Running { .. } => return None,
+        TaskState::Completed { output, at } => (RunEvent::Completed { output: output.clone() }, *at),
+        TaskState::Failed { failure, at } => {
+            (RunEvent::Failed { failure: failure.clone(), partial: String::new() }, *at)
+        }
+        TaskState::Cancelled { at } => (RunEvent::Cancelled { partial: String::new() }, *at),
+    };
+    Some(Sequenced { seq: 1, at, event })
+}
