@@ -27,6 +27,11 @@ impl Sessions {
         Ok(self.0.store.sessions(&principal.visibility(), from, limit).await?)
     }
 
+    /// The last changed ones, at most `max`. Waits for nothing, so what was just written may be missing.
+    pub async fn recent(&self, principal: &Principal, max: u32) -> Result<Vec<Session>, Error> {
+        Ok(self.0.store.sessions(&principal.visibility(), None, max).await?.items)
+    }
+
     /// One session; nothing when there is none, or not for this caller.
     pub async fn get(&self, principal: &Principal, key: &SessionKey) -> Result<Option<Session>, Error> {
         self.0.store.settled().await?;

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::Gate;
 use crate::auth::border::Border;
 use crate::limits::HANDSHAKES_MAX;
+use crate::pulse::Pulse;
 use crate::settings::Settings;
 
 /// All that stands behind the port. Shared by every connection.
@@ -27,6 +28,8 @@ pub(crate) struct Doors {
     pub(crate) port: AtomicU16,
     pub(crate) connections: AtomicUsize,
     pub(crate) sockets: AtomicUsize,
+    /// Health as it was seen last.
+    pub(crate) pulse: Pulse,
     /// Rises whenever health is shown anew; the contracts' `stateVersion`.
     health_version: AtomicU64,
 }
@@ -42,6 +45,7 @@ impl Doors {
             port: AtomicU16::new(0),
             connections: AtomicUsize::new(0),
             sockets: AtomicUsize::new(0),
+            pulse: Pulse::default(),
             health_version: AtomicU64::new(0),
             app,
             settings,

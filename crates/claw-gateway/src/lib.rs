@@ -9,7 +9,7 @@
 //! the environment.
 //!
 //! - [`settings`] what the composition root says; [`auth`] who may come in
-//! - `http` routes; `ws` sockets and methods; `submit`, `view` what both share
+//! - `http` routes; `ws` sockets and methods; `submit`, `view`, `pulse` what both share
 //! - `error` one table from refusals to statuses and codes; [`limits`] the written limits
 
 pub mod auth;
@@ -17,6 +17,7 @@ mod doors;
 mod error;
 mod http;
 pub mod limits;
+mod pulse;
 mod serve;
 pub mod settings;
 mod submit;

@@ -40,6 +40,12 @@ pub const RECHECK: Duration = Duration::from_millis(800);
 pub const AGENT_EVENT_INTERVAL: Duration = Duration::from_millis(40);
 /// The same for `chat` events, whose text is cumulative.
 pub const CHAT_EVENT_INTERVAL: Duration = Duration::from_millis(150);
+/// `health` shows what was seen at most this long ago, unless it is asked to probe.
+pub const HEALTH_FRESH: Duration = Duration::from_secs(1);
+/// Longest wait for a fresh look while there is an older one to show.
+pub const HEALTH_WAIT: Duration = Duration::from_millis(250);
+/// Conversations that `status` shows as the last ones.
+pub const RECENT_MAX: u32 = 10;
 /// Longest wait of `agent.wait`.
 pub const AGENT_WAIT_MAX: Duration = Duration::from_secs(3600);
 /// Wait of `agent.wait` when nothing is said.

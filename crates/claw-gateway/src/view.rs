@@ -4,22 +4,28 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use claw_app::health::Snapshot;
-use claw_app::{Depth, Stats};
-use claw_core::Lane;
+use claw_app::{Depth, Session, Stats};
+use claw_core::{Lane, Principal};
 use claw_wire::ws::gateway::{
     AgentHealth, AgentHeartbeat, GatewayStatus, Health, Heartbeat, HeartbeatStatus, ModelDefaults, QueueStatus,
-    SessionsHealth, SessionsStatus, Status, TaskCounts, WorkersStatus,
+    SessionsHealth, SessionsStatus, Status, StatusSession, TaskCounts, WorkersStatus,
 };
 
 use crate::doors::Doors;
 use crate::error::millis;
+use crate::limits::RECENT_MAX;
 
 /// The default model and its context.
 pub(crate) fn defaults(doors: &Doors) -> ModelDefaults {
     let model = doors.app.models.default_model();
+    ModelDefaults::of(model.as_deref(), context_of(doors, model.as_deref()))
+}
+
+/// How much a model reads at once, as far as its provider says.
+fn context_of(doors: &Doors, model: Option<&str>) -> Option<u32> {
+    let (provider, name) = model?.split_once('/')?;
     let known = doors.app.models.list();
-    let context = known.iter().find(|(provider, info)| model.as_deref() == Some(&format!("{provider}/{}", info.name)));
-    ModelDefaults::of(model.as_deref(), context.and_then(|(_, info)| info.context_tokens))
+    known.into_iter().find(|(id, info)| id == provider && info.name == name).and_then(|(_, info)| info.context_tokens)
 }
 
 /// `health`.
@@ -42,6 +48,8 @@ pub(crate) async fn health(doors: &Doors) -> Health {
         ok: snapshot.failing.is_empty(),
         ts: snapshot.at.millis(),
         duration_ms: millis(began.elapsed()),
+        version: doors.settings.version.clone(),
+        uptime_ms: millis(snapshot.uptime),
         channels: BTreeMap::new(),
         channel_order: Vec::new(),
         channel_labels: BTreeMap::new(),
@@ -50,11 +58,14 @@ pub(crate) async fn health(doors: &Doors) -> Health {
         agents: agents.collect(),
         sessions,
         tasks: counts(&snapshot),
+        queue: queue(&snapshot),
+        workers: snapshot.workers.map(workers),
+        failing: snapshot.failing,
     }
 }
 
-/// `status`.
-pub(crate) async fn status(doors: &Doors) -> Status {
+/// `status`, as `principal` may see it.
+pub(crate) async fn status(doors: &Doors, principal: &Principal) -> Status {
     let snapshot = doors.app.health.snapshot().await;
     let default_agent = doors.app.models.default_agent();
     let agents = doors.app.models.agents().into_iter().map(|agent| AgentHeartbeat {
@@ -84,13 +95,33 @@ pub(crate) async fn status(doors: &Doors) -> Status {
             paths: vec![doors.settings.state_dir.clone()],
             count: snapshot.counts.map_or(0, |counts| counts.sessions),
             defaults: defaults(doors),
-            recent: Vec::new(),
+            recent: recent(doors, principal).await,
             by_agent: Vec::new(),
         },
         queue: queue(&snapshot),
         workers: snapshot.workers.map(workers),
         models: doors.app.models.list().iter().map(|(provider, model)| format!("{provider}/{}", model.name)).collect(),
     }
+}
+
+/// The caller's last conversations; none when they cannot be read, which the rest of the answer says.
+async fn recent(doors: &Doors, principal: &Principal) -> Vec<StatusSession> {
+    let now = doors.app.now();
+    let sessions = doors.app.sessions.recent(principal, RECENT_MAX).await.unwrap_or_default();
+    let shown = |session: Session| StatusSession {
+        agent_id: session.agent.to_string(),
+        key: session.key.to_string(),
+        kind: "direct",
+        updated_at: session.updated_at.millis(),
+        age: millis(now.since(session.updated_at)),
+        input_tokens: session.usage.input_tokens,
+        output_tokens: session.usage.output_tokens,
+        total_tokens: session.usage.total(),
+        context_tokens: context_of(doors, session.model.as_deref()),
+        model: ModelDefaults::of(session.model.as_deref(), None).model,
+        flags: [],
+    };
+    sessions.into_iter().map(shown).collect()
 }
 
 fn queue(snapshot: &Snapshot) -> Option<QueueStatus> {

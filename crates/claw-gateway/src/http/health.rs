@@ -50,8 +50,8 @@ pub(crate) async fn ready(State(doors): State<Arc<Doors>>) -> Response {
 }
 
 /// `GET /status` (C22).
-pub(crate) async fn status(State(doors): State<Arc<Doors>>, _allowed: Allowed<Read>) -> Response {
-    render::json(StatusCode::OK, &view::status(&doors).await)
+pub(crate) async fn status(State(doors): State<Arc<Doors>>, allowed: Allowed<Read>) -> Response {
+    render::json(StatusCode::OK, &view::status(&doors, allowed.principal()).await)
 }
 
 /// `GET /metrics`.

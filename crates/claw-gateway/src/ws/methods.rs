@@ -224,7 +224,7 @@ mod tests {
                 "tasks.cancel operator.write",
                 "tasks.retry operator.write",
                 "tasks.watch operator.read",
-                "logs.tail operator.admin",
+                "logs.tail operator.read",
                 "keys.create operator.admin",
                 "keys.list operator.admin",
                 "keys.revoke operator.admin",

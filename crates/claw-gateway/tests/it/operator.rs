@@ -1,8 +1,14 @@
 //! What an operator's client asks beside runs and conversations; and what does not exist yet.
 
+use std::sync::Arc;
+
+use claw_core::Scope;
+use claw_gateway::settings::{LogPage, LogTail};
+use claw_testkit::WsClient;
+use claw_testkit::ws_client::stock_params;
 use serde_json::{Value, json};
 
-use crate::house::House;
+use crate::house::{House, Plan, TOKEN};
 
 /// The answer without its times, which are asserted to be there.
 fn timeless(mut answer: Value, fields: &[&str]) -> Value {
@@ -130,11 +136,7 @@ async fn what_cannot_be_done_yet_is_refused_with_the_reason() {
 #[tokio::test]
 async fn approvals_are_the_admins_and_there_is_no_file_of_them() {
     let house = House::open().await;
-    let (mut admin, _) = claw_testkit::WsClient::connect_with(
-        house.address,
-        &claw_testkit::ws_client::stock_params(crate::house::TOKEN),
-    )
-    .await;
+    let (mut admin, _) = WsClient::connect_with(house.address, &stock_params(crate::house::TOKEN)).await;
     let approvals = admin.payload("exec.approvals.get", &json!({})).await;
     let expected = json!({
         "path": "", "exists": false,
@@ -174,8 +176,8 @@ async fn the_api_references_names_show_the_same_conversations() {
         json!({"sessionKey": "agent:main:session-123", "agentId": "main", "channel": null, "messageCount": 2});
     assert_eq!(session, expected);
     // Somebody else's is as absent as one that does not exist.
-    let (_, key) = house.key(&[claw_core::Scope::Read]).await;
-    let mut stranger = claw_testkit::WsClient::connect(house.address, &key).await;
+    let (_, key) = house.key(&[Scope::Read]).await;
+    let mut stranger = WsClient::connect(house.address, &key).await;
     let foreign = stranger.call("session.get", &json!({"sessionKey": "session-123"})).await;
     assert_eq!(foreign["error"], absent["error"]);
     assert_eq!(stranger.payload("session.list", &json!({})).await["sessions"], json!([]));
@@ -183,5 +185,90 @@ async fn the_api_references_names_show_the_same_conversations() {
     let status = house.http().get("/status").await.json();
     assert_eq!((&system["status"], &system["gateway"]["port"]), (&status["status"], &status["gateway"]["port"]));
     assert_eq!(system["channels"], json!({}));
+    house.stop().await;
+}
+
+/// B9: one look serves everybody who asks within a second; a probe looks itself.
+#[tokio::test]
+async fn health_is_what_was_seen_a_moment_ago_unless_it_is_probed() {
+    let house = House::open().await;
+    let mut socket = house.socket().await;
+    let mut first = socket.payload("health", &json!({})).await;
+    // However slow this machine is, some two calls fall into one second.
+    while let again = socket.payload("health", &Value::Null).await
+        && again != first
+    {
+        first = again;
+    }
+    assert_eq!((&first["tasks"]["completed"], &first["failing"]), (&json!(0), &json!([])));
+    assert_eq!((&first["queue"]["claimed"], &first["queue"]["oldestQueuedMs"]), (&json!(0), &json!(null)));
+    assert_eq!(first["workers"]["running"], json!({"interactive": 0, "standard": 0, "long": 0}));
+    let id = socket.ask("agent", &json!({"message": "x", "sessionKey": "one"})).await;
+    socket.answer(&id).await;
+    socket.answer(&id).await;
+    let probed = socket.payload("health", &json!({"probe": true})).await;
+    assert_eq!((&probed["tasks"]["completed"], &probed["sessions"]["count"]), (&json!(1), &json!(1)));
+    let wrong = socket.call("health", &json!({"probe": 1})).await;
+    assert!(wrong["error"]["message"].as_str().unwrap().starts_with("invalid health params: at probe: "), "{wrong}");
+    house.stop().await;
+}
+
+/// B10.
+#[tokio::test]
+async fn status_shows_the_callers_last_conversations_and_counts_in_both_words() {
+    let house = House::open().await;
+    let mut socket = house.socket().await;
+    let id = socket.ask("agent", &json!({"message": "x", "sessionKey": "one"})).await;
+    socket.answer(&id).await;
+    let end = socket.answer(&id).await;
+    let status = socket.payload("status", &json!({})).await;
+    let by_status = json!({"queued": 0, "running": 0, "completed": 1, "succeeded": 1, "failed": 0, "cancelled": 0});
+    assert_eq!(status["tasks"]["byStatus"], by_status);
+    let mut recent = status["sessions"]["recent"][0].clone();
+    let used = &end["payload"]["summary"];
+    for time in ["updatedAt", "age"] {
+        assert!(recent.as_object_mut().unwrap().remove(time).unwrap().is_i64());
+    }
+    let expected = json!({
+        "agentId": "main", "key": "agent:main:one", "kind": "direct", "model": "mock-1", "contextTokens": null,
+        "inputTokens": used["inputTokens"], "outputTokens": used["outputTokens"], "totalTokens": used["totalTokens"],
+        "flags": [],
+    });
+    assert_eq!(recent, expected);
+    let (_, key) = house.key(&[Scope::Read]).await;
+    let mut stranger = WsClient::connect(house.address, &key).await;
+    assert_eq!(stranger.payload("status", &json!({})).await["sessions"]["recent"], json!([]));
+    house.stop().await;
+}
+
+struct OneLine;
+
+impl LogTail for OneLine {
+    fn tail(&self, cursor: Option<u64>, limit: usize) -> LogPage {
+        let is_reset = cursor.is_some_and(|cursor| cursor > 9);
+        LogPage { file: "log".into(), cursor: 9, size: 9, lines: vec![limit.to_string()], is_truncated: true, is_reset }
+    }
+}
+
+/// G13: the log tells of all tenants.
+#[tokio::test]
+async fn the_log_is_for_whoever_sees_everything_or_is_an_admin() {
+    let mut plan = Plan::new();
+    plan.settings.logs = Some(Arc::new(OneLine));
+    let house = plan.build().await;
+    let mut params = stock_params(TOKEN);
+    params["scopes"] = json!(["operator.read"]);
+    let (mut reader, _) = WsClient::connect_with(house.address, &params).await;
+    let tail = reader.payload("logs.tail", &json!({"limit": 3, "cursor": 10})).await;
+    let expected = json!({"file": "log", "cursor": 9, "size": 9, "lines": ["3"], "truncated": true, "reset": true});
+    assert_eq!(tail, expected);
+    let (_, write) = house.key(&[Scope::Write]).await;
+    let refused = WsClient::connect(house.address, &write).await.call("logs.tail", &json!({})).await;
+    assert_eq!(refused["error"], json!({"code": "FORBIDDEN", "message": "missing scope: operator.admin"}));
+    let (_, admin) = house.key(&[Scope::Admin]).await;
+    params["auth"] = json!({"token": admin});
+    params["scopes"] = json!(["operator.admin"]);
+    let (mut admin, _) = WsClient::connect_with(house.address, &params).await;
+    assert_eq!(admin.payload("logs.tail", &json!({})).await["lines"], json!(["200"]));
     house.stop().await;
 }

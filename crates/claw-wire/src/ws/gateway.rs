@@ -2,7 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+/// Parameters of `health`.
+#[derive(Debug, Deserialize)]
+pub struct HealthParams {
+    /// Whether to look now, instead of showing what was seen a moment ago.
+    pub probe: Option<bool>,
+}
 
 /// The answer to `health`, also an event and part of `hello-ok`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -10,8 +17,13 @@ use serde::Serialize;
 #[expect(missing_docs, reason = "the fields are the protocol's")]
 pub struct Health {
     pub ok: bool,
+    /// When this was seen.
     pub ts: i64,
     pub duration_ms: u64,
+    pub version: String,
+    pub uptime_ms: u64,
+    /// What keeps the gateway from taking work, as `/readyz` names it.
+    pub failing: Vec<&'static str>,
     pub channels: BTreeMap<String, String>,
     pub channel_order: Vec<String>,
     pub channel_labels: BTreeMap<String, String>,
@@ -20,6 +32,10 @@ pub struct Health {
     pub agents: Vec<AgentHealth>,
     pub sessions: SessionsHealth,
     pub tasks: TaskCounts,
+    /// Null when the queue does not answer.
+    pub queue: Option<QueueStatus>,
+    /// Null before they started.
+    pub workers: Option<WorkersStatus>,
 }
 
 /// One agent inside [`Health`].
@@ -176,12 +192,26 @@ pub struct TasksStatus {
     pub active: u64,
     pub terminal: u64,
     pub failures: u64,
-    pub by_status: TaskCounts,
+    pub by_status: ByStatus,
+}
+
+/// Tasks by their state, in our words and in the stock ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are states")]
+pub struct ByStatus {
+    pub queued: u64,
+    pub running: u64,
+    pub completed: u64,
+    /// The stock word for completed.
+    pub succeeded: u64,
+    pub failed: u64,
+    pub cancelled: u64,
 }
 
 impl From<TaskCounts> for TasksStatus {
-    fn from(by_status: TaskCounts) -> Self {
-        let TaskCounts { queued, running, completed, failed, cancelled } = by_status;
+    fn from(counts: TaskCounts) -> Self {
+        let TaskCounts { queued, running, completed, failed, cancelled } = counts;
+        let by_status = ByStatus { queued, running, completed, succeeded: completed, failed, cancelled };
         let (active, terminal) = (queued + running, completed + failed + cancelled);
         Self { total: active + terminal, active, terminal, failures: failed, by_status }
     }
@@ -195,8 +225,28 @@ pub struct SessionsStatus {
     pub paths: Vec<String>,
     pub count: u64,
     pub defaults: ModelDefaults,
-    pub recent: Vec<RecentSession>,
+    /// The caller's own, last changed first.
+    pub recent: Vec<StatusSession>,
     pub by_agent: Vec<String>,
+}
+
+/// A conversation inside [`SessionsStatus`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the fields are the protocol's")]
+pub struct StatusSession {
+    pub agent_id: String,
+    pub key: String,
+    pub kind: &'static str,
+    pub updated_at: i64,
+    /// Milliseconds since then.
+    pub age: u64,
+    pub input_tokens: u64,
+    pub output_tokens: u64,
+    pub total_tokens: u64,
+    pub model: Option<String>,
+    pub context_tokens: Option<u32>,
+    pub flags: [super::none::Never; 0],
 }
 
 /// What answers when nothing else is asked for.

@@ -1,21 +1,21 @@
 //! `health` (B9): how the gateway is.
 
 use claw_core::Scope;
-use serde_json::Value;
+use claw_wire::ws::gateway::HealthParams;
 
 use super::{Call, Method};
 use crate::error::Problem;
-use crate::view;
 
 pub(super) struct Health;
 
 impl Method for Health {
     const NAME: &'static str = "health";
     const SCOPE: Scope = Scope::Read;
-    type Params = Value;
+    type Params = HealthParams;
 
-    async fn run(call: &Call, _ignored: Value) -> Result<(), Problem> {
-        call.answer(&view::health(call.doors()).await);
+    async fn run(call: &Call, HealthParams { probe }: HealthParams) -> Result<(), Problem> {
+        let doors = call.doors();
+        call.answer(&doors.pulse.health(doors, probe.unwrap_or(false)).await.as_ref());
         Ok(())
     }
 }

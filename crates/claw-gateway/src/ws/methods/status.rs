@@ -1,7 +1,7 @@
 //! `status` (B10): what the gateway does.
 
 use claw_core::Scope;
-use serde_json::Value;
+use claw_wire::ws::none::NoParams;
 
 use super::{Call, Method};
 use crate::error::Problem;
@@ -12,10 +12,10 @@ pub(super) struct Status;
 impl Method for Status {
     const NAME: &'static str = "status";
     const SCOPE: Scope = Scope::Read;
-    type Params = Value;
+    type Params = NoParams;
 
-    async fn run(call: &Call, _ignored: Value) -> Result<(), Problem> {
-        call.answer(&view::status(call.doors()).await);
+    async fn run(call: &Call, NoParams {}: NoParams) -> Result<(), Problem> {
+        call.answer(&view::status(call.doors(), call.principal()).await);
         Ok(())
     }
 }

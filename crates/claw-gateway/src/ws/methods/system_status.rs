@@ -15,7 +15,7 @@ impl Method for SystemStatus {
     type Params = NoParams;
 
     async fn run(call: &Call, NoParams {}: NoParams) -> Result<(), Problem> {
-        call.answer(&view::status(call.doors()).await);
+        call.answer(&view::status(call.doors(), call.principal()).await);
         Ok(())
     }
 }
