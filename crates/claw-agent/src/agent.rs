@@ -1,6 +1,6 @@
 //! One attempt of a task, from the worker's start to the committed end.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use claw_core::retry;
@@ -24,7 +24,7 @@ pub struct Parts {
     pub store: Arc<dyn Store>,
     /// Who reads along.
     pub hub: Hub,
-    /// Models and agents.
+    /// Models and agents, until others take their place.
     pub catalog: Arc<Catalog>,
     /// What it can do.
     pub tools: Vec<Arc<dyn Tool>>,
@@ -40,6 +40,8 @@ pub struct Parts {
 #[derive(Clone)]
 pub struct Agent {
     pub(crate) parts: Arc<Parts>,
+    /// What the next run begins with.
+    catalog: Arc<RwLock<Arc<Catalog>>>,
     running: Running,
 }
 
@@ -55,6 +57,8 @@ pub struct RunEnd {
 /// An attempt that is about to run; readers can be attached before it does.
 pub struct Attempt {
     pub(crate) parts: Arc<Parts>,
+    /// The models and agents of its beginning, whatever comes after.
+    pub(crate) catalog: Arc<Catalog>,
     pub(crate) task: Task,
     pub(crate) journal: Journal,
     pub(crate) recorder: Recorder,
@@ -66,7 +70,8 @@ pub struct Attempt {
 impl Agent {
     /// An agent of these parts.
     pub fn new(parts: Parts) -> Self {
-        Self { parts: Arc::new(parts), running: Running::default() }
+        let catalog = Arc::new(RwLock::new(Arc::clone(&parts.catalog)));
+        Self { parts: Arc::new(parts), catalog, running: Running::default() }
     }
 
     /// The runs of this process, to stop them.
@@ -74,9 +79,14 @@ impl Agent {
         &self.running
     }
 
-    /// Models and agents.
-    pub fn catalog(&self) -> &Arc<Catalog> {
-        &self.parts.catalog
+    /// Models and agents, as they are now.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        Arc::clone(&self.catalog.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts others in their place, for every run that has not begun.
+    pub fn replace_catalog(&self, catalog: Arc<Catalog>) {
+        *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = catalog;
     }
 
     /// What every agent can do.
@@ -96,7 +106,15 @@ impl Agent {
         let recorder = Recorder::new(Arc::clone(&parts.store), Arc::clone(&parts.clock), &parts.hub, &task, seq);
         let journal = Journal::new(Arc::clone(&parts.store), &task, journal);
         place.control().joins(task.session);
-        Attempt { parts, task, journal, recorder, control: place.control().clone(), _place: place }
+        Attempt {
+            parts,
+            catalog: self.catalog(),
+            task,
+            journal,
+            recorder,
+            control: place.control().clone(),
+            _place: place,
+        }
     }
 }
 

@@ -65,7 +65,7 @@ struct Round {
 impl Attempt {
     /// Runs the turn; what it produced stays in `produced` whatever happens.
     pub(crate) async fn turn(&mut self, produced: &mut Produced) -> Result<Output, Stop> {
-        let mut talk = Conversation::open(&self.parts, &self.task).await?;
+        let mut talk = Conversation::open(&self.parts, &self.catalog, &self.task).await?;
         produced.model = talk.model_name.clone();
         self.recorder.emit(RunEvent::Started { attempt: self.task.attempt, model: produced.model.clone() });
         for round in 0..ROUNDS_MAX {

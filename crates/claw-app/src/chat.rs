@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Error;
 use crate::engine::Engine;
-use crate::limits::{ATTEMPTS_DEFAULT, OVERLOAD_RETRY};
+use crate::limits::OVERLOAD_RETRY;
 use crate::tasks::Due;
 
 /// Starts runs for callers on the line.
@@ -58,7 +58,7 @@ impl Chat {
             priority: Priority::NORMAL,
             label: None,
             on_crash: OnCrash::Fail,
-            attempts_max: ATTEMPTS_DEFAULT,
+            attempts_max: engine.attempts_default(),
             callback: None,
             idempotency: None,
             begin: match place {

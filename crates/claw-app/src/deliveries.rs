@@ -13,7 +13,7 @@ mod schedule;
 mod signature;
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use claw_core::courier::{Courier, CourierError, Receipt};
@@ -47,17 +47,37 @@ pub struct Callbacks {
 
 /// [`Callbacks`] at work.
 pub(crate) struct Desk {
-    courier: Arc<dyn Courier>,
+    post: RwLock<Arc<Post>>,
     render: fn(&Task) -> Option<Vec<u8>>,
-    signer: Option<Signer>,
     look_every: Duration,
     ended: Notify,
+}
+
+/// What the next letter leaves with.
+struct Post {
+    courier: Arc<dyn Courier>,
+    signer: Option<Signer>,
+}
+
+impl Post {
+    fn of(courier: Arc<dyn Courier>, secret: Option<&Secret>) -> Arc<Self> {
+        Arc::new(Self { courier, signer: secret.map(Signer::new) })
+    }
 }
 
 impl Desk {
     pub(crate) fn new(callbacks: Callbacks) -> Self {
         let Callbacks { courier, render, secret, look_every } = callbacks;
-        Self { courier, render, signer: secret.as_ref().map(Signer::new), look_every, ended: Notify::new() }
+        Self { post: RwLock::new(Post::of(courier, secret.as_ref())), render, look_every, ended: Notify::new() }
+    }
+
+    /// Another courier and secret, for every letter that has not left.
+    pub(crate) fn replace(&self, courier: Arc<dyn Courier>, secret: Option<&Secret>) {
+        *self.post.write().unwrap_or_else(PoisonError::into_inner) = Post::of(courier, secret);
+    }
+
+    fn post(&self) -> Arc<Post> {
+        Arc::clone(&self.post.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// A task with a callback has ended, perhaps.
@@ -71,7 +91,7 @@ impl Desk {
     ///
     /// Errors: `Invalid`, naming the header and the setting.
     pub(crate) fn check(&self, callback: &Callback) -> Result<(), Error> {
-        match letter::placeholder(callback).filter(|_| self.signer.is_none()) {
+        match letter::placeholder(callback).filter(|_| self.post().signer.is_none()) {
             None => Ok(()),
             Some(name) => Err(Error::invalid(
                 format!("callback.headers.{name}"),
@@ -177,11 +197,12 @@ async fn send(engine: &Engine, delivery: Delivery) -> Result<Receipt, CourierErr
     let Some(body) = (desk.render)(&found) else {
         return Err(CourierError::Refused("the task was retried and will tell of its new end".to_owned()));
     };
-    let letter = letter::write(callback, &letter::id(task, id), engine.clock.now(), body, desk.signer.as_ref());
+    let post = desk.post();
+    let letter = letter::write(callback, &letter::id(task, id), engine.clock.now(), body, post.signer.as_ref());
     let letter = letter.ok_or_else(|| {
         CourierError::Failed("it asks for a signature, and webhooks.secret is no longer set".to_owned())
     })?;
-    desk.courier.deliver(letter).await
+    post.courier.deliver(letter).await
 }
 
 fn reason(answer: &Result<Receipt, CourierError>) -> String {

@@ -1,14 +1,15 @@
 //! What all verbs share, and how it starts and stops.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use claw_agent::{Agent, Catalog, Hub};
+use claw_core::courier::Courier;
 use claw_core::retry;
 use claw_core::task::StateName;
 use claw_core::tool::Tool;
-use claw_core::{Clock, IdSource, PrincipalId, SessionKey, TaskId, Timestamp};
+use claw_core::{Clock, IdSource, PrincipalId, Secret, SessionKey, TaskId, Timestamp};
 use claw_queue::{Queue, Ticket, TicketKind, Workers, worker};
 use claw_runtime::TaskScope;
 use claw_store::{DueTicket, Finished, Recovered, Store, StoreError};
@@ -19,7 +20,7 @@ use crate::deliveries::{self, Callbacks, Desk};
 use crate::health::Health;
 use crate::jobs::Jobs;
 use crate::keys::ApiKeys;
-use crate::limits::ATTACHED_MAX;
+use crate::limits::{ATTACHED_MAX, ATTEMPTS_MAX};
 use crate::models::Models;
 use crate::notice::{Notices, TaskNotice};
 use crate::sessions::Sessions;
@@ -45,6 +46,20 @@ impl Default for Settings {
             wait_max: Duration::from_secs(300),
         }
     }
+}
+
+/// What may change while the app lives; see [`App::adopt`].
+pub struct Live {
+    /// Models and agents.
+    pub catalog: Arc<Catalog>,
+    /// Who carries callbacks.
+    pub courier: Arc<dyn Courier>,
+    /// What callbacks are signed with.
+    pub webhook_secret: Option<Secret>,
+    /// Runs at once.
+    pub concurrent_max: usize,
+    /// Attempts of a task that names no number.
+    pub attempts_default: u32,
 }
 
 /// What an app is made of.
@@ -100,6 +115,7 @@ pub(crate) struct Engine {
     pub(crate) desk: Desk,
     pub(crate) notices: Notices,
     pub(crate) attached: Arc<Semaphore>,
+    pub(crate) attempts_default: AtomicU32,
     pub(crate) draining: AtomicBool,
     pub(crate) disk_full: AtomicBool,
     pub(crate) started_at: Timestamp,
@@ -135,6 +151,7 @@ impl App {
             clock,
             ids,
             scope,
+            attempts_default: AtomicU32::new(settings.retry.attempts_max.clamp(1, ATTEMPTS_MAX)),
             settings,
             desk: Desk::new(callbacks),
             notices: Notices::new(),
@@ -180,6 +197,18 @@ impl App {
         self.engine.settings.wait_max
     }
 
+    /// Goes on with other settings. Runs that have begun keep the models they began with.
+    pub fn adopt(&self, live: Live) {
+        let Live { catalog, courier, webhook_secret, concurrent_max, attempts_default } = live;
+        let engine = &self.engine;
+        engine.agent.replace_catalog(catalog);
+        engine.desk.replace(courier, webhook_secret.as_ref());
+        engine.attempts_default.store(attempts_default.clamp(1, ATTEMPTS_MAX), Ordering::Relaxed);
+        if let Some(workers) = engine.workers.get() {
+            workers.resize(&worker::Settings::sized(concurrent_max));
+        }
+    }
+
     /// Accepts nothing new from now on; `/readyz` says so. What runs goes on.
     pub fn drain(&self) {
         self.engine.draining.store(true, Ordering::Relaxed);
@@ -208,6 +237,11 @@ impl Engine {
         }));
         let engine = Arc::clone(self);
         drop(self.scope.spawn(|cancel| async move { deliveries::run(&engine, cancel).await }));
+    }
+
+    /// Attempts of a task that names no number.
+    pub(crate) fn attempts_default(&self) -> u32 {
+        self.attempts_default.load(Ordering::Relaxed)
     }
 
     /// Gives a waiting task its ticket. A full queue is no loss: the sweeper finds the task again.

@@ -31,6 +31,6 @@ pub use claw_queue::Depth;
 pub use claw_queue::worker::Stats;
 pub use claw_store::{ApiKey, Counts, Cursor, Idempotency, Page, RunRecord, Session, StoredMessage, TaskFilter};
 pub use deliveries::Callbacks;
-pub use engine::{App, Parts, Settings};
+pub use engine::{App, Live, Parts, Settings};
 pub use error::Error;
 pub use notice::TaskNotice;

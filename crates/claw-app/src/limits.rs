@@ -20,9 +20,6 @@ pub const PAGE_DEFAULT: u32 = 50;
 /// State changes kept for a listener that is behind; it is told when it missed some.
 pub const NOTICES_MAX: usize = 4096;
 
-/// Attempts a task has unless said otherwise.
-pub const ATTEMPTS_DEFAULT: u32 = 3;
-
 /// Most attempts a task may ask for.
 pub const ATTEMPTS_MAX: u32 = 20;
 

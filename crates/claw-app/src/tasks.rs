@@ -13,7 +13,7 @@ use claw_store::{
 
 use crate::Error;
 use crate::engine::Engine;
-use crate::limits::{ATTEMPTS_DEFAULT, ATTEMPTS_MAX, IDEMPOTENCY_KEY_BYTES_MAX, PAGE_DEFAULT, PAGE_MAX};
+use crate::limits::{ATTEMPTS_MAX, IDEMPOTENCY_KEY_BYTES_MAX, PAGE_DEFAULT, PAGE_MAX};
 
 /// Tasks.
 #[derive(Clone)]
@@ -197,10 +197,17 @@ impl Tasks {
     }
 }
 
+impl Tasks {
+    /// Attempts of a task that names no number.
+    pub fn attempts_default(&self) -> u32 {
+        self.0.attempts_default()
+    }
+}
+
 impl Engine {
     fn new_task(&self, principal: &Principal, new: NewRun) -> Result<NewTask, Error> {
         let NewRun { turn, lane, priority, is_labelled, on_crash, attempts_max, delay, callback, idempotency } = new;
-        let attempts_max = attempts_max.unwrap_or(ATTEMPTS_DEFAULT);
+        let attempts_max = attempts_max.unwrap_or_else(|| self.attempts_default());
         if !(1..=ATTEMPTS_MAX).contains(&attempts_max) {
             return Err(Error::invalid("maxAttempts", format!("must be 1 to {ATTEMPTS_MAX}, found {attempts_max}")));
         }

@@ -8,16 +8,14 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::Gate;
-use crate::auth::border::Border;
 use crate::limits::HANDSHAKES_MAX;
 use crate::pulse::Pulse;
-use crate::settings::Settings;
+use crate::settings::{Settings, Surface};
 
 /// All that stands behind the port. Shared by every connection.
 pub(crate) struct Doors {
     pub(crate) app: App,
     pub(crate) gate: Gate,
-    pub(crate) border: Border,
     pub(crate) settings: Settings,
     /// Cancelled when the gateway stops.
     pub(crate) stop: CancellationToken,
@@ -38,7 +36,6 @@ impl Doors {
     pub(crate) fn new(settings: Settings, app: App, scope: claw_runtime::TaskScope) -> Self {
         Self {
             gate: Gate::new(settings.credentials.clone(), app.keys.clone(), settings.allow_query),
-            border: Border::new(&settings.allowed_hosts, &settings.allowed_origins),
             stop: scope.token(),
             scope,
             handshakes: Arc::new(Semaphore::new(HANDSHAKES_MAX)),
@@ -50,6 +47,11 @@ impl Doors {
             app,
             settings,
         }
+    }
+
+    /// What is there and for whom, at this moment.
+    pub(crate) fn surface(&self) -> Arc<Surface> {
+        Arc::clone(&self.settings.surface.borrow())
     }
 
     /// The next number of what is shown about health.

@@ -36,6 +36,7 @@ pub(crate) fn router(doors: &Arc<Doors>) -> Router {
         .route("/ready", get(health::ready))
         .route("/readyz", get(health::ready))
         .route("/status", get(health::status))
+        .route("/v1/chat/completions", post(chat::complete))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{*id}", get(models::one))
         .route("/v2/tasks", post(tasks::submit).get(tasks::list))
@@ -43,9 +44,6 @@ pub(crate) fn router(doors: &Arc<Doors>) -> Router {
         .route("/v2/tasks/{id}/events", get(tasks::events))
         .route("/v2/tasks/{id}/cancel", post(tasks::cancel))
         .route("/v2/tasks/{id}/retry", post(tasks::retry));
-    if doors.settings.chat_completions {
-        router = router.route("/v1/chat/completions", post(chat::complete));
-    }
     if doors.settings.metrics.is_some() {
         router = router.route("/metrics", get(health::metrics));
     }

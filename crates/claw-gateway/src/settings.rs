@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::auth::Credentials;
+use crate::auth::border::Border;
 use crate::limits;
 
 /// Renders the metrics as Prometheus text.
@@ -34,6 +35,39 @@ pub struct LogPage {
     pub is_reset: bool,
 }
 
+/// Which of the doors are open, under which names and to which pages.
+#[derive(Debug, Clone)]
+pub struct Surface {
+    pub(crate) border: Border,
+    /// Whether `/v1/chat/completions` is there (A4, K12).
+    pub chat_completions: bool,
+    /// Whether `/v1/responses` is there.
+    pub responses: bool,
+}
+
+impl Surface {
+    /// Everything is there, under these host names besides loopback names and addresses, and for
+    /// these web origins besides our own.
+    pub fn new(allowed_hosts: &[String], allowed_origins: &[String]) -> Self {
+        Self { border: Border::new(allowed_hosts, allowed_origins), chat_completions: true, responses: true }
+    }
+
+    /// Whether what is served at `path` is switched off.
+    pub(crate) fn hides(&self, path: &str) -> bool {
+        match path {
+            "/v1/chat/completions" => !self.chat_completions,
+            "/v1/responses" => !self.responses,
+            _ => false,
+        }
+    }
+}
+
+impl Default for Surface {
+    fn default() -> Self {
+        Self::new(&[], &[])
+    }
+}
+
 /// What the doors are told by the composition root.
 #[derive(Clone)]
 pub struct Settings {
@@ -47,12 +81,8 @@ pub struct Settings {
     pub credentials: watch::Receiver<Arc<Credentials>>,
     /// Whether plain HTTP requests of other machines may carry the credential in the query.
     pub allow_query: bool,
-    /// Host names we answer to, besides loopback names and addresses.
-    pub allowed_hosts: Vec<String>,
-    /// Web origins that may talk to us, besides our own.
-    pub allowed_origins: Vec<String>,
-    /// Whether `/v1/chat/completions` is there (A4, K12).
-    pub chat_completions: bool,
+    /// What is there and for whom; a new value counts from the next request on (K16).
+    pub surface: watch::Receiver<Arc<Surface>>,
     /// Open connections at most.
     pub connections_max: usize,
     /// A body has arrived by then.
@@ -76,9 +106,7 @@ impl Settings {
             state_dir: String::new(),
             credentials,
             allow_query: false,
-            allowed_hosts: Vec::new(),
-            allowed_origins: Vec::new(),
-            chat_completions: true,
+            surface: watch::channel(Arc::default()).1,
             connections_max: limits::CONNECTIONS_MAX,
             body_deadline: limits::BODY_DEADLINE,
             handshake_deadline: limits::HANDSHAKE_DEADLINE,

@@ -61,8 +61,10 @@ pub(crate) struct Fresh {
 
 impl Fresh {
     /// Submits, and remembers what was submitted.
-    pub(crate) async fn submit(app: &App, principal: &Principal, run: NewRun) -> Result<Self, Problem> {
+    pub(crate) async fn submit(app: &App, principal: &Principal, mut run: NewRun) -> Result<Self, Problem> {
         let at = app.now();
+        // Named here, so that the answer says what was stored even if the default changes meanwhile.
+        run.attempts_max.get_or_insert_with(|| app.tasks.attempts_default());
         let accepted = app.tasks.submit(principal, run.clone()).await?;
         Ok(Self { accepted, run, at })
     }
@@ -87,7 +89,7 @@ impl Fresh {
             completed_at: None,
             not_before,
             attempt: 0,
-            max_attempts: self.run.attempts_max.unwrap_or(claw_app::limits::ATTEMPTS_DEFAULT),
+            max_attempts: self.run.attempts_max.unwrap_or_default(),
             run_id: self.accepted.run_id.clone(),
             agent_id: self.run.turn.agent.as_str(),
             session_key: self.run.turn.session.as_str(),

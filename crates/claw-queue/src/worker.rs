@@ -122,6 +122,11 @@ impl Handle {
         self.slots.set_paused(true);
     }
 
+    /// Other numbers of handlers from now on; leases and drain stay as they were.
+    pub fn resize(&self, settings: &Settings) {
+        self.slots.resize(settings);
+    }
+
     /// Claims again.
     pub fn resume(&self) {
         self.slots.set_paused(false);

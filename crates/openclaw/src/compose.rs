@@ -7,7 +7,9 @@
 mod doors;
 #[cfg(feature = "failpoints")]
 mod effect;
+mod live;
 mod providers;
+mod watch;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,7 +18,6 @@ use std::time::Duration;
 use claw_app::App;
 use claw_core::retry;
 use claw_core::tool::Tool;
-use claw_net::egress::{AllowList, Egress};
 use claw_queue::memory::{self, MemoryQueue};
 use claw_queue::worker;
 use claw_runtime::{SystemClock, SystemIds, TaskScope};
@@ -24,11 +25,11 @@ use claw_store::Store;
 use claw_store::sqlite::{self, SqliteStore};
 use tokio::net::TcpListener;
 
+use self::live::{LiveConfig, Parts, Trigger};
+use self::providers::Foundation;
+use crate::config::Sources;
 use crate::config::credentials::Auth;
-use crate::config::file::Webhooks;
-use crate::config::secret::SecretText;
 use crate::config::settings::Settings;
-use crate::config::values::AllowedHost;
 use crate::exit::Fatal;
 use crate::life::Life;
 
@@ -40,15 +41,22 @@ const CLOSE: Duration = Duration::from_secs(5);
 /// Serves until told to stop.
 ///
 /// Errors: the port ([`Fatal::PortInUse`]) before anything else is touched, then the database.
-pub(crate) async fn serve(settings: Settings, auth: Auth, mut life: Life) -> Result<(), Fatal> {
+pub(crate) async fn serve(settings: Settings, sources: Sources, auth: Auth, mut life: Life) -> Result<(), Fatal> {
     claw_net::install_crypto();
     let (listener, address) = listen(&settings).await?;
     let metrics = doors::metrics()?;
     let (store_scope, work_scope, door_scope) = (TaskScope::new(), TaskScope::new(), TaskScope::new());
     doors::keep_small(&metrics, &door_scope);
     let store = open_store(&settings, &store_scope).await?;
-    let app = start_app(&settings, Arc::clone(&store), &work_scope).await?;
-    let doors = doors::Doors::open(&settings, &auth, address, metrics);
+    let foundation = Foundation::lay(&settings.fixed)?;
+    let app = start_app(&settings, &foundation, Arc::clone(&store), &work_scope).await?;
+    let (doors, locks) = doors::Doors::open(&settings, &auth, address, metrics);
+    let levels = std::mem::take(&mut life.level);
+    let live = Arc::new(LiveConfig::new(settings, sources, Parts { app: app.clone(), foundation, locks, levels }));
+    let watched = Arc::clone(&live);
+    drop(door_scope.spawn(|cancel| async move {
+        tokio::select! { () = cancel.cancelled() => {}, () = watch::watch(watched) => {} }
+    }));
     let serving = doors.serve(app.clone(), listener, &door_scope);
     life.ready(address);
 
@@ -57,7 +65,7 @@ pub(crate) async fn serve(settings: Settings, auth: Auth, mut life: Life) -> Res
         tokio::select! {
             () = life.shutdown.cancelled() => break,
             () = &mut serving => return Err(Fatal::other("the listener ended by itself", "report this")),
-            Some(()) = life.reloads.recv() => doors.reload(),
+            Some(()) = life.reloads.recv() => live::reload(&live, Trigger::Told).await,
         }
     }
     app.drain();
@@ -79,40 +87,50 @@ pub(crate) async fn serve(settings: Settings, auth: Auth, mut life: Life) -> Res
 }
 
 async fn listen(settings: &Settings) -> Result<(TcpListener, SocketAddr), Fatal> {
-    let address = SocketAddr::new(settings.gateway.address()?, settings.gateway.port);
+    let address = SocketAddr::new(settings.fixed.address()?, settings.fixed.port);
     let listener = TcpListener::bind(address).await.map_err(|error| Fatal::cannot_listen(address, &error))?;
     let bound = listener.local_addr().map_err(anyhow::Error::from)?;
     Ok((listener, bound))
 }
 
 async fn open_store(settings: &Settings, scope: &TaskScope) -> Result<Arc<dyn Store>, Fatal> {
-    let path = settings.store.path.clone();
+    let path = settings.fixed.store_path.clone();
     match SqliteStore::open(sqlite::Settings::at(&path), scope).await {
         Ok(store) => Ok(Arc::new(store)),
         Err(error) => Err(Fatal::Database { path, source: Box::new(error) }),
     }
 }
 
-async fn start_app(settings: &Settings, store: Arc<dyn Store>, scope: &TaskScope) -> Result<App, Fatal> {
-    let workers = usize::try_from(settings.workers.max_concurrent.get()).unwrap_or(usize::MAX);
-    let attempts_max = u32::try_from(settings.tasks.max_attempts.get()).unwrap_or(u32::MAX);
+async fn start_app(
+    settings: &Settings,
+    foundation: &Foundation,
+    store: Arc<dyn Store>,
+    scope: &TaskScope,
+) -> Result<App, Fatal> {
+    let claw_app::Live { catalog, courier, webhook_secret, concurrent_max, attempts_default } =
+        live::parts(foundation, &settings.live)?;
     let parts = claw_app::Parts {
         store,
         queue: Arc::new(MemoryQueue::new(memory::Settings::default())),
-        catalog: Arc::new(providers::catalog(settings)?),
+        catalog,
         more_tools: more_tools(),
-        callbacks: callbacks(settings),
+        callbacks: claw_app::Callbacks {
+            courier,
+            render: claw_wire::v2::delivery::task_ended,
+            secret: webhook_secret,
+            look_every: claw_app::limits::DELIVERIES_LOOK_EVERY,
+        },
         clock: Arc::new(SystemClock),
         ids: Arc::new(SystemIds),
         scope: scope.clone(),
         settings: claw_app::Settings {
             // What runs at a stop has had its time before the workers are told.
-            workers: worker::Settings { drain: Duration::ZERO, ..worker::Settings::sized(workers) },
-            retry: retry::Policy { attempts_max, ..retry::Policy::default() },
+            workers: worker::Settings { drain: Duration::ZERO, ..worker::Settings::sized(concurrent_max) },
+            retry: retry::Policy { attempts_max: attempts_default, ..retry::Policy::default() },
             ..claw_app::Settings::default()
         },
     };
-    let path = settings.store.path.clone();
+    let path = settings.fixed.store_path.clone();
     let (app, recovered) =
         App::start(parts).await.map_err(|error| Fatal::Database { path, source: Box::new(error) })?;
     if recovered != claw_store::Recovered::default() {
@@ -127,18 +145,6 @@ async fn start_app(settings: &Settings, store: Arc<dyn Store>, scope: &TaskScope
         );
     }
     Ok(app)
-}
-
-/// Callbacks leave through the guard; what the operator lists may lie in a private network.
-fn callbacks(settings: &Settings) -> claw_app::Callbacks {
-    let Webhooks { secret, allow_hosts } = &settings.webhooks;
-    let allow = AllowList::new(allow_hosts.iter().map(AllowedHost::allowed));
-    claw_app::Callbacks {
-        courier: Arc::new(Egress::new(allow)),
-        render: claw_wire::v2::delivery::task_ended,
-        secret: secret.as_ref().filter(|secret| !secret.is_blank()).map(SecretText::secret),
-        look_every: claw_app::limits::DELIVERIES_LOOK_EVERY,
-    }
 }
 
 #[cfg(feature = "failpoints")]

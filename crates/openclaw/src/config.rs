@@ -7,6 +7,7 @@
 //! Precedence: flag, environment, file, default. The first two join the tree before it is read,
 //! so a wrong one is reported like any other value, under its own name.
 
+pub(crate) mod change;
 pub(crate) mod credentials;
 pub(crate) mod disk;
 pub(crate) mod edit;
@@ -44,6 +45,13 @@ const VARIABLES: &[(&str, &[&str])] = &[
     ("OPENCLAW_LOG_FORMAT", &["logging", "format"]),
 ];
 
+/// What stays the same each time the configuration is read: the environment and the flags.
+#[derive(Clone)]
+pub(crate) struct Sources {
+    pub(crate) environment: Environment,
+    pub(crate) flags: Flags,
+}
+
 /// A configuration that can be used, and what is odd about it.
 #[derive(Debug)]
 pub(crate) struct Loaded {
@@ -58,7 +66,20 @@ pub(crate) struct Loaded {
 /// allowed.
 pub(crate) fn load(environment: &Environment, flags: &Flags) -> Result<Loaded, ConfigError> {
     let location = Location::find(environment, flags)?;
-    let Reading { value, problems, warnings } = examine(&location, environment, flags)?;
+    let text = disk::read(&location.config_file)?.unwrap_or_default();
+    resolve(location, &text, environment, flags)
+}
+
+/// The same for a text that stands in the file, or is to.
+///
+/// Errors: as [`load`].
+pub(crate) fn resolve(
+    location: Location,
+    text: &str,
+    environment: &Environment,
+    flags: &Flags,
+) -> Result<Loaded, ConfigError> {
+    let Reading { value, problems, warnings } = examine_text(&location, text, environment, flags)?;
     let file = match value {
         Some(file) if problems.is_empty() => file,
         _ => {
@@ -78,9 +99,18 @@ pub(crate) fn examine(
     environment: &Environment,
     flags: &Flags,
 ) -> Result<Reading<File>, ConfigError> {
+    let text = disk::read(&location.config_file)?.unwrap_or_default();
+    examine_text(location, &text, environment, flags)
+}
+
+fn examine_text(
+    location: &Location,
+    text: &str,
+    environment: &Environment,
+    flags: &Flags,
+) -> Result<Reading<File>, ConfigError> {
     let path = &location.config_file;
-    let text = disk::read(path)?.unwrap_or_default();
-    let mut tree = tree::parse(&text).map_err(|source| ConfigError::Syntax { path: path.clone(), source })?;
+    let mut tree = tree::parse(text).map_err(|source| ConfigError::Syntax { path: path.clone(), source })?;
     let mut oddities = double_spellings(&tree);
     if disk::is_readable_by_others(path) && holds_secrets(&tree, &mut Vec::new()) {
         oddities.push(Warning {
@@ -107,17 +137,37 @@ fn override_from(tree: &mut Node, environment: &Environment, flags: &Flags) {
             );
         }
     }
-    let flags: [(&'static str, &[&str], Option<String>); 4] = [
-        ("--port", &["gateway", "port"], flags.port.map(|port| port.to_string())),
-        ("--bind", &["gateway", "bind"], flags.bind.clone()),
-        ("--log-level", &["logging", "level"], flags.log_level.clone()),
-        ("--log-format", &["logging", "format"], flags.log_format.clone()),
-    ];
-    for (flag, path, value) in flags {
+    for (flag, path, value) in spoken(flags) {
         if let Some(value) = value {
             tree.put(path, Node { origin: Origin::Flag(flag), kind: Kind::Loose(value) });
         }
     }
+}
+
+/// Every flag that stands for a key, with what was said.
+fn spoken(flags: &Flags) -> [(&'static str, &'static [&'static str], Option<String>); 4] {
+    [
+        ("--port", &["gateway", "port"], flags.port.map(|port| port.to_string())),
+        ("--bind", &["gateway", "bind"], flags.bind.clone()),
+        ("--log-level", &["logging", "level"], flags.log_level.clone()),
+        ("--log-format", &["logging", "format"], flags.log_format.clone()),
+    ]
+}
+
+/// What the file alone says, without what overrides it; none if it says nothing that can be used.
+pub(crate) fn written(location: &Location, text: &str, environment: &Environment) -> Option<Settings> {
+    let reading = reader::read::<File>(&tree::parse(text).ok()?, environment, Unset::StandIn);
+    Some(Settings::resolve(reading.value?, location.clone(), environment))
+}
+
+/// The variable or flag that overrides the key at this dotted path, if one was given.
+pub(crate) fn overriding(key: &str, sources: &Sources) -> Option<&'static str> {
+    let is_it = |path: &[&str]| path.join(".") == key;
+    let Sources { environment, flags } = sources;
+    let flag = spoken(flags).into_iter().find(|(_, path, value)| value.is_some() && is_it(path)).map(|(flag, ..)| flag);
+    let variable = VARIABLES.iter().find(|(name, path)| environment.get(name).is_some() && is_it(path));
+    let filter = (key == "logging.level" && environment.get("OPENCLAW_LOG").is_some()).then_some("OPENCLAW_LOG");
+    filter.or(flag).or(variable.map(|(name, _)| *name))
 }
 
 /// Whether a secret itself stands in the tree, and not a reference to one.

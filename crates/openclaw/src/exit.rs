@@ -77,7 +77,8 @@ impl Fatal {
         one_line(&line)
     }
 
-    fn cause(&self) -> String {
+    /// What is wrong, without what can be done about it.
+    pub(crate) fn cause(&self) -> String {
         match self {
             Self::Config(text) => format!("configuration: {text}"),
             Self::Setting(text) => text.clone(),

@@ -53,6 +53,8 @@ pub(crate) struct Life {
     pub(crate) stop_now: CancellationToken,
     /// One message per SIGUSR1; two while the first is still waiting are one.
     pub(crate) reloads: Reloads,
+    /// How much is logged.
+    pub(crate) level: log::LevelControl,
     audience: Audience,
     lock: Mutex<Lock>,
 }
@@ -98,7 +100,7 @@ where
         Audience::Foreground => log::Terminal::Shown,
         Audience::Launcher => log::Terminal::Hidden,
     };
-    log::start(&settings.logging, terminal)?;
+    let level = log::start(&settings.fixed.logging, settings.live.log_level, terminal)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -111,6 +113,7 @@ where
             shutdown: CancellationToken::new(),
             stop_now: CancellationToken::new(),
             reloads: Reloads::of(reloads),
+            level,
             audience,
             lock: Mutex::new(lock),
         };
@@ -198,7 +201,7 @@ pub(crate) fn held(settings: &Settings, holder: Option<&Holder>) -> Fatal {
     };
     let who = format!("the gateway with pid {}, running since {}", holder.pid, holder.started_at);
     match holder.address {
-        Some(address) if address.port() == settings.gateway.port => Fatal::PortInUse { address, holder: Some(who) },
+        Some(address) if address.port() == settings.fixed.port => Fatal::PortInUse { address, holder: Some(who) },
         _ => Fatal::other(
             format!("the state directory {} is held by {who}", settings.location.state_dir.display()),
             "stop it with `openclaw gateway stop`, or give this one its own with --state-dir",

@@ -15,7 +15,8 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::registry::{LookupSpan, Registry};
+use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use claw_core::Clock;
@@ -38,14 +39,14 @@ pub(crate) enum Terminal {
     Hidden,
 }
 
-/// Starts logging for the rest of the process.
+/// Starts logging for the rest of the process; what it gives changes the level later.
 ///
 /// Errors: [`Fatal::Config`] if the filter cannot be read. A log file that cannot be opened is
 /// no reason not to start: that is said in the log itself.
-pub(crate) fn start(logging: &Logging, terminal: Terminal) -> Result<(), Fatal> {
+pub(crate) fn start(logging: &Logging, level: Level, terminal: Terminal) -> Result<LevelControl, Fatal> {
     let directives = match &logging.filter {
         Some(filter) => filter.clone(),
-        None => default_filter(logging.level).to_owned(),
+        None => default_filter(level).to_owned(),
     };
     let filter = EnvFilter::try_new(&directives)
         .map_err(|error| Fatal::Config(format!("environment variable OPENCLAW_LOG: {error}")))?;
@@ -61,12 +62,32 @@ pub(crate) fn start(logging: &Logging, terminal: Terminal) -> Result<(), Fatal> 
         colour: std::io::stderr().is_terminal(),
         file,
     };
+    let (filter, handle) = reload::Layer::new(filter);
     // A second start in one process is a test's; the first logger stays.
     let _already_started = tracing_subscriber::registry().with(filter).with(lines).try_init();
     if let Some(error) = file_error {
         tracing::warn!("{error}");
     }
-    Ok(())
+    Ok(LevelControl { handle: logging.filter.is_none().then_some(handle) })
+}
+
+/// Changes the level of a log that has begun.
+#[derive(Debug, Default)]
+pub(crate) struct LevelControl {
+    /// None where the environment's own filter counts instead of a level.
+    handle: Option<reload::Handle<EnvFilter, Registry>>,
+}
+
+impl LevelControl {
+    /// Lines less severe than `level` are left out from now on.
+    pub(crate) fn set(&self, level: Level) {
+        let Some(handle) = &self.handle else {
+            return;
+        };
+        if let Err(error) = handle.reload(EnvFilter::new(default_filter(level))) {
+            tracing::warn!("the log level stays as it was: {error}");
+        }
+    }
 }
 
 /// Our own crates at `level`; the libraries' chatter only where somebody asked for everything.

@@ -29,7 +29,7 @@ impl Attempt {
             tries += 1;
             let retry = &self.parts.retry;
             let patient = error.retry_after().is_none_or(|wait| wait <= ATTACHED_RETRY_AFTER_MAX);
-            let again = self.task.attached && !shown && patient && retry.may_follow(tries);
+            let again = self.task.attached && !shown && patient && tries < self.task.attempts_max;
             if !error.is_retryable() || !again {
                 return Err(stop_of(&error, shown || !produced.messages.is_empty()));
             }

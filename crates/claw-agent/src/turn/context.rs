@@ -10,7 +10,7 @@ use claw_store::StoreError;
 
 use super::Stop;
 use crate::agent::Parts;
-use crate::catalog::Resolved;
+use crate::catalog::{Catalog, Resolved};
 use crate::limits::HISTORY_MESSAGES_MAX;
 
 /// The conversation as it grows during a turn.
@@ -25,13 +25,12 @@ pub(super) struct Conversation {
 
 impl Conversation {
     /// Resolves the model and loads the history.
-    pub(super) async fn open(parts: &Parts, task: &Task) -> Result<Self, Stop> {
+    pub(super) async fn open(parts: &Parts, catalog: &Catalog, task: &Task) -> Result<Self, Stop> {
         let turn = &task.turn;
-        let agent = parts.catalog.agent(&turn.agent).ok_or_else(|| {
+        let agent = catalog.agent(&turn.agent).ok_or_else(|| {
             Failure::new(FailureReason::Request, format!("there is no agent {:?}", turn.agent.as_str()))
         })?;
-        let resolved = parts
-            .catalog
+        let resolved = catalog
             .resolve(turn.model.as_deref(), agent)
             .map_err(|unknown| Failure::new(FailureReason::UnknownModel, unknown.to_string()))?;
         let specs = specs(&resolved, task, &parts.tools)?;

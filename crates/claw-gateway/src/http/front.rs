@@ -61,8 +61,12 @@ pub(crate) async fn answer(doors: &Arc<Doors>, router: &Router, peer: SocketAddr
 
 async fn route(doors: &Doors, router: &Router, arrival: Arrival, mut request: Request) -> Response {
     let is_upgrade = is_upgrade(request.headers());
-    if let Err(turned) = doors.border.check(request.method(), request.uri(), request.headers(), is_upgrade) {
+    let surface = doors.surface();
+    if let Err(turned) = surface.border.check(request.method(), request.uri(), request.headers(), is_upgrade) {
         return Problem::from(turned).into_response();
+    }
+    if surface.hides(request.uri().path()) {
+        return Problem::no_route().into_response();
     }
     request.extensions_mut().insert(arrival);
     match router.clone().call(request).await {

@@ -1,7 +1,11 @@
 //! What every answer has, and what is turned away before anybody is asked who they are.
 
+use std::sync::Arc;
+
+use claw_gateway::settings::Surface;
 use claw_testkit::WsClient;
 use serde_json::json;
+use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::Error;
 
 use crate::house::{House, Plan, TOKEN};
@@ -123,8 +127,8 @@ async fn foreign_names_and_pages_are_turned_away_in_every_mode() {
 #[tokio::test]
 async fn configured_names_and_pages_are_ours() {
     let mut plan = Plan::new();
-    plan.settings.allowed_hosts = vec!["gate.example".into()];
-    plan.settings.allowed_origins = vec!["https://app.example".into()];
+    let surface = Surface::new(&["gate.example".into()], &["https://app.example".into()]);
+    plan.settings.surface = watch::channel(Arc::new(surface)).1;
     let house = plan.build().await;
     assert_eq!(Http::new(house.address, &[("host", "Gate.Example:443")]).get("/health").await.status, 200);
     let page = house.http().with("origin", "https://app.example");

@@ -1,10 +1,13 @@
 //! Chat completions, whole and streamed, as OpenAI's clients see them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use claw_core::task::StateName;
+use claw_gateway::settings::Surface;
 use claw_testkit::{Gate, Reply as Scripted};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use crate::house::{House, Plan};
 use crate::http::events;
@@ -296,7 +299,9 @@ async fn models_list_agents_and_models() {
 #[tokio::test]
 async fn chat_completions_can_be_switched_off() {
     let mut plan = Plan::new();
-    plan.settings.chat_completions = false;
+    let mut surface = Surface::default();
+    surface.chat_completions = false;
+    plan.settings.surface = watch::channel(Arc::new(surface)).1;
     let house = plan.build().await;
     assert_eq!(house.http().post("/v1/chat/completions", &ask("x")).await.status, 404);
     house.stop().await;

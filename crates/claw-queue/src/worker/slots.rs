@@ -29,15 +29,21 @@ pub struct Stats {
 /// Counts against limits.
 #[derive(Debug)]
 pub(super) struct Slots {
-    concurrent_max: usize,
-    background_max: usize,
-    long_max: usize,
     counts: Mutex<Counts>,
     changed: Notify,
 }
 
-#[derive(Debug, Default)]
+/// How many may run.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    concurrent_max: usize,
+    background_max: usize,
+    long_max: usize,
+}
+
+#[derive(Debug)]
 struct Counts {
+    limits: Limits,
     running: Lanes<usize>,
     paused: bool,
     panics: u64,
@@ -71,25 +77,33 @@ impl Open {
     }
 }
 
-impl Slots {
-    pub(super) fn new(settings: &Settings) -> Self {
+impl Limits {
+    fn of(settings: &Settings) -> Self {
         let concurrent_max = settings.concurrent_max.max(1);
         // Whatever the settings say, no lane is shut for ever.
         let background_max = concurrent_max - settings.interactive_reserved.min(concurrent_max / 2);
-        Self {
-            concurrent_max,
-            background_max,
-            long_max: settings.long_max.clamp(1, background_max),
-            counts: Mutex::default(),
-            changed: Notify::new(),
-        }
+        Self { concurrent_max, background_max, long_max: settings.long_max.clamp(1, background_max) }
+    }
+}
+
+impl Slots {
+    pub(super) fn new(settings: &Settings) -> Self {
+        let limits = Limits::of(settings);
+        let counts = Counts { limits, running: Lanes::default(), paused: false, panics: 0, leases_lost: 0 };
+        Self { counts: Mutex::new(counts), changed: Notify::new() }
+    }
+
+    /// Other limits from now on; what runs beyond them goes on.
+    pub(super) fn resize(&self, settings: &Settings) {
+        self.counts().limits = Limits::of(settings);
+        self.changed.notify_waiters();
     }
 
     pub(super) fn stats(&self) -> Stats {
         let counts = self.counts();
         Stats {
             running: counts.running.map(|running| *running),
-            capacity: self.concurrent_max,
+            capacity: counts.limits.concurrent_max,
             paused: counts.paused,
             panics: counts.panics,
             leases_lost: counts.leases_lost,
@@ -103,7 +117,7 @@ impl Slots {
 
     /// Where the next claim may look.
     pub(super) fn open(&self) -> Open {
-        let rooms = self.rooms(&self.counts());
+        let rooms = rooms(&self.counts());
         let open = Lane::ALL.into_iter().filter(|&lane| *rooms.get(lane) > 0);
         let room_min = open.clone().map(|lane| *rooms.get(lane)).min().unwrap_or(0);
         Open { lanes: open.collect(), room_min: room_min.min(CLAIM_BATCH_MAX) }
@@ -130,9 +144,9 @@ impl Slots {
 
     fn give(&self, lane: Lane) {
         let mut counts = self.counts();
-        let before = self.rooms(&counts).map(|room| *room > 0);
+        let before = rooms(&counts).map(|room| *room > 0);
         *counts.running.get_mut(lane) -= 1;
-        let after = self.rooms(&counts).map(|room| *room > 0);
+        let after = rooms(&counts).map(|room| *room > 0);
         drop(counts);
         // Most ends open nothing that was closed; the dispatcher sleeps through them.
         if before != after {
@@ -140,23 +154,24 @@ impl Slots {
         }
     }
 
-    fn rooms(&self, counts: &Counts) -> Lanes<usize> {
-        let mut rooms = Lanes::default();
-        if counts.paused {
-            return rooms;
-        }
-        let [interactive, standard, long] = counts.running.map(|running| *running);
-        let free = self.concurrent_max.saturating_sub(interactive + standard + long);
-        let background = self.background_max.saturating_sub(standard + long).min(free);
-        *rooms.get_mut(Lane::Interactive) = free;
-        *rooms.get_mut(Lane::Standard) = background;
-        *rooms.get_mut(Lane::Long) = self.long_max.saturating_sub(long).min(background);
-        rooms
-    }
-
     fn counts(&self) -> MutexGuard<'_, Counts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn rooms(counts: &Counts) -> Lanes<usize> {
+    let mut rooms = Lanes::default();
+    if counts.paused {
+        return rooms;
+    }
+    let Limits { concurrent_max, background_max, long_max } = counts.limits;
+    let [interactive, standard, long] = counts.running.map(|running| *running);
+    let free = concurrent_max.saturating_sub(interactive + standard + long);
+    let background = background_max.saturating_sub(standard + long).min(free);
+    *rooms.get_mut(Lane::Interactive) = free;
+    *rooms.get_mut(Lane::Standard) = background;
+    *rooms.get_mut(Lane::Long) = long_max.saturating_sub(long).min(background);
+    rooms
 }
 
 /// A place taken; dropping it gives it back.
@@ -181,7 +196,7 @@ mod tests {
         Arc::new(Slots::new(&settings))
     }
     fn rooms(slots: &Slots) -> [usize; 3] {
-        slots.rooms(&slots.counts()).map(|room| *room)
+        super::rooms(&slots.counts()).map(|room| *room)
     }
     fn take(slots: &Arc<Slots>, lane: Lane, many: usize) -> Vec<Slot> {
         (0..many).map(|_| Slots::take(slots, lane)).collect()
@@ -232,6 +247,17 @@ mod tests {
         assert_eq!(order(2), [Lane::Interactive, Lane::Long, Lane::Standard]);
         let one_lane = Open { lanes: vec![Lane::Standard], room_min: 1 };
         assert_eq!(one_lane.lanes_at(2), [Lane::Standard]);
+    }
+
+    #[test]
+    fn other_limits_count_at_once_and_end_nothing() {
+        let slots = slots(10, 3, 4);
+        let _running = take(&slots, Lane::Standard, 6);
+        slots.resize(&Settings::sized(4));
+        assert_eq!(rooms(&slots), [0, 0, 0]);
+        assert_eq!((slots.stats().capacity, slots.stats().running), (4, [0, 6, 0]));
+        slots.resize(&Settings::sized(16));
+        assert_eq!(rooms(&slots), [10, 8, 8]);
     }
 
     #[test]

@@ -187,8 +187,7 @@ fn from_environment(environment: &Environment) -> Option<Credential> {
 fn configured(settings: &Settings, environment: &Environment) -> Option<Credential> {
     use crate::config::credentials::{Auth, Decision};
 
-    let gateway = &settings.gateway;
-    let (token, password) = match gateway.credentials.decide(gateway.bind) {
+    let (token, password) = match settings.credentials().decide(settings.fixed.bind) {
         Decision::Enforce(Auth::Required { token, password }) => (token, password),
         Decision::Enforce(Auth::Open) | Decision::CreateToken | Decision::Refuse(_) => (None, None),
     };

@@ -134,7 +134,10 @@ fn set(location: &Location, context: &Context, dotted: &str, value: &str, json: 
         return print_json(&ChangeAnswer { path: path.join("."), changed: true, warnings });
     }
     warn(&warnings);
-    print(&format!("{} is set; a running gateway takes it up when it is restarted", path.join(".")))
+    print(&format!(
+        "{} is set; a running gateway takes it up, or says in its log that it needs a restart",
+        path.join(".")
+    ))
 }
 
 fn unset(location: &Location, context: &Context, dotted: &str, json: bool) -> Result<ExitCode, Fatal> {

@@ -19,7 +19,7 @@ use super::config::{print, print_json, warn};
 use crate::compose;
 use crate::config::credentials::{Auth, Decision};
 use crate::config::settings::{Flags, Location, Settings};
-use crate::config::{self, Loaded, edit, token};
+use crate::config::{self, Loaded, Sources, edit, token};
 use crate::exit::Fatal;
 use crate::life::daemon::{self, LaunchError};
 use crate::life::lock::{self, Holder, Occupancy, Start};
@@ -107,11 +107,12 @@ fn start(arguments: StartArguments, context: &Context) -> Result<ExitCode, Fatal
 
 fn in_foreground(context: &Context, flags: &Flags, start: Start, audience: Audience) -> Result<ExitCode, Fatal> {
     let (Loaded { settings, warnings }, auth) = prepare(context, flags)?;
+    let sources = Sources { environment: context.environment.clone(), flags: flags.clone() };
     life::run(settings, audience, start, |settings, life| {
         for warning in &warnings {
             tracing::warn!("configuration: {warning}");
         }
-        compose::serve(settings, auth, life)
+        compose::serve(settings, sources, auth, life)
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -141,8 +142,8 @@ fn in_background(context: &Context, flags: &Flags, start: &Start) -> Result<Exit
 fn prepare(context: &Context, flags: &Flags) -> Result<(Loaded, Auth), Fatal> {
     let mut loaded = config::load(&context.environment, flags)?;
     for _ in 0..2 {
-        let gateway = &loaded.settings.gateway;
-        match gateway.credentials.decide(gateway.bind) {
+        let settings = &loaded.settings;
+        match settings.credentials().decide(settings.fixed.bind) {
             Decision::Enforce(auth) => return Ok((loaded, auth)),
             Decision::Refuse(refusal) => return Err(Fatal::AuthMissing(refusal)),
             Decision::CreateToken => {

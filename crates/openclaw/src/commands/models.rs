@@ -74,7 +74,7 @@ struct PullArguments {
 /// Runs `openclaw models`.
 pub(crate) fn run(models: Models, context: &Context) -> Result<ExitCode, Fatal> {
     let settings = client_settings(context)?;
-    let folder = Folder::new(&settings.models_dir);
+    let folder = Folder::new(&settings.fixed.models_dir);
     match models.action {
         Action::Pull(arguments) => pull(&folder, arguments, Terminal::of(&context.environment)),
         Action::List { json } => list(&folder, &settings, json),
@@ -262,7 +262,7 @@ fn listed(file: ModelFile) -> Listed {
 }
 
 fn configured(settings: &Settings) -> impl Iterator<Item = Listed> + '_ {
-    settings.providers.iter().flat_map(|(provider, known)| {
+    settings.live.providers.iter().flat_map(|(provider, known)| {
         known.models.iter().map(move |model| Listed {
             id: format!("{provider}/{}", model.id),
             provider: provider.clone(),

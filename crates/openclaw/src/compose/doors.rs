@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use claw_app::App;
 use claw_gateway::auth::Credentials;
+use claw_gateway::settings::Surface;
 use claw_runtime::TaskScope;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::config::credentials::Auth;
-use crate::config::settings::Settings;
+use crate::config::settings::{Live, Settings};
 use crate::exit::Fatal;
 
 /// Starts counting. Errors: somebody else counts already.
@@ -43,37 +44,54 @@ pub(super) fn keep_small(metrics: &PrometheusHandle, scope: &TaskScope) {
 /// The doors before and while they are open.
 pub(super) struct Doors {
     settings: claw_gateway::Settings,
-    /// Kept, because a closed channel would mean that nobody may come in any more.
-    _credentials: watch::Sender<Arc<Credentials>>,
+}
+
+/// What changes at the doors while they are open.
+pub(super) struct Locks {
+    credentials: watch::Sender<Arc<Credentials>>,
+    surface: watch::Sender<Arc<Surface>>,
+}
+
+impl Locks {
+    /// From the next request on these count; who is inside is asked again within a second.
+    pub(super) fn change(&self, auth: &Auth, live: &Live) {
+        self.credentials.send_replace(Arc::new(credentials(auth)));
+        self.surface.send_replace(Arc::new(surface(live)));
+    }
 }
 
 impl Doors {
-    pub(super) fn open(settings: &Settings, auth: &Auth, address: SocketAddr, metrics: PrometheusHandle) -> Self {
+    pub(super) fn open(
+        settings: &Settings,
+        auth: &Auth,
+        address: SocketAddr,
+        metrics: PrometheusHandle,
+    ) -> (Self, Locks) {
         let (credentials, in_force) = watch::channel(Arc::new(credentials(auth)));
-        let gateway = &settings.gateway;
+        let (surface, shown) = watch::channel(Arc::new(surface(&settings.live)));
         let doors = claw_gateway::Settings {
             bind: address.ip().to_string(),
             state_dir: settings.location.state_dir.to_string_lossy().into_owned(),
-            allow_query: gateway.allow_query,
-            allowed_hosts: gateway.allowed_hosts.clone(),
-            allowed_origins: gateway.allowed_origins.clone(),
-            chat_completions: gateway.endpoints.chat_completions.enabled,
+            allow_query: settings.fixed.allow_query,
+            surface: shown,
             metrics: Some(Arc::new(move || metrics.render())),
-            logs: crate::log::tail(&settings.logging),
+            logs: crate::log::tail(&settings.fixed.logging),
             ..claw_gateway::Settings::new(in_force)
         };
-        Self { settings: doors, _credentials: credentials }
+        (Self { settings: doors }, Locks { credentials, surface })
     }
 
     /// Serves until the scope is cancelled and the open connections have ended.
     pub(super) fn serve(&self, app: App, listener: TcpListener, scope: &TaskScope) -> impl Future<Output = ()> + use<> {
         claw_gateway::serve(self.settings.clone(), app, listener, scope.clone())
     }
+}
 
-    /// SIGUSR1: what can change without a restart comes with live configuration.
-    pub(super) fn reload(&self) {
-        tracing::warn!("reload: nothing in this version changes without a restart; use `openclaw gateway restart`");
-    }
+fn surface(live: &Live) -> Surface {
+    let mut surface = Surface::new(&live.allowed_hosts, &live.allowed_origins);
+    surface.chat_completions = live.endpoints.chat_completions.enabled;
+    surface.responses = live.endpoints.responses.enabled;
+    surface
 }
 
 fn credentials(auth: &Auth) -> Credentials {

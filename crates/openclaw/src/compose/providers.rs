@@ -12,24 +12,38 @@ use claw_net::HttpClient;
 use claw_providers::OpenAi;
 
 use crate::config::file::{self, Api};
-use crate::config::settings::Settings;
+use crate::config::settings::{Fixed, Live};
 use crate::config::values::ModelChoice;
 use crate::exit::Fatal;
 
 /// What OpenAI is asked for where nothing else is said: its cheapest model that has lasted.
 const OPENAI_MODEL: &str = "openai/gpt-4o-mini";
 
+/// What every catalogue is made with, and made once.
+pub(super) struct Foundation {
+    client: HttpClient,
+    embedded: Option<Arc<dyn Provider>>,
+}
+
+impl Foundation {
+    /// Errors: no HTTP client, no thread for the embedded model.
+    pub(super) fn lay(settings: &Fixed) -> Result<Self, Fatal> {
+        let client = HttpClient::new(claw_net::Settings::default())
+            .map_err(|error| Fatal::other(format!("no HTTP client: {}", error.chain()), "report this"))?;
+        Ok(Self { client, embedded: embedded(settings)? })
+    }
+}
+
 /// Builds every provider and agent.
 ///
 /// Errors: a provider that cannot be built ([`Fatal::Config`]), naming its key.
-pub(super) fn catalog(settings: &Settings) -> Result<Catalog, Fatal> {
-    let client = HttpClient::new(claw_net::Settings::default())
-        .map_err(|error| Fatal::other(format!("no HTTP client: {}", error.chain()), "report this"))?;
+pub(super) fn catalog(foundation: &Foundation, settings: &Live) -> Result<Catalog, Fatal> {
+    let Foundation { client, embedded } = foundation;
     let mut providers: Vec<Arc<dyn Provider>> = Vec::new();
     for (id, provider) in &settings.providers {
         providers.push(Arc::new(openai(id, provider, client.clone())?));
     }
-    providers.extend(embedded(settings)?);
+    providers.extend(embedded.clone());
     let defaults = &settings.agents.defaults;
     let agents: Vec<AgentProfile> =
         settings.agents.list.iter().map(|agent| profile(agent, settings)).collect::<Result<_, _>>()?;
@@ -47,7 +61,7 @@ pub(super) fn catalog(settings: &Settings) -> Result<Catalog, Fatal> {
 }
 
 /// The configured default; else OpenAI's where only its key is known. What lists models goes by itself.
-fn default_model(settings: &Settings) -> Option<String> {
+fn default_model(settings: &Live) -> Option<String> {
     let configured = settings.agents.defaults.model.as_ref().map(|model| primary("agents.defaults.model", model));
     let lists_some = settings.providers.values().any(|provider| !provider.models.is_empty());
     let has_openai = settings.providers.contains_key("openai");
@@ -76,7 +90,7 @@ fn model(model: &file::Model) -> ModelInfo {
     ModelInfo { name: id.clone(), display_name: name.clone(), context_tokens, tools: true }
 }
 
-fn profile(agent: &file::Agent, settings: &Settings) -> Result<AgentProfile, Fatal> {
+fn profile(agent: &file::Agent, settings: &Live) -> Result<AgentProfile, Fatal> {
     Ok(AgentProfile {
         id: agent_id(agent)?,
         name: agent.name.clone(),
@@ -98,7 +112,7 @@ fn agent_id(agent: &file::Agent) -> Result<AgentId, Fatal> {
 }
 
 /// The embedded model, last: it serves where nothing else is configured.
-fn embedded(settings: &Settings) -> Result<Option<Arc<dyn Provider>>, Fatal> {
+fn embedded(settings: &Fixed) -> Result<Option<Arc<dyn Provider>>, Fatal> {
     let file::Embedded { enabled, model, path, threads, idle_unload_seconds, context_tokens } = &settings.embedded;
     if !*enabled || !Engine::is_built() {
         return Ok(None);

@@ -63,6 +63,8 @@ pub(crate) struct Gateway {
     pub(crate) allowed_origins: Vec<String>,
     /// Further host names the gateway answers to.
     pub(crate) allowed_hosts: Vec<String>,
+    /// How changes of this file are taken up.
+    pub(crate) reload: Reload,
 }
 
 impl Default for Gateway {
@@ -77,8 +79,30 @@ impl Default for Gateway {
             http: Http::default(),
             allowed_origins: Vec::new(),
             allowed_hosts: Vec::new(),
+            reload: Reload::default(),
         }
     }
+}
+
+/// How changes of this file are taken up.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct Reload {
+    /// `hot` takes up by itself what needs no restart; `off` waits to be told, by
+    /// `openclaw gateway reload` or a change through the gateway.
+    pub(crate) mode: ReloadMode,
+}
+
+/// Whether a running gateway looks for changes of this file by itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ReloadMode {
+    /// It does. `hybrid` and `restart` mean the same: this gateway never restarts by itself.
+    #[default]
+    #[serde(alias = "hybrid", alias = "restart")]
+    Hot,
+    /// It does not.
+    Off,
 }
 
 /// Where the gateway runs.
@@ -338,7 +362,7 @@ pub(crate) struct Logging {
 }
 
 /// How severe a log line is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Level {
     /// Something failed and nobody mended it.

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use super::credentials::Credentials;
-use super::file::{self, Agents, Embedded, Endpoints, File, Provider, Tasks, Webhooks, Workers};
+use super::file::{self, Agents, AuthMode, Embedded, Endpoints, File, Provider, ReloadMode, Tasks, Webhooks, Workers};
 use super::problem::ConfigError;
 use super::secret::SecretText;
 use super::values::{BaseUrl, Bind};
@@ -58,33 +58,45 @@ impl Location {
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) location: Location,
-    pub(crate) gateway: Gateway,
-    /// By id: those of the file, then those found in the environment.
-    pub(crate) providers: BTreeMap<String, Provider>,
-    pub(crate) agents: Agents,
-    pub(crate) store: Store,
-    pub(crate) workers: Workers,
-    pub(crate) tasks: Tasks,
-    pub(crate) webhooks: Webhooks,
+    pub(crate) fixed: Fixed,
+    pub(crate) live: Live,
+}
+
+/// What holds from the start of a gateway to its end.
+#[derive(Debug, Clone)]
+pub(crate) struct Fixed {
+    pub(crate) port: u16,
+    pub(crate) bind: Bind,
+    pub(crate) auth_mode: Option<AuthMode>,
+    pub(crate) allow_query: bool,
+    /// The database file, absolute.
+    pub(crate) store_path: PathBuf,
     pub(crate) embedded: Embedded,
     /// Where model files lie, absolute; shared by all state directories.
     pub(crate) models_dir: PathBuf,
     pub(crate) logging: Logging,
 }
 
-/// The one port and what it lets in.
+/// What a running gateway takes up when the configuration is read again.
 #[derive(Debug, Clone)]
-pub(crate) struct Gateway {
-    pub(crate) port: u16,
-    pub(crate) bind: Bind,
-    pub(crate) credentials: Credentials,
-    pub(crate) allow_query: bool,
+pub(crate) struct Live {
+    pub(crate) token: Option<SecretText>,
+    pub(crate) password: Option<SecretText>,
     pub(crate) endpoints: Endpoints,
     pub(crate) allowed_origins: Vec<String>,
     pub(crate) allowed_hosts: Vec<String>,
+    /// Whether it looks for changes by itself.
+    pub(crate) reload: ReloadMode,
+    /// By id: those of the file, then those found in the environment.
+    pub(crate) providers: BTreeMap<String, Provider>,
+    pub(crate) agents: Agents,
+    pub(crate) workers: Workers,
+    pub(crate) tasks: Tasks,
+    pub(crate) webhooks: Webhooks,
+    pub(crate) log_level: file::Level,
 }
 
-impl Gateway {
+impl Fixed {
     /// The address to listen on.
     ///
     /// Errors: [`Fatal::Config`] if `tailnet` is asked for and this machine is in none.
@@ -95,19 +107,11 @@ impl Gateway {
     }
 }
 
-/// Where the truth lies.
-#[derive(Debug, Clone)]
-pub(crate) struct Store {
-    /// The database file, absolute.
-    pub(crate) path: PathBuf,
-}
-
 /// What is written down.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Logging {
-    pub(crate) level: file::Level,
     pub(crate) format: file::Format,
-    /// A filter in tracing's language, which then counts instead of `level`.
+    /// A filter in tracing's language, which then counts instead of the level.
     pub(crate) filter: Option<String>,
     /// The log file, absolute; `None` if there is to be none.
     pub(crate) file: Option<PathBuf>,
@@ -125,24 +129,53 @@ impl Settings {
             Some(path) => Some(in_state(path)),
             None => Some(in_state("logs/openclaw.log")),
         };
-        Self {
-            gateway: resolve_gateway(gateway),
-            providers: with_found_providers(models.providers, environment),
-            agents,
-            store: Store { path: in_state(store.path.as_deref().unwrap_or("openclaw.db")) },
-            workers,
-            tasks,
-            webhooks,
+        let file::Gateway {
+            mode: _,
+            port,
+            bind,
+            auth,
+            auth_token,
+            password,
+            http,
+            allowed_origins,
+            allowed_hosts,
+            reload,
+        } = gateway;
+        let fixed = Fixed {
+            port: u16::try_from(port.get()).unwrap_or_default(),
+            bind,
+            auth_mode: auth.mode,
+            allow_query: auth.allow_query,
+            store_path: in_state(store.path.as_deref().unwrap_or("openclaw.db")),
             embedded,
             models_dir: models_dir(&location, environment),
             logging: Logging {
-                level: logging.level,
                 format: logging.format,
                 filter: environment.get("OPENCLAW_LOG").map(str::to_owned),
                 file: log_file,
             },
-            location,
-        }
+        };
+        let live = Live {
+            token: auth.token.or(auth_token),
+            password: auth.password.or(password),
+            endpoints: http.endpoints,
+            allowed_origins,
+            allowed_hosts,
+            reload: reload.mode,
+            providers: with_found_providers(models.providers, environment),
+            agents,
+            workers,
+            tasks,
+            webhooks,
+            log_level: logging.level,
+        };
+        Self { location, fixed, live }
+    }
+
+    /// What is said about credentials.
+    pub(crate) fn credentials(&self) -> Credentials {
+        let Live { token, password, .. } = &self.live;
+        Credentials { mode: self.fixed.auth_mode, token: token.clone(), password: password.clone() }
     }
 }
 
@@ -151,25 +184,6 @@ fn models_dir(location: &Location, environment: &Environment) -> PathBuf {
     let data = environment.get("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let data = data.or_else(|| Some(Path::new(environment.get("HOME")?).join(".local/share")));
     data.unwrap_or_else(|| location.state_dir.clone()).join("openclaw/models")
-}
-
-fn resolve_gateway(gateway: file::Gateway) -> Gateway {
-    let file::Gateway { mode: _, port, bind, auth, auth_token, password, http, allowed_origins, allowed_hosts } =
-        gateway;
-    let port = u16::try_from(port.get()).unwrap_or_default();
-    Gateway {
-        port,
-        bind,
-        credentials: Credentials {
-            mode: auth.mode,
-            token: auth.token.or(auth_token),
-            password: auth.password.or(password),
-        },
-        allow_query: auth.allow_query,
-        endpoints: http.endpoints,
-        allowed_origins,
-        allowed_hosts,
-    }
 }
 
 /// Adds the providers whose keys lie in the environment; what the file says wins.

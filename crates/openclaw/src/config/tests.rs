@@ -87,13 +87,13 @@ impl Home {
 #[test]
 fn without_a_file_everything_has_its_default() {
     let settings = Home::empty().settings();
-    assert_eq!(settings.gateway.port, 18_789);
-    assert_eq!(settings.gateway.bind, Bind::Loopback);
-    assert!(settings.gateway.endpoints.chat_completions.enabled);
-    assert!(settings.gateway.credentials.token.is_none());
-    assert!(settings.store.path.ends_with("openclaw.db"));
-    assert!(settings.embedded.enabled);
-    assert_eq!(settings.logging.level, Level::Info);
+    assert_eq!(settings.fixed.port, 18_789);
+    assert_eq!(settings.fixed.bind, Bind::Loopback);
+    assert!(settings.live.endpoints.chat_completions.enabled);
+    assert!(settings.live.token.is_none());
+    assert!(settings.fixed.store_path.ends_with("openclaw.db"));
+    assert!(settings.fixed.embedded.enabled);
+    assert_eq!(settings.live.log_level, Level::Info);
 }
 
 #[test]
@@ -101,11 +101,10 @@ fn the_sample_of_the_old_documents_is_read() {
     let home = Home::with(
         "{\n  gateway: {\n    // Token\n    authToken: \"oc_gw_x\",\n\n    password: \"pw\",\n    port: 8080\n  }\n}",
     );
-    let gateway = home.settings().gateway;
-    assert_eq!(gateway.port, 8080);
-    assert_eq!(gateway.credentials.mode, None);
-    assert_eq!(gateway.credentials.token.unwrap().expose(), "oc_gw_x");
-    assert_eq!(gateway.credentials.password.unwrap().expose(), "pw");
+    let settings = home.settings();
+    assert_eq!((settings.fixed.port, settings.fixed.auth_mode), (8080, None));
+    assert_eq!(settings.live.token.unwrap().expose(), "oc_gw_x");
+    assert_eq!(settings.live.password.unwrap().expose(), "pw");
     assert!(home.warnings().is_empty());
 }
 
@@ -137,18 +136,18 @@ fn a_whole_configuration_is_read() {
     .variable("PW", "s3cret");
     assert_eq!(home.warnings(), Vec::<String>::new());
     let settings = home.settings();
-    assert_eq!(settings.gateway.port, 18_000);
-    assert!(settings.gateway.bind.is_loopback());
-    assert_eq!(settings.gateway.credentials.mode, Some(AuthMode::Password));
-    let local = settings.providers.get("local").unwrap();
+    assert_eq!(settings.fixed.port, 18_000);
+    assert!(settings.fixed.bind.is_loopback());
+    assert_eq!(settings.fixed.auth_mode, Some(AuthMode::Password));
+    let local = settings.live.providers.get("local").unwrap();
     assert_eq!(local.base_url.as_str(), "http://127.0.0.1:9/v1");
     assert_eq!(local.api_key.as_ref().unwrap().expose(), "s3cret");
-    let default = settings.agents.defaults.model.unwrap();
+    let default = settings.live.agents.defaults.model.unwrap();
     assert_eq!((default.primary(), default.fallbacks().len()), ("local/m", 1));
-    let agent = settings.agents.list.first().unwrap();
+    let agent = settings.live.agents.list.first().unwrap();
     assert_eq!(agent.system_prompt.as_deref(), Some("Say ${name} ${PW}"));
-    assert!(settings.store.path.ends_with("db/truth.db"));
-    assert_eq!((settings.logging.format, settings.logging.file), (Format::Json, None));
+    assert!(settings.fixed.store_path.ends_with("db/truth.db"));
+    assert_eq!((settings.fixed.logging.format, settings.fixed.logging.file), (Format::Json, None));
 }
 
 /// Texts and the message each is answered with.
@@ -278,7 +277,7 @@ fn an_unknown_key_is_a_warning_with_its_line_and_the_nearest_key() {
 #[test]
 fn flag_wins_over_environment_over_file() {
     let home = Home::with("{ gateway: { port: 1, bind: 'lan', auth: { token: 'f' } } }");
-    assert_eq!(home.settings().gateway.port, 1);
+    assert_eq!(home.settings().fixed.port, 1);
     let mut home = home
         .variable("OPENCLAW_GATEWAY_PORT", "2")
         .variable("OPENCLAW_GATEWAY_BIND", "loopback")
@@ -287,16 +286,16 @@ fn flag_wins_over_environment_over_file() {
         .variable("OPENCLAW_LOG_LEVEL", "trace")
         .variable("OPENCLAW_LOG", "claw_store=debug");
     let settings = home.settings();
-    assert_eq!(settings.gateway.port, 2);
-    assert_eq!(settings.gateway.bind, Bind::Loopback);
-    assert_eq!(settings.gateway.credentials.token.unwrap().expose(), "12345");
-    assert!(settings.gateway.credentials.password.is_none());
-    assert_eq!(settings.logging.level, Level::Trace);
-    assert_eq!(settings.logging.filter.as_deref(), Some("claw_store=debug"));
+    assert_eq!(settings.fixed.port, 2);
+    assert_eq!(settings.fixed.bind, Bind::Loopback);
+    assert_eq!(settings.live.token.unwrap().expose(), "12345");
+    assert!(settings.live.password.is_none());
+    assert_eq!(settings.live.log_level, Level::Trace);
+    assert_eq!(settings.fixed.logging.filter.as_deref(), Some("claw_store=debug"));
     home.flags.port = Some(0);
     home.flags.bind = Some("::1".to_owned());
     let settings = home.settings();
-    assert_eq!((settings.gateway.port, settings.gateway.bind.to_string()), (0, "::1".to_owned()));
+    assert_eq!((settings.fixed.port, settings.fixed.bind.to_string()), (0, "::1".to_owned()));
 }
 
 #[test]
@@ -316,9 +315,9 @@ fn a_wrong_override_is_reported_under_its_own_name() {
 fn a_reference_may_stand_for_a_number_or_a_switch_and_its_value_is_not_quoted() {
     let text = "{ gateway: { port: '${P}', http: { endpoints: { responses: { enabled: '${E}' } } } } }";
     let home = Home::with(text).variable("P", "77").variable("E", "false");
-    let gateway = home.settings().gateway;
-    assert_eq!(gateway.port, 77);
-    assert!(!gateway.endpoints.responses.enabled);
+    let settings = home.settings();
+    assert_eq!(settings.fixed.port, 77);
+    assert!(!settings.live.endpoints.responses.enabled);
     let home = Home::with("{ gateway: { port: '${P}' } }").variable("P", "hunter2");
     assert_eq!(
         home.message(),
@@ -364,7 +363,7 @@ fn set_changes_one_value_and_no_other_byte() {
     assert_eq!(home.text(), text);
     home.set("gateway.http.endpoints.chatCompletions.enabled", "false").unwrap();
     assert!(home.text().contains("'${TOK}'") && home.text().contains("// kept"));
-    assert!(!home.settings().gateway.endpoints.chat_completions.enabled);
+    assert!(!home.settings().live.endpoints.chat_completions.enabled);
     assert!(home.unset("gateway.http"));
     assert!(!home.unset("gateway.http"));
     assert_eq!(home.text(), text);
@@ -389,11 +388,11 @@ fn set_makes_the_file_and_reads_the_type_of_the_value() {
         assert_eq!(home.set(path, value).unwrap(), Vec::<String>::new(), "{path}");
     }
     let settings = home.settings();
-    assert_eq!(settings.gateway.port, 16);
-    assert_eq!(settings.gateway.credentials.token.unwrap().expose(), "12345");
-    assert_eq!(settings.gateway.allowed_hosts, ["a", "b"]);
-    assert_eq!(settings.agents.defaults.model.unwrap().primary(), "provider/model: x");
-    let names: Vec<_> = settings.agents.list.iter().map(|agent| agent.id.as_str()).collect();
+    assert_eq!(settings.fixed.port, 16);
+    assert_eq!(settings.live.token.unwrap().expose(), "12345");
+    assert_eq!(settings.live.allowed_hosts, ["a", "b"]);
+    assert_eq!(settings.live.agents.defaults.model.unwrap().primary(), "provider/model: x");
+    let names: Vec<_> = settings.live.agents.list.iter().map(|agent| agent.id.as_str()).collect();
     assert_eq!(names, ["main", "second"]);
     assert!(home.text().starts_with("// The configuration of OpenClaw"));
 }
@@ -439,7 +438,7 @@ fn set_mends_a_file_and_minds_only_its_own_place() {
     home.set("workers.maxConcurrent", "7").unwrap();
     assert!(home.load().is_err());
     home.set("gateway.bind", "lan").unwrap();
-    assert_eq!(home.settings().workers.max_concurrent.get(), 7);
+    assert_eq!(home.settings().live.workers.max_concurrent.get(), 7);
     // What is not set in this shell may well be set in the gateway's.
     home.set("gateway.port", "${ELSEWHERE}").unwrap();
     home.set("gateway.auth.mode", "${ELSEWHERE_TOO}").unwrap();
@@ -452,7 +451,7 @@ fn an_object_is_built_key_by_key_with_a_warning_while_one_is_missing() {
     let warnings = home.set("models.providers.p.apiKey", "k").unwrap();
     assert_eq!(warnings, ["models.providers.p: the key \"baseUrl\" is missing; the gateway will not start without it"]);
     assert!(home.set("models.providers.p.baseUrl", "http://x/v1").unwrap().is_empty());
-    assert_eq!(home.settings().providers.len(), 1);
+    assert_eq!(home.settings().live.providers.len(), 1);
 }
 
 #[test]
@@ -467,9 +466,9 @@ fn the_old_spelling_is_read_and_the_new_one_written() {
     let home = Home::with("{ gateway: { authToken: 'old', password: 'pw' } }");
     home.set("gateway.authToken", "new").unwrap();
     assert!(!home.text().contains("authToken") && home.text().contains("\"auth\": {"));
-    assert_eq!(home.settings().gateway.credentials.token.unwrap().expose(), "new");
+    assert_eq!(home.settings().live.token.unwrap().expose(), "new");
     assert!(home.unset("gateway.auth.password"));
-    assert!(home.settings().gateway.credentials.password.is_none());
+    assert!(home.settings().live.password.is_none());
 }
 
 #[test]

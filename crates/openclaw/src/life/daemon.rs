@@ -75,7 +75,7 @@ pub(crate) fn launch(settings: &Settings, flags: &Flags, start: &Start) -> Resul
 }
 
 fn log_hint(settings: &Settings) -> String {
-    match &settings.logging.file {
+    match &settings.fixed.logging.file {
         Some(file) => format!("see {}", file.display()),
         None => "try `openclaw gateway run`".to_owned(),
     }

@@ -18,8 +18,8 @@ pub(crate) fn address(settings: &Settings) -> SocketAddr {
         Ok(Occupancy::Free | Occupancy::Starting) | Err(_) => None,
     };
     let configured = || {
-        let address = settings.gateway.bind.address().unwrap_or(Ipv4Addr::LOCALHOST.into());
-        SocketAddr::new(address, settings.gateway.port)
+        let address = settings.fixed.bind.address().unwrap_or(Ipv4Addr::LOCALHOST.into());
+        SocketAddr::new(address, settings.fixed.port)
     };
     reachable(said.unwrap_or_else(configured))
 }

@@ -1,0 +1,229 @@
+//! What differs between two configurations, key by key, and whether a restart is needed for it.
+//!
+//! Taken apart field by field, so that a key which is added and forgotten here does not compile.
+//! Says which keys differ and never what stands there: some are secrets.
+
+use std::collections::BTreeSet;
+
+use super::file::{Agent, AgentDefaults, Agents, Embedded, Endpoints, Provider, Tasks, Webhooks, Workers};
+use super::settings::{Fixed, Live, Logging, Settings};
+use super::values::ModelChoice;
+
+/// Dotted paths of keys, in the order of the file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Changes {
+    /// A running gateway takes these up.
+    pub(crate) live: Vec<String>,
+    /// These hold from the next start on.
+    pub(crate) fixed: Vec<String>,
+}
+
+/// The keys in which two configurations differ.
+pub(crate) fn between(old: &Settings, new: &Settings) -> Changes {
+    Changes { live: live(&old.live, &new.live), fixed: fixed(&old.fixed, &new.fixed) }
+}
+
+/// The keys in which two configurations differ that hold for the life of a gateway.
+pub(crate) fn fixed(old: &Fixed, new: &Fixed) -> Vec<String> {
+    let Fixed { port, bind, auth_mode, allow_query, store_path, embedded, models_dir: _, logging } = old;
+    // The filter is the environment's and cannot change while the process lives.
+    let Logging { format, filter: _, file } = logging;
+    let Embedded { enabled, model, path, threads, idle_unload_seconds, context_tokens } = embedded;
+    let mut keys = Keys::default();
+    keys.note("gateway.port", *port == new.port);
+    keys.note("gateway.bind", *bind == new.bind);
+    keys.note("gateway.auth.mode", *auth_mode == new.auth_mode);
+    keys.note("gateway.auth.allowQuery", *allow_query == new.allow_query);
+    keys.note("store.path", *store_path == new.store_path);
+    keys.note("embedded.enabled", *enabled == new.embedded.enabled);
+    keys.note("embedded.model", *model == new.embedded.model);
+    keys.note("embedded.path", *path == new.embedded.path);
+    keys.note("embedded.threads", *threads == new.embedded.threads);
+    keys.note("embedded.idleUnloadSeconds", *idle_unload_seconds == new.embedded.idle_unload_seconds);
+    keys.note("embedded.contextTokens", *context_tokens == new.embedded.context_tokens);
+    keys.note("logging.format", *format == new.logging.format);
+    keys.note("logging.file", *file == new.logging.file);
+    keys.0
+}
+
+fn live(old: &Live, new: &Live) -> Vec<String> {
+    let Live {
+        token,
+        password,
+        endpoints: Endpoints { chat_completions, responses },
+        allowed_origins,
+        allowed_hosts,
+        reload,
+        providers,
+        agents,
+        workers: Workers { max_concurrent },
+        tasks: Tasks { max_attempts },
+        webhooks: Webhooks { secret, allow_hosts },
+        log_level,
+    } = old;
+    let mut keys = Keys::default();
+    keys.note("gateway.auth.token", *token == new.token);
+    keys.note("gateway.auth.password", *password == new.password);
+    keys.note("gateway.http.endpoints.chatCompletions.enabled", *chat_completions == new.endpoints.chat_completions);
+    keys.note("gateway.http.endpoints.responses.enabled", *responses == new.endpoints.responses);
+    keys.note("gateway.allowedOrigins", *allowed_origins == new.allowed_origins);
+    keys.note("gateway.allowedHosts", *allowed_hosts == new.allowed_hosts);
+    keys.note("gateway.reload.mode", *reload == new.reload);
+    let ids: BTreeSet<&String> = providers.keys().chain(new.providers.keys()).collect();
+    for id in ids {
+        keys.provider(id, providers.get(id), new.providers.get(id));
+    }
+    keys.agents(agents, &new.agents);
+    keys.note("workers.maxConcurrent", *max_concurrent == new.workers.max_concurrent);
+    keys.note("tasks.maxAttempts", *max_attempts == new.tasks.max_attempts);
+    keys.note("webhooks.secret", *secret == new.webhooks.secret);
+    keys.note("webhooks.allowHosts", *allow_hosts == new.webhooks.allow_hosts);
+    keys.note("logging.level", *log_level == new.log_level);
+    keys.0
+}
+
+#[derive(Default)]
+struct Keys(Vec<String>);
+
+impl Keys {
+    fn note(&mut self, key: impl Into<String>, is_same: bool) {
+        if !is_same {
+            self.0.push(key.into());
+        }
+    }
+
+    fn provider(&mut self, id: &str, old: Option<&Provider>, new: Option<&Provider>) {
+        let key = match id.contains('.') {
+            true => format!("models.providers.\"{id}\""),
+            false => format!("models.providers.{id}"),
+        };
+        let (Some(old), Some(new)) = (old, new) else {
+            self.note(key, false);
+            return;
+        };
+        let Provider { base_url, api_key, api, models } = old;
+        self.note(format!("{key}.baseUrl"), *base_url == new.base_url);
+        self.note(format!("{key}.apiKey"), *api_key == new.api_key);
+        self.note(format!("{key}.api"), *api == new.api);
+        self.note(format!("{key}.models"), *models == new.models);
+    }
+
+    fn agents(&mut self, old: &Agents, new: &Agents) {
+        let Agents { defaults: AgentDefaults { model, system_prompt }, list } = old;
+        self.model("agents.defaults", model.as_ref(), new.defaults.model.as_ref());
+        self.note("agents.defaults.systemPrompt", *system_prompt == new.defaults.system_prompt);
+        let same_people = list.iter().map(|agent| &agent.id).eq(new.list.iter().map(|agent| &agent.id));
+        if !same_people {
+            return self.note("agents.list", false);
+        }
+        for (index, (old, new)) in list.iter().zip(&new.list).enumerate() {
+            let key = format!("agents.list.{index}");
+            let Agent { id: _, default, name, model, system_prompt } = old;
+            self.note(format!("{key}.default"), *default == new.default);
+            self.note(format!("{key}.name"), *name == new.name);
+            self.model(&key, model.as_ref(), new.model.as_ref());
+            self.note(format!("{key}.systemPrompt"), *system_prompt == new.system_prompt);
+        }
+    }
+
+    fn model(&mut self, key: &str, old: Option<&ModelChoice>, new: Option<&ModelChoice>) {
+        let primary = |choice: Option<&ModelChoice>| choice.map(|choice| choice.primary().to_owned());
+        let fallbacks =
+            |choice: Option<&ModelChoice>| choice.map(|choice| choice.fallbacks().to_vec()).unwrap_or_default();
+        self.note(format!("{key}.model.primary"), primary(old) == primary(new));
+        self.note(format!("{key}.model.fallbacks"), fallbacks(old) == fallbacks(new));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::reader::{self, Unset};
+    use crate::config::settings::Location;
+    use crate::config::tree;
+    use crate::env::Environment;
+
+    fn settings(text: &str) -> Settings {
+        let environment = Environment::of(&[("HOME", "/h")]);
+        let reading = reader::read(&tree::parse(text).unwrap(), &environment, Unset::Refuse);
+        let location = Location { state_dir: "/s".into(), config_file: "/s/openclaw.json".into() };
+        assert_eq!(reading.problems, []);
+        Settings::resolve(reading.value.unwrap(), location, &environment)
+    }
+
+    fn changes(old: &str, new: &str) -> (Vec<String>, Vec<String>) {
+        let Changes { live, fixed } = between(&settings(old), &settings(new));
+        (live, fixed)
+    }
+
+    #[test]
+    fn every_key_is_found_under_its_path_and_in_its_class() {
+        let live = [
+            ("{ gateway: { auth: { token: 'a' } } }", "gateway.auth.token"),
+            ("{ gateway: { password: 'a' } }", "gateway.auth.password"),
+            (
+                "{ gateway: { http: { endpoints: { chatCompletions: { enabled: false } } } } }",
+                "gateway.http.endpoints.chatCompletions.enabled",
+            ),
+            ("{ gateway: { allowedHosts: ['a'] } }", "gateway.allowedHosts"),
+            ("{ gateway: { allowedOrigins: ['a'] } }", "gateway.allowedOrigins"),
+            ("{ gateway: { reload: { mode: 'off' } } }", "gateway.reload.mode"),
+            ("{ models: { providers: { p: { baseUrl: 'http://x' } } } }", "models.providers.p"),
+            ("{ models: { providers: { 'my.p': { baseUrl: 'http://x' } } } }", "models.providers.\"my.p\""),
+            ("{ agents: { defaults: { model: 'p/m' } } }", "agents.defaults.model.primary"),
+            ("{ agents: { defaults: { systemPrompt: 'x' } } }", "agents.defaults.systemPrompt"),
+            ("{ agents: { list: [{ id: 'a' }] } }", "agents.list"),
+            ("{ workers: { maxConcurrent: 1 } }", "workers.maxConcurrent"),
+            ("{ tasks: { maxAttempts: 1 } }", "tasks.maxAttempts"),
+            ("{ webhooks: { secret: 'x' } }", "webhooks.secret"),
+            ("{ webhooks: { allowHosts: ['h'] } }", "webhooks.allowHosts"),
+            ("{ logging: { level: 'debug' } }", "logging.level"),
+        ];
+        for (text, key) in live {
+            assert_eq!(changes("{}", text), (vec![key.to_owned()], vec![]), "{text}");
+            assert_eq!(changes(text, "{}"), (vec![key.to_owned()], vec![]), "{text} taken away");
+            assert_eq!(changes(text, text), (vec![], vec![]), "{text} kept");
+        }
+        let fixed = [
+            ("{ gateway: { port: 1 } }", "gateway.port"),
+            ("{ gateway: { bind: 'lan' } }", "gateway.bind"),
+            ("{ gateway: { auth: { mode: 'none' } } }", "gateway.auth.mode"),
+            ("{ gateway: { auth: { allowQuery: true } } }", "gateway.auth.allowQuery"),
+            ("{ store: { path: 'x' } }", "store.path"),
+            ("{ embedded: { enabled: false } }", "embedded.enabled"),
+            ("{ embedded: { threads: 1 } }", "embedded.threads"),
+            ("{ logging: { format: 'json' } }", "logging.format"),
+            ("{ logging: { file: 'off' } }", "logging.file"),
+        ];
+        for (text, key) in fixed {
+            assert_eq!(changes("{}", text), (vec![], vec![key.to_owned()]), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_default_that_is_written_out_is_no_change() {
+        let written =
+            "{ gateway: { port: 18789, bind: 'auto' }, tasks: { maxAttempts: 3 }, logging: { level: 'info' } }";
+        assert_eq!(changes("{}", written), (vec![], vec![]));
+        assert_eq!(
+            changes("{ gateway: { reload: { mode: 'hybrid' } } }", "{ gateway: { reload: { mode: 'hot' } } }"),
+            (vec![], vec![])
+        );
+    }
+
+    #[test]
+    fn what_changed_inside_a_provider_or_an_agent_is_named() {
+        let old = "{ models: { providers: { p: { baseUrl: 'http://x', apiKey: '1' } } },
+                     agents: { list: [{ id: 'a', model: 'p/m' }, { id: 'b' }] } }";
+        let new = "{ models: { providers: { p: { baseUrl: 'http://x', apiKey: '2', models: [{ id: 'm' }] } } },
+                     agents: { list: [{ id: 'a', model: { primary: 'p/n', fallbacks: ['p/m'] } }, { id: 'b', name: 'B' }] } }";
+        let keys = [
+            "models.providers.p.apiKey",
+            "models.providers.p.models",
+            "agents.list.0.model.primary",
+            "agents.list.0.model.fallbacks",
+            "agents.list.1.name",
+        ];
+        assert_eq!(changes(old, new), (keys.map(str::to_owned).to_vec(), vec![]));
+    }
+}
