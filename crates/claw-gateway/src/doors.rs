@@ -11,6 +11,7 @@ use crate::auth::Gate;
 use crate::limits::HANDSHAKES_MAX;
 use crate::pulse::Pulse;
 use crate::settings::{Settings, Surface};
+use crate::ws::unknown::UnknownFields;
 
 /// All that stands behind the port. Shared by every connection.
 pub(crate) struct Doors {
@@ -28,6 +29,8 @@ pub(crate) struct Doors {
     pub(crate) sockets: AtomicUsize,
     /// Health as it was seen last.
     pub(crate) pulse: Pulse,
+    /// Parameters of methods that nobody reads.
+    pub(crate) unknown_fields: UnknownFields,
     /// Rises whenever health is shown anew; the contracts' `stateVersion`.
     health_version: AtomicU64,
 }
@@ -43,6 +46,7 @@ impl Doors {
             connections: AtomicUsize::new(0),
             sockets: AtomicUsize::new(0),
             pulse: Pulse::default(),
+            unknown_fields: UnknownFields::default(),
             health_version: AtomicU64::new(0),
             app,
             settings,

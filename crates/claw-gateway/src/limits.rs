@@ -44,6 +44,10 @@ pub const CHAT_EVENT_INTERVAL: Duration = Duration::from_millis(150);
 pub const HEALTH_FRESH: Duration = Duration::from_secs(1);
 /// Longest wait for a fresh look while there is an older one to show.
 pub const HEALTH_WAIT: Duration = Duration::from_millis(250);
+/// Parameters nobody reads that are told in the log, each once; then no more.
+pub const UNKNOWN_FIELDS_MAX: usize = 256;
+/// How much of such a parameter's path is told.
+pub const UNKNOWN_FIELD_CHARS_MAX: usize = 80;
 /// Conversations that `status` shows as the last ones.
 pub const RECENT_MAX: u32 = 10;
 /// Longest wait of `agent.wait`.

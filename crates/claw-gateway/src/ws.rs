@@ -5,7 +5,7 @@
 //! `connection` (one future: socket, calls, outbox, notices, shutdown) → a close code with a reason.
 //!
 //! - `intake` what a socket may send before it is trusted; `outbox` what waits to be sent
-//! - `methods` the table of methods, one file each; `relay` a run's events on their way out
+//! - `methods` the table of methods, one file each; `unknown` parameters nobody reads; `relay` a run's events on their way out
 //!
 //! The upgrade is written out here instead of using the framework's: its future must belong to our
 //! scope, and the byte limit has to change when the socket is authenticated.
@@ -17,6 +17,7 @@ pub(crate) mod methods;
 mod opening;
 mod outbox;
 mod relay;
+pub(crate) mod unknown;
 
 use std::sync::Arc;
 

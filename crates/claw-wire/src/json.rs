@@ -3,6 +3,8 @@
 //! The nesting is counted before anything is built, because a parser's stack is not ours to spend.
 //! Duplicate keys are accepted where a type has no such field; inside one they are refused.
 
+use std::fmt::Display;
+
 use serde::Deserialize;
 
 use crate::BadRequest;
@@ -13,17 +15,37 @@ use crate::limits::JSON_DEPTH_MAX;
 /// # Errors
 /// Not JSON, too deep, or a field of the wrong type: named by its path.
 pub fn from_slice<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, BadRequest> {
+    within_limits(bytes)?;
+    serde_json::from_slice(bytes).map_err(|error| explained::<T>(bytes, &error))
+}
+
+/// The same; `unknown` hears the path of each field that was ignored.
+///
+/// # Errors
+/// As [`from_slice`].
+pub fn from_slice_noting<'a, T: Deserialize<'a>>(
+    bytes: &'a [u8],
+    mut unknown: impl FnMut(&dyn Display),
+) -> Result<T, BadRequest> {
+    within_limits(bytes)?;
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    serde_ignored::deserialize(&mut reader, |path| unknown(&path))
+        .and_then(|value| reader.end().map(|()| value))
+        .map_err(|error| explained::<T>(bytes, &error))
+}
+
+fn within_limits(bytes: &[u8]) -> Result<(), BadRequest> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(BadRequest::whole("the body is empty; a JSON object is expected"));
     }
     if !is_depth_within(bytes, JSON_DEPTH_MAX) {
         return Err(BadRequest::whole(format!("JSON is nested deeper than {JSON_DEPTH_MAX} levels")));
     }
-    match serde_json::from_slice(bytes) {
-        Ok(value) => Ok(value),
-        Err(error) if error.is_data() => Err(blame::<T>(bytes, &error)),
-        Err(error) => Err(BadRequest::whole(format!("not valid JSON: {error}"))),
-    }
+    Ok(())
+}
+
+fn explained<'a, T: Deserialize<'a>>(bytes: &'a [u8], error: &serde_json::Error) -> BadRequest {
+    if error.is_data() { blame::<T>(bytes, error) } else { BadRequest::whole(format!("not valid JSON: {error}")) }
 }
 
 /// Whether no bracket is nested deeper than `max`; says nothing about other syntax.
@@ -99,6 +121,25 @@ mod tests {
         assert_eq!(refused(r#"{"inner":[{}]}"#).0.as_deref(), Some("inner[0].number"));
         assert_eq!(refused("{}").0.as_deref(), Some("inner"));
         assert_eq!(refused("[]").0, None);
+    }
+
+    #[test]
+    fn fields_that_nobody_reads_are_named_by_their_path() {
+        let noted = |text: &str| {
+            let mut paths = Vec::new();
+            let read = from_slice_noting::<Outer>(text.as_bytes(), |path| paths.push(path.to_string()));
+            (read.map_err(|bad| bad.param.unwrap_or(bad.message)), paths)
+        };
+        let one = || Ok(Outer { inner: vec![Inner { number: 1 }] });
+        let found = |paths: &[&str]| paths.iter().map(|path| (*path).to_owned()).collect::<Vec<_>>();
+        assert_eq!(noted(r#"{"inner":[{"number":1}]}"#), (one(), found(&[])));
+        let strange = r#"{"x":{"y":1},"inner":[{"number":1,"z":[]}]}"#;
+        assert_eq!(noted(strange), (one(), found(&["x", "inner.0.z"])));
+        assert_eq!(noted(r#"{"inner":[{"number":"x"}]}"#), (Err("inner[0].number".to_owned()), found(&[])));
+        assert_eq!(
+            noted("{\"inner\":[]} x").0,
+            Err("not valid JSON: trailing characters at line 1 column 14".to_owned())
+        );
     }
 
     #[test]

@@ -37,6 +37,7 @@ mod tasks_submit;
 mod tasks_watch;
 mod tools_catalog;
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use claw_core::{Principal, Scope};
@@ -169,7 +170,8 @@ pub(crate) fn dispatch(line: &Arc<Line>, request: &Request<'_>) -> Result<BoxFut
 
 fn start<M: Method>(call: Call, params: Option<Box<RawValue>>) -> BoxFuture<'static, ()> {
     Box::pin(async move {
-        let done = match frame::params(M::NAME, params.as_deref()) {
+        let note = |path: &dyn Display| call.doors().unknown_fields.note(M::NAME, path);
+        let done = match frame::params_noting(M::NAME, params.as_deref(), note) {
             Ok(params) => M::run(&call, params).await.map_err(|problem| refusal(M::NAME, &problem)),
             Err(error) => Err(error),
         };

@@ -4,6 +4,7 @@
 //! so that a number stays a number and a text a text (K3).
 
 use std::borrow::Cow;
+use std::fmt::Display;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -108,9 +109,24 @@ pub fn read(text: &str) -> Result<Request<'_>, BadFrame> {
 /// # Errors
 /// They do not fit; the message names the method and the path.
 pub fn params<'a, T: Deserialize<'a>>(method: &str, raw: Option<&'a RawValue>) -> Result<T, FrameError> {
+    json::from_slice(object(raw)).map_err(|bad| bad_params(method, &bad))
+}
+
+/// The same; `unknown` hears the path of each parameter that the method does not have.
+///
+/// # Errors
+/// As [`params`].
+pub fn params_noting<'a, T: Deserialize<'a>>(
+    method: &str,
+    raw: Option<&'a RawValue>,
+    unknown: impl FnMut(&dyn Display),
+) -> Result<T, FrameError> {
+    json::from_slice_noting(object(raw), unknown).map_err(|bad| bad_params(method, &bad))
+}
+
+fn object(raw: Option<&RawValue>) -> &[u8] {
     let text = raw.map_or("{}", RawValue::get);
-    let text = if text == "null" { "{}" } else { text };
-    json::from_slice(text.as_bytes()).map_err(|bad| bad_params(method, &bad))
+    if text == "null" { b"{}" } else { text.as_bytes() }
 }
 
 /// What is said about parameters that do not fit.
