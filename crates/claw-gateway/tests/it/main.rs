@@ -10,6 +10,7 @@ mod house;
 mod http;
 mod limits;
 mod operator;
+mod scopes;
 mod sockets;
 mod tasks;
 mod websocket;
