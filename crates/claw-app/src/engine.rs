@@ -17,6 +17,7 @@ use tokio::sync::{Semaphore, broadcast};
 
 use crate::chat::Chat;
 use crate::deliveries::{self, Callbacks, Desk};
+use crate::devices::{Board, Devices};
 use crate::health::Health;
 use crate::jobs::Jobs;
 use crate::keys::ApiKeys;
@@ -97,6 +98,8 @@ pub struct App {
     pub models: Models,
     /// API keys.
     pub keys: ApiKeys,
+    /// Machines that prove themselves by a key.
+    pub devices: Devices,
     /// How it goes.
     pub health: Health,
     engine: Arc<Engine>,
@@ -114,6 +117,7 @@ pub(crate) struct Engine {
     pub(crate) settings: Settings,
     pub(crate) desk: Desk,
     pub(crate) notices: Notices,
+    pub(crate) devices: Board,
     pub(crate) attached: Arc<Semaphore>,
     pub(crate) attempts_default: AtomicU32,
     pub(crate) draining: AtomicBool,
@@ -155,6 +159,7 @@ impl App {
             settings,
             desk: Desk::new(callbacks),
             notices: Notices::new(),
+            devices: Board::new(),
             attached: Arc::new(Semaphore::new(ATTACHED_MAX)),
             draining: AtomicBool::new(false),
             disk_full: AtomicBool::new(false),
@@ -172,6 +177,7 @@ impl App {
             sessions: Sessions(Arc::clone(&engine)),
             models: Models(Arc::clone(&engine)),
             keys: ApiKeys(Arc::clone(&engine)),
+            devices: Devices(Arc::clone(&engine)),
             health: Health(Arc::clone(&engine)),
             engine,
         }

@@ -5,6 +5,7 @@
 //!
 //! - [`chat`] a run for a caller on the line; [`tasks`] runs that outlive their caller
 //! - [`sessions`] conversations; [`models`] what can be asked; [`keys`] API keys
+//! - [`devices`] machines that prove themselves by a key, and their tokens
 //! - [`health`] how it goes; [`notice`] what changes, as it changes
 //! - `jobs` what the workers do; `sweep` finds work that lost its ticket
 //! - `deliveries` tells callbacks that their task has ended
@@ -13,6 +14,7 @@
 
 pub mod chat;
 mod deliveries;
+pub mod devices;
 mod engine;
 mod error;
 pub mod health;

@@ -52,3 +52,21 @@ pub const DELIVERIES_DRAIN: Duration = Duration::from_secs(3);
 
 /// How long a delivery that could not be recorded is left alone.
 pub const UNRECORDED_DELIVERY_WAIT: Duration = Duration::from_secs(30);
+
+/// Paired devices; more are let in by the gateway's secret without being paired.
+pub const DEVICES_MAX: u32 = 1000;
+
+/// Devices that wait to be paired at once; more are asked to come back.
+pub const PAIRINGS_MAX: u32 = 64;
+
+/// How long a device waits for somebody's decision.
+pub const PAIRING_WAIT: Duration = Duration::from_mins(5);
+
+/// What a device is told to wait when too many others do.
+pub const PAIRINGS_RETRY: Duration = Duration::from_mins(1);
+
+/// Wishes and decisions kept for a listener that is behind.
+pub const PAIRING_NOTICES_MAX: usize = 64;
+
+/// How often at most it is written down that a device was seen.
+pub const DEVICE_SEEN_EVERY: Duration = Duration::from_mins(1);

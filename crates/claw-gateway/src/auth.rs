@@ -5,10 +5,13 @@
 //! adds to its request avoids it.
 //!
 //! - `presented` what a request carries; `credentials` the gateway's own secrets
+//! - `device` whether a machine is the one it says; `entry` what machines are let in with
 //! - `lockout` who guessed too often; `border` which pages and host names are ours
 
 pub(crate) mod border;
 mod credentials;
+pub(crate) mod device;
+mod entry;
 pub(crate) mod lockout;
 pub(crate) mod presented;
 
@@ -16,14 +19,18 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use claw_app::keys::{ApiKeys, PREFIX};
-use claw_core::{Principal, Scopes, Secret};
+use claw_app::App;
+use claw_app::devices::{self, Devices, Held};
+use claw_app::keys::{self, ApiKeys};
+use claw_core::{DeviceId, PairingId, Principal, Scopes, Secret};
 use http::header::{HeaderMap, HeaderName, ORIGIN};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 pub use credentials::{Credentials, Digest};
+pub(crate) use entry::Admission;
 
+use device::Untrusted;
 use lockout::{Class, Culprit, Locked, Lockout, Source};
 use presented::{Form, Presented};
 
@@ -66,6 +73,8 @@ impl Client {
 pub(crate) struct Caller {
     principal: Principal,
     proof: Proof,
+    /// Of the device whose socket it is.
+    held: Option<Held>,
 }
 
 /// Why it is believed, so that this can be asked again.
@@ -74,6 +83,7 @@ enum Proof {
     Open,
     Secret(Form, Digest),
     Key(Secret),
+    Device,
 }
 
 impl Caller {
@@ -91,8 +101,9 @@ impl Caller {
         match self.proof {
             Proof::Open => "none",
             Proof::Secret(Form::Bearer, _) => "token",
-            Proof::Secret(Form::Password, _) => "password",
+            Proof::Secret(Form::Password | Form::Device, _) => "password",
             Proof::Key(_) => "api-key",
+            Proof::Device => "device-token",
         }
     }
 }
@@ -109,6 +120,25 @@ pub(crate) enum Denied {
     /// Two that do not belong together.
     #[error("the request carries two conflicting credentials")]
     Conflicting,
+    /// A device's token without the device.
+    #[error("a device's token is only good together with the device's signature, on a WebSocket")]
+    NoDevice,
+    /// A device's identity that is none.
+    #[error("{0}")]
+    Device(#[from] Untrusted),
+    /// A device that nobody has approved for what it wants; it waits for that now.
+    #[error("pairing required")]
+    NotPaired {
+        /// Which.
+        device: DeviceId,
+        /// Under which id it waits.
+        request: PairingId,
+        /// Whether it is paired and wants more.
+        is_upgrade: bool,
+    },
+    /// As many devices wait as may.
+    #[error("too many devices wait to be paired")]
+    Crowded(Duration),
     /// In the query of a plain request from another machine.
     #[error(
         "a credential in the query is only accepted from this machine; send a header or set gateway.auth.allowQuery"
@@ -128,12 +158,14 @@ pub(crate) struct Gate {
     credentials: watch::Receiver<Arc<Credentials>>,
     lockout: Arc<Lockout>,
     keys: ApiKeys,
+    devices: Devices,
     allow_query: bool,
 }
 
 impl Gate {
-    pub(crate) fn new(credentials: watch::Receiver<Arc<Credentials>>, keys: ApiKeys, allow_query: bool) -> Self {
-        Self { credentials, lockout: Arc::default(), keys, allow_query }
+    pub(crate) fn new(credentials: watch::Receiver<Arc<Credentials>>, app: &App, allow_query: bool) -> Self {
+        let (keys, devices) = (app.keys.clone(), app.devices.clone());
+        Self { credentials, lockout: Arc::default(), keys, devices, allow_query }
     }
 
     /// The word for the mode in force.
@@ -151,23 +183,36 @@ impl Gate {
 
     /// Decides about a socket, whose upgrade may carry credentials in its query.
     pub(crate) async fn admit_socket(&self, presented: &Presented, client: Client) -> Result<Caller, Denied> {
+        let has_device = presented.items.iter().any(is_of_device);
+        let nobody = if has_device { Denied::NoDevice } else { Denied::Missing };
+        self.by_secret_or_key(presented, client).await?.ok_or(nobody)
+    }
+
+    /// The caller behind a secret of the gateway or an API key; nobody when there is neither.
+    async fn by_secret_or_key(&self, presented: &Presented, client: Client) -> Result<Option<Caller>, Denied> {
         let credentials = Arc::clone(&self.credentials.borrow());
         if credentials.is_open() && client.is_local() {
-            return Ok(Caller { principal: Principal::operator(), proof: Proof::Open });
+            return Ok(Some(Caller { principal: Principal::operator(), proof: Proof::Open, held: None }));
         }
-        let is_key = |item: &&(Form, Secret)| item.0 == Form::Bearer && item.1.expose().starts_with(PREFIX);
-        let (keys, secrets): (Vec<_>, Vec<_>) = presented.items.iter().partition(is_key);
+        let is_key = |item: &&(Form, Secret)| item.0 == Form::Bearer && item.1.expose().starts_with(keys::PREFIX);
+        let items = presented.items.iter().filter(|item| !is_of_device(item));
+        let (keys, secrets): (Vec<_>, Vec<_>) = items.partition(is_key);
         let by_secret = self.try_secrets(&credentials, &secrets, client)?;
         let by_key = self.try_keys(&keys, client).await?;
         match (by_secret, by_key) {
-            (None, None) => Err(Denied::Missing),
-            (Some(caller), None) | (None, Some(caller)) => Ok(caller),
+            (None, None) => Ok(None),
+            (Some(caller), None) | (None, Some(caller)) => Ok(Some(caller)),
             (Some(_), Some(_)) => Err(Denied::Conflicting),
         }
     }
 
     /// Whether what admitted this caller still would (G12). An error denies.
     pub(crate) async fn still_admits(&self, caller: &Caller) -> bool {
+        if let Some(held) = &caller.held
+            && !self.devices.still_holds(held).await
+        {
+            return false;
+        }
         match &caller.proof {
             Proof::Open => self.credentials.borrow().is_open(),
             Proof::Secret(form, digest) => self.credentials.borrow().admits(digest, *form == Form::Bearer),
@@ -175,6 +220,7 @@ impl Gate {
                 let found = self.keys.principal(key.expose()).await;
                 found.is_ok_and(|found| found.is_some_and(|principal| principal.id == caller.principal.id))
             }
+            Proof::Device => caller.held.is_some(),
         }
     }
 
@@ -191,7 +237,8 @@ impl Gate {
         let trial = || digests.iter().all(|(form, digest)| credentials.admits(digest, *form == Form::Bearer));
         let is_right = self.attempt(Class::Secret, client, trial)?;
         if is_right {
-            return Ok(Some(Caller { principal: Principal::operator(), proof: Proof::Secret(form, first) }));
+            let proof = Proof::Secret(form, first);
+            return Ok(Some(Caller { principal: Principal::operator(), proof, held: None }));
         }
         let is_one = digests.iter().all(|(_, digest)| digest.matches(&first));
         Err(if is_one { Denied::Wrong(form) } else { Denied::Conflicting })
@@ -216,7 +263,7 @@ impl Gate {
         };
         // Guesses that raced each other to this line count before any of them is answered.
         self.attempt(Class::ApiKey, client, || found.is_some())?;
-        let caller = found.map(|principal| Caller { principal, proof: Proof::Key(key.clone()) });
+        let caller = found.map(|principal| Caller { principal, proof: Proof::Key(key.clone()), held: None });
         caller.map(Some).ok_or(Denied::Wrong(*form))
     }
 
@@ -226,6 +273,11 @@ impl Gate {
         }
         Ok(self.lockout.attempt(culprit(class, client), Instant::now(), trial)?)
     }
+}
+
+/// Whether it is a device's token, wherever it stands.
+fn is_of_device((form, secret): &(Form, Secret)) -> bool {
+    *form == Form::Device || (*form == Form::Bearer && secret.expose().starts_with(devices::PREFIX))
 }
 
 fn culprit(class: Class, client: Client) -> Culprit {

@@ -38,7 +38,7 @@ pub(crate) struct Doors {
 impl Doors {
     pub(crate) fn new(settings: Settings, app: App, scope: claw_runtime::TaskScope) -> Self {
         Self {
-            gate: Gate::new(settings.credentials.clone(), app.keys.clone(), settings.allow_query),
+            gate: Gate::new(settings.credentials.clone(), &app, settings.allow_query),
             stop: scope.token(),
             scope,
             handshakes: Arc::new(Semaphore::new(HANDSHAKES_MAX)),

@@ -165,10 +165,16 @@ impl From<Denied> for Problem {
     fn from(denied: Denied) -> Self {
         let new = |status, code| Self::new(status, code, denied.to_string());
         match denied {
-            Denied::Missing | Denied::Wrong(_) | Denied::Conflicting | Denied::Query => {
-                new(StatusCode::UNAUTHORIZED, "unauthorized")
+            Denied::Missing
+            | Denied::Wrong(_)
+            | Denied::Conflicting
+            | Denied::Query
+            | Denied::NoDevice
+            | Denied::Device(_)
+            | Denied::NotPaired { .. } => new(StatusCode::UNAUTHORIZED, "unauthorized"),
+            Denied::Locked(remaining) | Denied::Crowded(remaining) => {
+                new(StatusCode::TOO_MANY_REQUESTS, "rate_limited").retryable(Some(remaining))
             }
-            Denied::Locked(remaining) => new(StatusCode::TOO_MANY_REQUESTS, "rate_limited").retryable(Some(remaining)),
             Denied::Unavailable => new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable").retryable(None),
         }
     }
@@ -191,6 +197,7 @@ mod tests {
     use claw_core::{Failure, TaskId};
 
     use super::*;
+    use crate::auth::device::Untrusted;
     use crate::auth::presented::Form;
 
     #[test]
@@ -238,6 +245,9 @@ mod tests {
             (Denied::Wrong(Form::Bearer), 401, "unauthorized"),
             (Denied::Conflicting, 401, "unauthorized"),
             (Denied::Query, 401, "unauthorized"),
+            (Denied::NoDevice, 401, "unauthorized"),
+            (Denied::Device(Untrusted::Signature), 401, "unauthorized"),
+            (Denied::Crowded(Duration::from_secs(3)), 429, "rate_limited"),
             (Denied::Locked(Duration::from_secs(3)), 429, "rate_limited"),
             (Denied::Unavailable, 503, "service_unavailable"),
         ];

@@ -64,3 +64,7 @@ pub const LOCKOUT_WINDOW: Duration = Duration::from_secs(60);
 pub const LOCKOUT: Duration = Duration::from_secs(5 * 60);
 /// After this a stopping gateway stops waiting for open connections by itself.
 pub const DRAIN: Duration = Duration::from_secs(30);
+/// How far a device's clock may be from ours when it signs.
+pub const DEVICE_CLOCK_SKEW_MAX: Duration = Duration::from_secs(10 * 60);
+/// Characters that are kept of each word a device says of itself.
+pub const DEVICE_WORD_CHARS_MAX: usize = 80;

@@ -19,6 +19,10 @@ pub(crate) enum Class {
     Secret,
     /// A stored API key.
     ApiKey,
+    /// A device's token.
+    Device,
+    /// Nothing: a device asks to be paired, which is counted likewise.
+    Pairing,
 }
 
 /// An address as it is counted: IPv4 alone, IPv6 by its /64.

@@ -23,6 +23,8 @@ pub(crate) enum Form {
     Bearer,
     /// As a password.
     Password,
+    /// As the token of a device.
+    Device,
 }
 
 /// Everything one request presents.
@@ -59,8 +61,8 @@ impl Presented {
 
     /// Adds what a `connect` frame carries.
     pub(crate) fn with_connect(mut self, auth: Option<&ConnectAuth>) -> Self {
-        let ConnectAuth { token, password, device_token: _, bootstrap_token: _ } = auth.cloned().unwrap_or_default();
-        for (form, secret) in [(Form::Bearer, token), (Form::Password, password)] {
+        let ConnectAuth { token, password, device_token, bootstrap_token: _ } = auth.cloned().unwrap_or_default();
+        for (form, secret) in [(Form::Bearer, token), (Form::Password, password), (Form::Device, device_token)] {
             if let Some(secret) = secret {
                 self.add(form, secret.expose().to_owned());
             }

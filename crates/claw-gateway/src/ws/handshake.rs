@@ -108,6 +108,8 @@ impl Handshake {
         };
         let close = match denied {
             Denied::Unavailable => Close { code: 1013, reason: "credentials cannot be checked" },
+            Denied::NotPaired { .. } => Close { code: 1008, reason: "pairing required" },
+            Denied::Device(_) => Close { code: 1008, reason: "device identity refused" },
             _ => Close { code: 1008, reason: "unauthorized" },
         };
         Refusal { answer: Some(frame::refusal(&id, &denial(denied))), close }
@@ -187,6 +189,22 @@ fn mismatch() -> FrameError {
 /// What a client is told who is not let in; stock clients know these words.
 fn denial(denied: &Denied) -> FrameError {
     let (code, what) = match denied {
+        Denied::Device(untrusted) => {
+            let (code, reason) = untrusted.words();
+            let details = json!({"code": code, "reason": reason});
+            return FrameError::new("INVALID_REQUEST", untrusted.to_string()).with_details(details);
+        }
+        Denied::NotPaired { device, request, is_upgrade } => {
+            let reason = if *is_upgrade { "scope-upgrade" } else { "not-paired" };
+            let details = json!({
+                "code": "PAIRING_REQUIRED", "reason": reason,
+                "requestId": request.to_string(), "deviceId": device.to_string(),
+            });
+            return FrameError::new("NOT_PAIRED", "pairing required").with_details(details);
+        }
+        Denied::NoDevice => ("DEVICE_IDENTITY_REQUIRED", "device identity required (sign with the device's key)"),
+        Denied::Wrong(Form::Device) => ("AUTH_DEVICE_TOKEN_MISMATCH", "device token mismatch (pair the device again)"),
+        Denied::Crowded(_) => ("PAIRING_CROWDED", "too many devices wait to be paired (retry later)"),
         Denied::Missing => ("AUTH_TOKEN_MISSING", "gateway token missing (provide the gateway auth token)"),
         Denied::Wrong(Form::Bearer) => {
             ("AUTH_TOKEN_MISMATCH", "gateway token mismatch (provide the gateway auth token)")
@@ -198,7 +216,7 @@ fn denial(denied: &Denied) -> FrameError {
         Denied::Unavailable => ("AUTH_UNAVAILABLE", "credentials cannot be checked at the moment"),
     };
     let retry_after: Option<Duration> = match denied {
-        Denied::Locked(remaining) => Some(*remaining),
+        Denied::Locked(remaining) | Denied::Crowded(remaining) => Some(*remaining),
         _ => None,
     };
     let error = FrameError::new("INVALID_REQUEST", format!("unauthorized: {what}"));

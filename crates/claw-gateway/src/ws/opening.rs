@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use claw_app::devices::Issued;
 use claw_core::{Scope, Scopes};
 use claw_wire::ws::EVENTS;
 use claw_wire::ws::connect::{
@@ -24,7 +25,7 @@ use tokio_util::bytes::Bytes;
 use super::connection::{self, Peer};
 use super::handshake::{Close, Effect, Handshake, Hello, Refusal};
 use super::{Socket, Visitor, intake, methods};
-use crate::auth::Caller;
+use crate::auth::{Admission, Caller, device};
 use crate::doors::Doors;
 use crate::error::millis;
 use crate::limits::{FRAME_BYTES_MAX, OUTBOX_BYTES_MAX};
@@ -96,7 +97,7 @@ async fn greet(
             Effect::Ignore | Effect::Call(_) => {}
             Effect::Answer(answer) => send(socket, answer).await?,
             Effect::Refuse(refusal) => return Err(refusal),
-            Effect::Verify(hello) => return verify(doors, socket, visitor, handshake, *hello).await,
+            Effect::Verify(hello) => return verify(doors, socket, visitor, (handshake, &nonce), *hello).await,
         }
     }
 }
@@ -105,38 +106,39 @@ async fn verify(
     doors: &Arc<Doors>,
     socket: &mut Socket,
     visitor: &Visitor,
-    handshake: &mut Handshake,
+    (handshake, nonce): (&mut Handshake, &str),
     hello: Hello,
 ) -> Result<Peer, Refusal> {
     let Hello { id, protocol, params } = hello;
     let presented = visitor.presented.clone().with_connect(params.auth.as_ref());
-    let caller = match doors.gate.admit_socket(&presented, visitor.client).await {
-        Ok(caller) => caller.limited_to(asked(&params)),
+    let identity = match device::verify(&params, nonce, doors.app.now()) {
+        Ok(identity) => identity,
+        Err(untrusted) => return Err(handshake.deny(&untrusted.into())),
+    };
+    let admitted = doors.gate.admit_connect(&presented, visitor.client, identity.as_ref(), asked(&params)).await;
+    let Admission { caller, issued } = match admitted {
+        Ok(admission) => admission,
         Err(denied) => return Err(handshake.deny(&denied)),
     };
     handshake.admit();
-    let answer = hello_ok(doors, visitor, &caller, protocol, &params).await;
+    let answer = hello_ok(doors, visitor, (&caller, issued.as_ref()), protocol, &params).await;
     send(socket, frame::answer(&id, &answer.as_ref())).await?;
     tracing::debug!(client = params.client.as_ref().and_then(|client| client.id.as_deref()), "a client is connected");
     Ok(Peer { caller, protocol, wants_tool_events: params.wants_tool_events() })
 }
 
-/// What the client would like to do; everything it may when it does not say. Words we do not know
-/// count as nothing, and no word grants what the credential does not.
-fn asked(params: &ConnectParams) -> Scopes {
-    match &params.scopes {
-        None => Scopes::of(&[Scope::Admin]),
-        Some(names) => {
-            let known = Scope::ALL.into_iter().filter(|scope| names.iter().any(|name| name == scope.name()));
-            Scopes::of(&known.collect::<Vec<_>>())
-        }
-    }
+/// What the client would like to do, if it says. Words we do not know count as nothing, and no word
+/// grants what the credential does not.
+fn asked(params: &ConnectParams) -> Option<Scopes> {
+    let names = params.scopes.as_ref()?;
+    let known = Scope::ALL.into_iter().filter(|scope| names.iter().any(|name| name == scope.name()));
+    Some(Scopes::of(&known.collect::<Vec<_>>()))
 }
 
 async fn hello_ok(
     doors: &Doors,
     visitor: &Visitor,
-    caller: &Caller,
+    (caller, issued): (&Caller, Option<&Issued>),
     protocol: u32,
     params: &ConnectParams,
 ) -> Box<RawValue> {
@@ -166,8 +168,8 @@ async fn hello_ok(
             method: caller.method(),
             role: "operator",
             scopes: caller.principal().scopes.iter().map(Scope::name).collect(),
-            device_token: None,
-            issued_at_ms: None,
+            device_token: issued.map(|issued| issued.secret.expose()),
+            issued_at_ms: issued.map(|issued| issued.at.millis()),
         },
         policy: Policy {
             max_payload: FRAME_BYTES_MAX,

@@ -1,7 +1,10 @@
 use proptest::prelude::*;
 use serde_json::Value;
 
+use claw_core::{DeviceId, PairingId};
+
 use super::*;
+use crate::auth::device::Untrusted;
 
 const CONNECT: &str = r#"{"type":"req","id":"1","method":"connect","params":{"minProtocol":3,"maxProtocol":4}}"#;
 const HEALTH: &str = r#"{"type":"req","id":"2","method":"health"}"#;
@@ -74,6 +77,9 @@ fn whoever_is_denied_hears_why_before_the_close() {
         (Denied::Wrong(Form::Password), "AUTH_PASSWORD_MISMATCH", 1008),
         (Denied::Conflicting, "AUTH_CONFLICT", 1008),
         (Denied::Locked(Duration::from_secs(9)), "AUTH_RATE_LIMITED", 1008),
+        (Denied::NoDevice, "DEVICE_IDENTITY_REQUIRED", 1008),
+        (Denied::Wrong(Form::Device), "AUTH_DEVICE_TOKEN_MISMATCH", 1008),
+        (Denied::Crowded(Duration::from_secs(9)), "PAIRING_CROWDED", 1008),
         (Denied::Unavailable, "AUTH_UNAVAILABLE", 1013),
     ] {
         let mut handshake = Handshake::new();
@@ -84,6 +90,33 @@ fn whoever_is_denied_hears_why_before_the_close() {
         assert!(answer["error"]["message"].as_str().unwrap().starts_with("unauthorized: "));
         assert_eq!(refusal.close.code, code);
         assert!(matches!(handshake.receive(HEALTH), Effect::Ignore));
+    }
+}
+
+#[test]
+fn a_device_hears_what_is_wrong_with_it() {
+    let (device, request) =
+        (DeviceId::of_digest([7; 32]), "pair_00000000000000000000000000000007".parse::<PairingId>().unwrap());
+    let waits = |reason: &str| {
+        let details = json!({
+            "code": "PAIRING_REQUIRED", "reason": reason, "requestId": request.to_string(), "deviceId": "07".repeat(32),
+        });
+        json!({"code": "NOT_PAIRED", "message": "pairing required", "details": details})
+    };
+    let flawed = json!({
+        "code": "INVALID_REQUEST", "message": "device nonce mismatch",
+        "details": {"code": "DEVICE_AUTH_NONCE_MISMATCH", "reason": "device-nonce-mismatch"},
+    });
+    for (denied, error) in [
+        (Denied::NotPaired { device, request, is_upgrade: false }, waits("not-paired")),
+        (Denied::NotPaired { device, request, is_upgrade: true }, waits("scope-upgrade")),
+        (Denied::Device(Untrusted::Nonce), flawed),
+    ] {
+        let mut handshake = Handshake::new();
+        assert!(matches!(handshake.receive(CONNECT), Effect::Verify(_)));
+        let Refusal { answer, close } = handshake.deny(&denied);
+        assert_eq!(serde_json::from_str::<Value>(&answer.unwrap()).unwrap()["error"], error);
+        assert_eq!(close.code, 1008);
     }
 }
 
