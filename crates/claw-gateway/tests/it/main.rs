@@ -6,6 +6,8 @@
 mod access;
 mod border;
 mod chat;
+mod device;
+mod devices;
 mod house;
 mod http;
 mod limits;

@@ -1,0 +1,259 @@
+//! Devices on real sockets: who signed, what a token opens, who has to wait – and for how long.
+
+use claw_core::{DeviceId, Principal, Scope, Scopes};
+use claw_testkit::WsClient;
+use claw_testkit::ws_client::connect_params;
+use serde_json::{Value, json};
+
+use crate::device::{Device, now};
+use crate::house::{House, Plan, TOKEN};
+
+fn operator() -> Principal {
+    Principal::operator()
+}
+
+fn wanting(auth: Value, scopes: &[&str]) -> Value {
+    let mut params = connect_params(None);
+    (params["auth"], params["scopes"]) = (auth, json!(scopes));
+    params
+}
+
+async fn refused(house: &House, device: &Device, params: &Value) -> Value {
+    let (mut socket, answer) = device.connect(house, params).await;
+    assert_eq!(answer["ok"], json!(false), "{answer}");
+    assert_eq!(socket.closed().await.0, 1008);
+    answer["error"].clone()
+}
+
+async fn admitted(house: &House, device: &Device, params: &Value) -> (WsClient, Value) {
+    let (socket, mut answer) = device.connect(house, params).await;
+    assert_eq!(answer["ok"], json!(true), "{answer}");
+    (socket, answer["payload"]["auth"].take())
+}
+
+/// Enrols the device beside the gateway's token; gives the token it got.
+async fn enrolled(house: &House, device: &Device, scopes: &[&str]) -> String {
+    let (_socket, auth) = admitted(house, device, &wanting(json!({"token": TOKEN}), scopes)).await;
+    auth["deviceToken"].as_str().unwrap().to_owned()
+}
+
+fn details(error: &Value) -> &str {
+    error["details"]["code"].as_str().unwrap()
+}
+
+#[tokio::test]
+async fn a_device_beside_a_valid_secret_never_waits_and_gets_a_token() {
+    // K5.
+    let house = House::open().await;
+    for older in [false, true] {
+        let device = Device { older, ..Device::new(1 + u8::from(older)) };
+        let params = wanting(json!({"token": TOKEN}), &["operator.read", "operator.write"]);
+        let (_socket, auth) = admitted(&house, &device, &params).await;
+        let token = auth["deviceToken"].as_str().unwrap();
+        assert!(token.starts_with("oc_dt_") && token.len() == 49, "{token}");
+        assert!(auth["issuedAtMs"].is_i64());
+        assert_eq!((&auth["role"], &auth["method"]), (&json!("operator"), &json!("token")));
+        assert_eq!(auth["scopes"], json!(["operator.read", "operator.write"]));
+        let (_socket, auth) = admitted(&house, &device, &params).await;
+        assert!(auth.get("deviceToken").is_none(), "it has one: {auth}");
+        let both = wanting(json!({"token": TOKEN, "deviceToken": token}), &["operator.read"]);
+        assert_eq!(admitted(&house, &device, &both).await.1["deviceToken"], json!(token));
+        let stale = wanting(json!({"token": TOKEN, "deviceToken": "oc_dt_old"}), &["operator.read"]);
+        assert!(admitted(&house, &device, &stale).await.1.get("deviceToken").is_none());
+    }
+    assert_eq!(house.app.devices.list(&operator()).await.unwrap().paired.len(), 2);
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn a_devices_token_opens_with_its_signature_only_and_never_more_than_it_may() {
+    let house = House::open().await;
+    let device = Device::new(1);
+    let token = enrolled(&house, &device, &["operator.read"]).await;
+    for auth in [json!({"deviceToken": token}), json!({"token": token}), json!({"token": token, "deviceToken": token})]
+    {
+        let (mut socket, auth) = admitted(&house, &device, &wanting(auth, &["operator.read"])).await;
+        assert_eq!((&auth["method"], &auth["deviceToken"]), (&json!("device-token"), &json!(token)));
+        assert_eq!(auth["scopes"], json!(["operator.read"]));
+        let refused = socket.call("agent", &json!({"message": "x"})).await;
+        assert_eq!(refused["error"]["message"], json!("missing scope: operator.write"));
+        assert_eq!(socket.call("health", &json!({})).await["ok"], json!(true));
+    }
+    // Another device, and nobody at all, can do nothing with it.
+    let error = refused(&house, &Device::new(2), &wanting(json!({"deviceToken": token}), &["operator.read"])).await;
+    assert_eq!(details(&error), "AUTH_DEVICE_TOKEN_MISMATCH");
+    let (_socket, answer) = WsClient::connect_with(house.address, &wanting(json!({"token": token}), &[])).await;
+    assert_eq!(details(&answer["error"]), "DEVICE_IDENTITY_REQUIRED");
+    let http = crate::http::Http::new(house.address, &[("authorization", &format!("Bearer {token}"))]);
+    assert_eq!(http.get("/status").await.status, 401);
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn adv_8_a_false_identity_refuses_even_the_right_token() {
+    let house = House::open().await;
+    let device = Device::new(1);
+    let right = wanting(json!({"token": TOKEN}), &["operator.read"]);
+    let forged = async |code: &str, forge: &dyn Fn(&mut Value)| {
+        let (mut socket, nonce) = Device::challenged(&house).await;
+        let mut params = device.signed(&right, &nonce, now());
+        forge(&mut params);
+        let answer = socket.call("connect", &params).await;
+        let error = &answer["error"];
+        assert_eq!((&error["code"], details(error)), (&json!("INVALID_REQUEST"), code), "{answer}");
+        assert_eq!(socket.closed().await.0, 1008);
+    };
+    forged("DEVICE_AUTH_SIGNATURE_INVALID", &|params| params["scopes"] = json!(["operator.admin"])).await;
+    forged("DEVICE_AUTH_SIGNATURE_INVALID", &|params| params["client"]["id"] = json!("cli")).await;
+    forged("DEVICE_AUTH_DEVICE_ID_MISMATCH", &|params| params["device"]["id"] = json!("x")).await;
+    forged("DEVICE_AUTH_PUBLIC_KEY_INVALID", &|params| params["device"]["publicKey"] = json!("x")).await;
+    forged("DEVICE_AUTH_NONCE_REQUIRED", &|params| params["device"]["nonce"] = Value::Null).await;
+    forged("DEVICE_AUTH_NONCE_MISMATCH", &|params| params["device"]["nonce"] = json!("mine")).await;
+    forged("DEVICE_AUTH_PUBLIC_KEY_INVALID", &|params| params["device"] = json!({})).await;
+    // Clocks that are off.
+    for skew in [-11, 11] {
+        let (mut socket, nonce) = Device::challenged(&house).await;
+        let answer = socket.call("connect", &device.signed(&right, &nonce, now() + skew * 60_000)).await;
+        assert_eq!(details(&answer["error"]), "DEVICE_AUTH_SIGNATURE_EXPIRED");
+    }
+    // And a good identity saves no wrong token.
+    let error = refused(&house, &device, &wanting(json!({"token": "wrong"}), &["operator.read"])).await;
+    assert_eq!(details(&error), "AUTH_TOKEN_MISMATCH");
+    assert_eq!(house.app.devices.list(&operator()).await.unwrap().paired, []);
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn a_recorded_connect_opens_nothing_a_second_time() {
+    let house = House::open().await;
+    let device = Device::new(1);
+    let (mut socket, nonce) = Device::challenged(&house).await;
+    let recorded = device.signed(&wanting(json!({"token": TOKEN}), &["operator.read"]), &nonce, now());
+    assert_eq!(socket.call("connect", &recorded).await["ok"], json!(true));
+    let again = socket.call("connect", &recorded).await;
+    assert_eq!(again["error"]["message"], json!("connect is only valid as the first request"));
+    let (mut replayed, _fresh) = Device::challenged(&house).await;
+    let answer = replayed.call("connect", &recorded).await;
+    assert_eq!(details(&answer["error"]), "DEVICE_AUTH_NONCE_MISMATCH");
+    assert_eq!(replayed.closed().await.0, 1008);
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn who_has_no_credential_waits_for_an_approval_and_gets_one_token_for_it() {
+    let house = House::open().await;
+    let device = Device::new(1);
+    let params = wanting(Value::Null, &["operator.read"]);
+    let mut notices = house.app.devices.notices();
+    let error = refused(&house, &device, &params).await;
+    let waiting = house.app.devices.list(&operator()).await.unwrap().pending;
+    let [wish] = &waiting[..] else { panic!("{waiting:?}") };
+    let details = json!({
+        "code": "PAIRING_REQUIRED", "reason": "not-paired", "requestId": wish.id.to_string(),
+        "deviceId": device.id(),
+    });
+    assert_eq!(error, json!({"code": "NOT_PAIRED", "message": "pairing required", "details": details}));
+    assert_eq!(refused(&house, &device, &params).await["details"], details, "it is the same wish");
+    let claw_app::devices::PairingNotice::Requested(told) = notices.recv().await.unwrap() else { panic!("a wish") };
+    assert_eq!(*told, *wish);
+    house.app.devices.approve(&operator(), wish.id).await.unwrap();
+    let (_socket, auth) = admitted(&house, &device, &params).await;
+    assert_eq!((&auth["method"], &auth["scopes"]), (&json!("device-token"), &json!(["operator.read"])));
+    let token = auth["deviceToken"].as_str().unwrap();
+    admitted(&house, &device, &wanting(json!({"deviceToken": token}), &["operator.read"])).await;
+    // Whoever lost it asks again.
+    assert_eq!(refused(&house, &device, &params).await["code"], json!("NOT_PAIRED"));
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn who_wants_more_waits_and_keeps_what_it_has() {
+    let house = House::open().await;
+    let device = Device::new(1);
+    let token = enrolled(&house, &device, &["operator.read"]).await;
+    let more = wanting(json!({"deviceToken": token}), &["operator.write"]);
+    let error = refused(&house, &device, &more).await;
+    assert_eq!(error["details"]["reason"], json!("scope-upgrade"));
+    admitted(&house, &device, &wanting(json!({"deviceToken": token}), &["operator.read"])).await;
+    let wish = error["details"]["requestId"].as_str().unwrap().parse().unwrap();
+    // adv_5: nobody grants what they do not have.
+    let pairer = Principal { scopes: Scopes::of(&[Scope::Pairing, Scope::Read]), ..operator() };
+    let forbidden = house.app.devices.approve(&pairer, wish).await;
+    assert_eq!(forbidden.unwrap_err(), claw_app::Error::Forbidden("operator.write"));
+    house.app.devices.approve(&operator(), wish).await.unwrap();
+    let (_socket, auth) = admitted(&house, &device, &more).await;
+    assert_eq!(auth["deviceToken"], json!(token));
+    // The gateway's own secret needs nobody's approval.
+    let all = wanting(json!({"token": TOKEN, "deviceToken": token}), &["operator.admin"]);
+    admitted(&house, &device, &all).await;
+    admitted(&house, &device, &wanting(json!({"deviceToken": token}), &["operator.admin"])).await;
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn adv_11_a_token_that_is_revoked_rotated_or_removed_closes_its_sockets() {
+    // G12.
+    let house = House::open().await;
+    let device = Device::new(1);
+    let id: DeviceId = device.id().parse().unwrap();
+    let scopes = &["operator.read"];
+    for end in 0..3 {
+        let token = match enrolled_again(&house, &device).await {
+            Some(token) => token,
+            None => house
+                .app
+                .devices
+                .rotate(&operator(), id, claw_core::Role::Operator, None)
+                .await
+                .unwrap()
+                .secret
+                .expose()
+                .to_owned(),
+        };
+        let params = wanting(json!({"deviceToken": token}), scopes);
+        let (mut socket, _auth) = admitted(&house, &device, &params).await;
+        let mut unharmed = house.socket().await;
+        assert_eq!(socket.call("health", &json!({})).await["ok"], json!(true));
+        let devices = &house.app.devices;
+        match end {
+            0 => drop(devices.revoke(&operator(), id, claw_core::Role::Operator).await.unwrap()),
+            1 => drop(devices.rotate(&operator(), id, claw_core::Role::Operator, None).await.unwrap()),
+            _ => devices.remove(&operator(), id).await.unwrap(),
+        }
+        // A second, and half of one for a machine that is busy.
+        let closed = tokio::time::timeout(std::time::Duration::from_millis(1500), socket.closed()).await;
+        assert_eq!(closed.expect("within a second"), (1008, "credential revoked".to_owned()));
+        assert_eq!(refused(&house, &device, &params).await["details"]["code"], json!("AUTH_DEVICE_TOKEN_MISMATCH"));
+        assert_eq!(unharmed.call("health", &json!({})).await["ok"], json!(true));
+    }
+    house.stop().await;
+}
+
+async fn enrolled_again(house: &House, device: &Device) -> Option<String> {
+    let (_socket, auth) = admitted(house, device, &wanting(json!({"token": TOKEN}), &["operator.read"])).await;
+    auth["deviceToken"].as_str().map(ToOwned::to_owned)
+}
+
+#[tokio::test]
+async fn a_removed_device_loses_its_sockets_beside_the_secret_too() {
+    let house = House::open().await;
+    let device = Device::new(1);
+    let (mut socket, _auth) = admitted(&house, &device, &wanting(json!({"token": TOKEN}), &["operator.read"])).await;
+    house.app.devices.remove(&operator(), device.id().parse().unwrap()).await.unwrap();
+    assert_eq!(socket.closed().await.0, 1008);
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn an_api_key_and_an_open_gateway_give_out_no_device_tokens() {
+    let house = House::open().await;
+    let (_, key) = house.key(&[Scope::Read]).await;
+    let (_socket, auth) = admitted(&house, &Device::new(1), &wanting(json!({"token": key}), &["operator.read"])).await;
+    assert_eq!((&auth["method"], auth.get("deviceToken")), (&json!("api-key"), None));
+    assert_eq!(house.app.devices.list(&operator()).await.unwrap().paired, []);
+    house.stop().await;
+    let open = Plan::new().open_to_all().build().await;
+    let (_socket, auth) = admitted(&open, &Device::new(1), &wanting(Value::Null, &["operator.read"])).await;
+    assert_eq!((&auth["method"], auth.get("deviceToken")), (&json!("none"), None));
+    open.stop().await;
+}
