@@ -7,6 +7,7 @@ pub(crate) mod gateway;
 mod health;
 mod keys;
 mod logs;
+mod message;
 mod models;
 mod sessions;
 mod status;
@@ -62,6 +63,8 @@ enum Command {
     Status(status::Status),
     /// Ask an agent, and print its answer as it comes
     Agent(agent::Agent),
+    /// Send messages by the gateway's channels
+    Message(message::Message),
     /// Hand in, list, watch, cancel and retry tasks
     Tasks(tasks::Tasks),
     /// List conversations and what was said in them
@@ -94,6 +97,7 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<ExitCode, Fatal> {
         Command::Health(health) => health::run(health, &context),
         Command::Status(status) => status::run(status, &context),
         Command::Agent(agent) => agent::run(agent, &context),
+        Command::Message(message) => message::run(message, &context),
         Command::Tasks(tasks) => tasks::run(tasks, &context),
         Command::Sessions(sessions) => sessions::run(sessions, &context),
         Command::Logs(logs) => logs::run(logs, &context),

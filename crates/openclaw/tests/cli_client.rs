@@ -281,6 +281,17 @@ async fn health_status_and_log_are_shown() {
     assert_eq!(run(elsewhere).await.code, 0);
 }
 
+/// B27.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_by_a_channel_that_is_not_configured_is_refused_with_its_name() {
+    let house = House::new().await;
+    let refused = house.run(&["message", "send", "--target", "@x", "--message", "hi", "--channel", "telegram"]).await;
+    assert_eq!((refused.code, refused.output.as_str()), (70, ""));
+    assert!(refused.errors.contains("unsupported channel: telegram: no channel is configured"), "{refused:?}");
+    let refused = house.run(&["message", "send", "-t", "@x", "-m", "hi"]).await;
+    assert!(refused.errors.contains("channel is required"), "{refused:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_opens_what_it_may_until_it_is_revoked() {
     let house = House::new().await;
@@ -324,8 +335,9 @@ async fn where_no_gateway_runs_the_error_says_how_to_start_one() {
 #[tokio::test]
 async fn usage_errors_exit_64() {
     let directory = tempfile::tempdir().unwrap();
-    let commands: [&[&str]; 9] = [
+    let commands: [&[&str]; 10] = [
         &["agent"],
+        &["message", "send", "--target", "@x"],
         &["agent", "--message", " "],
         &["agent", "--message", "x", "--thinking", "hard"],
         &["health", "--url", "ws://gateway.example"],
