@@ -23,10 +23,11 @@ use crate::jobs::Jobs;
 use crate::keys::ApiKeys;
 use crate::limits::{ATTACHED_MAX, ATTEMPTS_MAX};
 use crate::models::Models;
-use crate::notice::{Notices, TaskNotice};
+use crate::notice::{Notices, SessionNotice, TaskNotice};
 use crate::sessions::Sessions;
 use crate::sweep;
 use crate::tasks::Tasks;
+use crate::usage::Usage;
 
 /// What may be set.
 #[derive(Debug, Clone)]
@@ -94,6 +95,8 @@ pub struct App {
     pub tasks: Tasks,
     /// Conversations.
     pub sessions: Sessions,
+    /// What was used.
+    pub usage: Usage,
     /// What can be asked.
     pub models: Models,
     /// API keys.
@@ -116,7 +119,8 @@ pub(crate) struct Engine {
     pub(crate) scope: TaskScope,
     pub(crate) settings: Settings,
     pub(crate) desk: Desk,
-    pub(crate) notices: Notices,
+    pub(crate) notices: Notices<TaskNotice>,
+    pub(crate) session_notices: Notices<SessionNotice>,
     pub(crate) devices: Board,
     pub(crate) attached: Arc<Semaphore>,
     pub(crate) attempts_default: AtomicU32,
@@ -159,6 +163,7 @@ impl App {
             settings,
             desk: Desk::new(callbacks),
             notices: Notices::new(),
+            session_notices: Notices::new(),
             devices: Board::new(),
             attached: Arc::new(Semaphore::new(ATTACHED_MAX)),
             draining: AtomicBool::new(false),
@@ -175,6 +180,7 @@ impl App {
             chat: Chat(Arc::clone(&engine)),
             tasks: Tasks(Arc::clone(&engine)),
             sessions: Sessions(Arc::clone(&engine)),
+            usage: Usage(Arc::clone(&engine)),
             models: Models(Arc::clone(&engine)),
             keys: ApiKeys(Arc::clone(&engine)),
             devices: Devices(Arc::clone(&engine)),
@@ -186,6 +192,11 @@ impl App {
     /// Hears of every task that changes its state.
     pub fn notices(&self) -> broadcast::Receiver<TaskNotice> {
         self.engine.notices.listen()
+    }
+
+    /// Hears of everything that is done to sessions beside their runs.
+    pub fn session_notices(&self) -> broadcast::Receiver<SessionNotice> {
+        self.engine.session_notices.listen()
     }
 
     /// The wall-clock time the app lives by.

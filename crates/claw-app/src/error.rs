@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use claw_core::task::StateName;
-use claw_core::{Failure, TaskId};
+use claw_core::{Failure, SessionKey, TaskId};
 use claw_store::StoreError;
 
 /// A refusal or failure, in terms of what was asked.
@@ -44,6 +44,19 @@ pub enum Error {
         /// `retried`, `cancelled`.
         verb: &'static str,
     },
+    /// Runs of the session wait or are on, so it cannot be changed like that.
+    #[error("the session {key} is busy and cannot be {verb}; try again when its runs have ended")]
+    SessionBusy {
+        /// Which.
+        key: SessionKey,
+        /// `reset`, `deleted`, …
+        verb: &'static str,
+        /// The runs, as their clients call them; perhaps there are more.
+        runs: Vec<String>,
+    },
+    /// The agent's main session stays.
+    #[error("Cannot delete the main session ({0}).")]
+    MainSession(SessionKey),
     /// The caller may not.
     #[error("missing scope: {0}")]
     Forbidden(&'static str),

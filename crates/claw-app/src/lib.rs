@@ -4,7 +4,7 @@
 //! starts the workers. Doors hold an [`App`] and call its verbs:
 //!
 //! - [`chat`] a run for a caller on the line; [`tasks`] runs that outlive their caller
-//! - [`sessions`] conversations; [`models`] what can be asked; [`keys`] API keys
+//! - [`sessions`] conversations; [`usage`] what was used; [`models`] what can be asked; [`keys`] API keys
 //! - [`devices`] machines that prove themselves by a key, and their tokens
 //! - [`health`] how it goes; [`notice`] what changes, as it changes
 //! - `jobs` what the workers do; `sweep` finds work that lost its ticket
@@ -26,13 +26,17 @@ pub mod notice;
 pub mod sessions;
 mod sweep;
 pub mod tasks;
+pub mod usage;
 
 // What the verbs take and give; doors know this crate and none below it.
 pub use claw_agent::{AgentProfile, EventReader};
 pub use claw_queue::Depth;
 pub use claw_queue::worker::Stats;
-pub use claw_store::{ApiKey, Counts, Cursor, Idempotency, Page, RunRecord, Session, StoredMessage, TaskFilter};
+pub use claw_store::{
+    ApiKey, Change, Counts, Cursor, Ends, Idempotency, Page, PageStart, Profile, RunRecord, Session, SessionFilter,
+    SessionPage, StoredMessage, TaskFilter, UsageDay,
+};
 pub use deliveries::Callbacks;
 pub use engine::{App, Live, Parts, Settings};
 pub use error::Error;
-pub use notice::TaskNotice;
+pub use notice::{SessionNotice, SessionNoticeKind, TaskNotice};

@@ -23,6 +23,24 @@ pub const NOTICES_MAX: usize = 4096;
 /// Most attempts a task may ask for.
 pub const ATTEMPTS_MAX: u32 = 20;
 
+/// Longest label of a session, in characters.
+pub const LABEL_CHARS_MAX: usize = 120;
+
+/// Entries of a session's metadata in one change.
+pub const METADATA_ENTRIES_MAX: usize = 64;
+
+/// Names and values of a session's metadata in one change, in bytes.
+pub const METADATA_BYTES_MAX: usize = 16 * 1024;
+
+/// Messages a model is still shown after a compaction, unless said otherwise.
+pub const COMPACT_KEEP_DEFAULT: u64 = 100;
+
+/// Longest text that can be injected, in bytes.
+pub const INJECTED_BYTES_MAX: usize = 256 * 1024;
+
+/// Days of usage that can be asked for at once.
+pub const USAGE_DAYS_MAX: u32 = 366;
+
 /// Tickets rebuilt in one page.
 pub const REBUILD_PAGE: u32 = 1000;
 

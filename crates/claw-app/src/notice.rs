@@ -1,4 +1,4 @@
-//! What changes, as it changes: one bounded broadcast of task states (A25).
+//! What changes, as it changes: one bounded broadcast of task states (A25), one of sessions (E5).
 
 use claw_core::task::StateName;
 use claw_core::{PrincipalId, SessionKey, TaskId, Timestamp};
@@ -23,18 +23,46 @@ pub struct TaskNotice {
     pub at: Timestamp,
 }
 
+/// Something was done to a session, beside its runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionNotice {
+    /// Which.
+    pub key: SessionKey,
+    /// Whose; listeners show it only to those who may see it.
+    pub owner: PrincipalId,
+    /// What.
+    pub kind: SessionNoticeKind,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What was done to a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionNoticeKind {
+    /// It was made, by somebody who asked for it.
+    Created,
+    /// Its settings changed, or what a model is shown of it.
+    Changed,
+    /// Its history begins anew.
+    Reset,
+    /// It is no more.
+    Deleted,
+    /// Something was said in it by no run.
+    Injected,
+}
+
 /// Tells whoever listens. A listener that is too slow misses the oldest and is told so.
 #[derive(Debug, Clone)]
-pub(crate) struct Notices(broadcast::Sender<TaskNotice>);
+pub(crate) struct Notices<T>(broadcast::Sender<T>);
 
-impl Notices {
+impl<T: Clone> Notices<T> {
     pub(crate) fn new() -> Self {
         Self(broadcast::Sender::new(NOTICES_MAX))
     }
-    pub(crate) fn tell(&self, notice: TaskNotice) {
+    pub(crate) fn tell(&self, notice: T) {
         let _nobody_listens = self.0.send(notice);
     }
-    pub(crate) fn listen(&self) -> broadcast::Receiver<TaskNotice> {
+    pub(crate) fn listen(&self) -> broadcast::Receiver<T> {
         self.0.subscribe()
     }
 }

@@ -1,13 +1,19 @@
 //! Conversations.
 
+mod change;
+mod rework;
+
 use std::sync::Arc;
 
-use claw_core::{Principal, SessionKey};
-use claw_store::{Cursor, Page, Session, StoredMessage};
+use claw_core::{AgentId, Principal, SessionId, SessionKey};
+use claw_store::{Ends, PageStart, Session, SessionFilter, SessionPage, StoredMessage};
 
 use crate::Error;
 use crate::engine::Engine;
 use crate::tasks::page_size;
+
+pub use change::{Settings, VERBOSE_LEVELS};
+pub use rework::{Compacted, Deleted};
 
 /// Conversations. Reads wait for the writes before them, so that a reply is in the history the
 /// moment it was given.
@@ -19,23 +25,47 @@ impl Sessions {
     pub async fn list(
         &self,
         principal: &Principal,
-        from: Option<Cursor>,
+        filter: &SessionFilter,
+        from: PageStart,
         limit: Option<u32>,
-    ) -> Result<Page<Session>, Error> {
+    ) -> Result<SessionPage, Error> {
         let limit = page_size(limit)?;
         self.0.store.settled().await?;
-        Ok(self.0.store.sessions(&principal.visibility(), from, limit).await?)
+        Ok(self.0.store.sessions(filter, &principal.visibility(), from, limit).await?)
     }
 
     /// The last changed ones, at most `max`. Waits for nothing, so what was just written may be missing.
     pub async fn recent(&self, principal: &Principal, max: u32) -> Result<Vec<Session>, Error> {
-        Ok(self.0.store.sessions(&principal.visibility(), None, max).await?.items)
+        Ok(self
+            .0
+            .store
+            .sessions(&SessionFilter::default(), &principal.visibility(), PageStart::Offset(0), max)
+            .await?
+            .items)
     }
 
     /// One session; nothing when there is none, or not for this caller.
     pub async fn get(&self, principal: &Principal, key: &SessionKey) -> Result<Option<Session>, Error> {
         self.0.store.settled().await?;
         Ok(self.0.store.session(key, &principal.visibility()).await?)
+    }
+
+    /// The session of this id; nothing when there is none, or not for this caller.
+    pub async fn by_id(&self, principal: &Principal, id: SessionId) -> Result<Option<Session>, Error> {
+        self.0.store.settled().await?;
+        Ok(self.0.store.session_by_id(id, &principal.visibility()).await?)
+    }
+
+    /// The session of this label; nothing when there is none, or not for this caller.
+    ///
+    /// Errors: `Invalid` when several have it.
+    pub async fn by_label(&self, principal: &Principal, label: &str) -> Result<Option<Session>, Error> {
+        self.0.store.settled().await?;
+        match self.0.store.session_by_label(label, &principal.visibility()).await? {
+            Some((_, true)) => Err(Error::invalid("label", format!("several sessions are called {label:?}"))),
+            Some((session, false)) => Ok(Some(session)),
+            None => Ok(None),
+        }
     }
 
     /// The last messages, oldest first; empty for a session that nobody has used yet.
@@ -47,8 +77,37 @@ impl Sessions {
         limit: u32,
     ) -> Result<Vec<StoredMessage>, Error> {
         match self.get(principal, key).await? {
-            Some(session) => Ok(self.0.store.history(session.id, before, limit).await?),
+            Some(session) => self.messages(&session, before, limit).await,
             None => Ok(Vec::new()),
         }
+    }
+
+    /// The last messages of a session that one of the verbs gave, oldest first.
+    pub async fn messages(
+        &self,
+        session: &Session,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<StoredMessage>, Error> {
+        Ok(self.0.store.history(session.id, before, limit).await?)
+    }
+
+    /// What sessions that one of the verbs gave began and ended with; those without messages are left out.
+    pub async fn ends(&self, sessions: &[Session]) -> Result<Vec<Ends>, Error> {
+        let keys: Vec<SessionKey> = sessions.iter().map(|session| session.key.clone()).collect();
+        Ok(self.0.store.ends(&keys).await?)
+    }
+
+    /// `<provider>/<model>` that a run of the session would use now, when there is one.
+    pub fn model_of(&self, session: &Session) -> Option<String> {
+        self.model(&session.agent, session.profile.model.as_deref()).ok()
+    }
+
+    fn model(&self, agent: &AgentId, wanted: Option<&str>) -> Result<String, Error> {
+        let catalog = self.0.agent.catalog();
+        let absent = || Error::NotFound { what: "agent", id: agent.as_str().to_owned() };
+        let profile = catalog.agent(agent).ok_or_else(absent)?;
+        let resolved = catalog.resolve(wanted, profile);
+        resolved.map(|resolved| resolved.full_name()).map_err(|unknown| Error::UnknownModel(unknown.to_string()))
     }
 }

@@ -1,4 +1,4 @@
-//! Finds work that lost its ticket, and forgets what is old.
+//! Finds work that lost its ticket, and forgets what is old or deleted.
 
 use std::sync::Arc;
 
@@ -32,6 +32,7 @@ pub(crate) async fn run(engine: &Arc<Engine>) {
         if expired_at.is_none_or(|at| at.elapsed() >= EXPIRE_EVERY) {
             expired_at = Some(Instant::now());
             expire(engine).await;
+            engine.erase().await;
         }
     }
 }

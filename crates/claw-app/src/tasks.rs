@@ -173,6 +173,7 @@ impl Tasks {
                 }
             }
             Retried::NotEnded(state) => return Err(Error::Conflict { task: task.id, state, verb: "retried" }),
+            Retried::Gone => return Err(Error::NotFound { what: "session of task", id: reference.to_owned() }),
             Retried::Absent => return Err(Error::NotFound { what: "task", id: reference.to_owned() }),
         }
         self.find(principal, reference).await

@@ -6,6 +6,9 @@ use crate::message::Message;
 use crate::provider::{Sampling, ToolChoice, ToolSpec};
 use crate::session::{AgentId, SessionKey};
 
+/// How much a model can be told to reason.
+pub const THINKING_LEVELS: [&str; 5] = ["off", "minimal", "low", "medium", "high"];
+
 /// What a run is asked to do. Stored as the task's input; version 1.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Turn {
@@ -30,7 +33,7 @@ pub struct Turn {
     /// Whether a tool must be called.
     #[serde(default)]
     pub tool_choice: ToolChoice,
-    /// `off`, `low`, `medium`, `high`: how much the model should reason.
+    /// One of [`THINKING_LEVELS`]: how much the model should reason.
     #[serde(default)]
     pub thinking: Option<String>,
     /// Whether somebody wants the answer piece by piece; if not, providers may answer whole.

@@ -34,6 +34,8 @@ pub(crate) struct Problem {
     pub(crate) retry_after: Option<Duration>,
     /// The task that goes on (K18), or that stands in the way.
     pub(crate) task: Option<Box<str>>,
+    /// The runs that keep a session busy, as their clients call them.
+    pub(crate) runs: Box<[String]>,
 }
 
 impl Problem {
@@ -49,6 +51,7 @@ impl Problem {
             is_retryable,
             retry_after: None,
             task: None,
+            runs: Box::default(),
         }
     }
     /// Nothing is served there.
@@ -62,6 +65,7 @@ impl Problem {
     /// In dialect B's shape.
     pub(crate) fn to_frame_error(&self) -> FrameError {
         let details = match (&self.task, &self.param) {
+            _ if !self.runs.is_empty() => Some(json!({"code": "SESSION_BUSY", "activeRunIds": self.runs})),
             (Some(task), _) => Some(json!({"code": self.code, "taskId": task})),
             (None, Some(param)) => Some(json!({"code": self.code, "param": param})),
             (None, None) => None,
@@ -112,6 +116,11 @@ impl From<Error> for Problem {
             Error::Conflict { task, .. } => {
                 Self { task: Some(task.to_string().into()), ..new(StatusCode::CONFLICT, "conflict") }
             }
+            Error::SessionBusy { runs, .. } => {
+                let busy = new(StatusCode::CONFLICT, "session_busy").retryable(None);
+                Self { frame_code: "UNAVAILABLE", runs: runs.into(), ..busy }
+            }
+            Error::MainSession(_) => new(StatusCode::BAD_REQUEST, "invalid_request"),
             Error::Forbidden(_) => new(StatusCode::FORBIDDEN, "forbidden"),
             Error::Overloaded { retry_after, .. } => {
                 new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable").retryable(Some(retry_after))
@@ -194,11 +203,26 @@ impl From<Turned> for Problem {
 #[cfg(test)]
 mod tests {
     use claw_core::task::StateName;
-    use claw_core::{Failure, TaskId};
+    use claw_core::{AgentId, Failure, SessionKey, TaskId};
 
     use super::*;
     use crate::auth::device::Untrusted;
     use crate::auth::presented::Form;
+
+    fn session() -> SessionKey {
+        SessionKey::main(&AgentId::main())
+    }
+
+    fn busy() -> Error {
+        Error::SessionBusy { key: session(), verb: "reset", runs: vec!["run_1".into()] }
+    }
+
+    #[test]
+    fn a_busy_session_names_the_runs_that_keep_it() {
+        let error = Problem::from(busy()).to_frame_error();
+        assert_eq!(error.details, Some(json!({"code": "SESSION_BUSY", "activeRunIds": ["run_1"]})));
+        assert_eq!((error.code, error.retryable), ("UNAVAILABLE", Some(true)));
+    }
 
     #[test]
     fn every_refusal_of_the_app_has_its_status_and_codes() {
@@ -211,6 +235,8 @@ mod tests {
             (Error::UnknownModel("m".into()), 404, "model_not_found", "INVALID_REQUEST"),
             (Error::KeyReused { task }, 409, "idempotency_key_reuse", "CONFLICT"),
             (Error::Conflict { task, state: StateName::Failed, verb: "v" }, 409, "conflict", "CONFLICT"),
+            (busy(), 409, "session_busy", "UNAVAILABLE"),
+            (Error::MainSession(session()), 400, "invalid_request", "INVALID_REQUEST"),
             (Error::Forbidden("operator.write"), 403, "forbidden", "FORBIDDEN"),
             (Error::Overloaded { what: "w".into(), retry_after: wait }, 503, "service_unavailable", "UNAVAILABLE"),
             (Error::DiskFull, 507, "insufficient_storage", "UNAVAILABLE"),

@@ -10,6 +10,7 @@ mod order;
 mod outside;
 mod reading;
 mod recovery;
+mod sessions;
 mod submit;
 
 use async_trait::async_trait;
@@ -26,7 +27,8 @@ use uuid::Uuid;
 
 use crate::sqlite::Settings;
 use crate::{
-    Begin, Counts, Finish, Finished, Idempotency, NewTask, SqliteStore, Started, StartedRun, Store, Submitted,
+    Begin, Counts, Finish, Finished, Idempotency, NewTask, PageStart, SessionFilter, SqliteStore, Started, StartedRun,
+    Store, Submitted,
 };
 
 /// A fresh, empty backend that can lose its process.
@@ -136,6 +138,22 @@ macro_rules! contract {
                 a_wish_to_cancel_is_kept,
                 the_third_death_is_poison,
                 a_thousand_runs_are_recovered,
+            ]);
+            contract!(@laws $fixture, sessions, [
+                settings_change_one_by_one_and_stay,
+                a_session_is_made_once,
+                runs_use_their_sessions_settings_unless_they_name_their_own,
+                a_reset_begins_anew_under_another_id,
+                a_compacted_session_shows_a_model_less,
+                what_is_injected_is_said_by_no_run,
+                a_busy_session_is_left_alone,
+                a_deleted_session_is_gone_and_its_tasks_keep_no_texts,
+                a_deleted_key_can_be_used_again,
+                a_foreign_session_is_an_absent_one,
+                lists_are_filtered_counted_and_paged,
+                a_search_goes_on_behind_its_window,
+                the_ends_of_histories_are_read_together,
+                each_day_sums_its_runs,
             ]);
             contract!(@laws $fixture, outside, [
                 a_journal_is_read_back_at_the_next_attempt,
@@ -325,7 +343,9 @@ async fn assert_consistent(store: &dyn Store) {
     }
     let tasks = all_tasks(store).await;
     let count = |name| tasks.iter().filter(|task| task.state.name() == name).count() as u64;
-    let sessions = store.sessions(&Visibility::All, None, 1000).await.unwrap().items;
+    let page = store.sessions(&SessionFilter::default(), &Visibility::All, PageStart::Offset(0), 1000).await.unwrap();
+    assert_eq!(page.total, Some(page.items.len() as u64));
+    let sessions = page.items;
     let recount = Counts {
         queued: count(StateName::Queued),
         running: count(StateName::Running),
@@ -335,10 +355,13 @@ async fn assert_consistent(store: &dyn Store) {
         sessions: sessions.len() as u64,
     };
     assert_eq!(store.counts().await.unwrap(), recount);
-    for session in sessions {
+    for session in &sessions {
         let history = store.history(session.id, None, 10_000).await.unwrap();
         let numbers: Vec<u64> = history.iter().map(|message| message.seq).collect();
-        assert_eq!(numbers, (1..=session.message_count).collect::<Vec<_>>(), "{}", session.key);
+        let first = numbers.first().copied().unwrap_or(1);
+        assert_eq!(numbers, (first..first + session.message_count).collect::<Vec<_>>(), "{}", session.key);
+        let context = store.context(session.id, 10_000).await.unwrap();
+        assert_eq!(context.len() as u64, session.context_count);
     }
     for task in tasks.iter().take(100) {
         let runs = store.runs(task.id).await.unwrap();
@@ -347,7 +370,9 @@ async fn assert_consistent(store: &dyn Store) {
         assert_eq!(open, usize::from(task.state.name() == StateName::Running));
         let events = store.events(task.id, 0, 10_000).await.unwrap();
         assert!(events.is_sorted_by(|one, next| one.seq < next.seq), "{events:?}");
-        if task.state.name().is_terminal() {
+        let is_forgotten = !sessions.iter().any(|session| session.id == task.session);
+        assert!(!is_forgotten || (events.is_empty() && task.turn.input.is_empty()));
+        if task.state.name().is_terminal() && !is_forgotten {
             assert!(events.last().is_some_and(|last| last.event.is_terminal()), "{task:?} {events:?}");
         }
     }

@@ -10,6 +10,12 @@ pub(crate) const KIBIBYTES_WAITING_MAX: u32 = 64 * 1024;
 pub(crate) const BATCH_MAX: usize = 512;
 /// Writes that keep nobody wait so long for company before they are committed.
 pub(crate) const LINGER: Duration = Duration::from_millis(4);
+/// So many of the tasks that keep a session busy are named.
+pub(crate) const BUSY_SHOWN_MAX: usize = 16;
+/// So many sessions are looked at for one page of those that fit a search; the next page goes on there.
+pub(crate) const SEARCHED_MAX: u32 = 4000;
+/// So many rows of a deleted session are erased by one transaction.
+pub(crate) const ERASED_AT_ONCE: i64 = 1000;
 /// So many rows at most come back from one read.
 pub(crate) const PAGE_ROWS_MAX: u32 = 1000;
 /// So many tasks of a dead process are dealt with at a time.

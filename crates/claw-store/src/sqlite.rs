@@ -8,6 +8,7 @@ mod bulk;
 mod check;
 mod decode;
 mod devices;
+mod erase;
 mod fault;
 mod flush;
 mod load;
@@ -33,11 +34,13 @@ pub use open::Settings;
 
 use crate::limits::{KIBIBYTES_WAITING_MAX, WRITES_WAITING_MAX};
 use crate::verbs::{
-    AppendEvents, Cancel, Detach, FinishRun, JournalIntent, JournalResult, Retry, Start, Submit, Verb, work,
+    AppendEvents, Cancel, ChangeSession, Detach, FinishRun, JournalIntent, JournalResult, Retry, ReworkSession, Start,
+    Submit, Verb, work,
 };
 use crate::{
-    ApiKey, Cancelled, Commit, Counts, Cursor, Delivery, DeliveryResult, DueTicket, Finish, Finished, NewTask, Page,
-    Recovered, Retried, RunRecord, Session, Started, Store, StoreError, StoredMessage, Submitted, TaskFilter,
+    ApiKey, Cancelled, Commit, Counts, Cursor, Delivery, DeliveryResult, DueTicket, Ends, Finish, Finished, NewTask,
+    Page, PageStart, Recovered, Retried, Rework, Reworked, RunRecord, Session, SessionChange, SessionChanged,
+    SessionFilter, SessionPage, Started, Store, StoreError, StoredMessage, Submitted, TaskFilter, UsageDay,
 };
 use act::{Act, Slot};
 use read::Reader;
@@ -148,6 +151,21 @@ impl Store for SqliteStore {
     async fn expire(&self, before: Timestamp) -> Commit<u64> {
         self.act(|told| Act::Expire { before, told }).await
     }
+    async fn change_session(&self, change: SessionChange) -> Commit<SessionChanged> {
+        self.put(Ok(ChangeSession(change))).await
+    }
+    async fn rework_session(
+        &self,
+        key: SessionKey,
+        visibility: Visibility,
+        rework: Rework,
+        at: Timestamp,
+    ) -> Commit<Reworked> {
+        self.put(ReworkSession::prepare(key, visibility, rework, at)).await
+    }
+    async fn erase(&self) -> Commit<bool> {
+        self.act(|told| Act::Erase { told }).await
+    }
     async fn add_api_key(&self, key: ApiKey) -> Commit<()> {
         self.act(|told| Act::AddApiKey { key, told }).await
     }
@@ -199,13 +217,30 @@ impl Store for SqliteStore {
     async fn session_by_id(&self, id: SessionId, visibility: &Visibility) -> Result<Option<Session>, StoreError> {
         Ok(self.reader.session_by_id(id, visibility).await?)
     }
+    async fn session_by_label(
+        &self,
+        label: &str,
+        visibility: &Visibility,
+    ) -> Result<Option<(Session, bool)>, StoreError> {
+        Ok(self.reader.session_by_label(label, visibility).await?)
+    }
     async fn sessions(
         &self,
+        filter: &SessionFilter,
         visibility: &Visibility,
-        from: Option<Cursor>,
+        from: PageStart,
         limit: u32,
-    ) -> Result<Page<Session>, StoreError> {
-        Ok(self.reader.sessions(visibility, from, limit).await?)
+    ) -> Result<SessionPage, StoreError> {
+        Ok(self.reader.sessions(filter, visibility, from, limit).await?)
+    }
+    async fn ends(&self, sessions: &[SessionKey]) -> Result<Vec<Ends>, StoreError> {
+        Ok(self.reader.ends(sessions).await?)
+    }
+    async fn context(&self, session: SessionId, limit: u32) -> Result<Vec<StoredMessage>, StoreError> {
+        Ok(self.reader.context(session, limit).await?)
+    }
+    async fn usage_days(&self, visibility: &Visibility, first: i64, last: i64) -> Result<Vec<UsageDay>, StoreError> {
+        Ok(self.reader.usage_days(visibility, first, last).await?)
     }
     async fn history(
         &self,

@@ -5,8 +5,9 @@ use claw_core::run::{JournalEntry, Sequenced, ToolOutcome};
 use claw_core::{PrincipalId, SessionId, SessionKey, Task, TaskId, Timestamp, Visibility};
 
 use crate::{
-    ApiKey, Cancelled, Commit, Counts, Cursor, Delivery, DeliveryResult, Devices, DueTicket, Finish, Finished, NewTask,
-    Page, Recovered, Retried, RunRecord, Session, Started, StoreError, StoredMessage, Submitted, TaskFilter,
+    ApiKey, Cancelled, Commit, Counts, Cursor, Delivery, DeliveryResult, Devices, DueTicket, Ends, Finish, Finished,
+    NewTask, Page, PageStart, Recovered, Retried, Rework, Reworked, RunRecord, Session, SessionChange, SessionChanged,
+    SessionFilter, SessionPage, Started, StoreError, StoredMessage, Submitted, TaskFilter, UsageDay,
 };
 
 /// What every backend must do; `contract` runs the laws against each.
@@ -66,6 +67,24 @@ pub trait Store: Devices + Send + Sync {
     /// Forgets idempotency keys accepted before `before`, and ended deliveries.
     async fn expire(&self, before: Timestamp) -> Commit<u64>;
 
+    /// Changes a session's settings, or makes a session with them.
+    async fn change_session(&self, change: SessionChange) -> Commit<SessionChanged>;
+
+    /// Does something to a session in which nobody waits or runs; decided against those who do (G5).
+    ///
+    /// A deleted session is gone at once, its ended tasks stay without their texts; what it held is
+    /// erased by [`Store::erase`].
+    async fn rework_session(
+        &self,
+        key: SessionKey,
+        visibility: Visibility,
+        rework: Rework,
+        at: Timestamp,
+    ) -> Commit<Reworked>;
+
+    /// Erases a bounded part of what deleted sessions held; false when nothing is left.
+    async fn erase(&self) -> Commit<bool>;
+
     /// Stores a key.
     async fn add_api_key(&self, key: ApiKey) -> Commit<()>;
 
@@ -108,21 +127,39 @@ pub trait Store: Devices + Send + Sync {
     /// One session by id.
     async fn session_by_id(&self, id: SessionId, visibility: &Visibility) -> Result<Option<Session>, StoreError>;
 
+    /// The session of that label; the last changed one where there are several, and whether there are.
+    async fn session_by_label(
+        &self,
+        label: &str,
+        visibility: &Visibility,
+    ) -> Result<Option<(Session, bool)>, StoreError>;
+
     /// Sessions, last changed first.
     async fn sessions(
         &self,
+        filter: &SessionFilter,
         visibility: &Visibility,
-        from: Option<Cursor>,
+        from: PageStart,
         limit: u32,
-    ) -> Result<Page<Session>, StoreError>;
+    ) -> Result<SessionPage, StoreError>;
 
-    /// The last `limit` messages before message number `before` (all when absent), oldest first.
+    /// The ends of these sessions' histories; sessions without messages are left out.
+    async fn ends(&self, sessions: &[SessionKey]) -> Result<Vec<Ends>, StoreError>;
+
+    /// The last `limit` messages since the last reset before message number `before` (all when absent),
+    /// oldest first.
     async fn history(
         &self,
         session: SessionId,
         before: Option<u64>,
         limit: u32,
     ) -> Result<Vec<StoredMessage>, StoreError>;
+
+    /// The last `limit` messages that a model is shown, oldest first.
+    async fn context(&self, session: SessionId, limit: u32) -> Result<Vec<StoredMessage>, StoreError>;
+
+    /// What was used from `first` to `last` (days since 1970-01-01, UTC), oldest first.
+    async fn usage_days(&self, visibility: &Visibility, first: i64, last: i64) -> Result<Vec<UsageDay>, StoreError>;
 
     /// How many there are of each.
     async fn counts(&self) -> Result<Counts, StoreError>;

@@ -1,12 +1,15 @@
 //! What goes into the store's verbs and comes out of them.
 
+mod session;
+
+pub use session::*;
+
 use claw_core::message::Message;
 use claw_core::provider::Usage;
 use claw_core::run::{JournalEntry, Sequenced};
 use claw_core::task::{Outcome, StateName};
 use claw_core::{
-    AgentId, ApiKeyId, Callback, Lane, OnCrash, Principal, PrincipalId, Priority, Scopes, SessionId, SessionKey, Task,
-    TaskId, Timestamp, Turn,
+    ApiKeyId, Callback, Lane, OnCrash, Principal, Priority, Scopes, SessionId, Task, TaskId, Timestamp, Turn,
 };
 
 /// At most this many events of a run may be shown before they are stored. A new attempt's numbers
@@ -190,6 +193,8 @@ pub enum Retried {
     },
     /// Only failed and cancelled tasks can be retried; it is in this state.
     NotEnded(StateName),
+    /// Its session was deleted, and with it what was asked.
+    Gone,
     /// There is no such task, or not for this caller.
     Absent,
 }
@@ -230,42 +235,6 @@ pub struct Page<T> {
 /// A place in a list; opaque outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cursor(pub i64);
-
-/// A conversation as listed.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Session {
-    /// Its id.
-    pub id: SessionId,
-    /// Its canonical key.
-    pub key: SessionKey,
-    /// Whose it is.
-    pub owner: PrincipalId,
-    /// Who answers in it.
-    pub agent: AgentId,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// When something last happened.
-    pub updated_at: Timestamp,
-    /// How many messages it has.
-    pub message_count: u64,
-    /// Tokens used by its runs.
-    pub usage: Usage,
-    /// `<provider>/<model>` of its last run.
-    pub model: Option<String>,
-}
-
-/// A message with its place.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StoredMessage {
-    /// From 1, without gaps.
-    pub seq: u64,
-    /// What was said.
-    pub message: Message,
-    /// By which run.
-    pub task: TaskId,
-    /// When.
-    pub at: Timestamp,
-}
 
 /// One attempt of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]

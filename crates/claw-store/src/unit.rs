@@ -15,12 +15,13 @@ mod wanted;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use claw_core::{PrincipalId, SessionId, SessionKey, TaskId, Timestamp};
+use claw_core::provider::Usage;
+use claw_core::{AgentId, PrincipalId, SessionId, SessionKey, TaskId, Timestamp};
 
 pub(crate) use line::Line;
 pub(crate) use row::{
-    DeliveryRow, EventPage, JournalRow, KeyRow, MessageRow, PLACE_NUMBER_MAX, PLACE_OWNER_MAX, RunRow, SessionRow,
-    TaskRow, place,
+    DeletedRow, DeliveryRow, EventPage, JournalRow, KeyRow, MessageRow, PLACE_NUMBER_MAX, PLACE_OWNER_MAX, RunRow,
+    SessionRow, TaskRow, place,
 };
 pub(crate) use wanted::Wanted;
 
@@ -79,6 +80,14 @@ pub(crate) struct Difference {
     pub(crate) journal: Vec<(i64, Arc<str>)>,
     /// Callbacks to deliver.
     pub(crate) deliveries: Vec<DeliveryRow>,
+    /// Sessions whose settings, id or marks changed; the rare part of a session's row.
+    pub(crate) sessions_reshaped: HashSet<i64>,
+    /// Sessions to delete.
+    pub(crate) sessions_deleted: Vec<DeletedRow>,
+    /// How many sessions more each owner has with each agent.
+    pub(crate) session_counts: HashMap<(PrincipalId, AgentId), i64>,
+    /// What was used beyond what is stored: runs and tokens by day, owner and model.
+    pub(crate) usage_days: HashMap<(i64, PrincipalId, Arc<str>), (i64, Usage)>,
     /// Whether the counters moved.
     pub(crate) counts: bool,
 }
@@ -98,6 +107,10 @@ impl Difference {
             keys,
             journal,
             deliveries,
+            sessions_reshaped,
+            sessions_deleted,
+            session_counts,
+            usage_days,
             counts,
         } = self;
         sessions_new.is_empty()
@@ -111,6 +124,10 @@ impl Difference {
             && keys.is_empty()
             && journal.is_empty()
             && deliveries.is_empty()
+            && sessions_reshaped.is_empty()
+            && sessions_deleted.is_empty()
+            && session_counts.is_empty()
+            && usage_days.is_empty()
             && !counts
     }
 }
@@ -222,7 +239,7 @@ impl Unit {
         &mut self,
         id: SessionId,
         key: &SessionKey,
-        agent: &claw_core::AgentId,
+        agent: &AgentId,
         owner: &PrincipalId,
         at: Timestamp,
     ) -> Result<i64, StoreError> {
@@ -232,7 +249,7 @@ impl Unit {
         }
         self.totals.next_session += 1;
         self.totals.counts.sessions += 1;
-        self.difference.counts = true;
+        self.count_session(owner, agent, 1);
         let changed = self.next_change();
         let row = SessionRow {
             n,
@@ -244,8 +261,13 @@ impl Unit {
             updated_at: at,
             changed,
             message_count: 0,
-            usage: claw_core::provider::Usage::default(),
+            usage: Usage::default(),
             model: None,
+            label: None,
+            profile: None,
+            history_after: 0,
+            context_after: 0,
+            reset_at: None,
             line: Some(Line::empty()),
         };
         self.session_numbers.insert(key.clone(), n);

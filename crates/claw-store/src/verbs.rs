@@ -5,22 +5,26 @@
 //! twice: when a batch fails, its verbs are tried again one by one.
 
 mod cancel;
+mod change_session;
 mod detach;
 mod events;
 mod finish;
 mod journal;
 mod recover;
 mod retry;
+mod rework_session;
 mod start;
 mod submit;
 
 pub(crate) use cancel::Cancel;
+pub(crate) use change_session::ChangeSession;
 pub(crate) use detach::Detach;
 pub(crate) use events::AppendEvents;
 pub(crate) use finish::FinishRun;
 pub(crate) use journal::{JournalIntent, JournalResult};
 pub(crate) use recover::{Found, recover};
 pub(crate) use retry::Retry;
+pub(crate) use rework_session::ReworkSession;
 pub(crate) use start::Start;
 pub(crate) use submit::Submit;
 

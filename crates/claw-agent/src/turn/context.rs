@@ -40,12 +40,13 @@ impl Conversation {
         match &turn.context {
             Context::Given(given) => messages.extend_from_slice(given),
             Context::Session => {
-                let history =
-                    parts.store.history(task.session, None, HISTORY_MESSAGES_MAX).await.map_err(unreadable)?;
+                let history = parts.store.context(task.session, HISTORY_MESSAGES_MAX).await.map_err(unreadable)?;
                 message_count = history.last().map_or(0, |last| last.seq);
                 // The input is stored already, and a repeated run must not see its own first try.
-                let earlier = history.into_iter().filter(|stored| stored.task != task.id);
-                messages.extend(earlier.map(|stored| stored.message));
+                let earlier =
+                    history.into_iter().filter(|stored| stored.task != Some(task.id)).map(|stored| stored.message);
+                // Where the history is cut, an answer may stand without the call it answers; no provider takes that.
+                messages.extend(earlier.skip_while(|message| matches!(message, Message::Tool { .. })));
             }
         }
         messages.extend_from_slice(&turn.input);

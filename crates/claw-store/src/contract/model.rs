@@ -289,6 +289,7 @@ fn retry_told(retried: Retried) -> String {
     match retried {
         Retried::Queued { ticket } => format!("queued {}", ticket.is_some()),
         Retried::NotEnded(state) => format!("not ended {state}"),
+        Retried::Gone => "gone".into(),
         Retried::Absent => "absent".into(),
     }
 }

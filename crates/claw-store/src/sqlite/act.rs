@@ -7,6 +7,7 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteConnection;
 
 use super::decode;
+use super::erase::erase;
 use super::fault::Fault;
 use super::flush::Flush;
 use super::load::Load;
@@ -21,6 +22,7 @@ pub(super) use devices::DeviceAct;
 pub(super) enum Act {
     Recover { at: Timestamp, told: Slot<Recovered> },
     Expire { before: Timestamp, told: Slot<u64> },
+    Erase { told: Slot<bool> },
     AddApiKey { key: ApiKey, told: Slot<()> },
     RevokeApiKey { id: ApiKeyId, at: Timestamp, told: Slot<bool> },
     RecordDelivery { id: i64, result: DeliveryResult, told: Slot<()> },
@@ -50,6 +52,7 @@ impl Act {
         match self {
             Self::Recover { told, .. } => told.resolve(fate),
             Self::Expire { told, .. } => told.resolve(fate),
+            Self::Erase { told } => told.resolve(fate),
             Self::AddApiKey { told, .. } => told.resolve(fate),
             Self::RevokeApiKey { told, .. } => told.resolve(fate),
             Self::RecordDelivery { told, .. } => told.resolve(fate),
@@ -67,6 +70,7 @@ impl Act {
         match self {
             Self::Recover { at, told } => told.answer = Some(recover_all(connection, load, flush, unit, *at).await?),
             Self::Expire { before, told } => told.answer = Some(expire(connection, *before).await?),
+            Self::Erase { told } => told.answer = Some(erase(connection).await?),
             Self::AddApiKey { key, told } => told.answer = Some(add_api_key(connection, key).await?),
             Self::RevokeApiKey { id, at, told } => told.answer = Some(revoke_api_key(connection, *id, *at).await?),
             Self::RecordDelivery { id, result, told } => {

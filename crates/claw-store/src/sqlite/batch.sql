@@ -48,6 +48,19 @@ WHEN NEW.kind = 3 AND NEW.c11 IS NOT NULL BEGIN
     VALUES (NEW.c11, NEW.c12, NEW.c13, NEW.c14, NEW.c15, NEW.c16, NEW.c17, NEW.c18, NEW.c19);
 END;
 
+CREATE TEMP TRIGGER IF NOT EXISTS batch_session_counts INSTEAD OF INSERT ON batch WHEN NEW.kind = 5 BEGIN
+    INSERT INTO session_counts (owner, agent, sessions) VALUES (NEW.c1, NEW.c2, NEW.c3)
+    ON CONFLICT (owner, agent) DO UPDATE SET sessions = sessions + excluded.sessions;
+END;
+
+CREATE TEMP TRIGGER IF NOT EXISTS batch_usage INSTEAD OF INSERT ON batch WHEN NEW.kind = 6 BEGIN
+    INSERT INTO usage_days (day, owner, model, runs, input_tokens, output_tokens, cached_tokens)
+    VALUES (NEW.c1, NEW.c2, NEW.c3, NEW.c4, NEW.c5, NEW.c6, NEW.c7)
+    ON CONFLICT (day, owner, model) DO UPDATE SET runs = runs + excluded.runs,
+        input_tokens = input_tokens + excluded.input_tokens, output_tokens = output_tokens + excluded.output_tokens,
+        cached_tokens = cached_tokens + excluded.cached_tokens;
+END;
+
 CREATE TEMP TRIGGER IF NOT EXISTS batch_counts INSTEAD OF INSERT ON batch WHEN NEW.kind = 4 BEGIN
     UPDATE counts SET queued = NEW.c1, running = NEW.c2, completed = NEW.c3, failed = NEW.c4, cancelled = NEW.c5,
         sessions = NEW.c6

@@ -2,9 +2,13 @@
 
 pub(super) mod devices;
 
+use std::sync::Arc;
+
 use claw_core::provider::Usage;
 use claw_core::task::StateName;
-use claw_core::{AgentId, Principal, PrincipalId, SessionId, SessionKey, Task, TaskId, TaskState, Timestamp};
+use claw_core::{
+    AgentId, Failure, Output, Principal, PrincipalId, SessionId, SessionKey, Task, TaskId, TaskState, Timestamp, Turn,
+};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
@@ -12,21 +16,26 @@ use uuid::Uuid;
 use super::fault::Fault;
 use crate::stored::{fit, lane, on_crash, priority, scopes, state, value};
 use crate::unit::{SessionRow, TaskRow};
-use crate::{Counts, Session, StoreError};
+use crate::{Counts, Profile, Session, StoreError};
 
 /// The columns of a task without its turn, of table alias `t`, as [`task_row`] reads them.
 pub(super) const TASK_COLUMNS: &str = "t.n, t.id, t.session, t.owner, t.scopes, t.lane, t.priority, t.label, \
     t.on_crash, t.callback, t.attached, t.attempt, t.failures, t.attempts_max, t.crashes, t.progress, \
     t.cancel_at, t.created_at, t.started_at, t.state, t.state_at";
 
-/// The columns of a whole task, of `t`, its session `s` and its input `i`, as [`task`] reads them.
+/// The columns of a whole task, of `t`, its session `s` or `d` and its input `i`, as [`task`] reads them.
 pub(super) const WHOLE_TASK_COLUMNS: &str = "t.n, t.id, t.session, t.owner, t.scopes, t.lane, t.priority, t.label, \
     t.on_crash, t.callback, t.attached, t.attempt, t.failures, t.attempts_max, t.crashes, t.progress, \
-    t.cancel_at, t.created_at, t.started_at, t.state, t.state_at, t.result, t.form, s.id, i.turn, i.form";
+    t.cancel_at, t.created_at, t.started_at, t.state, t.state_at, t.result, t.form, s.id, i.turn, i.form, \
+    d.id, d.key, d.agent";
 
 /// The columns of a session, of table alias `s`, as [`session_row`] reads them.
 pub(super) const SESSION_COLUMNS: &str = "s.n, s.id, s.key, s.owner, s.agent, s.created_at, s.updated_at, s.changed, \
-    s.message_count, s.input_tokens, s.output_tokens, s.cached_tokens, s.model";
+    s.message_count, s.input_tokens, s.output_tokens, s.cached_tokens, s.model, s.label, s.profile, s.form, \
+    s.history_after, s.context_after, s.reset_at";
+
+/// What is said of a failure whose words were erased.
+const FORGOTTEN: &str = "its session was deleted";
 
 /// A task without its turn.
 pub(super) fn task_row(row: &SqliteRow) -> Result<TaskRow, Fault> {
@@ -63,6 +72,9 @@ pub(super) fn task(row: &SqliteRow) -> Result<Task, Fault> {
     let bare = task_row(row)?;
     let result: Option<&str> = row.try_get(21)?;
     let form: i64 = row.try_get(22)?;
+    if row.try_get::<Option<&[u8]>, _>(23)?.is_none() {
+        return forgotten(row, &bare, result, form);
+    }
     let session = SessionId::from_uuid(uuid(row, 23)?);
     let turn = value(row.try_get(24)?, row.try_get(25)?, "a task's turn")?;
     let callback = bare.callback.as_deref().map(|text| value(text, form, "a task's callback")).transpose()?;
@@ -76,6 +88,30 @@ pub(super) fn task(row: &SqliteRow) -> Result<Task, Fault> {
         StateName::Cancelled => TaskState::Cancelled { at },
     };
     Ok(Task { state, ..bare.running(session, turn, callback) })
+}
+
+/// An ended task whose session was deleted: what was asked and answered is not shown any more.
+fn forgotten(row: &SqliteRow, bare: &TaskRow, result: Option<&str>, form: i64) -> Result<Task, Fault> {
+    let session = SessionId::from_uuid(uuid(row, 26)?);
+    let key = SessionKey::from_stored(row.try_get(27)?);
+    let turn = Turn { agent: agent(row.try_get(28)?)?, input: Vec::new(), ..Turn::text(key, "") };
+    let at = bare.state_at;
+    let ended = || result.ok_or_else(|| StoreError::Corrupt(format!("{} has no result", bare.id)));
+    let state = match bare.state {
+        StateName::Completed => {
+            let output: Output = value(ended()?, form, "a task's output")?;
+            TaskState::Completed { output: Output { text: String::new(), tool_calls: Vec::new(), ..output }, at }
+        }
+        StateName::Failed => {
+            let failure: Failure = value(ended()?, form, "a task's failure")?;
+            TaskState::Failed { failure: Failure { message: FORGOTTEN.to_owned(), ..failure }, at }
+        }
+        StateName::Cancelled => TaskState::Cancelled { at },
+        StateName::Queued | StateName::Running => {
+            return Err(StoreError::Corrupt(format!("{} has not ended, but its session was deleted", bare.id)).into());
+        }
+    };
+    Ok(Task { state, ..bare.running(session, turn, None) })
 }
 
 /// A session, its line not known.
@@ -92,28 +128,23 @@ pub(super) fn session_row(row: &SqliteRow) -> Result<SessionRow, Fault> {
         message_count: number(row, 8, "message_count")?,
         usage: usage(row, 9)?,
         model: row.try_get::<Option<String>, _>(12)?.map(Into::into),
+        label: row.try_get(13)?,
+        profile: profile(row)?,
+        history_after: number(row, 16, "history_after")?,
+        context_after: number(row, 17, "context_after")?,
+        reset_at: row.try_get::<Option<i64>, _>(18)?.map(Timestamp::from_millis),
         line: None,
     })
 }
 
+fn profile(row: &SqliteRow) -> Result<Option<Arc<Profile>>, Fault> {
+    let Some(text) = row.try_get::<Option<&str>, _>(14)? else { return Ok(None) };
+    Ok(Some(Arc::new(value(text, row.try_get(15)?, "a session's profile")?)))
+}
+
 /// A session as listed.
 pub(super) fn session(row: &SqliteRow) -> Result<Session, Fault> {
-    let SessionRow {
-        n: _,
-        id,
-        key,
-        owner,
-        agent,
-        created_at,
-        updated_at,
-        changed: _,
-        message_count,
-        usage,
-        model,
-        line: _,
-    } = session_row(row)?;
-    let model = model.map(|model| model.to_string());
-    Ok(Session { id, key, owner, agent, created_at, updated_at, message_count, usage, model })
+    Ok(session_row(row)?.shown())
 }
 
 /// Three columns of tokens.

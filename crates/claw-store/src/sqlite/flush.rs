@@ -7,18 +7,22 @@
 //! - a new session; a new task with its input
 //! - a change: of a session, of a task, or of one of each
 //! - a record: a page of events, up to two messages, an attempt; whichever there are
-//! - the counters
+//! - the counters; the sums of sessions by owner and agent, and of tokens by day
+//!
+//! What seldom happens to a session, its end or other settings, goes in statements of its own.
 
 use std::collections::{HashMap, HashSet};
 
+use claw_core::provider::Usage;
 use claw_core::task::StateName;
+use claw_core::{AgentId, PrincipalId};
 use sqlx::sqlite::SqliteConnection;
 
 use super::bulk::{Bulk, Values};
 use super::fault::Fault;
 use crate::Counts;
-use crate::stored::{lane_number, on_crash_number, signed, state_number};
-use crate::unit::{DeliveryRow, EventPage, KeyRow, MessageRow, RunRow, SessionRow, TaskRow, Unit};
+use crate::stored::{FORM, lane_number, on_crash_number, signed, state_number, text};
+use crate::unit::{DeletedRow, DeliveryRow, EventPage, KeyRow, MessageRow, RunRow, SessionRow, TaskRow, Unit};
 
 /// The view and its triggers; every writing connection makes them for itself.
 const VIEW: &str = include_str!("batch.sql");
@@ -42,6 +46,8 @@ enum Row<'u> {
     Change(Option<&'u SessionRow>, Option<&'u TaskRow>),
     Record(Option<&'u EventPage>, &'u [MessageRow], Option<&'u RunRow>),
     Counts(Counts),
+    SessionCount(&'u PrincipalId, &'u AgentId, i64),
+    Usage((i64, &'u PrincipalId, &'u std::sync::Arc<str>), i64, Usage),
 }
 
 /// Makes the view; before any write on the connection.
@@ -69,6 +75,7 @@ impl Flush {
         unit: &mut Unit,
         in_transaction: &mut bool,
     ) -> Result<(), Fault> {
+        delete_sessions(connection, &unit.difference.sessions_deleted, in_transaction).await?;
         let rows = rows(unit);
         let mut rest = rows.as_slice();
         if !std::mem::replace(in_transaction, true) {
@@ -85,6 +92,8 @@ impl Flush {
         };
         self.journal.write(connection, &journal, entry).await?;
         self.deliveries.write(connection, &difference.deliveries, delivery).await?;
+        let reshaped = difference.sessions_reshaped.iter().filter_map(|n| unit.session(*n));
+        reshape_sessions(connection, reshaped).await?;
         drop(rows);
         unit.written();
         Ok(())
@@ -95,6 +104,53 @@ impl Flush {
     pub(super) fn all(&self) -> Vec<&Bulk> {
         vec![&self.batch, &self.keys, &self.journal, &self.deliveries]
     }
+}
+
+/// Before anything else of the batch, which may make a session of the same key again.
+async fn delete_sessions(
+    connection: &mut SqliteConnection,
+    rows: &[DeletedRow],
+    in_transaction: &mut bool,
+) -> Result<(), Fault> {
+    if !rows.is_empty() && !std::mem::replace(in_transaction, true) {
+        sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
+    }
+    for DeletedRow { n, id, key, agent, at } in rows {
+        sqlx::query("DELETE FROM sessions WHERE n = ?1").bind(n).execute(&mut *connection).await?;
+        sqlx::query("INSERT INTO deleted_sessions (n, id, key, agent, at) VALUES (?1, ?2, ?3, ?4, ?5)")
+            .bind(n)
+            .bind(id.uuid().as_bytes().as_slice())
+            .bind(key.as_str())
+            .bind(agent.as_str())
+            .bind(at.millis())
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+async fn reshape_sessions(
+    connection: &mut SqliteConnection,
+    rows: impl Iterator<Item = &SessionRow>,
+) -> Result<(), Fault> {
+    for row in rows {
+        let profile = row.profile.as_deref().map(text).transpose()?;
+        sqlx::query(
+            "UPDATE sessions SET id = ?2, label = ?3, profile = ?4, form = ?5, history_after = ?6, context_after = ?7, \
+             reset_at = ?8 WHERE n = ?1",
+        )
+        .bind(row.n)
+        .bind(row.id.uuid().as_bytes().as_slice())
+        .bind(row.label.as_deref())
+        .bind(profile.as_deref())
+        .bind(FORM)
+        .bind(signed(row.history_after))
+        .bind(signed(row.context_after))
+        .bind(row.reset_at.map(|at| at.millis()))
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(())
 }
 
 /// All frequent rows, in an order that no constraint minds.
@@ -127,6 +183,10 @@ fn rows(unit: &Unit) -> Vec<Row<'_>> {
             (event, messages, run) => rows.push(Row::Record(event, messages.unwrap_or_default(), run)),
         }
     }
+    let counted = difference.session_counts.iter().filter(|(_, by)| **by != 0);
+    rows.extend(counted.map(|((owner, agent), by)| Row::SessionCount(owner, agent, *by)));
+    let used = difference.usage_days.iter();
+    rows.extend(used.map(|((day, owner, model), (runs, usage))| Row::Usage((*day, owner, model), *runs, *usage)));
     rows.extend(difference.counts.then_some(Row::Counts(unit.totals.counts)));
     rows
 }
@@ -166,6 +226,13 @@ fn row(to: &mut Values, row: &Row) {
             }
         }
         Row::Counts(counts) => self::counts(to.add(4_i64), counts),
+        Row::SessionCount(owner, agent, by) => {
+            to.add(5_i64).add(owner.as_str()).add(agent.as_str()).add(*by);
+        }
+        Row::Usage((day, owner, model), runs, usage) => {
+            to.add(6_i64).add(*day).add(owner.as_str()).add((*model).clone()).add(*runs);
+            tokens(to, *usage);
+        }
     }
     to.skip(end.saturating_sub(to.len()));
 }
@@ -226,10 +293,13 @@ fn run(to: &mut Values, row: &RunRow) {
         .add(row.ended_at.millis())
         .add(row.outcome)
         .add(row.error.clone())
-        .add(row.model.clone())
-        .add(signed(row.usage.input_tokens))
-        .add(signed(row.usage.output_tokens))
-        .add(signed(row.usage.cached_tokens));
+        .add(row.model.clone());
+    tokens(to, row.usage);
+}
+
+fn tokens(to: &mut Values, usage: Usage) {
+    let Usage { input_tokens, output_tokens, cached_tokens } = usage;
+    to.add(signed(input_tokens)).add(signed(output_tokens)).add(signed(cached_tokens));
 }
 
 fn counts(to: &mut Values, counts: &Counts) {

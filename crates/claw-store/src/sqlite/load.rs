@@ -33,8 +33,12 @@ pub(super) struct Load {
     journals: Bulk,
 }
 
+/// The waiting tasks of a session by number, and the running one.
+type Known = (BTreeMap<i64, TaskId>, Option<(i64, TaskId)>);
+
 const TOTALS: &str = "SELECT queued, running, completed, failed, cancelled, sessions, \
-                      (SELECT coalesce(max(n), 0) FROM tasks), (SELECT coalesce(max(n), 0) FROM sessions), \
+                      (SELECT coalesce(max(n), 0) FROM tasks), \
+                      (SELECT max(coalesce((SELECT max(n) FROM sessions), 0), coalesce((SELECT max(n) FROM deleted_sessions), 0))), \
                       (SELECT coalesce(max(changed), 0) FROM sessions) FROM counts";
 
 /// Numbers and counters as they stand.
@@ -61,7 +65,7 @@ impl Load {
             sessions_by_key: Bulk::select(&format!("SELECT {sessions} FROM sessions s WHERE s.key IN ("), ")"),
             waiting_short: waiting(LINE_SHORT),
             waiting_long: waiting(LINE_LONG),
-            running: Bulk::select("SELECT session, n FROM tasks WHERE state = 1 AND session IN (", ")"),
+            running: Bulk::select("SELECT session, n, id FROM tasks WHERE state = 1 AND session IN (", ")"),
             keys: Bulk::select_each(
                 "SELECT k.owner, k.key, k.task, t.id, k.digest, k.at FROM (VALUES ",
                 2,
@@ -206,14 +210,15 @@ impl Load {
                     to.add(*n);
                 })
                 .await?;
-            let mut lines: HashMap<i64, (BTreeMap<i64, TaskId>, Option<i64>)> = HashMap::new();
+            let mut lines: HashMap<i64, Known> = HashMap::new();
             for row in &waiting {
                 let row = decode::task_row(row)?;
                 lines.entry(row.session).or_default().0.insert(row.n, row.id);
                 unit.load_task(row);
             }
             for row in &running {
-                lines.entry(row.try_get(0)?).or_default().1 = Some(row.try_get(1)?);
+                let id = TaskId::from_uuid(decode::uuid(row, 2)?);
+                lines.entry(row.try_get(0)?).or_default().1 = Some((row.try_get(1)?, id));
             }
             for session in sessions {
                 let (waiting, running) = lines.remove(&session).unwrap_or_default();

@@ -1,9 +1,15 @@
 //! Reads: each on a connection of its own kind that cannot write, none waiting for the writer.
 
 mod devices;
+mod messages;
+mod sessions;
 mod talk;
 mod tasks;
 
+#[cfg(test)]
+pub(super) use messages::{CONTEXT, ENDS, HISTORY};
+#[cfg(test)]
+pub(super) use sessions::Walk;
 #[cfg(test)]
 pub(super) use tasks::{DUE_TICKETS, list_conditions};
 

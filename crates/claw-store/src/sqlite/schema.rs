@@ -10,8 +10,11 @@ use crate::StoreError;
 const APPLICATION_ID: i64 = 0x636c_6177;
 
 /// The steps; the first makes schema 1. A step that was released is never changed.
-const STEPS: &[&str] =
-    &[include_str!("../../migrations/0001_first.sql"), include_str!("../../migrations/0002_devices.sql")];
+const STEPS: &[&str] = &[
+    include_str!("../../migrations/0001_first.sql"),
+    include_str!("../../migrations/0002_devices.sql"),
+    include_str!("../../migrations/0003_sessions.sql"),
+];
 
 /// The schema that this version writes.
 const fn known() -> i64 {

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use claw_core::provider::Usage;
 use claw_core::{
     AgentId, Lane, OnCrash, Principal, Priority, SessionId, SessionKey, TaskId, Timestamp, Turn, Visibility,
 };
@@ -15,9 +16,11 @@ use uuid::Uuid;
 
 use super::flush::Flush;
 use super::load::Load;
-use super::read::{DUE_TICKETS, list_conditions};
+use super::read::{CONTEXT, DUE_TICKETS, ENDS, HISTORY, Walk, list_conditions};
 use super::{Settings, SqliteStore};
-use crate::{Begin, Idempotency, NewTask, Store, StoreError, Submitted, TaskFilter};
+use crate::{
+    Begin, Idempotency, NewTask, PageStart, SessionFilter, Store, StoreError, Submitted, TaskFilter, UsageDay,
+};
 
 const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 
@@ -169,15 +172,6 @@ async fn a_database_from_the_future_is_refused() {
 }
 
 #[tokio::test]
-async fn a_database_of_the_first_form_takes_the_later_steps() {
-    let place = Place::filled(2).await;
-    place.run("DROP TABLE devices; DROP TABLE device_tokens; DROP TABLE pairings; PRAGMA user_version = 1").await;
-    let store = place.open().await.unwrap();
-    assert_eq!(store.counts().await.unwrap().queued, 2);
-    assert_eq!(crate::Devices::devices(&store).await, Ok(vec![]));
-}
-
-#[tokio::test]
 async fn json_of_an_unknown_form_is_not_guessed_at() {
     let place = Place::filled(2).await;
     place.run("UPDATE inputs SET form = 2 WHERE task = 1; UPDATE inputs SET turn = '{' WHERE task = 2").await;
@@ -304,6 +298,44 @@ async fn a_cancelled_scope_writes_what_waits_and_closes() {
     assert_eq!(store.submit(task(99, "x")).await.await, Err(StoreError::Closed));
 }
 
+/// As the first version left it: a session with a run and two messages.
+const FIRST_SCHEMA: &str = concat!(
+    include_str!("../../migrations/0001_first.sql"),
+    r#"
+    INSERT INTO sessions VALUES (1, zeroblob(16), 'agent:main:old', 'operator', 'main', 1, 2, 7, 2, 3, 4, 0, 'p/m');
+    INSERT INTO tasks VALUES (1, x'0000000000000000000000000000000a', 1, 'operator', 2, 0, 3, NULL, 0, NULL, 0, 1, 3, 0,
+        0, 100, NULL, 1, 1, 4, 2, NULL, 1);
+    INSERT INTO inputs VALUES (1, '{"agent":"main","session":"agent:main:old","input":[]}', 1);
+    INSERT INTO messages VALUES ((1 << 31) | 1, 1, 1, '{"role":"user","content":[{"type":"text","text":"hi"}]}', 1),
+        ((1 << 31) | 2, 1, 2, '{"role":"assistant","text":"ho"}', 1);
+    INSERT INTO runs VALUES ((1 << 31) | 1, 1, 86400000, 'completed', NULL, 'p/m', 3, 4, 0);
+    UPDATE counts SET cancelled = 1, sessions = 1;
+    PRAGMA application_id = 1668047223; PRAGMA user_version = 1; PRAGMA journal_mode = WAL;
+    "#
+);
+
+#[tokio::test]
+async fn a_database_of_the_first_form_takes_the_later_steps() {
+    let place = Place::new();
+    fs::create_dir_all(place.path().parent().unwrap()).unwrap();
+    let mut connection =
+        SqliteConnectOptions::new().filename(place.path()).create_if_missing(true).connect().await.unwrap();
+    sqlx::raw_sql(FIRST_SCHEMA).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    let store = place.open().await.unwrap();
+    assert_eq!(crate::Devices::devices(&store).await, Ok(vec![]));
+    let page = store.sessions(&SessionFilter::default(), &Visibility::All, PageStart::Offset(0), 9).await.unwrap();
+    assert_eq!((page.total, page.items.len()), (Some(1), 1));
+    let old = page.items.first().unwrap();
+    assert_eq!((old.message_count, old.context_count, old.label.clone()), (2, 2, None));
+    let said = store.context(old.id, 9).await.unwrap();
+    assert_eq!(said.iter().map(|stored| stored.message.text()).collect::<Vec<_>>(), ["hi", "ho"]);
+    let days = store.usage_days(&Visibility::All, 0, 9).await.unwrap();
+    let usage = Usage { input_tokens: 3, output_tokens: 4, cached_tokens: 0 };
+    assert_eq!(days, [UsageDay { day: 1, model: "p/m".into(), runs: 1, usage }]);
+    store.close().await;
+}
+
 /// No statement on the way of a task walks over a table or sorts one.
 #[tokio::test]
 async fn no_hot_statement_walks_over_a_table() {
@@ -323,6 +355,21 @@ async fn no_hot_statement_walks_over_a_table() {
             for session in [None, Some(task(1, "").session_id)] {
                 let conditions = list_conditions(&TaskFilter { state, session }, &visibility);
                 statements.push(format!("SELECT t.id FROM tasks t {conditions}"));
+            }
+        }
+    }
+    statements.extend([HISTORY, CONTEXT, ENDS].map(str::to_owned));
+    let tenant = || Visibility::Owner(claw_core::PrincipalId::from_stored("key_1".into()));
+    let ops = claw_core::AgentId::parse("ops").ok();
+    let search = Some("x".to_owned());
+    for visibility in [Visibility::All, tenant()] {
+        for agent in [None, ops.clone(), Some(claw_core::AgentId::main())] {
+            for search in [None, search.clone()] {
+                let walk =
+                    Walk::new(&SessionFilter { agent: agent.clone(), search, ..SessionFilter::default() }, &visibility);
+                statements.push(walk.skip());
+                // A window of a list is walked as far as it reaches, so only its index matters.
+                statements.extend((!walk.is_windowed()).then(|| walk.page()));
             }
         }
     }

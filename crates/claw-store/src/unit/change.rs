@@ -7,10 +7,15 @@ use std::sync::Arc;
 
 use claw_core::provider::Usage;
 use claw_core::task::StateName;
-use claw_core::{TaskId, Timestamp};
+use claw_core::{AgentId, PrincipalId, TaskId, Timestamp};
 
-use super::{DeliveryRow, EventPage, JournalRow, KeyRow, MessageRow, RunRow, TaskRow, Unit, place};
+use super::{
+    DeletedRow, DeliveryRow, EventPage, JournalRow, KeyRow, MessageRow, RunRow, SessionRow, TaskRow, Unit, place,
+};
 use crate::{Counts, StoreError};
+
+/// What a day has.
+const MILLIS_PER_DAY: i64 = 86_400_000;
 
 impl Unit {
     /// A new task, and its turn as JSON.
@@ -95,6 +100,39 @@ impl Unit {
         self.difference.events.push(EventPage { place, body });
     }
 
+    /// Tokens used by `owner` at a moment, for the sums of its day.
+    pub(crate) fn add_usage_day(&mut self, owner: &PrincipalId, usage: Usage, model: &Arc<str>, at: Timestamp) {
+        let day = at.millis().div_euclid(MILLIS_PER_DAY);
+        let (runs, sum) = self.difference.usage_days.entry((day, owner.clone(), model.clone())).or_default();
+        *runs += 1;
+        *sum = sum.plus(usage);
+    }
+
+    /// Gives a session other settings, another id or other marks; see [`SessionRow`].
+    pub(crate) fn reshape_session(&mut self, n: i64, change: impl FnOnce(&mut SessionRow)) {
+        if let Some(row) = self.sessions.get_mut(&n) {
+            change(row);
+            self.difference.sessions_reshaped.insert(n);
+            self.difference.sessions_changed.insert(n);
+        }
+    }
+
+    /// Takes a session away; nobody may wait or run in it.
+    pub(crate) fn delete_session(&mut self, n: i64, at: Timestamp) {
+        let Some(row) = self.sessions.remove(&n) else { return };
+        self.session_numbers.remove(&row.key);
+        self.totals.counts.sessions = self.totals.counts.sessions.saturating_sub(1);
+        self.count_session(&row.owner, &row.agent, -1);
+        let SessionRow { id, key, agent, .. } = row;
+        self.difference.sessions_deleted.push(DeletedRow { n, id, key, agent, at });
+    }
+
+    /// Counts a session that was made or deleted.
+    pub(super) fn count_session(&mut self, owner: &PrincipalId, agent: &AgentId, by: i64) {
+        *self.difference.session_counts.entry((owner.clone(), agent.clone())).or_default() += by;
+        self.difference.counts = true;
+    }
+
     /// An attempt that ended.
     pub(crate) fn add_run(&mut self, run: RunRow) {
         self.difference.runs.push(run);
@@ -125,7 +163,7 @@ impl Unit {
         let Some(line) = self.sessions.get_mut(&session).and_then(|row| row.line.as_mut()) else { return };
         match state {
             StateName::Queued => line.wait(n, id),
-            StateName::Running => line.run(n),
+            StateName::Running => line.run(n, id),
             StateName::Completed | StateName::Failed | StateName::Cancelled => {}
         }
     }

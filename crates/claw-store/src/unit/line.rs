@@ -15,7 +15,7 @@ const KEPT_AFTER_CUT: usize = 256;
 pub(crate) struct Line {
     waiting: BTreeMap<i64, TaskId>,
     horizon: i64,
-    running: Option<i64>,
+    running: Option<(i64, TaskId)>,
 }
 
 impl Line {
@@ -25,7 +25,7 @@ impl Line {
     }
 
     /// A line as loaded: its first tasks, whether these are all, and the running one.
-    pub(crate) fn loaded(waiting: BTreeMap<i64, TaskId>, is_whole: bool, running: Option<i64>) -> Self {
+    pub(crate) fn loaded(waiting: BTreeMap<i64, TaskId>, is_whole: bool, running: Option<(i64, TaskId)>) -> Self {
         let last = waiting.keys().next_back().copied().unwrap_or(0);
         Self { waiting, horizon: if is_whole { i64::MAX } else { last }, running }
     }
@@ -47,17 +47,22 @@ impl Line {
     }
 
     /// A task runs now.
-    pub(crate) fn run(&mut self, n: i64) {
+    pub(crate) fn run(&mut self, n: i64, id: TaskId) {
         self.waiting.remove(&n);
-        self.running = Some(n);
+        self.running = Some((n, id));
     }
 
     /// A task neither waits nor runs any more.
     pub(crate) fn leave(&mut self, n: i64) {
         self.waiting.remove(&n);
-        if self.running == Some(n) {
+        if self.running.is_some_and(|(running, _)| running == n) {
             self.running = None;
         }
+    }
+
+    /// Who runs and waits, as far as known, the running one first.
+    pub(crate) fn open(&self) -> impl Iterator<Item = TaskId> {
+        self.running.map(|(_, id)| id).into_iter().chain(self.waiting.values().copied())
     }
 
     /// Whether nobody waits or runs.
@@ -88,7 +93,7 @@ mod tests {
         line.wait(1, id(1));
         line.wait(2, id(2));
         assert_eq!(line.due(), Some(id(1)));
-        line.run(1);
+        line.run(1, id(1));
         assert_eq!(line.due(), None);
         line.leave(1);
         assert_eq!(line.due(), Some(id(2)));

@@ -11,7 +11,7 @@ use claw_core::{
 };
 
 use super::Line;
-use crate::{DueTicket, StoreError};
+use crate::{DueTicket, Profile, Session, StoreError};
 
 /// The largest number inside a task or session: of an event, a message, an attempt.
 pub(crate) const PLACE_NUMBER_MAX: u64 = (1 << 31) - 1;
@@ -122,8 +122,48 @@ pub(crate) struct SessionRow {
     pub(crate) message_count: u64,
     pub(crate) usage: Usage,
     pub(crate) model: Option<Arc<str>>,
+    pub(crate) label: Option<String>,
+    /// What its runs use; absent when nothing was chosen.
+    pub(crate) profile: Option<Arc<Profile>>,
+    /// Messages up to this number were said before the last reset.
+    pub(crate) history_after: u64,
+    /// Messages up to this number are not shown to a model.
+    pub(crate) context_after: u64,
+    pub(crate) reset_at: Option<Timestamp>,
     /// Who waits and runs in it, when known.
     pub(crate) line: Option<Line>,
+}
+
+impl SessionRow {
+    /// The session as listed.
+    pub(crate) fn shown(&self) -> Session {
+        Session {
+            id: self.id,
+            key: self.key.clone(),
+            owner: self.owner.clone(),
+            agent: self.agent.clone(),
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+            reset_at: self.reset_at,
+            message_count: self.message_count.saturating_sub(self.history_after),
+            last_seq: self.message_count,
+            context_count: self.message_count.saturating_sub(self.context_after),
+            usage: self.usage,
+            model: self.model.as_deref().map(str::to_owned),
+            label: self.label.clone(),
+            profile: self.profile.as_deref().cloned().unwrap_or_default(),
+        }
+    }
+}
+
+/// A session that was deleted, as its ended tasks remember it.
+#[derive(Debug, Clone)]
+pub(crate) struct DeletedRow {
+    pub(crate) n: i64,
+    pub(crate) id: SessionId,
+    pub(crate) key: SessionKey,
+    pub(crate) agent: AgentId,
+    pub(crate) at: Timestamp,
 }
 
 /// One append of events.

@@ -94,6 +94,7 @@ impl Verb for FinishRun {
             Some(_) | None => return Ok(Finished { accepted: false, next: None }),
         };
         let (n, session, started_at) = (row.n, row.session, row.state_at);
+        let owner = row.principal.id.clone();
         let last_seq = self.page.as_ref().map_or(row.last_seq.unwrap_or(0), |(last_seq, _)| *last_seq);
         let events_place = place(n, last_seq)?;
         let leads = self.leads(n, row.cancel_at.is_some(), last_seq)?;
@@ -113,6 +114,7 @@ impl Verb for FinishRun {
         };
         unit.add_messages(session, n, *at, &self.messages);
         unit.add_usage(session, *usage, &self.model);
+        unit.add_usage_day(&owner, *usage, &self.model, *at);
         unit.touch_session(session, *at);
         unit.add_run(RunRow {
             place: run_place,

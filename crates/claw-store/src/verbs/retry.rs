@@ -28,6 +28,9 @@ impl Verb for Retry {
             Some(_) | None => return Ok(Retried::Absent),
         };
         let session = row.session;
+        if unit.session(session).is_none() {
+            return Ok(Retried::Gone);
+        }
         match row.state {
             StateName::Failed | StateName::Cancelled => {}
             state @ (StateName::Queued | StateName::Running | StateName::Completed) => {

@@ -66,7 +66,21 @@ impl Submit {
         }
     }
 
-    fn row(&self, n: i64, session: i64) -> TaskRow {
+    /// The turn with what its session's settings say where the caller said nothing. A run that is
+    /// on already has its turn.
+    fn complete(&self, unit: &Unit) -> Result<(Arc<Turn>, Arc<str>), StoreError> {
+        let as_given = || Ok((self.turn.clone(), self.turn_text.clone()));
+        let session = unit.session_by_key(&self.new.turn.session);
+        let Some(profile) = session.and_then(|row| row.profile.as_deref()) else { return as_given() };
+        let Begin::Queued { .. } = self.new.begin else { return as_given() };
+        let mut turn = Turn::clone(&self.turn);
+        turn.model = turn.model.or_else(|| profile.model.clone());
+        turn.thinking = turn.thinking.or_else(|| profile.thinking.clone());
+        let turn_text = text(&turn)?;
+        Ok((Arc::new(turn), turn_text))
+    }
+
+    fn row(&self, n: i64, session: i64, turn: Arc<Turn>) -> TaskRow {
         let new = &self.new;
         let (state, state_at, attached) = match new.begin {
             Begin::Queued { not_before, attached } => (StateName::Queued, not_before, attached),
@@ -96,7 +110,7 @@ impl Submit {
             state_at,
             result: None,
             last_seq: Some(0),
-            turn: (!runs).then(|| self.turn.clone()),
+            turn: (!runs).then_some(turn),
             turn_is_small: self.turn_text.len() <= TURN_KEPT_BYTES_MAX,
         }
     }
@@ -131,6 +145,7 @@ impl Verb for Submit {
             return Ok(Submitted::Foreign);
         }
         self.check(unit)?;
+        let (turn, turn_text) = self.complete(unit)?;
         let (session, session_id) = match known {
             Some((n, id, _)) => {
                 unit.touch_session(n, *at);
@@ -139,7 +154,7 @@ impl Verb for Submit {
             None => (unit.make_session(*session_id, &turn.session, &turn.agent, &principal.id, *at)?, *session_id),
         };
         let n = unit.totals.next_task;
-        unit.insert_task(self.row(n, session), self.turn_text.clone());
+        unit.insert_task(self.row(n, session, turn), turn_text);
         if *begin == Begin::Attached {
             unit.add_messages(session, n, *at, &self.messages);
         }

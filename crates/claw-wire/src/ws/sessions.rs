@@ -100,7 +100,9 @@ pub struct HistoryMessage {
     /// ISO 8601.
     pub timestamp: String,
     pub seq: u64,
-    pub run_id: String,
+    /// Absent when no run said it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tool_calls: Vec<HistoryCall>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -118,7 +120,7 @@ pub struct HistoryCall {
 
 impl HistoryMessage {
     /// A stored message as shown.
-    pub fn new(seq: u64, at: Timestamp, run_id: String, message: &Message) -> Self {
+    pub fn new(seq: u64, at: Timestamp, run_id: Option<String>, message: &Message) -> Self {
         let (tool_calls, tool_call_id) = match message {
             Message::Assistant { tool_calls, .. } => (tool_calls.as_slice(), None),
             Message::Tool { call_id, .. } => (&[][..], Some(call_id.clone())),
@@ -150,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_message_is_shown_as_the_contract_says() {
-        let message = HistoryMessage::new(1, Timestamp::from_millis(0), "run_1".into(), &Message::user("hi"));
+        let message = HistoryMessage::new(1, Timestamp::from_millis(0), Some("run_1".into()), &Message::user("hi"));
         assert_eq!(
             serde_json::to_value(message).unwrap(),
             json!({"role": "user", "content": "hi", "timestamp": "1970-01-01T00:00:00.000Z", "seq": 1, "runId": "run_1"})

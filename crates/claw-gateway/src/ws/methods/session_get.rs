@@ -27,8 +27,9 @@ impl Method for SessionGet {
         let found = sessions.get(call.principal(), &key).await?;
         let found = found.ok_or_else(|| Error::NotFound { what: "session", id: key.to_string() })?;
         let stored = sessions.history(call.principal(), &key, params.before, limit).await?;
-        let messages =
-            stored.iter().map(|said| HistoryMessage::new(said.seq, said.at, said.task.as_run(), &said.message));
+        let messages = stored
+            .iter()
+            .map(|said| HistoryMessage::new(said.seq, said.at, said.task.map(|task| task.as_run()), &said.message));
         call.answer(&SessionDetail::of(session_list::shown(&found), messages.collect()));
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! `session.list` (C15): conversations in the API reference's words.
 
-use claw_app::Session;
+use claw_app::{PageStart, Session, SessionFilter};
 use claw_core::Scope;
 use claw_wire::ws::session::{self, ListParams, SessionList};
 
@@ -18,7 +18,9 @@ impl Method for SessionListing {
     async fn run(call: &Call, params: ListParams) -> Result<(), Problem> {
         let ListParams { limit, cursor } = params;
         let from = cursor.as_deref().map(parse_cursor).transpose()?;
-        let page = call.doors().app.sessions.list(call.principal(), from, limit).await?;
+        let from = from.map_or(PageStart::Offset(0), PageStart::Cursor);
+        let all = SessionFilter::default();
+        let page = call.doors().app.sessions.list(call.principal(), &all, from, limit).await?;
         let next_cursor = page.next.map(|place| place.0.to_string());
         let sessions = page.items.iter().map(shown).collect();
         call.answer(&SessionList { sessions, has_more: next_cursor.is_some(), next_cursor });

@@ -22,9 +22,9 @@ impl Method for SessionsHistory {
         let key = params.key()?;
         let limit = params.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX);
         let stored = call.doors().app.sessions.history(call.principal(), &key, params.before, limit).await?;
-        let messages = stored
-            .iter()
-            .map(|stored| HistoryMessage::new(stored.seq, stored.at, stored.task.as_run(), &stored.message));
+        let messages = stored.iter().map(|stored| {
+            HistoryMessage::new(stored.seq, stored.at, stored.task.map(|task| task.as_run()), &stored.message)
+        });
         call.answer(&History {
             session_id: params.name().unwrap_or_default().to_owned(),
             session_key: key.to_string(),

@@ -1,5 +1,6 @@
 //! `sessions.list` (B13): conversations, last changed first.
 
+use claw_app::{PageStart, SessionFilter};
 use claw_core::{Scope, SessionKey};
 use claw_wire::ws::gateway::ModelDefaults;
 use claw_wire::ws::sessions::{ListParams, SessionList, SessionRow};
@@ -20,8 +21,9 @@ impl Method for SessionsList {
         let ListParams { limit, cursor } = params;
         let doors = call.doors();
         let from = cursor.as_deref().map(parse_cursor).transpose()?;
+        let from = from.map_or(PageStart::Offset(0), PageStart::Cursor);
         let limit = limit.map(|limit| limit.clamp(1, claw_app::limits::PAGE_MAX));
-        let page = doors.app.sessions.list(call.principal(), from, limit).await?;
+        let page = doors.app.sessions.list(call.principal(), &SessionFilter::default(), from, limit).await?;
         let sessions: Vec<SessionRow> = page
             .items
             .into_iter()

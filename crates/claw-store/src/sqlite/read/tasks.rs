@@ -18,7 +18,8 @@ use crate::{Counts, Cursor, DueTicket, Page, RunRecord, TaskFilter};
 fn select_tasks(rest: &str) -> AssertSqlSafe<String> {
     let columns = decode::WHOLE_TASK_COLUMNS;
     AssertSqlSafe(format!(
-        "SELECT {columns} FROM tasks t CROSS JOIN sessions s ON s.n = t.session CROSS JOIN inputs i ON i.task = t.n {rest}"
+        "SELECT {columns} FROM tasks t LEFT JOIN sessions s ON s.n = t.session LEFT JOIN inputs i ON i.task = t.n \
+         LEFT JOIN deleted_sessions d ON d.n = t.session {rest}"
     ))
 }
 
@@ -147,7 +148,8 @@ impl Reader {
         let mut events: Vec<Sequenced> = Vec::new();
         let mut pages = sqlx::query(
             "SELECT e.body, e.form FROM tasks t CROSS JOIN events e ON e.place BETWEEN ((t.n << 31) | ?2) AND \
-             ((t.n << 31) | 2147483647) WHERE t.id = ?1 ORDER BY e.place",
+             ((t.n << 31) | 2147483647) WHERE t.id = ?1 AND EXISTS (SELECT 1 FROM sessions s WHERE s.n = t.session) \
+             ORDER BY e.place",
         )
         .bind(id.uuid().as_bytes().to_vec())
         .bind(i64::try_from(after.saturating_add(1).min(PLACE_NUMBER_MAX)).unwrap_or(i64::MAX))

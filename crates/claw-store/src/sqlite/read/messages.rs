@@ -1,0 +1,131 @@
+//! Histories, and what was used.
+
+use claw_core::message::Message;
+use claw_core::{SessionId, SessionKey, TaskId, Visibility};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{AssertSqlSafe, Row};
+
+use super::Reader;
+use crate::sqlite::decode;
+use crate::sqlite::fault::Fault;
+use crate::stored::{signed, text, value};
+use crate::unit::PLACE_NUMBER_MAX;
+use crate::{Ends, StoredMessage, UsageDay};
+
+/// Messages behind the mark in `$mark`; parameters: session, last number, limit.
+macro_rules! messages_after {
+    ($mark:literal) => {
+        concat!(
+            "SELECT m.place, m.body, m.form, t.id, m.at FROM sessions s CROSS JOIN messages m \
+             ON m.place BETWEEN ((s.n << 31) | (s.",
+            $mark,
+            " + 1)) AND ((s.n << 31) | ?2) LEFT JOIN tasks t ON t.n = m.task \
+             WHERE s.id = ?1 ORDER BY m.place DESC LIMIT ?3"
+        )
+    };
+}
+
+pub(in crate::sqlite) const HISTORY: &str = messages_after!("history_after");
+pub(in crate::sqlite) const CONTEXT: &str = messages_after!("context_after");
+
+/// The first and last message since the last reset; parameter: a JSON array of keys.
+pub(in crate::sqlite) const ENDS: &str = "SELECT s.key, f.body, f.form, l.body, l.form FROM json_each(?1) v \
+     CROSS JOIN sessions s ON s.key = v.value \
+     LEFT JOIN messages f ON f.place = (SELECT place FROM messages WHERE place BETWEEN \
+        ((s.n << 31) | (s.history_after + 1)) AND ((s.n << 31) | 2147483647) ORDER BY place LIMIT 1) \
+     LEFT JOIN messages l ON l.place = (SELECT place FROM messages WHERE place BETWEEN \
+        ((s.n << 31) | (s.history_after + 1)) AND ((s.n << 31) | 2147483647) ORDER BY place DESC LIMIT 1) \
+     WHERE s.message_count > s.history_after";
+
+impl Reader {
+    /// The last messages before a number, oldest first.
+    pub(in crate::sqlite) async fn history(
+        &self,
+        session: SessionId,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<StoredMessage>, Fault> {
+        let last = before.map_or(PLACE_NUMBER_MAX, |before| before.saturating_sub(1).min(PLACE_NUMBER_MAX));
+        self.messages(HISTORY, session, last, limit).await
+    }
+
+    /// The last messages a model is shown, oldest first.
+    pub(in crate::sqlite) async fn context(&self, session: SessionId, limit: u32) -> Result<Vec<StoredMessage>, Fault> {
+        self.messages(CONTEXT, session, PLACE_NUMBER_MAX, limit).await
+    }
+
+    async fn messages(
+        &self,
+        statement: &'static str,
+        session: SessionId,
+        last: u64,
+        limit: u32,
+    ) -> Result<Vec<StoredMessage>, Fault> {
+        let rows = sqlx::query(statement)
+            .bind(session.uuid().as_bytes().as_slice())
+            .bind(signed(last))
+            .bind(limit)
+            .fetch_all(&self.pool)
+            .await?;
+        let mut messages = Vec::with_capacity(rows.len());
+        for row in rows.iter().rev() {
+            let by_task = row.try_get::<Option<&[u8]>, _>(3)?.is_some();
+            messages.push(StoredMessage {
+                seq: decode::number_of_place(row.try_get(0)?),
+                message: value(row.try_get(1)?, row.try_get(2)?, "a message")?,
+                task: by_task.then(|| decode::uuid(row, 3)).transpose()?.map(TaskId::from_uuid),
+                at: decode::moment(row, 4)?,
+            });
+        }
+        Ok(messages)
+    }
+
+    /// The ends of histories.
+    pub(in crate::sqlite) async fn ends(&self, sessions: &[SessionKey]) -> Result<Vec<Ends>, Fault> {
+        let keys = text(sessions)?;
+        let rows = sqlx::query(ENDS).bind(&*keys).fetch_all(&self.pool).await?;
+        let mut ends = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let key = SessionKey::from_stored(row.try_get(0)?);
+            ends.push(Ends { key, first: message(row, 1)?, last: message(row, 3)? });
+        }
+        Ok(ends)
+    }
+
+    /// What was used, by day and model.
+    pub(in crate::sqlite) async fn usage_days(
+        &self,
+        visibility: &Visibility,
+        first: i64,
+        last: i64,
+    ) -> Result<Vec<UsageDay>, Fault> {
+        let (condition, owner) = match visibility {
+            Visibility::All => ("", None),
+            Visibility::Owner(owner) => ("AND owner = ?3", Some(owner.as_str())),
+        };
+        let rows = sqlx::query(AssertSqlSafe(format!(
+            "SELECT day, model, sum(runs), sum(input_tokens), sum(output_tokens), sum(cached_tokens) FROM usage_days \
+             WHERE day BETWEEN ?1 AND ?2 {condition} GROUP BY day, model ORDER BY day, model"
+        )))
+        .bind(first)
+        .bind(last)
+        .bind(owner)
+        .fetch_all(&self.pool)
+        .await?;
+        let mut days = Vec::with_capacity(rows.len());
+        for row in &rows {
+            days.push(UsageDay {
+                day: row.try_get(0)?,
+                model: row.try_get(1)?,
+                runs: decode::number(row, 2, "runs")?,
+                usage: decode::usage(row, 3)?,
+            });
+        }
+        Ok(days)
+    }
+}
+
+fn message(row: &SqliteRow, column: usize) -> Result<Option<Message>, Fault> {
+    let Some(body) = row.try_get::<Option<&str>, _>(column)? else { return Ok(None) };
+    Ok(Some(value(body, row.try_get(column + 1)?, "a message")?))
+}
