@@ -12,6 +12,8 @@ mod channel_status;
 mod channels_status;
 mod chat_abort;
 mod commands_list;
+#[cfg(test)]
+mod contract;
 mod cron_list;
 mod cron_status;
 mod exec_approvals_get;
@@ -45,6 +47,7 @@ use claw_wire::BadRequest;
 use claw_wire::error::FrameError;
 use claw_wire::ws::frame::{self, FrameId, Request};
 use futures::future::BoxFuture;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -62,7 +65,7 @@ trait Method {
     /// What the caller must be allowed.
     const SCOPE: Scope;
     /// What it takes.
-    type Params: DeserializeOwned + Send + 'static;
+    type Params: DeserializeOwned + JsonSchema + Send + 'static;
     /// Carries it out; answers by [`Call::answer`], a refusal is answered for it.
     fn run(call: &Call, params: Self::Params) -> impl Future<Output = Result<(), Problem>> + Send;
 }
@@ -72,6 +75,8 @@ struct Entry {
     name: &'static str,
     scope: Scope,
     start: fn(Call, Option<Box<RawValue>>) -> BoxFuture<'static, ()>,
+    #[cfg(test)]
+    params: fn(&mut schemars::SchemaGenerator) -> schemars::Schema,
 }
 
 /// Every method.
@@ -113,7 +118,13 @@ const METHODS: &[Entry] = &[
 ];
 
 const fn on<M: Method>() -> Entry {
-    Entry { name: M::NAME, scope: M::SCOPE, start: start::<M> }
+    Entry {
+        name: M::NAME,
+        scope: M::SCOPE,
+        start: start::<M>,
+        #[cfg(test)]
+        params: contract::params_of::<M>,
+    }
 }
 
 /// The names, as `hello-ok` announces them.

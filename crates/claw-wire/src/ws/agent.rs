@@ -6,6 +6,7 @@
 
 use claw_core::provider::Usage as CoreUsage;
 use claw_core::{Output, SessionKey, Turn};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::BadRequest;
@@ -14,7 +15,7 @@ use crate::openai::model::Selection;
 use crate::target::Target;
 
 /// Parameters of `agent`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "the fields are the protocol's")]
 pub struct AgentParams {
@@ -315,7 +316,7 @@ impl<'a> ChatMessage<'a> {
 }
 
 /// Parameters of `agent.wait`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "the fields are the protocol's")]
 pub struct WaitParams {
@@ -340,7 +341,7 @@ pub struct Waited<'a> {
 }
 
 /// Parameters of `chat.abort`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "the fields are the protocol's")]
 pub struct AbortParams {

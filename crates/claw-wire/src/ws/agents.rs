@@ -1,6 +1,7 @@
 //! Agents: `agents.list`, `agent.identity.get`.
 
 use claw_core::AgentId;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::BadRequest;
@@ -10,7 +11,7 @@ use crate::target::Target;
 const NAME_DEFAULT: &str = "Assistant";
 
 /// Parameters of methods that ask about one agent; without any the default one is meant.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "the fields are the protocol's")]
 pub struct AgentParams {

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::none::Never;
@@ -51,7 +52,7 @@ pub struct ChannelList {
 }
 
 /// Parameters of `channel.status` (C18).
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "the fields are the protocol's")]
 pub struct ChannelParams {
@@ -59,7 +60,7 @@ pub struct ChannelParams {
 }
 
 /// Parameters of `send` (B12).
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[expect(missing_docs, reason = "the fields are the protocol's")]
 pub struct SendParams {
     /// Whom, in the channel's own spelling.

@@ -1,12 +1,13 @@
 //! API keys: `keys.create`, `keys.list`, `keys.revoke`.
 
 use claw_core::{Scope, Scopes};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::BadRequest;
 
 /// Parameters of `keys.create`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct CreateParams {
     /// For people.
     pub name: String,
@@ -36,14 +37,14 @@ impl CreateParams {
 }
 
 /// Parameters of `keys.revoke`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct RevokeParams {
     /// `key_…`.
     pub id: String,
 }
 
 /// Parameters of `keys.list`: none.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct ListParams {}
 
 /// A key without its text.

@@ -1,9 +1,10 @@
 //! The log's tail: `logs.tail`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Parameters of `logs.tail`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[expect(missing_docs, reason = "the fields are the protocol's")]
 pub struct TailParams {
     pub cursor: Option<u64>,

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// An entry of a list that is always empty.
@@ -13,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub enum Never {}
 
 /// Parameters of methods that take none; whatever comes is ignored.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct NoParams {}
 
 /// The answer to `cron.list`.

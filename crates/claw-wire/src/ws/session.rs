@@ -1,11 +1,12 @@
 //! Conversations as the API reference names them: `session.list`, `session.get` (C15, C16).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::sessions::HistoryMessage;
 
 /// Parameters of `session.list`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[expect(missing_docs, reason = "the fields are the protocol's")]
 pub struct ListParams {
     pub limit: Option<u32>,

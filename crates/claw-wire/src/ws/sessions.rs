@@ -1,6 +1,7 @@
 //! Conversations: `sessions.list`, `sessions.history`.
 
 use claw_core::{Message, SessionKey, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::gateway::ModelDefaults;
@@ -8,7 +9,7 @@ use crate::BadRequest;
 use crate::target::Target;
 
 /// Parameters of `sessions.list`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[expect(missing_docs, reason = "the fields are the protocol's")]
 pub struct ListParams {
     pub limit: Option<u32>,
@@ -53,7 +54,7 @@ pub struct SessionRow {
 }
 
 /// Parameters of `sessions.history` (B14).
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "the fields are the protocol's")]
 pub struct HistoryParams {

@@ -2,13 +2,14 @@
 //!
 //! A task looks as it does over REST ([`crate::v2::task::Task`]).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::v2::event::TaskEvent;
 use crate::v2::task::{CallbackRequest, NewTask, Task, TaskInput};
 
 /// Parameters of `tasks.submit`: the body of `POST /v2/tasks` and the key of its header.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "the fields are those of `NewTask`")]
 pub struct SubmitParams {
@@ -33,7 +34,7 @@ impl SubmitParams {
 }
 
 /// Parameters of methods about one task.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[expect(missing_docs, reason = "the fields are the protocol's")]
 pub struct TaskParams {
     pub id: String,
@@ -42,7 +43,7 @@ pub struct TaskParams {
 }
 
 /// Parameters of `tasks.list`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "the fields are the protocol's")]
 pub struct ListParams {

@@ -7,6 +7,7 @@ use claw_core::message::Message;
 use claw_core::provider::{Sampling, ToolChoice};
 use claw_core::turn::Context;
 use claw_core::{Callback, Lane, OnCrash, Priority, SessionKey, Turn};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::TYPES;
@@ -39,7 +40,7 @@ pub struct NewTask {
 }
 
 /// The input of type `agent` (K26).
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskInput {
     /// What to say to the agent.
@@ -59,7 +60,7 @@ pub struct TaskInput {
 }
 
 /// Options of one run (C47).
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RunOptions {
     /// `off` to `high`.
@@ -73,7 +74,7 @@ pub struct RunOptions {
 }
 
 /// An address to call when the task ended.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct CallbackRequest {
     /// Where to POST.
     pub url: String,
