@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use claw_core::{DeviceId, PairingId, Principal, Role, Scope, Scopes, Secret, Timestamp};
+use claw_core::{DeviceId, PairingId, Principal, Role, Scope, Scopes, Secret, Timestamp, Visibility};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::broadcast;
 
@@ -104,9 +104,16 @@ impl Devices {
         self.0.devices.notices.subscribe()
     }
 
+    /// Whether this caller may deal with devices at all, whatever it wants of them.
+    ///
+    /// Errors: `Forbidden` without pairing; holders of API keys need admin.
+    pub fn permits(&self, principal: &Principal) -> Result<(), Error> {
+        may_pair(principal)
+    }
+
     /// Who waits and who is paired. Errors: `Forbidden` without pairing.
     pub async fn list(&self, principal: &Principal) -> Result<Everybody, Error> {
-        require(principal, Scope::Pairing)?;
+        may_pair(principal)?;
         let pending = self.0.store.pairings(self.still_waiting()).await?;
         let mut tokens = self.0.store.device_tokens().await?;
         let mut paired = Vec::new();
@@ -123,7 +130,7 @@ impl Devices {
     /// Errors: `Forbidden` without pairing, or when the caller may not do itself what is wished for;
     /// `NotFound` for a wish that was decided, replaced or is too old.
     pub async fn approve(&self, principal: &Principal, id: PairingId) -> Result<Paired, Error> {
-        require(principal, Scope::Pairing)?;
+        may_pair(principal)?;
         let absent = || Error::NotFound { what: "pairing request", id: id.to_string() };
         let waiting = self.0.store.pairings(self.still_waiting()).await?;
         let wish = waiting.into_iter().find(|wish| wish.id == id).ok_or_else(absent)?;
@@ -137,7 +144,7 @@ impl Devices {
 
     /// Refuses a wish. Errors: `Forbidden` without pairing; `NotFound`.
     pub async fn reject(&self, principal: &Principal, id: PairingId) -> Result<DeviceId, Error> {
-        require(principal, Scope::Pairing)?;
+        may_pair(principal)?;
         let device = self.0.noted(self.0.store.drop_pairing(id).await.await)?;
         let device = device.ok_or_else(|| Error::NotFound { what: "pairing request", id: id.to_string() })?;
         self.resolved(id, device, false, self.0.clock.now());
@@ -147,7 +154,7 @@ impl Devices {
     /// Forgets a device; its sockets close. Errors: `Forbidden` without pairing, or when the caller
     /// may do less than the device; `NotFound`.
     pub async fn remove(&self, principal: &Principal, id: DeviceId) -> Result<(), Error> {
-        require(principal, Scope::Pairing)?;
+        may_pair(principal)?;
         let Paired { device, tokens } = self.paired(id).await?;
         require_all(principal, device.scopes)?;
         tokens.iter().try_for_each(|token| require_all(principal, token.scopes))?;
@@ -168,7 +175,7 @@ impl Devices {
         role: Role,
         scopes: Option<Scopes>,
     ) -> Result<Issued, Error> {
-        require(principal, Scope::Pairing)?;
+        may_pair(principal)?;
         let Paired { device, tokens } = self.paired(id).await?;
         let token = tokens.into_iter().find(|token| token.role == role).ok_or_else(|| absent(id))?;
         // Its text lets the caller's device end what others granted, so it takes as much to renew it.
@@ -188,7 +195,7 @@ impl Devices {
     /// Makes a device's token worthless, at once. Errors: `Forbidden` without pairing, or when the
     /// caller may do less than the token; `NotFound`.
     pub async fn revoke(&self, principal: &Principal, id: DeviceId, role: Role) -> Result<Timestamp, Error> {
-        require(principal, Scope::Pairing)?;
+        may_pair(principal)?;
         let Paired { device, tokens } = self.paired(id).await?;
         let scopes = tokens.iter().find(|token| token.role == role).map_or(device.scopes, |token| token.scopes);
         require_all(principal, scopes)?;
@@ -244,6 +251,16 @@ fn digest(token: &Secret) -> [u8; 32] {
 
 fn absent(id: DeviceId) -> Error {
     Error::NotFound { what: "paired device", id: id.to_string() }
+}
+
+/// Devices act for the operator, so it takes the operator to deal with them, or an API key that may
+/// change the gateway.
+fn may_pair(principal: &Principal) -> Result<(), Error> {
+    require(principal, Scope::Pairing)?;
+    match principal.visibility() {
+        Visibility::All => Ok(()),
+        Visibility::Owner(_) => require(principal, Scope::Admin),
+    }
 }
 
 /// Nobody hands out what they do not have.

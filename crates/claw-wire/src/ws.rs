@@ -5,7 +5,8 @@
 //!
 //! - [`frame`] requests, answers and events; [`connect`] the handshake
 //! - [`agent`] runs and their events; [`sessions`] conversations; [`tasks`] durable work
-//! - [`gateway`] health, status, tick, shutdown; [`logs`] the log's tail; [`keys`] API keys
+//! - [`gateway`] health, status, tick, shutdown; [`logs`] the log's tail; [`keys`] API keys;
+//!   [`devices`] machines with a key of their own
 //! - [`agents`] and [`tools`] what can be asked; [`session`] conversations in the contracts' words
 //! - [`channels`], [`browser`], [`none`] what does not exist yet, told truthfully
 //! - [`EVENTS`] the events that exist
@@ -15,6 +16,7 @@ pub mod agents;
 pub mod browser;
 pub mod channels;
 pub mod connect;
+pub mod devices;
 pub mod frame;
 pub mod gateway;
 pub mod keys;

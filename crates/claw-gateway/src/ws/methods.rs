@@ -16,6 +16,12 @@ mod commands_list;
 mod contract;
 mod cron_list;
 mod cron_status;
+mod device_pair_approve;
+mod device_pair_list;
+mod device_pair_reject;
+mod device_pair_remove;
+mod device_token_revoke;
+mod device_token_rotate;
 mod exec_approvals_get;
 mod health;
 mod keys_create;
@@ -98,6 +104,12 @@ const METHODS: &[Entry] = &[
     on::<keys_create::KeysCreate>(),
     on::<keys_list::KeysList>(),
     on::<keys_revoke::KeysRevoke>(),
+    on::<device_pair_list::DevicePairList>(),
+    on::<device_pair_approve::DevicePairApprove>(),
+    on::<device_pair_reject::DevicePairReject>(),
+    on::<device_pair_remove::DevicePairRemove>(),
+    on::<device_token_rotate::DeviceTokenRotate>(),
+    on::<device_token_revoke::DeviceTokenRevoke>(),
     on::<agents_list::AgentsList>(),
     on::<agent_identity_get::AgentIdentityGet>(),
     on::<tools_catalog::ToolsCatalog>(),

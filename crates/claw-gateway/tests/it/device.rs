@@ -1,5 +1,7 @@
 //! A device that signs its `connect` as stock clients do.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use claw_core::Clock;
 use claw_runtime::SystemClock;
 use claw_testkit::WsClient;
@@ -19,6 +21,10 @@ pub(crate) fn now() -> i64 {
     SystemClock.now().millis()
 }
 
+fn url_base64(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
 impl Device {
     pub(crate) fn new(seed: u8) -> Self {
         Self { key: SigningKey::from_bytes(&[seed; 32]), older: false }
@@ -26,6 +32,10 @@ impl Device {
 
     pub(crate) fn id(&self) -> String {
         Sha256::digest(self.key.verifying_key().as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    pub(crate) fn public_key(&self) -> String {
+        url_base64(self.key.verifying_key().as_bytes())
     }
 
     /// A socket and the nonce of its challenge.
@@ -54,11 +64,9 @@ impl Device {
         } else {
             format!("v3|{rest}|{}|{}", text(&client["platform"]), text(&client["deviceFamily"]))
         };
-        let url_base64 =
-            |bytes: &[u8]| base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, bytes);
         let mut signed = params.clone();
         signed["device"] = json!({
-            "id": self.id(), "publicKey": url_base64(self.key.verifying_key().as_bytes()), "nonce": nonce,
+            "id": self.id(), "publicKey": self.public_key(), "nonce": nonce,
             "signature": url_base64(&self.key.sign(payload.as_bytes()).to_bytes()), "signedAt": signed_at,
         });
         signed

@@ -257,3 +257,108 @@ async fn an_api_key_and_an_open_gateway_give_out_no_device_tokens() {
     assert_eq!((&auth["method"], auth.get("deviceToken")), (&json!("none"), None));
     open.stop().await;
 }
+
+/// An operator's socket with these scopes.
+async fn operating(house: &House, scopes: &[&str]) -> WsClient {
+    let params = wanting(json!({"token": TOKEN}), scopes);
+    let (socket, answer) = WsClient::connect_with(house.address, &params).await;
+    assert_eq!(answer["ok"], json!(true), "{answer}");
+    socket
+}
+
+#[tokio::test]
+async fn devices_are_listed_approved_and_refused_over_a_socket() {
+    let house = House::open().await;
+    let mut admin = operating(&house, &["operator.admin"]).await;
+    let none = json!({"pending": [], "paired": []});
+    assert_eq!(admin.payload("device.pair.list", &json!({})).await, none);
+    let (one, other) = (Device::new(1), Device::new(2));
+    let params = wanting(Value::Null, &["operator.write"]);
+    let error = refused(&house, &one, &params).await;
+    let request = error["details"]["requestId"].clone();
+    let (key, ts) = (one.public_key(), admin.payload("device.pair.list", &json!({})).await["pending"][0]["ts"].clone());
+    let described = json!({
+        "deviceId": one.id(), "publicKey": key, "platform": "linux", "clientId": "vscode-extension",
+        "clientMode": "operator", "role": "operator", "roles": ["operator"],
+        "scopes": ["operator.read", "operator.write"],
+    });
+    let with = |more: Value| {
+        let mut all = described.clone();
+        all.as_object_mut().unwrap().append(&mut more.as_object().unwrap().clone());
+        all
+    };
+    let waiting = with(json!({"requestId": request, "isRepair": false, "ts": ts}));
+    assert_eq!(admin.payload("device.pair.list", &json!({})).await, json!({"pending": [waiting], "paired": []}));
+    let approved = admin.payload("device.pair.approve", &json!({"requestId": request})).await;
+    let at = approved["device"]["approvedAtMs"].clone();
+    let device = with(json!({"createdAtMs": at, "approvedAtMs": at, "tokens": []}));
+    assert_eq!(approved, json!({"requestId": request, "device": device}));
+    let again = admin.call("device.pair.approve", &json!({"requestId": request})).await;
+    assert_eq!(again["error"]["code"], json!("NOT_FOUND"));
+    admitted(&house, &one, &params).await;
+    let error = refused(&house, &other, &params).await;
+    let about = json!({"requestId": error["details"]["requestId"]});
+    let rejected = admin.payload("device.pair.reject", &about).await;
+    assert_eq!(rejected, json!({"requestId": about["requestId"], "deviceId": other.id()}));
+    assert_eq!(admin.call("device.pair.reject", &about).await["error"]["code"], json!("NOT_FOUND"));
+    let list = admin.payload("device.pair.list", &json!({})).await;
+    assert_eq!((&list["pending"], list["paired"].as_array().unwrap().len()), (&json!([]), 1));
+    assert_eq!(list["paired"][0]["tokens"][0]["scopes"], json!(["operator.read", "operator.write"]));
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn adv_5_nobody_mints_a_token_beyond_what_they_may() {
+    let house = House::open().await;
+    let device = Device::new(1);
+    let first = enrolled(&house, &device, &["operator.admin"]).await;
+    let mut pairer = operating(&house, &["operator.pairing", "operator.read"]).await;
+    let about = |more: Value| {
+        let mut params = json!({"deviceId": device.id()});
+        params.as_object_mut().unwrap().append(&mut more.as_object().unwrap().clone());
+        params
+    };
+    for (method, more) in [
+        ("device.token.rotate", json!({})),
+        ("device.token.rotate", json!({"scopes": ["operator.admin"]})),
+        ("device.token.rotate", json!({"scopes": ["operator.read"]})),
+        ("device.token.revoke", json!({})),
+        ("device.pair.remove", json!({})),
+    ] {
+        let answer = pairer.call(method, &about(more)).await;
+        assert_eq!(answer["error"]["message"], json!("missing scope: operator.write"), "{method}");
+    }
+    let (_, key) = house.key(&[Scope::Read, Scope::Pairing]).await;
+    let params = wanting(json!({"token": key}), &["operator.pairing"]);
+    let (mut tenant, _hello) = WsClient::connect_with(house.address, &params).await;
+    let answer = tenant.call("device.pair.list", &json!({})).await;
+    assert_eq!(answer["error"]["message"], json!("missing scope: operator.admin"), "a tenant pairs nobody");
+    // What was refused changed nothing.
+    admitted(&house, &device, &wanting(json!({"deviceToken": first}), &["operator.admin"])).await;
+    let mut admin = operating(&house, &["operator.admin"]).await;
+    let rotated = admin.payload("device.token.rotate", &about(json!({"scopes": ["operator.pairing"]}))).await;
+    let token = rotated["token"].as_str().unwrap();
+    let expected = json!({
+        "deviceId": device.id(), "role": "operator", "token": token, "scopes": ["operator.pairing"],
+        "rotatedAtMs": rotated["rotatedAtMs"],
+    });
+    assert_eq!(rotated, expected);
+    // With its token the device renews itself as it is, and in no way wider.
+    let (mut own, auth) =
+        admitted(&house, &device, &wanting(json!({"deviceToken": token}), &["operator.pairing"])).await;
+    assert_eq!(auth["scopes"], json!(["operator.pairing"]));
+    let wider = own.call("device.token.rotate", &about(json!({"scopes": ["operator.admin"]}))).await;
+    assert_eq!(wider["error"]["message"], json!("missing scope: operator.read"));
+    assert_eq!(own.payload("device.token.rotate", &about(json!({}))).await["scopes"], json!(["operator.pairing"]));
+    let revoked = admin.payload("device.token.revoke", &about(json!({"role": "operator"}))).await;
+    let expected = json!({"deviceId": device.id(), "role": "operator", "revokedAtMs": revoked["revokedAtMs"]});
+    assert_eq!(revoked, expected);
+    assert_eq!(admin.payload("device.pair.remove", &about(json!({}))).await, json!({"deviceId": device.id()}));
+    assert_eq!(admin.call("device.pair.remove", &about(json!({}))).await["error"]["code"], json!("NOT_FOUND"));
+    let beyond = enrolled(&house, &device, &["operator.read"]).await;
+    assert!(!beyond.is_empty());
+    let answer = admin.call("device.token.rotate", &about(json!({"scopes": ["operator.write"]}))).await;
+    let message = answer["error"]["message"].as_str().unwrap();
+    assert!(message.ends_with("scopes: must be among those the device was granted"), "{message}");
+    house.stop().await;
+}

@@ -21,19 +21,24 @@ impl CreateParams {
     /// # Errors
     /// None, or one that does not exist.
     pub fn scopes(&self) -> Result<Scopes, BadRequest> {
-        if self.scopes.is_empty() {
-            return Err(BadRequest::of("scopes", "name at least one scope"));
-        }
-        let known = |word: &str| {
-            let is_it = |scope: &Scope| scope.name() == word || scope.name().strip_prefix("operator.") == Some(word);
-            Scope::ALL.into_iter().find(is_it)
-        };
-        let named = self.scopes.iter().enumerate().map(|(index, word)| {
-            let names = Scope::ALL.map(Scope::name).join(", ");
-            known(word).ok_or_else(|| BadRequest::of(format!("scopes[{index}]"), format!("must be one of {names}")))
-        });
-        Ok(Scopes::of(&named.collect::<Result<Vec<_>, _>>()?))
+        scopes(&self.scopes)
     }
+}
+
+/// The set that a parameter `scopes` names.
+pub(super) fn scopes(words: &[String]) -> Result<Scopes, BadRequest> {
+    if words.is_empty() {
+        return Err(BadRequest::of("scopes", "name at least one scope"));
+    }
+    let known = |word: &str| {
+        let is_it = |scope: &Scope| scope.name() == word || scope.name().strip_prefix("operator.") == Some(word);
+        Scope::ALL.into_iter().find(is_it)
+    };
+    let named = words.iter().enumerate().map(|(index, word)| {
+        let names = Scope::ALL.map(Scope::name).join(", ");
+        known(word).ok_or_else(|| BadRequest::of(format!("scopes[{index}]"), format!("must be one of {names}")))
+    });
+    Ok(Scopes::of(&named.collect::<Result<Vec<_>, _>>()?))
 }
 
 /// Parameters of `keys.revoke`.
