@@ -1,9 +1,20 @@
 //! Which provider has which model, and which agents there are (K7, K11).
+//!
+//! A *source* is a provider with one of its keys: several keys of one provider are several sources
+//! of the same id, asked in turn. A *route* is the list of candidates for one question, best
+//! first: the sources of the model, then those of the agent's fallbacks.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use claw_core::AgentId;
 use claw_core::provider::{ModelInfo, Provider};
+use claw_core::{AgentId, Timestamp};
+
+use crate::breaker::{Breakers, Position};
+use crate::limits::CANDIDATES_MAX;
+
+mod family;
 
 /// An agent as configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +27,8 @@ pub struct AgentProfile {
     pub system_prompt: Option<String>,
     /// `<provider>/<model>` it uses unless told otherwise.
     pub model: Option<String>,
+    /// What serves when that does not, in this order; the catalogue's own when empty.
+    pub fallbacks: Vec<String>,
 }
 
 /// No configured provider has the model.
@@ -31,12 +44,12 @@ pub enum UnknownModel {
     },
     /// No model was named and there is no default.
     #[error(
-        "no model is configured; set OPENAI_API_KEY or OLLAMA_HOST, add one under models.providers, or run `openclaw models pull`"
+        "no model is configured; set OPENAI_API_KEY, ANTHROPIC_API_KEY or OLLAMA_HOST, add one under models.providers, or run `openclaw models pull`"
     )]
     NoDefault,
 }
 
-/// A provider and its own name for the model.
+/// A source and its provider's own name for the model.
 #[derive(Clone)]
 pub struct Resolved {
     /// Who answers.
@@ -45,6 +58,8 @@ pub struct Resolved {
     pub model: String,
     /// Whether it can call tools.
     pub tools: bool,
+    /// Which of the catalogue's sources this is.
+    pub(crate) source: usize,
 }
 
 impl Resolved {
@@ -54,17 +69,46 @@ impl Resolved {
     }
 }
 
+/// A source that has failed lately.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BreakerState {
+    /// The provider's id.
+    pub provider: String,
+    /// Which of its keys, from 1.
+    pub key: usize,
+    /// The provider's name of the model.
+    pub model: String,
+    /// How it stands.
+    pub position: Position,
+    /// The newest failure.
+    pub cause: String,
+}
+
 /// Everything that can be asked.
 pub struct Catalog {
-    providers: Vec<Arc<dyn Provider>>,
+    sources: Vec<Source>,
     agents: Vec<AgentProfile>,
     default_agent: AgentId,
     default_model: Option<String>,
+    fallbacks: Vec<String>,
+    aliases: BTreeMap<String, String>,
+    breakers: Arc<Breakers>,
+    /// Counts questions, so that keys take turns.
+    turn: AtomicUsize,
+}
+
+struct Source {
+    provider: Arc<dyn Provider>,
+    models: Vec<ModelInfo>,
+    /// Which key of its provider, from 1, and whether there are others.
+    key: usize,
+    has_siblings: bool,
 }
 
 impl Catalog {
     /// A catalogue; the first agent is the default one, `main` is made when there is none.
-    /// Without `default_model` the first model that any provider lists serves.
+    /// Without `default_model` the first model that any provider lists serves. Providers of the
+    /// same id are the same one with different keys.
     pub fn new(
         providers: Vec<Arc<dyn Provider>>,
         mut agents: Vec<AgentProfile>,
@@ -72,9 +116,31 @@ impl Catalog {
         default_model: Option<String>,
     ) -> Self {
         if !agents.iter().any(|agent| agent.id == default_agent) {
-            agents.insert(0, AgentProfile { id: default_agent.clone(), name: None, system_prompt: None, model: None });
+            let id = default_agent.clone();
+            agents.insert(0, AgentProfile { id, name: None, system_prompt: None, model: None, fallbacks: Vec::new() });
         }
-        Self { providers, agents, default_agent, default_model }
+        Self {
+            sources: sources(providers),
+            agents,
+            default_agent,
+            default_model,
+            fallbacks: Vec::new(),
+            aliases: BTreeMap::new(),
+            breakers: Arc::default(),
+            turn: AtomicUsize::new(0),
+        }
+    }
+
+    /// What serves when an agent's model does not, where the agent names nothing itself.
+    #[must_use]
+    pub fn with_fallbacks(self, fallbacks: Vec<String>) -> Self {
+        Self { fallbacks, ..self }
+    }
+
+    /// Further names of models, by name.
+    #[must_use]
+    pub fn with_aliases(self, aliases: BTreeMap<String, String>) -> Self {
+        Self { aliases, ..self }
     }
 
     /// The agents, as configured.
@@ -96,42 +162,131 @@ impl Catalog {
 
     /// Every known model as `(provider, model)`.
     pub fn models(&self) -> Vec<(String, ModelInfo)> {
-        self.providers.iter().flat_map(|p| p.models().into_iter().map(|model| (p.id().to_owned(), model))).collect()
+        let firsts = self.sources.iter().filter(|source| source.key == 1);
+        firsts.flat_map(|source| source.models.iter().map(|model| (source.id().to_owned(), model.clone()))).collect()
     }
 
     /// The model that `agent` uses when the caller names none.
     pub fn default_model(&self, agent: &AgentProfile) -> Option<String> {
         agent.model.clone().or_else(|| self.default_model.clone()).or_else(|| {
-            self.providers.iter().find_map(|provider| {
-                let first = provider.models().into_iter().next()?;
-                Some(format!("{}/{}", provider.id(), first.name))
+            self.sources.iter().find_map(|source| Some(format!("{}/{}", source.id(), source.models.first()?.name)))
+        })
+    }
+
+    /// Who serves `model`, best first; at least one, at most [`CANDIDATES_MAX`].
+    ///
+    /// An alias stands for its model. `<provider>/<name>` means that provider; a bare name every
+    /// provider that lists it, else the one its family is known to come from. A provider that
+    /// lists no models is believed to have any. The fallbacks follow where the agent's own model
+    /// is asked for, by name or by naming none: whoever names another model gets that or an error.
+    /// Errors: nobody has it.
+    pub fn route(&self, model: Option<&str>, agent: &AgentProfile) -> Result<Vec<Resolved>, UnknownModel> {
+        let mut route = self.lined_up(model, agent)?;
+        self.take_turns(&mut route);
+        route.truncate(CANDIDATES_MAX);
+        Ok(route)
+    }
+
+    /// The first of them in the order of the configuration: a look that moves nothing.
+    pub fn resolve(&self, model: Option<&str>, agent: &AgentProfile) -> Result<Resolved, UnknownModel> {
+        self.lined_up(model, agent)?.into_iter().next().ok_or(UnknownModel::NoDefault)
+    }
+
+    fn lined_up(&self, model: Option<&str>, agent: &AgentProfile) -> Result<Vec<Resolved>, UnknownModel> {
+        let own = self.default_model(agent);
+        let wanted = model.or(own.as_deref()).ok_or(UnknownModel::NoDefault)?;
+        let mut route = self.candidates(self.meant(wanted));
+        if route.is_empty() {
+            return Err(UnknownModel::Named { model: wanted.to_owned(), known: self.known() });
+        }
+        if own.as_deref().is_some_and(|own| self.meant(own) == self.meant(wanted)) {
+            let fallbacks = if agent.fallbacks.is_empty() { &self.fallbacks } else { &agent.fallbacks };
+            for fallback in fallbacks {
+                for candidate in self.candidates(self.meant(fallback)) {
+                    let is_new = |there: &Resolved| there.source != candidate.source || there.model != candidate.model;
+                    if route.iter().all(is_new) {
+                        route.push(candidate);
+                    }
+                }
+            }
+        }
+        Ok(route)
+    }
+
+    /// What has failed lately, whether it is asked or not.
+    pub fn breakers(&self, now: Timestamp) -> Vec<BreakerState> {
+        let told = self.breakers.list(now).into_iter().filter_map(|(source, model, position, cause)| {
+            let source = self.sources.get(source)?;
+            Some(BreakerState { provider: source.id().to_owned(), key: source.key, model, position, cause })
+        });
+        let mut told: Vec<BreakerState> = told.collect();
+        told.sort_by(|a, b| (&a.provider, a.key, &a.model).cmp(&(&b.provider, b.key, &b.model)));
+        told
+    }
+
+    /// Whether the default agent's question would be put to somebody now. True where no model is
+    /// configured: that is no failure of a provider.
+    pub fn can_answer(&self, now: Timestamp) -> bool {
+        let Some(route) = self.agent(&self.default_agent).and_then(|agent| self.lined_up(None, agent).ok()) else {
+            return true;
+        };
+        let states = self.breakers.list(now);
+        route.iter().any(|candidate| {
+            !states.iter().any(|(source, model, position, _)| {
+                *source == candidate.source && *model == candidate.model && matches!(position, Position::Open { .. })
             })
         })
     }
 
-    /// Finds who serves `model`: `<provider>/<name>`, else a bare name some provider lists.
-    ///
-    /// A provider that lists no models is believed to have any. Errors: nobody has it.
-    pub fn resolve(&self, model: Option<&str>, agent: &AgentProfile) -> Result<Resolved, UnknownModel> {
-        let wanted = match model.map(str::to_owned).or_else(|| self.default_model(agent)) {
-            Some(wanted) => wanted,
-            None => return Err(UnknownModel::NoDefault),
-        };
-        let qualified = wanted.split_once('/').and_then(|(id, name)| {
-            let provider = self.providers.iter().find(|provider| provider.id() == id)?;
-            offered(provider, name).map(|tools| Resolved {
-                provider: Arc::clone(provider),
-                model: name.to_owned(),
-                tools,
-            })
+    pub(crate) fn breaker(&self) -> &Arc<Breakers> {
+        &self.breakers
+    }
+
+    fn meant<'a>(&'a self, name: &'a str) -> &'a str {
+        self.aliases.get(name).map_or(name, String::as_str)
+    }
+
+    /// The sources of exactly this model.
+    fn candidates(&self, wanted: &str) -> Vec<Resolved> {
+        let qualified = wanted.split_once('/').map(|(id, name)| self.of_provider(id, name)).unwrap_or_default();
+        if !qualified.is_empty() {
+            return qualified;
+        }
+        let listed = self.sources.iter().enumerate().filter_map(|(place, source)| {
+            let info = source.models.iter().find(|info| info.name == wanted)?;
+            Some(source.candidate(place, wanted, info.tools))
         });
-        let bare = || {
-            self.providers.iter().find_map(|provider| {
-                let tools = provider.models().into_iter().find(|info| info.name == wanted)?.tools;
-                Some(Resolved { provider: Arc::clone(provider), model: wanted.clone(), tools })
-            })
-        };
-        qualified.or_else(bare).ok_or_else(|| UnknownModel::Named { model: wanted.clone(), known: self.known() })
+        let listed: Vec<Resolved> = listed.collect();
+        if !listed.is_empty() {
+            return listed;
+        }
+        let homes = family::homes(wanted);
+        homes.iter().map(|id| self.of_provider(id, wanted)).find(|found| !found.is_empty()).unwrap_or_default()
+    }
+
+    /// The sources of that provider that have the model.
+    fn of_provider(&self, id: &str, name: &str) -> Vec<Resolved> {
+        let sources = self.sources.iter().enumerate().filter(|(_, source)| source.id() == id);
+        let offered = sources.filter_map(|(place, source)| {
+            let tools = match source.models.as_slice() {
+                [] if name.is_empty() => None,
+                [] => Some(true),
+                models => models.iter().find(|info| info.name == name).map(|info| info.tools),
+            };
+            tools.map(|tools| source.candidate(place, name, tools))
+        });
+        offered.collect()
+    }
+
+    /// Lets the keys of each provider begin in turn; models and providers keep their order.
+    fn take_turns(&self, route: &mut [Resolved]) {
+        if !route.iter().any(|candidate| self.sources.get(candidate.source).is_some_and(|source| source.has_siblings)) {
+            return;
+        }
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        for keys in route.chunk_by_mut(|a, b| a.provider.id() == b.provider.id() && a.model == b.model) {
+            keys.rotate_left(turn % keys.len());
+        }
     }
 
     fn known(&self) -> String {
@@ -144,69 +299,27 @@ impl Catalog {
     }
 }
 
-/// Whether `provider` has the model, and if so whether it calls tools.
-fn offered(provider: &Arc<dyn Provider>, name: &str) -> Option<bool> {
-    let models = provider.models();
-    if models.is_empty() {
-        return Some(true);
+impl Source {
+    fn id(&self) -> &str {
+        self.provider.id()
     }
-    models.into_iter().find(|info| info.name == name).map(|info| info.tools)
+
+    fn candidate(&self, place: usize, model: &str, tools: bool) -> Resolved {
+        Resolved { provider: Arc::clone(&self.provider), model: model.to_owned(), tools, source: place }
+    }
+}
+
+fn sources(providers: Vec<Arc<dyn Provider>>) -> Vec<Source> {
+    let ids: Vec<String> = providers.iter().map(|provider| provider.id().to_owned()).collect();
+    let numbered = providers.into_iter().enumerate().map(|(place, provider)| {
+        let same = |other: &&String| other.as_str() == provider.id();
+        let key = ids.iter().take(place + 1).filter(same).count();
+        let has_siblings = ids.iter().filter(same).count() > 1;
+        Source { models: provider.models(), provider, key, has_siblings }
+    });
+    numbered.collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use claw_core::provider::{ModelEvent, ModelRequest, ProviderError};
-    use futures::stream::{BoxStream, StreamExt, empty};
-
-    struct Listed(&'static str, &'static [&'static str]);
-
-    impl Provider for Listed {
-        fn id(&self) -> &str {
-            self.0
-        }
-        fn models(&self) -> Vec<ModelInfo> {
-            let info =
-                |name: &&str| ModelInfo { name: (*name).into(), display_name: None, context_tokens: None, tools: true };
-            self.1.iter().map(info).collect()
-        }
-        fn stream(&self, _: ModelRequest) -> BoxStream<'static, Result<ModelEvent, ProviderError>> {
-            empty().boxed()
-        }
-    }
-
-    fn catalog(default_model: Option<&str>) -> Catalog {
-        let providers: Vec<Arc<dyn Provider>> = vec![
-            Arc::new(Listed("a", &["one", "two/deep"])),
-            Arc::new(Listed("b", &["two"])),
-            Arc::new(Listed("any", &[])),
-        ];
-        Catalog::new(providers, vec![], AgentId::main(), default_model.map(Into::into))
-    }
-
-    fn name(catalog: &Catalog, model: Option<&str>) -> Option<String> {
-        let main = catalog.agent(&AgentId::main()).cloned().unwrap();
-        catalog.resolve(model, &main).ok().map(|resolved| resolved.full_name())
-    }
-
-    #[test]
-    fn a_model_is_found_by_its_full_or_its_bare_name() {
-        let catalog = catalog(None);
-        assert_eq!(name(&catalog, Some("a/one")).as_deref(), Some("a/one"));
-        assert_eq!(name(&catalog, Some("a/two/deep")).as_deref(), Some("a/two/deep"));
-        assert_eq!(name(&catalog, Some("two")).as_deref(), Some("b/two"));
-        assert_eq!(name(&catalog, Some("any/thing")).as_deref(), Some("any/thing"));
-        for unknown in ["a/two", "nobody/one", "three", ""] {
-            assert_eq!(name(&catalog, Some(unknown)), None, "{unknown}");
-        }
-    }
-
-    #[test]
-    fn the_default_is_the_agents_then_the_configured_then_the_first() {
-        assert_eq!(name(&catalog(None), None).as_deref(), Some("a/one"));
-        assert_eq!(name(&catalog(Some("b/two")), None).as_deref(), Some("b/two"));
-        let none = Catalog::new(vec![], vec![], AgentId::main(), None);
-        let main = none.agent(&AgentId::main()).cloned().unwrap();
-        assert_eq!(none.resolve(None, &main).err(), Some(UnknownModel::NoDefault));
-    }
-}
+#[path = "catalog/tests.rs"]
+mod tests;

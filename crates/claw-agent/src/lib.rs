@@ -13,6 +13,7 @@
 //! Knows providers and tools by their ports, no queue, no door.
 
 mod agent;
+mod breaker;
 pub mod catalog;
 pub mod hub;
 mod journal;
@@ -23,6 +24,7 @@ pub mod tools;
 mod turn;
 
 pub use agent::{Agent, Attempt, Parts, RunEnd};
-pub use catalog::{AgentProfile, Catalog, UnknownModel};
+pub use breaker::Position;
+pub use catalog::{AgentProfile, BreakerState, Catalog, UnknownModel};
 pub use hub::{EventReader, Hub};
 pub use sessions::{Place, StopReason};

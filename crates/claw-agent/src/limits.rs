@@ -40,3 +40,27 @@ pub const FINISH_TRIES_ATTACHED: u32 = 3;
 
 /// The longest wait a provider may ask of a caller on the line.
 pub const ATTACHED_RETRY_AFTER_MAX: Duration = Duration::from_secs(5);
+
+/// Candidates one question is put to at most, keys counted singly.
+pub const CANDIDATES_MAX: usize = 16;
+
+/// Failures in a row after which a source is left alone.
+pub const FAILURES_TO_OPEN: u32 = 5;
+
+/// Failures further apart than this do not belong together.
+pub const FAILURES_WINDOW: Duration = Duration::from_mins(1);
+
+/// A source that fails is left alone at least this long, and the first time at most twice this long.
+pub const BREAKER_OPEN_MIN: Duration = Duration::from_secs(1);
+
+/// What comes on top at most, however often it has failed.
+pub const BREAKER_OPEN_MAX: Duration = Duration::from_mins(1);
+
+/// How long a key or a model that was refused is left alone where another can serve.
+pub const REFUSED_FOR_MIN: Duration = Duration::from_secs(30);
+
+/// A probe that takes longer than this no longer keeps others from probing.
+pub const PROBE_AFTER: Duration = Duration::from_mins(1);
+
+/// Breakers remembered at once; beyond them further failures are not.
+pub const BREAKERS_MAX: usize = 1024;

@@ -2,6 +2,7 @@
 
 mod ask;
 mod context;
+mod failover;
 mod tool_round;
 
 use claw_core::provider::{FinishReason, Usage};
@@ -74,7 +75,7 @@ impl Attempt {
                 continue;
             }
             produced.text.clear();
-            let Round { calls, finish } = self.ask(&talk, produced).await?;
+            let Round { calls, finish } = self.ask(&mut talk, produced).await?;
             let for_caller: Vec<ToolCall> = calls.iter().filter(|call| talk.is_clients(&call.name)).cloned().collect();
             if calls.is_empty() || !for_caller.is_empty() {
                 return Ok(self.output(produced, for_caller, finish));

@@ -267,6 +267,7 @@ impl AttachedRun {
                 | RunEvent::ToolResult { .. }
                 | RunEvent::Progress { .. }
                 | RunEvent::Usage { .. }
+                | RunEvent::Switched { .. }
                 | RunEvent::Retrying { .. } => {}
             }
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use claw_agent::BreakerState;
 use claw_core::Timestamp;
 use claw_queue::Depth;
 use claw_queue::worker::Stats;
@@ -32,6 +33,8 @@ pub struct Snapshot {
     pub attached: usize,
     /// How long the oldest waiting task waits.
     pub oldest_queued: Option<Duration>,
+    /// Sources of answers that have failed lately.
+    pub breakers: Vec<BreakerState>,
     /// What keeps the gateway from being ready; empty when it is.
     pub failing: Vec<&'static str>,
 }
@@ -49,6 +52,7 @@ impl Health {
             (engine.disk_full.load(Ordering::Relaxed), "disk"),
             (queue.is_none(), "queue"),
             (self.is_draining(), "draining"),
+            (!engine.agent.catalog().can_answer(at), "providers"),
         ];
         Snapshot {
             at,
@@ -58,6 +62,7 @@ impl Health {
             workers: engine.workers.get().map(claw_queue::worker::Handle::stats),
             attached: crate::limits::ATTACHED_MAX - engine.attached.available_permits(),
             oldest_queued: oldest.map(|accepted| at.since(accepted)),
+            breakers: engine.agent.catalog().breakers(at),
             failing: failing.into_iter().filter_map(|(fails, what)| fails.then_some(what)).collect(),
         }
     }

@@ -29,7 +29,7 @@ pub mod tasks;
 pub mod usage;
 
 // What the verbs take and give; doors know this crate and none below it.
-pub use claw_agent::{AgentProfile, EventReader};
+pub use claw_agent::{AgentProfile, BreakerState, EventReader, Position};
 pub use claw_queue::Depth;
 pub use claw_queue::worker::Stats;
 pub use claw_store::{

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use claw_agent::AgentProfile;
-use claw_core::AgentId;
+use claw_agent::{AgentProfile, BreakerState};
 use claw_core::provider::{ModelInfo, ToolSpec};
+use claw_core::{AgentId, Timestamp};
 
 use crate::Error;
 use crate::engine::Engine;
@@ -49,5 +49,15 @@ impl Models {
     pub fn default_model(&self) -> Option<String> {
         let catalog = self.0.agent.catalog();
         catalog.agent(catalog.default_agent()).and_then(|agent| catalog.default_model(agent))
+    }
+
+    /// The sources of answers that have failed lately.
+    pub fn breakers(&self, now: Timestamp) -> Vec<BreakerState> {
+        self.0.agent.catalog().breakers(now)
+    }
+
+    /// Whether anybody would be asked if the default agent got a question now.
+    pub fn can_answer(&self, now: Timestamp) -> bool {
+        self.0.agent.catalog().can_answer(now)
     }
 }

@@ -30,8 +30,79 @@ pub struct ModelInfo {
     pub display_name: Option<String>,
     /// How many tokens fit, when known.
     pub context_tokens: Option<u32>,
+    /// How many tokens one answer may have, when known.
+    pub output_tokens_max: Option<u32>,
+    /// What it costs, when known.
+    pub price: Option<Price>,
     /// Whether it can call tools.
     pub tools: bool,
+}
+
+impl ModelInfo {
+    /// A model of which only the name is known; believed to call tools.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            display_name: None,
+            context_tokens: None,
+            output_tokens_max: None,
+            price: None,
+            tools: true,
+        }
+    }
+}
+
+/// What a model costs, in millionths of a US dollar per million tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Price {
+    /// For the question.
+    pub input: u64,
+    /// For the answer.
+    pub output: u64,
+    /// For what comes from the provider's cache.
+    pub cache_read: u64,
+    /// For what goes into it.
+    pub cache_write: u64,
+}
+
+/// How much a model should reason before it answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Thinking {
+    /// Not at all.
+    Off,
+    /// As little as it can.
+    Minimal,
+    /// A little.
+    Low,
+    /// Some.
+    Medium,
+    /// Much.
+    High,
+}
+
+impl Thinking {
+    /// The level of that name; nothing for a name nobody knows.
+    pub fn parse(name: &str) -> Option<Self> {
+        Some(match name.trim().to_ascii_lowercase().as_str() {
+            "off" | "none" => Self::Off,
+            "minimal" => Self::Minimal,
+            "low" => Self::Low,
+            "medium" => Self::Medium,
+            "high" => Self::High,
+            _ => return None,
+        })
+    }
+
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Minimal => "minimal",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        }
+    }
 }
 
 /// One question to a model.
@@ -47,6 +118,8 @@ pub struct ModelRequest {
     pub tool_choice: ToolChoice,
     /// How to sample.
     pub sampling: Sampling,
+    /// How much to reason; `None` leaves the provider's default.
+    pub thinking: Option<Thinking>,
     /// A stable name of the conversation, so that caches can be found again.
     pub conversation: String,
     /// Whether somebody wants the answer piece by piece. Without it a provider may ask for it
@@ -218,6 +291,20 @@ pub enum ProviderError {
         provider: String,
         /// How many wait.
         waiting: usize,
+        /// When there is likely to be room.
+        retry_after: Option<Duration>,
+    },
+    /// It is left alone for now: it failed too often, or asked for it.
+    #[error("{provider} is left alone for {} s more, since {cause}", wait.as_secs_f32().ceil())]
+    SetAside {
+        /// The provider's name.
+        provider: String,
+        /// The failure that led to it.
+        cause: String,
+        /// How long yet.
+        wait: Duration,
+        /// Whether it had asked for that itself (429).
+        is_asked: bool,
     },
     /// It cannot do this at all.
     #[error("{provider} cannot serve this: {cause}")]
@@ -233,7 +320,11 @@ impl ProviderError {
     /// Whether the same request may succeed later.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Timeout { .. } | Self::Interrupted { .. } | Self::Busy { .. } => true,
+            Self::Unreachable { .. }
+            | Self::Timeout { .. }
+            | Self::Interrupted { .. }
+            | Self::Busy { .. }
+            | Self::SetAside { .. } => true,
             Self::Status { status, .. } => matches!(status, 408 | 409 | 425 | 429 | 500..=599),
             Self::Unsupported { .. } => false,
         }
@@ -241,12 +332,11 @@ impl ProviderError {
     /// When the provider asked to be tried again.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Status { retry_after, .. } => *retry_after,
-            Self::Unreachable { .. }
-            | Self::Timeout { .. }
-            | Self::Interrupted { .. }
-            | Self::Busy { .. }
-            | Self::Unsupported { .. } => None,
+            Self::Status { retry_after, .. } | Self::Busy { retry_after, .. } => *retry_after,
+            Self::SetAside { wait, .. } => Some(*wait),
+            Self::Unreachable { .. } | Self::Timeout { .. } | Self::Interrupted { .. } | Self::Unsupported { .. } => {
+                None
+            }
         }
     }
 }
@@ -257,6 +347,15 @@ mod tests {
 
     fn status(status: u16) -> ProviderError {
         ProviderError::Status { provider: "p".into(), status, message: "m".into(), retry_after: None }
+    }
+
+    #[test]
+    fn thinking_levels_are_read_as_they_are_written() {
+        for level in [Thinking::Off, Thinking::Minimal, Thinking::Low, Thinking::Medium, Thinking::High] {
+            assert_eq!(Thinking::parse(level.as_str()), Some(level));
+        }
+        assert_eq!(Thinking::parse(" HIGH "), Some(Thinking::High));
+        assert_eq!(Thinking::parse("very"), None);
     }
 
     #[test]

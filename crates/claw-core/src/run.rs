@@ -68,6 +68,15 @@ pub enum RunEvent {
         /// Of the whole run.
         usage: Usage,
     },
+    /// The model that was asked gave no answer; another one is asked, and nothing is lost.
+    Switched {
+        /// `<provider>/<model>` that gave none.
+        from: String,
+        /// `<provider>/<model>` that is asked now.
+        to: String,
+        /// Why.
+        reason: String,
+    },
     /// This attempt failed and another follows.
     Retrying {
         /// The attempt that failed.

@@ -75,15 +75,15 @@ impl Provider for EmbeddedProvider {
         let mut models: Vec<ModelInfo> = CATALOGUE
             .iter()
             .map(|entry| ModelInfo {
-                name: entry.name.to_owned(),
                 display_name: Some(entry.title.to_owned()),
                 context_tokens: Some(entry.context_tokens.min(self.context_tokens_max)),
                 tools: false,
+                ..ModelInfo::named(entry.name)
             })
             .collect();
         if models.iter().all(|model| model.name != self.default_model) {
             let name = self.default_model.clone();
-            models.push(ModelInfo { name, display_name: None, context_tokens: None, tools: false });
+            models.push(ModelInfo { tools: false, ..ModelInfo::named(name) });
         }
         models
     }
@@ -214,7 +214,9 @@ fn unsupported(cause: impl Into<String>) -> ProviderError {
 fn translate_error(error: EngineError) -> ProviderError {
     let provider = PROVIDER_ID.to_owned();
     match error {
-        EngineError::Overloaded { waiting, retry_after: _ } => ProviderError::Busy { provider, waiting },
+        EngineError::Overloaded { waiting, retry_after } => {
+            ProviderError::Busy { provider, waiting, retry_after: Some(retry_after) }
+        }
         EngineError::Stopped => ProviderError::Unreachable { provider, cause: error.to_string() },
         EngineError::Failed { reason } => ProviderError::Interrupted { provider, cause: reason },
         EngineError::NotBuilt

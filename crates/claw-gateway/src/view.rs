@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use claw_app::health::Snapshot;
-use claw_app::{Depth, Session, Stats};
+use claw_app::{BreakerState, Depth, Position, Session, Stats};
 use claw_core::{Lane, Principal};
 use claw_wire::ws::gateway::{
-    AgentHealth, AgentHeartbeat, GatewayStatus, Health, Heartbeat, HeartbeatStatus, ModelDefaults, QueueStatus,
-    SessionsHealth, SessionsStatus, Status, StatusSession, TaskCounts, WorkersStatus,
+    AgentHealth, AgentHeartbeat, GatewayStatus, Health, Heartbeat, HeartbeatStatus, ModelDefaults, ProviderHealth,
+    QueueStatus, SessionsHealth, SessionsStatus, Status, StatusSession, TaskCounts, WorkersStatus,
 };
 
 use crate::doors::Doors;
@@ -63,7 +63,18 @@ pub(crate) async fn health(doors: &Doors) -> Health {
         queue: queue(&snapshot),
         workers: snapshot.workers.map(workers),
         failing: snapshot.failing,
+        providers: snapshot.breakers.into_iter().map(provider).collect(),
     }
+}
+
+fn provider(state: BreakerState) -> ProviderHealth {
+    let BreakerState { provider, key, model, position, cause } = state;
+    let (breaker, wait_ms) = match position {
+        Position::Closed => ("closed", None),
+        Position::Open { wait } => ("open", Some(millis(wait))),
+        Position::HalfOpen => ("half_open", None),
+    };
+    ProviderHealth { model: format!("{provider}/{model}"), key, breaker, wait_ms, cause }
 }
 
 /// `status`, as `principal` may see it.

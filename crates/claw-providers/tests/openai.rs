@@ -21,10 +21,9 @@ const KEY: &str = "hunter2-secret";
 
 fn provider_with(base_url: String, net: claw_net::Settings) -> OpenAi {
     claw_net::install_crypto();
-    let mini = ModelInfo { name: "mini".into(), display_name: None, context_tokens: None, tools: true };
     let settings = Settings {
         api_key: Some(Secret::new(KEY)),
-        models: vec![mini],
+        models: vec![ModelInfo::named("mini")],
         headers: vec![("x-team".into(), Secret::new("blue-team"))],
         ..Settings::new("p", base_url)
     };
@@ -42,6 +41,7 @@ fn question(text: &str, stream: bool) -> ModelRequest {
         tools: Arc::new([]),
         tool_choice: ToolChoice::Auto,
         sampling: Sampling::default(),
+        thinking: None,
         conversation: "c".into(),
         stream,
     }

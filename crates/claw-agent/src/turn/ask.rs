@@ -1,40 +1,44 @@
 //! One question to the model, its answer streamed to the recorder.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use claw_core::provider::{FinishReason, ModelEvent, ModelRequest, ProviderError, Usage};
+use claw_core::provider::{FinishReason, ModelEvent, ModelRequest, ProviderError, Thinking, Usage};
 use claw_core::run::RunEvent;
 use claw_core::{Failure, FailureReason, ToolCall};
 use futures::StreamExt;
 
 use super::context::Conversation;
+use super::failover::Broken;
 use super::{Produced, Round, Stop};
 use crate::agent::{Attempt, chance};
+use crate::catalog::Resolved;
 use crate::limits::{ANSWER_BYTES_MAX, ATTACHED_RETRY_AFTER_MAX};
 
 /// Background runs tell their progress in steps of so many percent.
 const PROGRESS_STEP: u8 = 5;
 
 impl Attempt {
-    /// Asks until the model has answered. For a caller on the line, an answer that failed before
-    /// its first piece is asked for again here; a task is tried again as a new attempt instead.
-    pub(super) async fn ask(&mut self, talk: &Conversation, produced: &mut Produced) -> Result<Round, Stop> {
+    /// Asks until a model has answered. For a caller on the line, a question that nobody answered
+    /// is put again here; a task is tried again as a new attempt instead.
+    pub(super) async fn ask(&mut self, talk: &mut Conversation, produced: &mut Produced) -> Result<Round, Stop> {
         let mut tries = 0;
         loop {
-            let (error, shown) = match self.stream(talk, produced).await {
+            let unanswered = match self.ask_around(talk, produced, tries > 0).await {
                 Ok(round) => return Ok(round),
                 Err(Broken::Stopped(stop)) => return Err(stop),
-                Err(Broken::Provider { error, shown }) => (error, shown),
+                Err(Broken::Provider(unanswered)) => unanswered,
             };
             tries += 1;
             let retry = &self.parts.retry;
-            let patient = error.retry_after().is_none_or(|wait| wait <= ATTACHED_RETRY_AFTER_MAX);
-            let again = self.task.attached && !shown && patient && tries < self.task.attempts_max;
-            if !error.is_retryable() || !again {
-                return Err(stop_of(&error, shown || !produced.messages.is_empty()));
+            let patient = unanswered.retry_after.is_none_or(|wait| wait <= ATTACHED_RETRY_AFTER_MAX);
+            let again = self.task.attached && !unanswered.shown && patient && tries < self.task.attempts_max;
+            if !unanswered.is_retryable || !again {
+                return Err(unanswered.into_stop(!produced.messages.is_empty()));
             }
-            let delay = retry.delay(tries, error.retry_after(), chance(&*self.parts.ids));
-            tracing::info!(task.id = %self.task.id, tries, "asking again in {} ms: {error}", delay.as_millis());
+            let delay = retry.delay(tries, unanswered.retry_after, chance(&*self.parts.ids));
+            let (message, delay_ms) = (&unanswered.message, delay.as_millis());
+            tracing::info!(task.id = %self.task.id, tries, "asking again in {delay_ms} ms: {message}");
             self.wait(delay).await?;
         }
     }
@@ -46,26 +50,33 @@ impl Attempt {
         }
     }
 
-    /// Streams one answer. Dropping the stream closes the upstream.
-    async fn stream(&mut self, talk: &Conversation, produced: &mut Produced) -> Result<Round, Broken> {
-        let mut stream = talk.resolved.provider.stream(self.request(talk));
+    /// Streams one answer of one candidate. Dropping the stream closes the upstream.
+    ///
+    /// Errors: why it broke, and whether readers had seen some of it.
+    pub(super) async fn stream(
+        &mut self,
+        candidate: &Resolved,
+        talk: &Conversation,
+        produced: &mut Produced,
+    ) -> Result<Round, Ended> {
+        let mut stream = candidate.provider.stream(self.request(candidate, talk));
         let mut answer = Answer::new(produced.usage);
         loop {
             let event = tokio::select! {
                 biased;
-                reason = self.control.stopped() => return Err(Broken::Stopped(Stop::Told(reason))),
+                reason = self.control.stopped() => return Err(Ended::Stopped(Stop::Told(reason))),
                 () = self.recorder.page_due() => {
-                    self.recorder.flush().await.map_err(|fenced| Broken::Stopped(fenced.into()))?;
+                    self.recorder.flush().await.map_err(|fenced| Ended::Stopped(fenced.into()))?;
                     continue;
                 }
                 event = stream.next() => event,
             };
             let event = match event {
                 Some(Ok(event)) => event,
-                Some(Err(error)) => return Err(Broken::Provider { error, shown: answer.shown }),
-                None => return Err(Broken::Provider { error: unfinished(talk), shown: answer.shown }),
+                Some(Err(error)) => return Err(Ended::Failed { error, shown: answer.shown }),
+                None => return Err(Ended::Failed { error: unfinished(candidate), shown: answer.shown }),
             };
-            if let Some(finish) = self.take(event, &mut answer, produced).map_err(Broken::Stopped)? {
+            if let Some(finish) = self.take(event, &mut answer, produced).map_err(Ended::Stopped)? {
                 return Ok(Round { calls: answer.calls, finish });
             }
         }
@@ -117,14 +128,15 @@ impl Attempt {
         }
     }
 
-    fn request(&self, talk: &Conversation) -> ModelRequest {
+    fn request(&self, candidate: &Resolved, talk: &Conversation) -> ModelRequest {
         let turn = &self.task.turn;
         ModelRequest {
-            model: talk.resolved.model.clone(),
+            model: candidate.model.clone(),
             messages: talk.messages.clone().into(),
-            tools: std::sync::Arc::clone(&talk.specs),
+            tools: if candidate.tools { Arc::clone(&talk.specs) } else { Arc::from([]) },
             tool_choice: turn.tool_choice.clone(),
             sampling: turn.sampling.clone(),
+            thinking: turn.thinking.as_deref().and_then(Thinking::parse),
             conversation: turn.session.as_str().to_owned(),
             stream: turn.stream,
         }
@@ -147,33 +159,20 @@ impl Answer {
     }
 }
 
-/// Why an answer did not come to its end.
-enum Broken {
+/// Why one answer did not come to its end.
+pub(super) enum Ended {
     Stopped(Stop),
-    Provider { error: ProviderError, shown: bool },
+    Failed {
+        error: ProviderError,
+        /// Whether readers have seen some of it.
+        shown: bool,
+    },
 }
 
 /// A provider that just stops has not finished (G8).
-fn unfinished(talk: &Conversation) -> ProviderError {
+fn unfinished(candidate: &Resolved) -> ProviderError {
     ProviderError::Interrupted {
-        provider: talk.resolved.provider.id().to_owned(),
+        provider: candidate.provider.id().to_owned(),
         cause: "the answer ended without saying that it was finished".into(),
     }
-}
-
-fn stop_of(error: &ProviderError, shown: bool) -> Stop {
-    let reason = match error {
-        ProviderError::Status { status: 429, .. } | ProviderError::Busy { .. } => FailureReason::RateLimited,
-        ProviderError::Status { status: 404, .. } => FailureReason::UnknownModel,
-        ProviderError::Status { status: 400 | 413 | 422, .. } | ProviderError::Unsupported { .. } => {
-            FailureReason::Request
-        }
-        ProviderError::Status { .. }
-        | ProviderError::Unreachable { .. }
-        | ProviderError::Timeout { .. }
-        | ProviderError::Interrupted { .. } => FailureReason::Provider,
-    };
-    let retry_after_ms = error.retry_after().and_then(|wait| u64::try_from(wait.as_millis()).ok());
-    let failure = Failure { reason, message: error.to_string(), retry_after_ms };
-    if error.is_retryable() { Stop::Transient { failure, shown } } else { Stop::Final(failure) }
 }

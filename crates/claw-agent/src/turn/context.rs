@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use claw_core::provider::ToolSpec;
+use claw_core::provider::{ProviderError, ToolSpec};
 use claw_core::tool::Tool;
 use claw_core::turn::Context;
 use claw_core::{Failure, FailureReason, Message, Task};
@@ -10,12 +10,16 @@ use claw_store::StoreError;
 
 use super::Stop;
 use crate::agent::Parts;
-use crate::catalog::{Catalog, Resolved};
+use crate::catalog::{Catalog, Resolved, UnknownModel};
 use crate::limits::HISTORY_MESSAGES_MAX;
 
 /// The conversation as it grows during a turn.
 pub(super) struct Conversation {
-    pub(super) resolved: Resolved,
+    /// Who may be asked, best first; never empty.
+    pub(super) route: Vec<Resolved>,
+    /// The place in the route of the one that answered last.
+    pub(super) answered: usize,
+    /// `<provider>/<model>` that was asked last.
     pub(super) model_name: String,
     pub(super) messages: Vec<Message>,
     pub(super) specs: Arc<[ToolSpec]>,
@@ -30,10 +34,9 @@ impl Conversation {
         let agent = catalog.agent(&turn.agent).ok_or_else(|| {
             Failure::new(FailureReason::Request, format!("there is no agent {:?}", turn.agent.as_str()))
         })?;
-        let resolved = catalog
-            .resolve(turn.model.as_deref(), agent)
-            .map_err(|unknown| Failure::new(FailureReason::UnknownModel, unknown.to_string()))?;
-        let specs = specs(&resolved, task, &parts.tools)?;
+        let unknown = |unknown: UnknownModel| Failure::new(FailureReason::UnknownModel, unknown.to_string());
+        let route = catalog.route(turn.model.as_deref(), agent).map_err(unknown)?;
+        let specs = specs(task, &parts.tools);
         let mut messages = Vec::new();
         messages.extend(agent.system_prompt.clone().map(|text| Message::System { text }));
         let mut message_count = 0;
@@ -51,8 +54,15 @@ impl Conversation {
         }
         messages.extend_from_slice(&turn.input);
         let client_tools = turn.client_tools.iter().map(|tool| tool.name.clone()).collect();
-        let model_name = resolved.full_name();
-        Ok(Self { resolved, model_name, messages, specs, message_count, client_tools })
+        let model_name = route.first().map(Resolved::full_name).unwrap_or_default();
+        Ok(Self { route, answered: 0, model_name, messages, specs, message_count, client_tools })
+    }
+
+    /// Why this candidate need not even be asked: it calls no tools, and the caller has some.
+    pub(super) fn refused_by(&self, candidate: &Resolved) -> Option<ProviderError> {
+        let tool = self.client_tools.first().filter(|_| !candidate.tools)?;
+        let cause = format!("{} cannot call tools, but {tool:?} was given", candidate.full_name());
+        Some(ProviderError::Unsupported { provider: candidate.provider.id().to_owned(), cause })
     }
 
     /// Whether the caller runs this tool itself.
@@ -62,20 +72,11 @@ impl Conversation {
 }
 
 /// The tools offered to the model: the caller's, and ours that it does not shadow.
-fn specs(resolved: &Resolved, task: &Task, tools: &[Arc<dyn Tool>]) -> Result<Arc<[ToolSpec]>, Failure> {
+fn specs(task: &Task, tools: &[Arc<dyn Tool>]) -> Arc<[ToolSpec]> {
     let clients = &task.turn.client_tools;
-    if !resolved.tools {
-        return match clients.first() {
-            None => Ok(Arc::from([])),
-            Some(tool) => Err(Failure::new(
-                FailureReason::Request,
-                format!("{} cannot call tools, but {:?} was given", resolved.full_name(), tool.name),
-            )),
-        };
-    }
     let ours =
         tools.iter().map(|tool| tool.spec()).filter(|spec| !clients.iter().any(|client| client.name == spec.name));
-    Ok(clients.iter().cloned().chain(ours).collect())
+    clients.iter().cloned().chain(ours).collect()
 }
 
 /// The store may be readable again later.

@@ -58,6 +58,16 @@ impl House {
         settings: Settings,
         calls: Calls,
     ) -> Self {
+        Self::open_over(directory, catalog(upstream), more_tools, settings, calls).await
+    }
+
+    pub(crate) async fn open_over(
+        directory: &Path,
+        catalog: Catalog,
+        more_tools: Vec<Arc<dyn Tool>>,
+        settings: Settings,
+        calls: Calls,
+    ) -> Self {
         claw_net::install_crypto();
         let clock = Arc::new(FakeClock::default());
         let (scope, store_scope) = (TaskScope::new(), TaskScope::new());
@@ -73,7 +83,7 @@ impl House {
         let parts = Parts {
             store: Arc::clone(&store),
             queue: Arc::new(MemoryQueue::new(memory::Settings::default())),
-            catalog: Arc::new(catalog(upstream)),
+            catalog: Arc::new(catalog),
             more_tools,
             callbacks: calls.callbacks(),
             clock: Arc::clone(&clock) as Arc<dyn claw_core::Clock>,
@@ -120,16 +130,17 @@ impl Calls {
 }
 
 fn catalog(upstream: &Upstream) -> Catalog {
+    claw_net::install_crypto();
     let client = HttpClient::new(claw_net::Settings::default()).unwrap();
     let mut settings = claw_providers::openai::Settings::new("mock", upstream.base_url());
-    let model = |name: &str| ModelInfo { name: name.into(), display_name: None, context_tokens: None, tools: true };
-    settings.models = vec![model("mock-1"), model("mock-2")];
+    settings.models = ["mock-1", "mock-2"].map(ModelInfo::named).to_vec();
     let provider: Arc<dyn Provider> = Arc::new(OpenAi::new(settings, client).unwrap());
     let ops = AgentProfile {
         id: AgentId::parse("ops").unwrap(),
         name: None,
         system_prompt: Some("You run things.".into()),
         model: Some("mock/mock-2".into()),
+        fallbacks: Vec::new(),
     };
     Catalog::new(vec![provider], vec![ops], AgentId::main(), None)
 }

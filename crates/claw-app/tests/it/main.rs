@@ -5,6 +5,7 @@
 
 mod chat;
 mod deliveries;
+mod failover;
 mod house;
 mod recovery;
 mod sink;

@@ -45,6 +45,7 @@ fn request(model: &str) -> ModelRequest {
         tools: Arc::new([]),
         tool_choice: ToolChoice::Auto,
         sampling: port::Sampling { max_tokens: Some(7), ..port::Sampling::default() },
+        thinking: None,
         conversation: "agent:main:main".to_owned(),
         stream: true,
     }

@@ -114,7 +114,10 @@ impl<'a> Relay<'a> {
                 let delay_ms = millis(next.since(event.at));
                 self.agent("lifecycle", EventBody::Retrying { message: &failure.message, attempt: *attempt, delay_ms });
             }
-            RunEvent::Thinking { .. } | RunEvent::Progress { .. } | RunEvent::Usage { .. } => {}
+            RunEvent::Thinking { .. }
+            | RunEvent::Progress { .. }
+            | RunEvent::Usage { .. }
+            | RunEvent::Switched { .. } => {}
             RunEvent::Completed { output } => return Some(self.completed(output, event.at)),
             RunEvent::Failed { failure, partial: _ } => {
                 self.flush(true);

@@ -155,10 +155,15 @@ impl Courier for Nobody {
 fn catalog(upstream: &Upstream) -> Catalog {
     let client = HttpClient::new(claw_net::Settings::default()).unwrap();
     let mut settings = claw_providers::openai::Settings::new("mock", upstream.base_url());
-    let model = |name: &str| ModelInfo { name: name.into(), display_name: None, context_tokens: None, tools: true };
-    settings.models = vec![model("mock-1"), model("mock-2")];
+    settings.models = ["mock-1", "mock-2"].map(ModelInfo::named).to_vec();
     let provider: Arc<dyn Provider> = Arc::new(OpenAi::new(settings, client).unwrap());
     let ops = AgentId::parse("ops").unwrap();
-    let ops = AgentProfile { id: ops, name: None, system_prompt: None, model: Some("mock/mock-2".into()) };
+    let ops = AgentProfile {
+        id: ops,
+        name: None,
+        system_prompt: None,
+        model: Some("mock/mock-2".into()),
+        fallbacks: Vec::new(),
+    };
     Catalog::new(vec![provider], vec![ops], AgentId::main(), None)
 }

@@ -23,7 +23,7 @@ pub(super) enum TokenLimit {
 
 /// The body, ready to be sent.
 pub(super) fn body(request: &ModelRequest, token_limit: TokenLimit) -> Result<Vec<u8>, NotJson> {
-    let ModelRequest { model, messages, tools, tool_choice, sampling, conversation: _, stream } = request;
+    let ModelRequest { model, messages, tools, tool_choice, sampling, thinking: _, conversation: _, stream } = request;
     let Sampling { temperature, top_p, max_tokens, stop, seed, presence_penalty, frequency_penalty, response_format } =
         sampling;
     let outgoing = Outgoing {

@@ -29,6 +29,7 @@ pub enum Happening<'a> {
     ToolResult { call_id: &'a str, name: &'a str, text: &'a str, is_error: bool },
     Progress { percent: u8 },
     Usage { usage: Usage },
+    Switched { from: &'a str, to: &'a str, reason: &'a str },
     Retrying { attempt: u32, error: TaskError<'a>, retry_at: String },
     Completed { result: TaskResult<'a> },
     Failed { error: TaskError<'a>, partial: &'a str },
@@ -46,6 +47,7 @@ impl Happening<'_> {
             Self::ToolResult { .. } => "tool_result",
             Self::Progress { .. } => "progress",
             Self::Usage { .. } => "usage",
+            Self::Switched { .. } => "switched",
             Self::Retrying { .. } => "retrying",
             Self::Completed { .. } => "completed",
             Self::Failed { .. } => "failed",
@@ -66,6 +68,7 @@ impl<'a> From<&'a RunEvent> for Happening<'a> {
             }
             RunEvent::Progress { percent } => Self::Progress { percent: *percent },
             RunEvent::Usage { usage } => Self::Usage { usage: (*usage).into() },
+            RunEvent::Switched { from, to, reason } => Self::Switched { from, to, reason },
             RunEvent::Retrying { attempt, failure, at } => {
                 Self::Retrying { attempt: *attempt, error: failure.into(), retry_at: at.to_string() }
             }
@@ -122,6 +125,7 @@ mod tests {
             RunEvent::Failed { failure, partial: "p".into() },
             RunEvent::Cancelled { partial: String::new() },
             RunEvent::Progress { percent: 5 },
+            RunEvent::Switched { from: "a/m".into(), to: "b/m".into(), reason: "r".into() },
         ] {
             let event = sequenced(event);
             let shown = TaskEvent::from(&event);

@@ -37,6 +37,26 @@ pub struct Health {
     pub queue: Option<QueueStatus>,
     /// Null before they started.
     pub workers: Option<WorkersStatus>,
+    /// Providers that have failed lately; left out while all is well.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub providers: Vec<ProviderHealth>,
+}
+
+/// A provider that has failed lately: one model asked with one key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProviderHealth {
+    /// `<provider>/<model>`.
+    pub model: String,
+    /// Which of the provider's keys, from 1.
+    pub key: usize,
+    /// `closed` (it is asked), `open` (it is not) or `half_open` (the next question finds out).
+    pub breaker: &'static str,
+    /// How long it stays open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wait_ms: Option<u64>,
+    /// The newest failure.
+    pub cause: String,
 }
 
 /// One agent inside [`Health`].

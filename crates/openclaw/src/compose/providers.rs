@@ -55,14 +55,23 @@ pub(super) fn catalog(foundation: &Foundation, settings: &Live) -> Result<Catalo
     let mut agents = agents;
     if agents.is_empty() {
         let system_prompt = defaults.system_prompt.clone();
-        agents.push(AgentProfile { id: AgentId::main(), name: None, system_prompt, model: None });
+        agents.push(AgentProfile {
+            id: AgentId::main(),
+            name: None,
+            system_prompt,
+            model: None,
+            fallbacks: Vec::new(),
+        });
     }
-    Ok(Catalog::new(providers, agents, default_agent, default_model(settings)))
+    let fallbacks = defaults.model.as_ref().map(|model| model.fallbacks().to_vec()).unwrap_or_default();
+    let catalog = Catalog::new(providers, agents, default_agent, default_model(settings)).with_fallbacks(fallbacks);
+    warn_of_unknown_fallbacks(&catalog, settings);
+    Ok(catalog)
 }
 
 /// The configured default; else OpenAI's where only its key is known. What lists models goes by itself.
 fn default_model(settings: &Live) -> Option<String> {
-    let configured = settings.agents.defaults.model.as_ref().map(|model| primary("agents.defaults.model", model));
+    let configured = settings.agents.defaults.model.as_ref().map(|model| model.primary().to_owned());
     let lists_some = settings.providers.values().any(|provider| !provider.models.is_empty());
     let has_openai = settings.providers.contains_key("openai");
     configured.or_else(|| (!lists_some && has_openai).then(|| OPENAI_MODEL.to_owned()))
@@ -87,7 +96,7 @@ fn openai(id: &str, provider: &file::Provider, client: HttpClient) -> Result<Ope
 fn model(model: &file::Model) -> ModelInfo {
     let file::Model { id, name, context_window, max_tokens: _ } = model;
     let context_tokens = context_window.map(|tokens| u32::try_from(tokens.get()).unwrap_or(u32::MAX));
-    ModelInfo { name: id.clone(), display_name: name.clone(), context_tokens, tools: true }
+    ModelInfo { display_name: name.clone(), context_tokens, ..ModelInfo::named(id) }
 }
 
 fn profile(agent: &file::Agent, settings: &Live) -> Result<AgentProfile, Fatal> {
@@ -95,16 +104,20 @@ fn profile(agent: &file::Agent, settings: &Live) -> Result<AgentProfile, Fatal> 
         id: agent_id(agent)?,
         name: agent.name.clone(),
         system_prompt: agent.system_prompt.clone().or_else(|| settings.agents.defaults.system_prompt.clone()),
-        model: agent.model.as_ref().map(|model| primary("agents.list", model)),
+        model: agent.model.as_ref().map(|model| model.primary().to_owned()),
+        fallbacks: agent.model.as_ref().map(|model| model.fallbacks().to_vec()).unwrap_or_default(),
     })
 }
 
-/// The model to use; says so when others were named that this version never turns to.
-fn primary(key: &str, model: &ModelChoice) -> String {
-    if !model.fallbacks().is_empty() {
-        tracing::warn!("configuration: {key}: fallbacks are read but not used by this version");
+/// A fallback nobody has is passed over when it is needed, so it is told of here.
+fn warn_of_unknown_fallbacks(catalog: &Catalog, settings: &Live) {
+    let choices = settings.agents.list.iter().filter_map(|agent| agent.model.as_ref());
+    for fallback in settings.agents.defaults.model.iter().chain(choices).flat_map(ModelChoice::fallbacks) {
+        let agent = catalog.agent(catalog.default_agent());
+        if let Some(Err(unknown)) = agent.map(|agent| catalog.resolve(Some(fallback), agent)) {
+            tracing::warn!("configuration: a fallback of agents is passed over: {unknown}");
+        }
     }
-    model.primary().to_owned()
 }
 
 fn agent_id(agent: &file::Agent) -> Result<AgentId, Fatal> {

@@ -68,6 +68,7 @@ async fn first_sign(run: &mut AttachedRun) -> Result<Arc<Sequenced>, Error> {
             | RunEvent::ToolResult { .. }
             | RunEvent::Progress { .. }
             | RunEvent::Usage { .. }
+            | RunEvent::Switched { .. }
             | RunEvent::Retrying { .. } => {}
         }
     }
@@ -150,6 +151,7 @@ impl Streaming {
             | RunEvent::ToolResult { .. }
             | RunEvent::Progress { .. }
             | RunEvent::Usage { .. }
+            | RunEvent::Switched { .. }
             | RunEvent::Retrying { .. } => None,
         }
     }

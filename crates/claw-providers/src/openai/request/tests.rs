@@ -13,6 +13,7 @@ fn request(messages: Vec<Message>) -> ModelRequest {
         tools: Arc::new([]),
         tool_choice: ToolChoice::Auto,
         sampling: Sampling::default(),
+        thinking: None,
         conversation: "c".into(),
         stream: true,
     }

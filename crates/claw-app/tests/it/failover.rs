@@ -1,0 +1,268 @@
+//! Answers that survive the failure of their providers (G8), over real HTTP.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use claw_agent::{AgentProfile, BreakerState, Catalog, Position};
+use claw_app::chat::Place;
+use claw_app::{Error, Settings};
+use claw_core::provider::{ModelInfo, Provider};
+use claw_core::run::RunEvent;
+use claw_core::task::StateName;
+use claw_core::{AgentId, Clock, FailureReason, Output, Secret};
+use claw_net::HttpClient;
+use claw_providers::OpenAi;
+use claw_testkit::{Reply, Upstream};
+
+use crate::house::{Calls, House, SOON, all, operator, task, text_of, turn};
+
+const QUICK: Duration = Duration::from_millis(400);
+
+fn provider(id: &str, base_url: &str, key: &str) -> Arc<dyn Provider> {
+    claw_net::install_crypto();
+    let limit = u64::try_from(QUICK.as_millis()).unwrap();
+    let net = claw_net::Settings { first_byte_ms: limit, idle_ms: limit, ..claw_net::Settings::default() };
+    let mut settings = claw_providers::openai::Settings::new(id, base_url);
+    settings.api_key = Some(Secret::new(key));
+    settings.models = vec![ModelInfo::named("m")];
+    Arc::new(OpenAi::new(settings, HttpClient::new(net).unwrap()).unwrap())
+}
+
+fn main_agent(fallbacks: &[&str]) -> Vec<AgentProfile> {
+    let fallbacks = fallbacks.iter().map(|name| (*name).to_owned()).collect();
+    vec![AgentProfile { id: AgentId::main(), name: None, system_prompt: None, model: Some("a/m".into()), fallbacks }]
+}
+
+/// A house with the providers `a`, `b`, `c`, … and all but the first as fallbacks.
+async fn house_of(directory: &Path, addresses: &[String]) -> House {
+    let ids = ["a", "b", "c"];
+    let providers = ids.iter().zip(addresses).map(|(id, address)| provider(id, address, "key-of-one")).collect();
+    let fallbacks: Vec<String> = ids.iter().take(addresses.len()).skip(1).map(|id| format!("{id}/m")).collect();
+    let fallbacks: Vec<&str> = fallbacks.iter().map(String::as_str).collect();
+    let catalog = Catalog::new(providers, main_agent(&fallbacks), AgentId::main(), None);
+    House::open_over(directory, catalog, Vec::new(), Settings::default(), Calls::default()).await
+}
+
+/// An address nobody listens at.
+async fn nowhere() -> String {
+    let gone = Upstream::start().await;
+    let address = gone.base_url();
+    gone.stop().await;
+    address
+}
+
+async fn ask(house: &House, text: &str) -> Result<Output, Error> {
+    let run = house.app.chat.start(&operator(), turn("chat", text), Place::Fresh).await.unwrap();
+    tokio::time::timeout(SOON, run.output()).await.expect("the run ends")
+}
+
+fn breakers(house: &House) -> Vec<BreakerState> {
+    house.app.models.breakers(house.clock.now())
+}
+
+/// What each class of failure before the first text comes to: the next one answers, nothing of
+/// the failed answer is heard, and the switch is told.
+#[tokio::test]
+async fn every_failure_before_the_first_text_is_answered_elsewhere() {
+    let table = [
+        ("500", Reply::status(500, "broken"), "HTTP 500"),
+        ("503", Reply::status(503, "overloaded"), "HTTP 503"),
+        ("429", Reply::status(429, "slow down").retry_after("30"), "HTTP 429"),
+        ("401", Reply::status(401, "bad key"), "HTTP 401"),
+        ("404", Reply::status(404, "no such model"), "HTTP 404"),
+        ("silence before the head", Reply::silence(), "no first byte"),
+        ("cut before the first text", Reply::chunks(["x"]).cut_after(0), "broke off"),
+        ("an error before the first text", Reply::chunks(["x"]).error_after(0, "melted"), "melted"),
+        ("garbage", Reply::chunks(["x"]).garbage_after(0), "unreadable"),
+        ("nothing at all", Reply::verbatim("text/event-stream", ""), "ended before"),
+        ("another page", Reply::verbatim("text/html", "<html>proxy</html>"), "no chat completion"),
+    ];
+    for (class, reply, words) in table {
+        let (directory, a, b) = (tempfile::tempdir().unwrap(), Upstream::start().await, Upstream::start().await);
+        let house = house_of(directory.path(), &[a.base_url(), b.base_url()]).await;
+        a.script([reply]);
+        b.script([Reply::text("from b")]);
+        let mut new = task("t", "hi");
+        new.lane = claw_core::Lane::Interactive;
+        let accepted = house.app.tasks.submit(&operator(), new).await.unwrap();
+        let events = all(house.app.tasks.read(accepted.id, 0)).await;
+        let switches: Vec<&RunEvent> =
+            events.iter().map(|e| &e.event).filter(|e| matches!(e, RunEvent::Switched { .. })).collect();
+        let [RunEvent::Switched { from, to, reason }] = switches[..] else { panic!("{class}: {events:?}") };
+        assert_eq!((from.as_str(), to.as_str()), ("a/m", "b/m"), "{class}");
+        assert!(reason.contains(words), "{class}: {reason}");
+        assert_eq!(text_of(&events), "from b", "{class}");
+        let RunEvent::Completed { output } = &events.last().unwrap().event else { panic!("{class}: {events:?}") };
+        assert_eq!((output.text.as_str(), output.model.as_str()), ("from b", "b/m"), "{class}");
+        let attempts = house.app.tasks.runs(accepted.id).await.unwrap();
+        assert_eq!(attempts.len(), 1, "{class}: a switch is no new attempt");
+        assert_eq!((a.counts().requests, b.counts().requests), (1, 1), "{class}");
+        house.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn one_dead_provider_of_three_fails_no_request_and_its_breaker_opens() {
+    let (directory, b, c) = (tempfile::tempdir().unwrap(), Upstream::start().await, Upstream::start().await);
+    let house = house_of(directory.path(), &[nowhere().await, b.base_url(), c.base_url()]).await;
+    for number in 0..20 {
+        assert_eq!(ask(&house, &format!("hi {number}")).await.unwrap().model, "b/m");
+    }
+    let open = breakers(&house);
+    assert!(
+        matches!(&open[..], [BreakerState { provider, key: 1, model, position: Position::Open { .. }, cause }]
+            if provider == "a" && model == "m" && cause.contains("cannot be reached")),
+        "{open:?}"
+    );
+    assert_eq!((b.counts().requests, c.counts().requests), (20, 0));
+
+    // Its time over, one question probes it; a failure costs that question nothing.
+    house.clock.advance(Duration::from_mins(2));
+    assert_eq!(breakers(&house)[0].position, Position::HalfOpen);
+    assert_eq!(ask(&house, "probe").await.unwrap().model, "b/m");
+    assert!(matches!(breakers(&house)[0].position, Position::Open { .. }));
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn a_provider_that_is_back_is_used_again_after_one_probe() {
+    let (directory, a, b) = (tempfile::tempdir().unwrap(), Upstream::start().await, Upstream::start().await);
+    let house = house_of(directory.path(), &[a.base_url(), b.base_url()]).await;
+    a.script((0..5).map(|_| Reply::status(500, "broken")));
+    for _ in 0..8 {
+        assert_eq!(ask(&house, "hi").await.unwrap().model, "b/m");
+    }
+    assert_eq!(a.counts().requests, 5, "it is left alone once it has failed five times");
+    house.clock.advance(Duration::from_mins(2));
+    assert_eq!(ask(&house, "hi").await.unwrap().model, "a/m");
+    assert_eq!(breakers(&house), []);
+    house.stop().await;
+}
+
+/// G8: what was heard is never silently begun anew.
+#[tokio::test]
+async fn an_answer_that_breaks_after_its_first_text_is_not_restarted_elsewhere() {
+    let table = [
+        Reply::chunks(["so ", "far"]).cut_after(1),
+        Reply::chunks(["so ", "far"]).garbage_after(1),
+        Reply::chunks(["so ", "far"]).error_after(1, "melted"),
+        Reply::chunks(["so ", "far"]).stall_after(1),
+    ];
+    for reply in table {
+        let (directory, a, b) = (tempfile::tempdir().unwrap(), Upstream::start().await, Upstream::start().await);
+        let house = house_of(directory.path(), &[a.base_url(), b.base_url()]).await;
+        a.script([reply]);
+        let mut run = house.app.chat.start(&operator(), turn("chat", "hi"), Place::Fresh).await.unwrap();
+        let mut events = Vec::new();
+        while let Some(event) = run.next().await.unwrap() {
+            events.push(event.as_ref().clone());
+        }
+        assert_eq!(text_of(&events), "so ");
+        let RunEvent::Failed { failure, partial } = &events.last().unwrap().event else { panic!("{events:?}") };
+        assert_eq!((failure.reason, partial.as_str()), (FailureReason::Provider, "so "));
+        assert_eq!(b.counts().requests, 0);
+        house.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_bad_question_is_put_to_nobody_else() {
+    let (directory, a, b) = (tempfile::tempdir().unwrap(), Upstream::start().await, Upstream::start().await);
+    let house = house_of(directory.path(), &[a.base_url(), b.base_url()]).await;
+    a.script([Reply::status(400, "no such parameter")]);
+    let Err(Error::Run(failure)) = ask(&house, "hi").await else { panic!("a refusal is no answer") };
+    assert_eq!(failure.reason, FailureReason::Request);
+    assert_eq!((failure.message.as_str(), b.counts().requests), ("a answered HTTP 400: no such parameter", 0));
+    assert_eq!(breakers(&house), []);
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn keys_take_turns_and_a_refused_one_rests() {
+    let (directory, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await);
+    let keys = ["key-one", "key-two", "key-three"];
+    let providers = keys.map(|key| provider("a", &upstream.base_url(), key)).to_vec();
+    let catalog = Catalog::new(providers, main_agent(&[]), AgentId::main(), None);
+    let house = House::open_over(directory.path(), catalog, Vec::new(), Settings::default(), Calls::default()).await;
+    upstream.respond_with(|seen| match seen.headers["authorization"].to_str().unwrap() {
+        "Bearer key-two" => Reply::status(429, "slow down").retry_after("60"),
+        key => Reply::text(key),
+    });
+    let mut said = Vec::new();
+    for _ in 0..6 {
+        said.push(ask(&house, "hi").await.unwrap().text);
+    }
+    let (one, three) = ("Bearer key-one".to_owned(), "Bearer key-three".to_owned());
+    assert_eq!(said, [&one, &three, &three, &one, &three, &three].map(Clone::clone));
+    assert_eq!(upstream.counts().requests, 7, "the limited key was asked once");
+    assert!(matches!(&breakers(&house)[..], [BreakerState { key: 2, position: Position::Open { .. }, .. }]));
+    house.clock.advance(Duration::from_mins(2));
+    upstream.respond_with(|_| Reply::text("all well"));
+    for _ in 0..3 {
+        ask(&house, "hi").await.unwrap();
+    }
+    assert_eq!(breakers(&house), []);
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn when_nobody_answers_all_words_are_told_and_a_task_is_tried_again() {
+    let (directory, a, b) = (tempfile::tempdir().unwrap(), Upstream::start().await, Upstream::start().await);
+    let house = house_of(directory.path(), &[a.base_url(), b.base_url()]).await;
+    a.script([Reply::status(500, "a is down"), Reply::text("a is back")]);
+    b.script([Reply::status(401, "b has no key")]);
+    let accepted = house.app.tasks.submit(&operator(), task("t", "hi")).await.unwrap();
+    let events = all(house.app.tasks.read(accepted.id, 0)).await;
+    let retrying = events.iter().find_map(|event| match &event.event {
+        RunEvent::Retrying { failure, .. } => Some(failure.message.clone()),
+        _ => None,
+    });
+    assert_eq!(retrying.as_deref(), Some("a answered HTTP 500: a is down; b answered HTTP 401: b has no key"));
+    assert_eq!(text_of(&events), "a is back");
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn a_lone_provider_that_asked_for_a_pause_gets_it_and_the_caller_is_told() {
+    let (directory, a) = (tempfile::tempdir().unwrap(), Upstream::start().await);
+    let house = house_of(directory.path(), &[a.base_url()]).await;
+    a.script([Reply::status(429, "slow down").retry_after("600")]);
+    for _ in 0..3 {
+        let Err(Error::Run(failure)) = ask(&house, "hi").await else { panic!("it was told to wait") };
+        assert_eq!(failure.reason, FailureReason::RateLimited);
+        assert!(failure.retry_after_ms.is_some_and(|wait| wait >= 600_000), "{failure:?}");
+    }
+    assert_eq!(a.counts().requests, 1);
+    assert!(!house.app.models.can_answer(house.clock.now()));
+    house.clock.advance(Duration::from_secs(700));
+    assert_eq!(ask(&house, "hi").await.unwrap().text, "hi");
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn a_lone_provider_that_refuses_is_asked_again_and_speaks_for_itself() {
+    let (directory, a) = (tempfile::tempdir().unwrap(), Upstream::start().await);
+    let house = house_of(directory.path(), &[a.base_url()]).await;
+    a.script([Reply::status(401, "bad key"), Reply::status(401, "still bad"), Reply::text("mended")]);
+    for words in ["a answered HTTP 401: bad key", "a answered HTTP 401: still bad"] {
+        let Err(Error::Run(failure)) = ask(&house, "hi").await else { panic!("a refusal is no answer") };
+        assert_eq!(failure.message, words);
+    }
+    assert_eq!(ask(&house, "hi").await.unwrap().text, "mended");
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn tools_go_on_with_the_model_that_answered() {
+    let (directory, b) = (tempfile::tempdir().unwrap(), Upstream::start().await);
+    let house = house_of(directory.path(), &[nowhere().await, b.base_url()]).await;
+    b.script([Reply::tool_call("session_status", "{}"), Reply::text("done")]);
+    let accepted = house.app.tasks.submit(&operator(), task("t", "hi")).await.unwrap();
+    let events = all(house.app.tasks.read(accepted.id, 0)).await;
+    let switches = events.iter().filter(|event| matches!(event.event, RunEvent::Switched { .. })).count();
+    assert_eq!((switches, text_of(&events).as_str()), (1, "done"));
+    let ended = house.app.tasks.wait(accepted.id, SOON).await.unwrap().unwrap();
+    assert_eq!(ended.state.name(), StateName::Completed);
+    house.stop().await;
+}
