@@ -1,17 +1,18 @@
 //! Devices and their tokens: `device.pair.*`, `device.token.*` and what is told about them.
 
 use claw_core::{DeviceId, PairingId, Role, Scope, Scopes};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::BadRequest;
 use crate::ws::keys;
 
 /// Parameters of `device.pair.list`: none.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct ListParams {}
 
 /// Parameters of `device.pair.approve` and `device.pair.reject`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DecideParams {
     /// `pair_…`.
@@ -30,7 +31,7 @@ impl DecideParams {
 }
 
 /// Parameters of `device.pair.remove`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RemoveParams {
     /// 64 hexadecimal digits.
@@ -38,7 +39,7 @@ pub struct RemoveParams {
 }
 
 /// Parameters of `device.token.rotate` and `device.token.revoke`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TokenParams {
     /// 64 hexadecimal digits.
