@@ -8,8 +8,9 @@ pub(crate) const WRITES_WAITING_MAX: usize = 8192;
 pub(crate) const KIBIBYTES_WAITING_MAX: u32 = 64 * 1024;
 /// So many writes share one commit.
 pub(crate) const BATCH_MAX: usize = 512;
-/// Writes that keep nobody wait so long for company before they are committed.
-pub(crate) const LINGER: Duration = Duration::from_millis(4);
+/// Writes that keep nobody wait so long for company before they are committed: long enough for most
+/// short runs to begin and end in one commit, which writes their rows once.
+pub(crate) const LINGER: Duration = Duration::from_millis(20);
 /// So many of the tasks that keep a session busy are named.
 pub(crate) const BUSY_SHOWN_MAX: usize = 16;
 /// So many sessions are looked at for one page of those that fit a search; the next page goes on there.

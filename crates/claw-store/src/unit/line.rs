@@ -70,6 +70,11 @@ impl Line {
         self.running.is_none() && self.waiting.is_empty() && self.horizon == i64::MAX
     }
 
+    /// Whether nobody waits behind the running one.
+    pub(crate) fn has_no_queue(&self) -> bool {
+        self.waiting.is_empty() && self.horizon == i64::MAX
+    }
+
     /// The task whose turn it is: the first waiting one, while none runs.
     pub(crate) fn due(&self) -> Option<TaskId> {
         if self.running.is_some() {

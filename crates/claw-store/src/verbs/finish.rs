@@ -9,7 +9,7 @@ use claw_core::{RunEvent, TaskId, Timestamp};
 use super::Verb;
 use super::events::page;
 use crate::stored::text;
-use crate::unit::{DeliveryRow, RunRow, Unit, Wanted, place};
+use crate::unit::{DeliveryRow, Line, RunRow, Unit, Wanted, place};
 use crate::{DueTicket, Finish, Finished, StoreError};
 
 /// An attempt's end, ready to be stored.
@@ -81,10 +81,12 @@ impl Verb for FinishRun {
         }
     }
 
-    /// A synchronous reply has gone out already. Its submit may still wait in the same batch, and
-    /// then the task is not known yet.
+    /// A synchronous reply has gone out already, but the next of its session may wait. Its submit
+    /// may still wait in the same batch, and then the task is not known yet.
     fn is_patient(&self, unit: &Unit) -> bool {
-        unit.task(self.finish.id).is_none_or(|row| row.attached)
+        let has_no_queue =
+            |session| unit.session(session).and_then(|row| row.line.as_ref()).is_none_or(Line::has_no_queue);
+        unit.task(self.finish.id).is_none_or(|row| row.attached && has_no_queue(row.session))
     }
 
     fn apply(&self, unit: &mut Unit) -> Result<Finished, StoreError> {

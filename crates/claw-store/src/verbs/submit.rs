@@ -16,7 +16,8 @@ const TURN_KEPT_BYTES_MAX: usize = 4096;
 /// A task, ready to be accepted.
 pub(crate) struct Submit {
     new: NewTask,
-    turn: Arc<Turn>,
+    /// What a waiting task keeps for its start.
+    turn: Option<Arc<Turn>>,
     turn_text: Arc<str>,
     callback_text: Option<Arc<str>>,
     label: Option<Arc<str>>,
@@ -36,7 +37,10 @@ impl Submit {
         };
         let label = new.label.take().map(Arc::from);
         let key = new.idempotency.as_ref().map(|idempotency| Arc::from(idempotency.key.as_str()));
-        let turn = Arc::new(new.turn.clone());
+        let turn = match new.begin {
+            Begin::Attached => None,
+            Begin::Queued { .. } => Some(Arc::new(new.turn.clone())),
+        };
         Ok(Self { new, turn, turn_text, callback_text, label, key, messages })
     }
 
@@ -68,19 +72,20 @@ impl Submit {
 
     /// The turn with what its session's settings say where the caller said nothing. A run that is
     /// on already has its turn.
-    fn complete(&self, unit: &Unit) -> Result<(Arc<Turn>, Arc<str>), StoreError> {
-        let as_given = || Ok((self.turn.clone(), self.turn_text.clone()));
+    fn complete(&self, unit: &Unit) -> Result<(Option<Arc<Turn>>, Arc<str>), StoreError> {
         let session = unit.session_by_key(&self.new.turn.session);
-        let Some(profile) = session.and_then(|row| row.profile.as_deref()) else { return as_given() };
-        let Begin::Queued { .. } = self.new.begin else { return as_given() };
-        let mut turn = Turn::clone(&self.turn);
+        let profile = session.and_then(|row| row.profile.as_deref());
+        let (Some(given), Some(profile)) = (&self.turn, profile) else {
+            return Ok((self.turn.clone(), self.turn_text.clone()));
+        };
+        let mut turn = Turn::clone(given);
         turn.model = turn.model.or_else(|| profile.model.clone());
         turn.thinking = turn.thinking.or_else(|| profile.thinking.clone());
         let turn_text = text(&turn)?;
-        Ok((Arc::new(turn), turn_text))
+        Ok((Some(Arc::new(turn)), turn_text))
     }
 
-    fn row(&self, n: i64, session: i64, turn: Arc<Turn>) -> TaskRow {
+    fn row(&self, n: i64, session: i64, turn: Option<Arc<Turn>>) -> TaskRow {
         let new = &self.new;
         let (state, state_at, attached) = match new.begin {
             Begin::Queued { not_before, attached } => (StateName::Queued, not_before, attached),
@@ -110,7 +115,7 @@ impl Submit {
             state_at,
             result: None,
             last_seq: Some(0),
-            turn: (!runs).then_some(turn),
+            turn,
             turn_is_small: self.turn_text.len() <= TURN_KEPT_BYTES_MAX,
         }
     }
@@ -145,7 +150,7 @@ impl Verb for Submit {
             return Ok(Submitted::Foreign);
         }
         self.check(unit)?;
-        let (turn, turn_text) = self.complete(unit)?;
+        let (kept, turn_text) = self.complete(unit)?;
         let (session, session_id) = match known {
             Some((n, id, _)) => {
                 unit.touch_session(n, *at);
@@ -154,7 +159,7 @@ impl Verb for Submit {
             None => (unit.make_session(*session_id, &turn.session, &turn.agent, &principal.id, *at)?, *session_id),
         };
         let n = unit.totals.next_task;
-        unit.insert_task(self.row(n, session, turn), turn_text);
+        unit.insert_task(self.row(n, session, kept), turn_text);
         if *begin == Begin::Attached {
             unit.add_messages(session, n, *at, &self.messages);
         }
