@@ -4,12 +4,13 @@
 //! bounded by [`UNSTORED_EVENTS_MAX`], which is also how far a new attempt's numbers jump: so a
 //! number that a reader saw is never given to another event, even after a crash.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use claw_core::run::{RunEvent, Sequenced};
 use claw_core::{Clock, Task, TaskId};
 use claw_store::{Commit, Store, StoreError, UNSTORED_EVENTS_MAX};
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 
 use crate::hub::{Hub, Producer};
 use crate::limits::{FLUSH_AFTER, FLUSH_EVENTS};
@@ -30,6 +31,8 @@ pub(crate) struct Recorder {
     progress: Option<u8>,
     /// When the oldest pending event has to be stored.
     due: Option<Instant>,
+    /// Rings when a page is due; made for the first one and set anew for each.
+    alarm: Option<Pin<Box<Sleep>>>,
     /// The page on its way to the disk, and its last number.
     in_flight: Option<(Commit<bool>, u64)>,
 }
@@ -48,6 +51,7 @@ impl Recorder {
             pending: Vec::new(),
             progress: None,
             due: None,
+            alarm: None,
             in_flight: None,
         }
     }
@@ -70,12 +74,18 @@ impl Recorder {
     }
 
     /// Resolves when a page is due. Cancel-safe.
-    pub(crate) async fn page_due(&self) {
-        match self.due {
-            Some(_) if self.pending.len() >= FLUSH_EVENTS => {}
-            Some(due) => tokio::time::sleep_until(due).await,
-            None => std::future::pending().await,
+    ///
+    /// The alarm stays set between two polls: setting it costs more than an event does.
+    pub(crate) async fn page_due(&mut self) {
+        let Some(due) = self.due else { return std::future::pending().await };
+        if self.pending.len() >= FLUSH_EVENTS {
+            return;
         }
+        let alarm = self.alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
+        if alarm.deadline() != due {
+            alarm.as_mut().reset(due);
+        }
+        alarm.as_mut().await;
     }
 
     /// Sends the pending page on its way, and waits for the one before.

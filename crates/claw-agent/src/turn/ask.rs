@@ -61,10 +61,12 @@ impl Attempt {
     ) -> Result<Round, Ended> {
         let mut stream = candidate.provider.stream(self.request(candidate, talk));
         let mut answer = Answer::new(produced.usage);
+        let control = self.control.clone();
+        let mut stopped = std::pin::pin!(control.stopped());
         loop {
             let event = tokio::select! {
                 biased;
-                reason = self.control.stopped() => return Err(Ended::Stopped(Stop::Told(reason))),
+                reason = &mut stopped => return Err(Ended::Stopped(Stop::Told(reason))),
                 () = self.recorder.page_due() => {
                     self.recorder.flush().await.map_err(|fenced| Ended::Stopped(fenced.into()))?;
                     continue;

@@ -5,6 +5,7 @@
 //! event is one flush: an event that is ready together with its predecessor waits for a turn of
 //! the scheduler. Dropping the body drops the run.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use claw_core::{Output, TaskId};
 use claw_wire::error::ErrorBody;
 use claw_wire::openai::chunk::{ChunkWriter, DONE};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use tokio::time::{Instant, Sleep};
 
 use super::render;
 use crate::doors::Doors;
@@ -41,8 +43,16 @@ pub(crate) async fn answer(
         Err(_elapsed) => return Err(run.leave(wait).await.into()),
     };
     let opening = Bytes::from(writer.role());
-    let state =
-        Streaming { run, writer, include_usage, request_id, ready: Some(first), said: 0, stage: Stage::Opening };
+    let state = Streaming {
+        run,
+        writer,
+        include_usage,
+        request_id,
+        ready: Some(first),
+        said: 0,
+        stage: Stage::Opening,
+        silence: Silence::default(),
+    };
     let body = futures::stream::unfold((state, opening), |(mut state, opening)| async move {
         let piece = state.next(opening).await?;
         Some((Ok::<_, std::convert::Infallible>(piece), (state, Bytes::new())))
@@ -91,6 +101,30 @@ struct Streaming {
     /// Bytes of text sent.
     said: usize,
     stage: Stage,
+    silence: Silence,
+}
+
+/// Watches for a silence without setting the timer at every event: the timer, when it rings, looks
+/// how long it has been silent by then.
+#[derive(Default)]
+struct Silence {
+    since: Option<Instant>,
+    alarm: Option<Pin<Box<Sleep>>>,
+}
+
+impl Silence {
+    /// Resolves when it has lasted so long. Cancel-safe.
+    async fn lasted(&mut self, limit: Duration) {
+        let until = *self.since.get_or_insert_with(Instant::now) + limit;
+        let alarm = self.alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
+        loop {
+            alarm.as_mut().await;
+            if alarm.deadline() >= until {
+                return;
+            }
+            alarm.as_mut().reset(until);
+        }
+    }
 }
 
 impl Streaming {
@@ -124,8 +158,13 @@ impl Streaming {
             tokio::task::yield_now().await;
             return Some(Ok(Some(event)));
         }
-        let silence: Duration = KEEP_ALIVE;
-        tokio::time::timeout(silence, self.run.next()).await.ok()
+        let event = tokio::select! {
+            biased;
+            event = self.run.next() => Some(event),
+            () = self.silence.lasted(KEEP_ALIVE) => None,
+        };
+        self.silence.since = None;
+        event
     }
 
     fn render(&mut self, event: Result<Option<Arc<Sequenced>>, Error>) -> Option<Bytes> {
