@@ -8,6 +8,8 @@
 //! Surprise: the system's certificates are read when the first `https` address is called, not at
 //! boot. A machine without any can still talk to a model server on its own network.
 
+mod plain;
+
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -17,7 +19,10 @@ use serde::Deserialize;
 use thiserror::Error;
 use url::Url;
 
-use crate::response::Response;
+use self::plain::{Failed, Plain};
+use crate::response::{Body, Response};
+
+pub(crate) use plain::poll_piece;
 
 /// Most redirects a download follows.
 const REDIRECTS_MAX: usize = 5;
@@ -72,15 +77,18 @@ impl Phase {
     }
 }
 
+/// What one of the layers below says; it names no address.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
 /// Why a call gave no (whole) answer. Addresses are left out: they may hold keys.
 #[derive(Debug, Error)]
 pub enum Error {
     /// No client can be made of these settings.
     #[error("the HTTP client cannot be built")]
-    Build(#[source] reqwest::Error),
+    Build(#[source] Cause),
     /// No connection, or it broke before the head of the answer.
     #[error("no connection")]
-    Unreachable(#[source] reqwest::Error),
+    Unreachable(#[source] Cause),
     /// A phase took too long.
     #[error("no {} within {} ms", phase.as_str(), limit.as_millis())]
     Timeout {
@@ -91,7 +99,7 @@ pub enum Error {
     },
     /// The connection broke inside the body.
     #[error("the connection broke")]
-    Interrupted(#[source] reqwest::Error),
+    Interrupted(#[source] Cause),
     /// The body is larger than the caller takes.
     #[error("the answer is larger than {max_bytes} bytes")]
     TooLarge {
@@ -138,16 +146,9 @@ pub struct HttpClient(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     settings: Settings,
-    plain: reqwest::Client,
+    plain: Plain,
     secure: OnceLock<reqwest::Client>,
     downloads: OnceLock<reqwest::Client>,
-}
-
-/// Whom a client trusts.
-#[derive(Clone, Copy)]
-enum Trust {
-    Nobody,
-    System,
 }
 
 impl HttpClient {
@@ -155,7 +156,7 @@ impl HttpClient {
     ///
     /// Errors: [`Error::Build`] – the settings cannot work.
     pub fn new(settings: Settings) -> Result<Self, Error> {
-        let plain = build(&settings, Trust::Nobody, reqwest::redirect::Policy::none())?;
+        let plain = Plain::new(&settings).map_err(Error::Build)?;
         Ok(Self(Arc::new(Shared { settings, plain, secure: OnceLock::new(), downloads: OnceLock::new() })))
     }
 
@@ -165,22 +166,22 @@ impl HttpClient {
     /// [`Error::Timeout`] with [`Phase::Connection`] or [`Phase::FirstByte`]; [`Error::Build`]
     /// where the system has no certificates.
     pub async fn send(&self, request: Request) -> Result<Response, Error> {
-        let Request { method, url, headers, body } = request;
-        let client = if url.scheme() == "https" { self.secure()? } else { &self.0.plain };
-        let mut outgoing = reqwest::Request::new(method, url);
-        *outgoing.headers_mut() = headers;
-        if !body.is_empty() {
-            *outgoing.body_mut() = Some(body.into());
-        }
         let limit = Duration::from_millis(self.0.settings.first_byte_ms);
-        match tokio::time::timeout(limit, client.execute(outgoing)).await {
+        let answered = match request.url.scheme() {
+            "https" => {
+                let asked = ask(self.secure()?, request);
+                tokio::time::timeout(limit, asked).await
+            }
+            _ => tokio::time::timeout(limit, self.0.plain.send(request)).await.map(|answer| answer.map(whole)),
+        };
+        match answered {
             Err(_elapsed) => Err(Error::Timeout { phase: Phase::FirstByte, limit }),
-            Ok(Err(failed)) if failed.is_connect() && failed.is_timeout() => {
+            Ok(Err(Failed::ConnectTimeout)) => {
                 let limit = Duration::from_millis(self.0.settings.connect_ms);
                 Err(Error::Timeout { phase: Phase::Connection, limit })
             }
-            Ok(Err(failed)) => Err(Error::Unreachable(failed.without_url())),
-            Ok(Ok(inner)) => Ok(Response::new(inner, Duration::from_millis(self.0.settings.idle_ms))),
+            Ok(Err(Failed::Other(cause))) => Err(Error::Unreachable(cause)),
+            Ok(Ok(head)) => Ok(Response::new(head, Duration::from_millis(self.0.settings.idle_ms))),
         }
     }
 
@@ -189,12 +190,38 @@ impl HttpClient {
     /// Errors: [`Error::Build`] – the system has no certificates.
     pub fn downloads(&self) -> Result<&reqwest::Client, Error> {
         let policy = || reqwest::redirect::Policy::limited(REDIRECTS_MAX);
-        once(&self.0.downloads, || build(&self.0.settings, Trust::System, policy()))
+        once(&self.0.downloads, || build(&self.0.settings, policy()))
     }
 
     fn secure(&self) -> Result<&reqwest::Client, Error> {
-        once(&self.0.secure, || build(&self.0.settings, Trust::System, reqwest::redirect::Policy::none()))
+        once(&self.0.secure, || build(&self.0.settings, reqwest::redirect::Policy::none()))
     }
+}
+
+/// Sends a request to an `https` address.
+async fn ask(client: &reqwest::Client, request: Request) -> Result<http::Response<Body>, Failed> {
+    let Request { method, url, headers, body } = request;
+    let mut outgoing = reqwest::Request::new(method, url);
+    *outgoing.headers_mut() = headers;
+    if !body.is_empty() {
+        *outgoing.body_mut() = Some(body.into());
+    }
+    let mut answer = client.execute(outgoing).await.map_err(|failed| {
+        if failed.is_connect() && failed.is_timeout() {
+            Failed::ConnectTimeout
+        } else {
+            Failed::Other(failed.without_url().into())
+        }
+    })?;
+    let (status, headers) = (answer.status(), std::mem::take(answer.headers_mut()));
+    let mut response = http::Response::new(Body::Secure(Box::pin(answer.bytes_stream())));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    Ok(response)
+}
+
+fn whole(answer: http::Response<hyper::body::Incoming>) -> http::Response<Body> {
+    answer.map(Body::Plain)
 }
 
 /// `OnceLock::get_or_try_init`, which is not stable yet; two racers build and one result stays.
@@ -207,7 +234,7 @@ fn once<T>(cell: &OnceLock<T>, make: impl FnOnce() -> Result<T, Error>) -> Resul
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the replacement that clippy.toml names")]
-fn build(settings: &Settings, trust: Trust, redirects: reqwest::redirect::Policy) -> Result<reqwest::Client, Error> {
+fn build(settings: &Settings, redirects: reqwest::redirect::Policy) -> Result<reqwest::Client, Error> {
     let builder = reqwest::Client::builder()
         .user_agent(&settings.user_agent)
         .connect_timeout(Duration::from_millis(settings.connect_ms))
@@ -218,11 +245,7 @@ fn build(settings: &Settings, trust: Trust, redirects: reqwest::redirect::Policy
         .redirect(redirects)
         // Attempts are counted where they are reported, not hidden here.
         .retry(reqwest::retry::never());
-    let builder = match trust {
-        Trust::Nobody => builder.tls_certs_only([]),
-        Trust::System => builder,
-    };
-    builder.build().map_err(Error::Build)
+    builder.build().map_err(|failed| Error::Build(failed.into()))
 }
 
 #[cfg(test)]

@@ -11,9 +11,10 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use futures::stream::BoxStream;
 use http::{HeaderMap, StatusCode};
+use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
-use crate::client::{Error, Phase};
+use crate::client::{Cause, Error, Phase, poll_piece};
 
 /// Most bytes of a body that explains an error.
 pub const ERROR_BODY_BYTES_MAX: usize = 64 * 1024;
@@ -24,11 +25,28 @@ pub const BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Most bytes set aside on the word of a `Content-Length`.
 const TRUSTED_LENGTH_BYTES_MAX: usize = 64 * 1024;
 
+/// Where the pieces come from.
+pub(crate) enum Body {
+    /// An `http` address.
+    Plain(Incoming),
+    /// An `https` address.
+    Secure(BoxStream<'static, reqwest::Result<Bytes>>),
+}
+
+impl Body {
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cause>>> {
+        match self {
+            Self::Plain(body) => poll_piece(body, context).map(|piece| piece.map(|piece| piece.map_err(Cause::from))),
+            Self::Secure(body) => body.as_mut().poll_next(context).map_err(|failed| failed.without_url().into()),
+        }
+    }
+}
+
 /// The head of an answer and what is left of its body.
 pub struct Response {
     status: StatusCode,
     headers: HeaderMap,
-    body: BoxStream<'static, reqwest::Result<Bytes>>,
+    body: Body,
     silence: Silence,
 }
 
@@ -39,10 +57,9 @@ impl std::fmt::Debug for Response {
 }
 
 impl Response {
-    pub(crate) fn new(mut inner: reqwest::Response, idle: Duration) -> Self {
-        let headers = std::mem::take(inner.headers_mut());
-        let status = inner.status();
-        Self { status, headers, body: Box::pin(inner.bytes_stream()), silence: Silence::new(idle) }
+    pub(crate) fn new(answer: http::Response<Body>, idle: Duration) -> Self {
+        let (head, body) = answer.into_parts();
+        Self { status: head.status, headers: head.headers, body, silence: Silence::new(idle) }
     }
 
     /// Its status.
@@ -64,10 +81,10 @@ impl Response {
 
     /// [`Self::next_piece`] for streams that are polled.
     pub fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Error>> {
-        match self.body.as_mut().poll_next(context) {
+        match self.body.poll_next(context) {
             Poll::Ready(piece) => {
                 self.silence.broken();
-                Poll::Ready(piece.transpose().map_err(|failed| Error::Interrupted(failed.without_url())))
+                Poll::Ready(piece.transpose().map_err(Error::Interrupted))
             }
             Poll::Pending if self.silence.poll_too_long(context).is_ready() => {
                 Poll::Ready(Err(Error::Timeout { phase: Phase::NextByte, limit: self.silence.limit }))
