@@ -21,6 +21,7 @@ use crate::devices::{Board, Devices};
 use crate::health::Health;
 use crate::jobs::Jobs;
 use crate::keys::ApiKeys;
+use crate::lag::Lag;
 use crate::limits::{ATTACHED_MAX, ATTEMPTS_MAX};
 use crate::models::Models;
 use crate::notice::{Notices, SessionNotice, TaskNotice};
@@ -126,6 +127,7 @@ pub(crate) struct Engine {
     pub(crate) attempts_default: AtomicU32,
     pub(crate) draining: AtomicBool,
     pub(crate) disk_full: AtomicBool,
+    pub(crate) lag: Lag,
     pub(crate) started_at: Timestamp,
     pub(crate) workers: OnceLock<worker::Handle>,
 }
@@ -168,6 +170,7 @@ impl App {
             attached: Arc::new(Semaphore::new(ATTACHED_MAX)),
             draining: AtomicBool::new(false),
             disk_full: AtomicBool::new(false),
+            lag: Lag::default(),
             started_at,
             workers: OnceLock::new(),
         });
@@ -251,6 +254,10 @@ impl Engine {
         let engine = Arc::clone(self);
         drop(self.scope.spawn(|cancel| async move {
             tokio::select! { () = cancel.cancelled() => {}, () = sweep::run(&engine) => {} }
+        }));
+        let engine = Arc::clone(self);
+        drop(self.scope.spawn(|cancel| async move {
+            tokio::select! { () = cancel.cancelled() => {}, () = engine.lag.run(&*engine.clock) => {} }
         }));
         let engine = Arc::clone(self);
         drop(self.scope.spawn(|cancel| async move { deliveries::run(&engine, cancel).await }));

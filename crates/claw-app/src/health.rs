@@ -11,6 +11,7 @@ use claw_queue::worker::Stats;
 use claw_store::Counts;
 
 use crate::engine::Engine;
+use crate::lag::Lateness;
 
 /// Health.
 #[derive(Clone)]
@@ -35,6 +36,8 @@ pub struct Snapshot {
     pub oldest_queued: Option<Duration>,
     /// Sources of answers that have failed lately.
     pub breakers: Vec<BreakerState>,
+    /// How late the process was lately.
+    pub lateness: Lateness,
     /// What keeps the gateway from being ready; empty when it is.
     pub failing: Vec<&'static str>,
 }
@@ -47,10 +50,12 @@ impl Health {
         let counts = engine.store.counts().await.ok();
         let queue = engine.queue.depth().await.ok();
         let oldest = engine.store.oldest_queued().await.ok().flatten();
+        let lateness = engine.lag.lateness();
         let failing = [
             (counts.is_none(), "store"),
             (engine.disk_full.load(Ordering::Relaxed), "disk"),
             (queue.is_none(), "queue"),
+            (lateness.late_since.is_some(), "lag"),
             (self.is_draining(), "draining"),
             (!engine.agent.catalog().can_answer(at), "providers"),
         ];
@@ -63,6 +68,7 @@ impl Health {
             attached: crate::limits::ATTACHED_MAX - engine.attached.available_permits(),
             oldest_queued: oldest.map(|accepted| at.since(accepted)),
             breakers: engine.agent.catalog().breakers(at),
+            lateness,
             failing: failing.into_iter().filter_map(|(fails, what)| fails.then_some(what)).collect(),
         }
     }

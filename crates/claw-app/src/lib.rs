@@ -20,6 +20,7 @@ mod error;
 pub mod health;
 mod jobs;
 pub mod keys;
+mod lag;
 pub mod limits;
 pub mod models;
 pub mod notice;
@@ -39,4 +40,5 @@ pub use claw_store::{
 pub use deliveries::Callbacks;
 pub use engine::{App, Live, Parts, Settings};
 pub use error::Error;
+pub use lag::Lateness;
 pub use notice::{SessionNotice, SessionNoticeKind, TaskNotice};

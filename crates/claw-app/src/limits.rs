@@ -88,3 +88,15 @@ pub const PAIRING_NOTICES_MAX: usize = 64;
 
 /// How often at most it is written down that a device was seen.
 pub const DEVICE_SEEN_EVERY: Duration = Duration::from_mins(1);
+
+/// How often the process measures how late it is.
+pub const LAG_EVERY: Duration = Duration::from_millis(500);
+
+/// How many of the last measurements are told of: a minute.
+pub const LAG_BEATS: usize = 120;
+
+/// From here on a beat counts as late.
+pub const LAG_LATE: Duration = Duration::from_millis(500);
+
+/// So many late beats in a row make the gateway not ready, until one comes in time.
+pub const LAG_ROW: usize = 4;

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use claw_app::health::Snapshot;
-use claw_app::{BreakerState, Depth, Position, Session, Stats};
-use claw_core::{Lane, Principal};
+use claw_app::{BreakerState, Depth, Lateness, Position, Session, Stats};
+use claw_core::{Lane, Principal, Timestamp};
 use claw_wire::ws::gateway::{
-    AgentHealth, AgentHeartbeat, GatewayStatus, Health, Heartbeat, HeartbeatStatus, ModelDefaults, ProviderHealth,
-    QueueStatus, SessionsHealth, SessionsStatus, Status, StatusSession, TaskCounts, WorkersStatus,
+    AgentHealth, AgentHeartbeat, EventLoop, GatewayStatus, Health, Heartbeat, HeartbeatStatus, ModelDefaults,
+    ProviderHealth, QueueStatus, SessionsHealth, SessionsStatus, Status, StatusSession, TaskCounts, WorkersStatus,
 };
 
 use crate::doors::Doors;
@@ -62,6 +62,7 @@ pub(crate) async fn health(doors: &Doors) -> Health {
         tasks: counts(&snapshot),
         queue: queue(&snapshot),
         workers: snapshot.workers.map(workers),
+        event_loop: event_loop(snapshot.lateness),
         failing: snapshot.failing,
         providers: snapshot.breakers.into_iter().map(provider).collect(),
     }
@@ -114,6 +115,7 @@ pub(crate) async fn status(doors: &Doors, principal: &Principal) -> Status {
         queue: queue(&snapshot),
         workers: snapshot.workers.map(workers),
         models: doors.app.models.list().iter().map(|(provider, model)| format!("{provider}/{}", model.name)).collect(),
+        event_loop: event_loop(snapshot.lateness),
     }
 }
 
@@ -140,6 +142,19 @@ async fn recent(doors: &Doors, principal: &Principal) -> Vec<StatusSession> {
 fn queue(snapshot: &Snapshot) -> Option<QueueStatus> {
     let Depth { due, delayed, claimed } = snapshot.queue?;
     Some(QueueStatus { lanes: by_lane(due), delayed, claimed, oldest_queued_ms: snapshot.oldest_queued.map(millis) })
+}
+
+/// How late the process is, in the stock words.
+fn event_loop(lateness: Lateness) -> EventLoop {
+    let Lateness { p99, max, late_since } = lateness;
+    EventLoop {
+        degraded: late_since.is_some(),
+        degraded_since_ms: late_since.map(Timestamp::millis),
+        reasons: late_since.map(|_| "event_loop_delay").into_iter().collect(),
+        interval_ms: millis(claw_app::limits::LAG_EVERY),
+        delay_p99_ms: millis(p99),
+        delay_max_ms: millis(max),
+    }
 }
 
 fn workers(stats: Stats) -> WorkersStatus {

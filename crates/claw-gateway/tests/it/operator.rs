@@ -202,6 +202,9 @@ async fn health_is_what_was_seen_a_moment_ago_unless_it_is_probed() {
     }
     assert_eq!((&first["tasks"]["completed"], &first["failing"]), (&json!(0), &json!([])));
     assert_eq!((&first["queue"]["claimed"], &first["queue"]["oldestQueuedMs"]), (&json!(0), &json!(null)));
+    let lag = &first["eventLoop"];
+    assert_eq!((&lag["degraded"], &lag["reasons"], &lag["intervalMs"]), (&json!(false), &json!([]), &json!(500)));
+    assert!(lag["delayP99Ms"].as_u64() <= lag["delayMaxMs"].as_u64(), "{lag}");
     assert_eq!(first["workers"]["running"], json!({"interactive": 0, "standard": 0, "long": 0}));
     let id = socket.ask("agent", &json!({"message": "x", "sessionKey": "one"})).await;
     socket.answer(&id).await;

@@ -37,6 +37,7 @@ pub struct Health {
     pub queue: Option<QueueStatus>,
     /// Null before they started.
     pub workers: Option<WorkersStatus>,
+    pub event_loop: EventLoop,
     /// Providers that have failed lately; left out while all is well.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub providers: Vec<ProviderHealth>,
@@ -57,6 +58,21 @@ pub struct ProviderHealth {
     pub wait_ms: Option<u64>,
     /// The newest failure.
     pub cause: String,
+}
+
+/// How late the process was in the last minute.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the fields are the protocol's")]
+pub struct EventLoop {
+    pub degraded: bool,
+    pub degraded_since_ms: Option<i64>,
+    /// `event_loop_delay`, or nothing.
+    pub reasons: Vec<&'static str>,
+    /// How often it is measured.
+    pub interval_ms: u64,
+    pub delay_p99_ms: u64,
+    pub delay_max_ms: u64,
 }
 
 /// One agent inside [`Health`].
@@ -142,6 +158,7 @@ pub struct Status {
     pub workers: Option<WorkersStatus>,
     /// Every known model as `<provider>/<model>`.
     pub models: Vec<String>,
+    pub event_loop: EventLoop,
 }
 
 /// What waits, inside [`Status`].
