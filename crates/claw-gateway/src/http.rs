@@ -14,6 +14,7 @@ pub(crate) mod front;
 mod health;
 mod models;
 mod render;
+mod sessions;
 pub(crate) mod tasks;
 
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use http::StatusCode;
 
 use crate::doors::Doors;
@@ -39,6 +40,7 @@ pub(crate) fn router(doors: &Arc<Doors>) -> Router {
         .route("/v1/chat/completions", post(chat::complete))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{*id}", get(models::one))
+        .route("/v1/sessions/{*key}", delete(sessions::delete))
         .route("/v2/tasks", post(tasks::submit).get(tasks::list))
         .route("/v2/tasks/{id}", get(tasks::one))
         .route("/v2/tasks/{id}/events", get(tasks::events))

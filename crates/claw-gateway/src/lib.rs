@@ -19,6 +19,7 @@ mod http;
 pub mod limits;
 mod pulse;
 mod serve;
+mod sessions;
 pub mod settings;
 mod submit;
 mod view;

@@ -50,6 +50,24 @@ pub const UNKNOWN_FIELDS_MAX: usize = 256;
 pub const UNKNOWN_FIELD_CHARS_MAX: usize = 80;
 /// Conversations that `status` shows as the last ones.
 pub const RECENT_MAX: u32 = 10;
+/// Messages of a conversation in one answer when nothing is said.
+pub const MESSAGES_DEFAULT: u32 = 200;
+/// And at most.
+pub const MESSAGES_MAX: u32 = 1000;
+/// Conversations in one `sessions.preview`.
+pub const PREVIEW_KEYS_MAX: usize = 64;
+/// Messages of each when nothing is said.
+pub const PREVIEW_ITEMS_DEFAULT: u32 = 12;
+/// And at most.
+pub const PREVIEW_ITEMS_MAX: u32 = 50;
+/// Characters of a message in a preview when nothing is said.
+pub const PREVIEW_CHARS: usize = 240;
+/// And at most.
+pub const PREVIEW_CHARS_MAX: usize = 2000;
+/// Characters of a title that is taken from the first message.
+pub const TITLE_CHARS: usize = 60;
+/// Days of usage when nothing is said.
+pub const USAGE_DAYS_DEFAULT: u32 = 30;
 /// Longest wait of `agent.wait`.
 pub const AGENT_WAIT_MAX: Duration = Duration::from_secs(3600);
 /// Wait of `agent.wait` when nothing is said.

@@ -26,6 +26,7 @@ pub mod session;
 pub mod sessions;
 pub mod tasks;
 pub mod tools;
+pub mod usage;
 
 /// The events a connection may hear, as `hello-ok` announces them.
 pub const EVENTS: &[&str] = &["connect.challenge", "agent", "chat", "task", "task.event", "health", "tick", "shutdown"];

@@ -11,6 +11,8 @@ mod channel_list;
 mod channel_status;
 mod channels_status;
 mod chat_abort;
+mod chat_history;
+mod chat_inject;
 mod commands_list;
 #[cfg(test)]
 mod contract;
@@ -32,8 +34,19 @@ mod node_list;
 mod send;
 mod session_get;
 mod session_list;
+mod sessions_compact;
+mod sessions_create;
+mod sessions_delete;
+mod sessions_describe;
+mod sessions_get;
 mod sessions_history;
 mod sessions_list;
+mod sessions_patch;
+mod sessions_preview;
+mod sessions_reset;
+mod sessions_resolve;
+mod sessions_update;
+mod sessions_usage;
 mod skills_status;
 mod status;
 mod system_status;
@@ -44,6 +57,8 @@ mod tasks_retry;
 mod tasks_submit;
 mod tasks_watch;
 mod tools_catalog;
+mod usage_cost;
+mod usage_status;
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -94,6 +109,21 @@ const METHODS: &[Entry] = &[
     on::<chat_abort::ChatAbort>(),
     on::<sessions_list::SessionsList>(),
     on::<sessions_history::SessionsHistory>(),
+    on::<chat_history::ChatHistoryOf>(),
+    on::<chat_inject::ChatInject>(),
+    on::<sessions_get::SessionsGet>(),
+    on::<sessions_create::SessionsCreate>(),
+    on::<sessions_update::SessionsUpdate>(),
+    on::<sessions_patch::SessionsPatch>(),
+    on::<sessions_preview::SessionsPreview>(),
+    on::<sessions_resolve::SessionsResolve>(),
+    on::<sessions_reset::SessionsReset>(),
+    on::<sessions_delete::SessionsDelete>(),
+    on::<sessions_compact::SessionsCompact>(),
+    on::<sessions_describe::SessionsDescribe>(),
+    on::<sessions_usage::SessionsUsed>(),
+    on::<usage_status::UsageOfProviders>(),
+    on::<usage_cost::UsageCosts>(),
     on::<tasks_submit::TasksSubmit>(),
     on::<tasks_list::TasksList>(),
     on::<tasks_get::TasksGet>(),

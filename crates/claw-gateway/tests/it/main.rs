@@ -13,6 +13,7 @@ mod http;
 mod limits;
 mod operator;
 mod scopes;
+mod sessions;
 mod sockets;
 mod tasks;
 mod websocket;

@@ -1,6 +1,10 @@
-//! Conversations: `sessions.list`, `sessions.history`.
+//! Conversations: lists, names, histories. What changes them is in [`settings`], what was said in
+//! stock clients' shape in [`transcript`].
 
-use claw_core::{Message, SessionKey, Timestamp};
+pub mod settings;
+pub mod transcript;
+
+use claw_core::{AgentId, Message, SessionKey, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -9,11 +13,34 @@ use crate::BadRequest;
 use crate::target::Target;
 
 /// Parameters of `sessions.list`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
 #[expect(missing_docs, reason = "the fields are the protocol's")]
 pub struct ListParams {
     pub limit: Option<u32>,
+    pub offset: Option<u32>,
     pub cursor: Option<String>,
+    pub agent_id: Option<String>,
+    pub label: Option<String>,
+    pub search: Option<String>,
+    pub active_minutes: Option<u32>,
+    pub include_derived_titles: Option<bool>,
+    pub include_last_message: Option<bool>,
+    /// Read and without effect: every session is an agent's, and none is of an unknown kind.
+    pub include_global: Option<bool>,
+    /// The same.
+    pub include_unknown: Option<bool>,
+}
+
+impl ListParams {
+    /// The agent whose sessions are asked for.
+    ///
+    /// # Errors
+    /// Its name has the wrong form.
+    pub fn agent(&self) -> Result<Option<AgentId>, BadRequest> {
+        let name = self.agent_id.as_deref().filter(|name| !name.trim().is_empty());
+        name.map(AgentId::parse).transpose().map_err(|error| BadRequest::of("agentId", error.to_string()))
+    }
 }
 
 /// The answer to `sessions.list`.
@@ -24,7 +51,9 @@ pub struct SessionList {
     pub ts: i64,
     pub path: String,
     pub count: usize,
-    pub total_count: u64,
+    /// Absent where only a walk over all of them would tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_count: Option<u64>,
     pub limit_applied: u32,
     pub next_offset: Option<u64>,
     pub next_cursor: Option<String>,
@@ -40,9 +69,11 @@ pub struct SessionList {
 pub struct SessionRow {
     pub key: String,
     pub session_key: String,
+    /// What its client called it.
     pub session_id: String,
     pub agent_id: String,
     pub kind: &'static str,
+    pub is_main: bool,
     pub created_at: i64,
     pub updated_at: i64,
     pub message_count: u64,
@@ -51,6 +82,146 @@ pub struct SessionRow {
     pub total_tokens: u64,
     pub model_provider: Option<String>,
     pub model: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    pub display_name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thinking_level: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verbose_level: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub derived_title: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_message_preview: Option<String>,
+}
+
+/// The answer to `sessions.describe`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are the protocol's")]
+pub struct Described {
+    pub session: SessionRow,
+}
+
+/// Parameters of methods about one conversation.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+#[expect(missing_docs, reason = "the fields are the protocol's")]
+pub struct NameParams {
+    pub key: Option<String>,
+    pub session_key: Option<String>,
+    pub session_id: Option<String>,
+    pub agent_id: Option<String>,
+    /// Messages to answer with.
+    pub limit: Option<u32>,
+    /// Messages that a compaction keeps.
+    pub max_lines: Option<u64>,
+}
+
+impl NameParams {
+    /// The conversation's key.
+    ///
+    /// # Errors
+    /// None is named, or its name has the wrong form.
+    pub fn key(&self) -> Result<SessionKey, BadRequest> {
+        let Self { key, session_key, session_id, agent_id, limit: _, max_lines: _ } = self;
+        named(agent_id.as_deref(), key.as_deref(), session_key.as_deref(), session_id.as_deref())
+    }
+}
+
+/// Parameters of `sessions.resolve`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+#[expect(missing_docs, reason = "the fields are the protocol's")]
+pub struct ResolveParams {
+    pub key: Option<String>,
+    pub session_key: Option<String>,
+    pub session_id: Option<String>,
+    pub label: Option<String>,
+    pub agent_id: Option<String>,
+}
+
+impl ResolveParams {
+    /// The conversation's key, when it is named by one.
+    ///
+    /// # Errors
+    /// Its name has the wrong form.
+    pub fn key(&self) -> Result<Option<SessionKey>, BadRequest> {
+        let Self { key, session_key, session_id, agent_id, label } = self;
+        let names = (key.as_deref(), session_key.as_deref(), session_id.as_deref());
+        match (names, label) {
+            ((None, None, None), Some(_)) => Ok(None),
+            ((key, session_key, session_id), _) => named(agent_id.as_deref(), key, session_key, session_id).map(Some),
+        }
+    }
+}
+
+/// The answer to `sessions.resolve`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the fields are the protocol's")]
+pub struct Resolved {
+    pub ok: bool,
+    pub key: String,
+    pub agent_id: String,
+    pub session_id: String,
+}
+
+/// One conversation under any of its names (K6).
+fn named(
+    agent_id: Option<&str>,
+    key: Option<&str>,
+    session_key: Option<&str>,
+    session_id: Option<&str>,
+) -> Result<SessionKey, BadRequest> {
+    let names = [("key", key), ("sessionKey", session_key), ("sessionId", session_id)];
+    let target = Target::resolve(("agentId", agent_id), &names)?;
+    target.session.ok_or_else(|| BadRequest::of("key", "missing field `key`"))
+}
+
+/// Parameters of `sessions.preview`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+#[expect(missing_docs, reason = "the fields are the protocol's")]
+pub struct PreviewParams {
+    pub keys: Vec<String>,
+    pub limit: Option<u32>,
+    pub max_chars: Option<usize>,
+}
+
+/// The answer to `sessions.preview`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are the protocol's")]
+pub struct Previews {
+    pub ts: i64,
+    pub previews: Vec<Preview>,
+}
+
+/// The end of one conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are the protocol's")]
+pub struct Preview {
+    /// As it was asked for.
+    pub key: String,
+    /// `ok`, `empty` or `missing`.
+    pub status: &'static str,
+    pub items: Vec<PreviewItem>,
+}
+
+/// One message of a preview.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are the protocol's")]
+pub struct PreviewItem {
+    pub role: &'static str,
+    pub text: String,
+}
+
+/// A text cut to so many characters, the cut shown.
+pub fn excerpt(text: &str, chars_max: usize) -> String {
+    let text = text.trim();
+    if text.chars().count() <= chars_max {
+        return text.to_owned();
+    }
+    text.chars().take(chars_max.saturating_sub(3)).chain("...".chars()).collect()
 }
 
 /// Parameters of `sessions.history` (B14).
@@ -58,6 +229,7 @@ pub struct SessionRow {
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "the fields are the protocol's")]
 pub struct HistoryParams {
+    pub key: Option<String>,
     pub session_id: Option<String>,
     pub session_key: Option<String>,
     pub limit: Option<u32>,
@@ -68,14 +240,18 @@ pub struct HistoryParams {
 impl HistoryParams {
     /// What was written as a name of the conversation.
     pub fn name(&self) -> Option<&str> {
-        self.session_key.as_deref().or(self.session_id.as_deref())
+        self.key.as_deref().or(self.session_key.as_deref()).or(self.session_id.as_deref())
     }
     /// The conversation's key.
     ///
     /// # Errors
     /// None is named, or its name has the wrong form.
     pub fn key(&self) -> Result<SessionKey, BadRequest> {
-        let names = [("sessionKey", self.session_key.as_deref()), ("sessionId", self.session_id.as_deref())];
+        let names = [
+            ("key", self.key.as_deref()),
+            ("sessionKey", self.session_key.as_deref()),
+            ("sessionId", self.session_id.as_deref()),
+        ];
         let target = Target::resolve(("agentId", None), &names)?;
         target.session.ok_or_else(|| BadRequest::of("sessionId", "missing field `sessionId`"))
     }

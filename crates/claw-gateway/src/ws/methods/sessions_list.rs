@@ -1,14 +1,16 @@
 //! `sessions.list` (B13): conversations, last changed first.
 
-use claw_app::{PageStart, SessionFilter};
-use claw_core::{Scope, SessionKey};
-use claw_wire::ws::gateway::ModelDefaults;
-use claw_wire::ws::sessions::{ListParams, SessionList, SessionRow};
+use claw_app::limits::{PAGE_DEFAULT, PAGE_MAX};
+use claw_app::{Ends, PageStart, Session, SessionFilter};
+use claw_core::{Scope, Timestamp};
+use claw_wire::BadRequest;
+use claw_wire::ws::sessions::{ListParams, SessionList, SessionRow, excerpt};
 
 use super::{Call, Method};
 use crate::error::Problem;
 use crate::http::tasks::parse_cursor;
-use crate::view;
+use crate::limits::{PREVIEW_CHARS, TITLE_CHARS};
+use crate::{sessions, view};
 
 pub(super) struct SessionsList;
 
@@ -18,52 +20,62 @@ impl Method for SessionsList {
     type Params = ListParams;
 
     async fn run(call: &Call, params: ListParams) -> Result<(), Problem> {
-        let ListParams { limit, cursor } = params;
         let doors = call.doors();
-        let from = cursor.as_deref().map(parse_cursor).transpose()?;
-        let from = from.map_or(PageStart::Offset(0), PageStart::Cursor);
-        let limit = limit.map(|limit| limit.clamp(1, claw_app::limits::PAGE_MAX));
-        let page = doors.app.sessions.list(call.principal(), &SessionFilter::default(), from, limit).await?;
-        let sessions: Vec<SessionRow> = page
-            .items
-            .into_iter()
-            .map(|session| {
-                let ModelDefaults { model_provider, model, .. } = ModelDefaults::of(session.model.as_deref(), None);
-                SessionRow {
-                    session_id: short_name(&session.key),
-                    key: session.key.to_string(),
-                    session_key: session.key.to_string(),
-                    agent_id: session.agent.to_string(),
-                    kind: "direct",
-                    created_at: session.created_at.millis(),
-                    updated_at: session.updated_at.millis(),
-                    message_count: session.message_count,
-                    input_tokens: session.usage.input_tokens,
-                    output_tokens: session.usage.output_tokens,
-                    total_tokens: session.usage.total(),
-                    model_provider,
-                    model,
-                }
-            })
-            .collect();
+        let offset = params.offset.unwrap_or(0);
+        let from = match params.cursor.as_deref().map(parse_cursor).transpose()? {
+            Some(cursor) => PageStart::Cursor(cursor),
+            None => PageStart::Offset(offset),
+        };
+        let limit = params.limit.map(|limit| limit.clamp(1, PAGE_MAX));
+        let page = doors.app.sessions.list(call.principal(), &filter(call, &params)?, from, limit).await?;
+        let wants = (params.include_derived_titles == Some(true), params.include_last_message == Some(true));
+        let rows = rows(call, &page.items, wants).await?;
         let next_cursor = page.next.map(|place| place.0.to_string());
+        let next_offset = (next_cursor.is_some() && params.cursor.is_none() && !rows.is_empty())
+            .then(|| u64::from(offset) + rows.len() as u64);
         call.answer(&SessionList {
             ts: doors.app.now().millis(),
             path: doors.settings.state_dir.clone(),
-            count: sessions.len(),
-            total_count: sessions.len() as u64,
-            limit_applied: limit.unwrap_or(claw_app::limits::PAGE_DEFAULT),
-            next_offset: None,
+            count: rows.len(),
+            total_count: page.total,
+            limit_applied: limit.unwrap_or(PAGE_DEFAULT),
+            next_offset,
             has_more: next_cursor.is_some(),
             next_cursor,
             defaults: view::defaults(doors),
-            sessions,
+            sessions: rows,
         });
         Ok(())
     }
 }
 
-/// What the client called the conversation itself, as far as that leads back to it.
-fn short_name(key: &SessionKey) -> String {
-    key.as_str().strip_prefix("agent:main:").unwrap_or(key.as_str()).to_owned()
+fn filter(call: &Call, params: &ListParams) -> Result<SessionFilter, BadRequest> {
+    let text =
+        |text: &Option<String>| text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
+    let since = |minutes: u32| call.doors().app.now().millis() - i64::from(minutes) * 60_000;
+    Ok(SessionFilter {
+        agent: params.agent()?,
+        label: text(&params.label),
+        search: text(&params.search),
+        active_since: params.active_minutes.map(|minutes| Timestamp::from_millis(since(minutes))),
+    })
+}
+
+/// Rows with what the history says of them, where that is wanted: (title, last message).
+pub(super) async fn rows(call: &Call, found: &[Session], wants: (bool, bool)) -> Result<Vec<SessionRow>, Problem> {
+    let mut rows: Vec<SessionRow> = found.iter().map(sessions::row).collect();
+    if wants == (false, false) {
+        return Ok(rows);
+    }
+    for Ends { key, first, last } in call.doors().app.sessions.ends(found).await? {
+        let Some(row) = rows.iter_mut().find(|row| row.key == key.as_str()) else { continue };
+        let shown = |text: String, chars| Some(excerpt(&text, chars)).filter(|text| !text.is_empty());
+        if wants.0 {
+            row.derived_title = row.label.clone().or_else(|| shown(first?.text(), TITLE_CHARS));
+        }
+        if wants.1 {
+            row.last_message_preview = last.and_then(|last| shown(last.text(), PREVIEW_CHARS));
+        }
+    }
+    Ok(rows)
 }
