@@ -188,16 +188,16 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// Input and output.
+    /// Input and output. Servers say what they like, so sums end at the largest number.
     pub const fn total(self) -> u64 {
-        self.input_tokens + self.output_tokens
+        self.input_tokens.saturating_add(self.output_tokens)
     }
     /// Both together.
     pub const fn plus(self, other: Self) -> Self {
         Self {
-            input_tokens: self.input_tokens + other.input_tokens,
-            output_tokens: self.output_tokens + other.output_tokens,
-            cached_tokens: self.cached_tokens + other.cached_tokens,
+            input_tokens: self.input_tokens.saturating_add(other.input_tokens),
+            output_tokens: self.output_tokens.saturating_add(other.output_tokens),
+            cached_tokens: self.cached_tokens.saturating_add(other.cached_tokens),
         }
     }
 }
@@ -356,6 +356,14 @@ mod tests {
         }
         assert_eq!(Thinking::parse(" HIGH "), Some(Thinking::High));
         assert_eq!(Thinking::parse("very"), None);
+    }
+
+    #[test]
+    fn counts_that_no_model_can_reach_add_up_to_the_largest_number() {
+        let all = Usage { input_tokens: u64::MAX, output_tokens: 1, cached_tokens: u64::MAX };
+        assert_eq!(all.total(), u64::MAX);
+        let twice = Usage { input_tokens: u64::MAX, output_tokens: 2, cached_tokens: u64::MAX };
+        assert_eq!(all.plus(all), twice);
     }
 
     #[test]
