@@ -1,5 +1,6 @@
 //! A real gateway as a process of its own: started, called, killed.
 
+use std::ffi::OsString;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -32,6 +33,13 @@ pub fn write_config(state_dir: &Path, base_url: &str) -> io::Result<()> {
     std::fs::write(state_dir.join("openclaw.json"), config.to_string())
 }
 
+/// Where a measured run wants its coverage; a process whose environment is cleared needs to be told.
+#[expect(clippy::disallowed_methods, reason = "the compiler's instrumentation is told nowhere else")]
+pub fn coverage() -> Option<(&'static str, OsString)> {
+    const FILE: &str = "LLVM_PROFILE_FILE";
+    Some((FILE, std::env::var_os(FILE)?))
+}
+
 /// A running gateway; killed when dropped.
 #[derive(Debug)]
 pub struct GatewayProcess {
@@ -53,6 +61,7 @@ impl GatewayProcess {
             .env("PATH", "/usr/bin:/bin")
             .env("HOME", state_dir)
             .env("OPENCLAW_STATE_DIR", state_dir)
+            .envs(coverage())
             .envs(environment.iter().map(|(name, value)| (*name, value.as_str())))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -83,6 +83,7 @@ fn command(directory: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(BINARY);
     command
         .env_clear()
+        .envs(claw_testkit::process::coverage())
         .env("OPENCLAW_STATE_DIR", directory)
         .env("HOME", directory)
         .env("PATH", "/nowhere")

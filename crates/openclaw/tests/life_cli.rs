@@ -29,7 +29,8 @@ impl Home {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_openclaw"));
-        command.env_clear().env("OPENCLAW_STATE_DIR", self.0.path()).args(arguments);
+        command.env_clear().envs(claw_testkit::process::coverage());
+        command.env("OPENCLAW_STATE_DIR", self.0.path()).args(arguments);
         command
     }
 
