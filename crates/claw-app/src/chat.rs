@@ -115,7 +115,9 @@ impl Engine {
         let attempt = self.agent.prepare(StartedRun { task, seq: 0, journal: Vec::new() }, place);
         let reader = attempt.reader();
         let engine = Arc::clone(self);
-        drop(self.scope.spawn(|_the_place_has_it| async move { engine.run_attached(attempt, submitted).await }));
+        // The future is large, and on its way into the runtime it would be copied several times.
+        let run = Box::pin(async move { engine.run_attached(attempt, submitted).await });
+        drop(self.scope.spawn(|_the_place_has_it| run));
         reader
     }
 

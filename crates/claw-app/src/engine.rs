@@ -288,8 +288,10 @@ impl Engine {
     /// Tells listeners of a state.
     pub(crate) fn tell(&self, id: TaskId, owner: &PrincipalId, session: &SessionKey, state: StateName, attempt: u32) {
         metrics::counter!("openclaw_task_transitions_total", "state" => state.as_str()).increment(1);
-        let at = self.clock.now();
-        self.notices.tell(TaskNotice { id, owner: owner.clone(), session: session.clone(), state, attempt, at });
+        if self.notices.are_heard() {
+            let at = self.clock.now();
+            self.notices.tell(TaskNotice { id, owner: owner.clone(), session: session.clone(), state, attempt, at });
+        }
     }
 
     /// Remembers whether the disk takes writes.

@@ -62,6 +62,10 @@ impl<T: Clone> Notices<T> {
     pub(crate) fn tell(&self, notice: T) {
         let _nobody_listens = self.0.send(notice);
     }
+    /// Whether anybody listens.
+    pub(crate) fn are_heard(&self) -> bool {
+        self.0.receiver_count() > 0
+    }
     pub(crate) fn listen(&self) -> broadcast::Receiver<T> {
         self.0.subscribe()
     }
