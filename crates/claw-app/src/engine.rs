@@ -16,6 +16,7 @@ use claw_store::{DueTicket, Finished, Recovered, Store, StoreError};
 use tokio::sync::{Semaphore, broadcast};
 
 use crate::chat::Chat;
+use crate::config::{ConfigFile, Configuration};
 use crate::deliveries::{self, Callbacks, Desk};
 use crate::devices::{Board, Devices};
 use crate::health::Health;
@@ -104,6 +105,8 @@ pub struct App {
     pub keys: ApiKeys,
     /// Machines that prove themselves by a key.
     pub devices: Devices,
+    /// The configuration.
+    pub config: Configuration,
     /// How it goes.
     pub health: Health,
     engine: Arc<Engine>,
@@ -130,6 +133,7 @@ pub(crate) struct Engine {
     pub(crate) lag: Lag,
     pub(crate) started_at: Timestamp,
     pub(crate) workers: OnceLock<worker::Handle>,
+    pub(crate) config: OnceLock<Arc<dyn ConfigFile>>,
 }
 
 impl App {
@@ -173,6 +177,7 @@ impl App {
             lag: Lag::default(),
             started_at,
             workers: OnceLock::new(),
+            config: OnceLock::new(),
         });
         engine.start_work();
         Ok((Self::over(engine), recovered))
@@ -187,6 +192,7 @@ impl App {
             models: Models(Arc::clone(&engine)),
             keys: ApiKeys(Arc::clone(&engine)),
             devices: Devices(Arc::clone(&engine)),
+            config: Configuration(Arc::clone(&engine)),
             health: Health(Arc::clone(&engine)),
             engine,
         }
@@ -215,6 +221,11 @@ impl App {
     /// How long a synchronous caller is kept (K18).
     pub fn wait_max(&self) -> Duration {
         self.engine.settings.wait_max
+    }
+
+    /// Opens the configuration file to the doors; once.
+    pub fn open_config(&self, file: Arc<dyn ConfigFile>) {
+        let _only_once = self.engine.config.set(file);
     }
 
     /// Goes on with other settings. Runs that have begun keep the models they began with.

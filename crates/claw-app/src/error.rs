@@ -6,6 +6,8 @@ use claw_core::task::StateName;
 use claw_core::{Failure, SessionKey, TaskId};
 use claw_store::StoreError;
 
+use crate::config::Issue;
+
 /// A refusal or failure, in terms of what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -71,6 +73,21 @@ pub enum Error {
     /// The disk is full: nothing new is accepted, everything else goes on.
     #[error("the disk is full, so nothing new can be accepted; free some space and try again")]
     DiskFull,
+    /// The configuration is another one than the caller has read.
+    #[error("the configuration has changed since it was read; read it again")]
+    ConfigChanged {
+        /// The hash of the file as it is now.
+        hash: String,
+    },
+    /// The configuration would not do.
+    #[error("{}", refused(issues))]
+    ConfigRefused {
+        /// What is wrong with it; never empty.
+        issues: Vec<Issue>,
+    },
+    /// The configuration file cannot be read or written.
+    #[error("{0}")]
+    ConfigUnavailable(String),
     /// The gateway is stopping.
     #[error("the gateway is stopping")]
     Stopping,
@@ -91,6 +108,15 @@ pub enum Error {
         /// How long the caller waited.
         waited: Duration,
     },
+}
+
+/// The first in full and the number of the others.
+fn refused(issues: &[Issue]) -> String {
+    let first = issues.first().map_or("it would not do", |issue| issue.message.as_str());
+    match issues.len() {
+        0 | 1 => format!("the configuration was not changed: {first}"),
+        more => format!("the configuration was not changed: {first} (and {} more)", more - 1),
+    }
 }
 
 impl From<StoreError> for Error {

@@ -6,6 +6,7 @@
 //! - [`chat`] a run for a caller on the line; [`tasks`] runs that outlive their caller
 //! - [`sessions`] conversations; [`usage`] what was used; [`models`] what can be asked; [`keys`] API keys
 //! - [`devices`] machines that prove themselves by a key, and their tokens
+//! - [`config`] the configuration, without its secrets
 //! - [`health`] how it goes; [`notice`] what changes, as it changes
 //! - `jobs` what the workers do; `sweep` finds work that lost its ticket
 //! - `deliveries` tells callbacks that their task has ended
@@ -13,6 +14,7 @@
 //! Knows no HTTP, no JSON and no concrete backend.
 
 pub mod chat;
+pub mod config;
 mod deliveries;
 pub mod devices;
 mod engine;

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use claw_app::Error;
+use claw_app::config::Issue;
 use claw_core::FailureReason;
 use claw_wire::BadRequest;
 use claw_wire::error::FrameError;
@@ -34,8 +35,8 @@ pub(crate) struct Problem {
     pub(crate) retry_after: Option<Duration>,
     /// The task that goes on (K18), or that stands in the way.
     pub(crate) task: Option<Box<str>>,
-    /// The runs that keep a session busy, as their clients call them.
-    pub(crate) runs: Box<[String]>,
+    /// What programs need to go on, where that is more than the above.
+    pub(crate) details: Option<Box<serde_json::Value>>,
 }
 
 impl Problem {
@@ -51,7 +52,7 @@ impl Problem {
             is_retryable,
             retry_after: None,
             task: None,
-            runs: Box::default(),
+            details: None,
         }
     }
     /// Nothing is served there.
@@ -65,7 +66,7 @@ impl Problem {
     /// In dialect B's shape.
     pub(crate) fn to_frame_error(&self) -> FrameError {
         let details = match (&self.task, &self.param) {
-            _ if !self.runs.is_empty() => Some(json!({"code": "SESSION_BUSY", "activeRunIds": self.runs})),
+            _ if self.details.is_some() => self.details.as_deref().cloned(),
             (Some(task), _) => Some(json!({"code": self.code, "taskId": task})),
             (None, Some(param)) => Some(json!({"code": self.code, "param": param})),
             (None, None) => None,
@@ -118,13 +119,25 @@ impl From<Error> for Problem {
             }
             Error::SessionBusy { runs, .. } => {
                 let busy = new(StatusCode::CONFLICT, "session_busy").retryable(None);
-                Self { frame_code: "UNAVAILABLE", runs: runs.into(), ..busy }
+                let details = Some(Box::new(json!({"code": "SESSION_BUSY", "activeRunIds": runs})));
+                Self { frame_code: "UNAVAILABLE", details, ..busy }
             }
             Error::MainSession(_) => new(StatusCode::BAD_REQUEST, "invalid_request"),
             Error::Forbidden(_) => new(StatusCode::FORBIDDEN, "forbidden"),
             Error::Overloaded { retry_after, .. } => {
                 new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable").retryable(Some(retry_after))
             }
+            Error::ConfigChanged { hash } => {
+                let details = Some(Box::new(json!({"code": "CONFIG_CHANGED", "hash": hash})));
+                Self { frame_code: "INVALID_REQUEST", details, ..new(StatusCode::CONFLICT, "config_changed") }
+            }
+            Error::ConfigRefused { issues } => {
+                let shown = |Issue { path, message }: &Issue| json!({"path": path, "message": message});
+                let issues: Vec<_> = issues.iter().map(shown).collect();
+                let details = Some(Box::new(json!({"code": "CONFIG_INVALID", "issues": issues})));
+                Self { details, ..new(StatusCode::BAD_REQUEST, "config_invalid") }
+            }
+            Error::ConfigUnavailable(_) => new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable"),
             Error::DiskFull => new(StatusCode::INSUFFICIENT_STORAGE, "insufficient_storage").retryable(None),
             Error::Stopping | Error::Store(_) => {
                 new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable").retryable(Some(Duration::from_secs(5)))
@@ -239,6 +252,9 @@ mod tests {
             (Error::MainSession(session()), 400, "invalid_request", "INVALID_REQUEST"),
             (Error::Forbidden("operator.write"), 403, "forbidden", "FORBIDDEN"),
             (Error::Overloaded { what: "w".into(), retry_after: wait }, 503, "service_unavailable", "UNAVAILABLE"),
+            (Error::ConfigChanged { hash: "h".into() }, 409, "config_changed", "INVALID_REQUEST"),
+            (Error::ConfigRefused { issues: Vec::new() }, 400, "config_invalid", "INVALID_REQUEST"),
+            (Error::ConfigUnavailable("c".into()), 503, "service_unavailable", "UNAVAILABLE"),
             (Error::DiskFull, 507, "insufficient_storage", "UNAVAILABLE"),
             (Error::Stopping, 503, "service_unavailable", "UNAVAILABLE"),
             (Error::Store("s".into()), 503, "service_unavailable", "UNAVAILABLE"),

@@ -9,18 +9,21 @@
 //!   [`devices`] machines with a key of their own
 //! - [`agents`] and [`tools`] what can be asked; [`session`] conversations in the contracts' words
 //! - [`channels`], [`browser`], [`none`] what does not exist yet, told truthfully
+//! - [`config`] the configuration; [`models`] what can be asked
 //! - [`EVENTS`] the events that exist
 
 pub mod agent;
 pub mod agents;
 pub mod browser;
 pub mod channels;
+pub mod config;
 pub mod connect;
 pub mod devices;
 pub mod frame;
 pub mod gateway;
 pub mod keys;
 pub mod logs;
+pub mod models;
 pub mod none;
 pub mod session;
 pub mod sessions;

@@ -4,6 +4,7 @@
 //! clients and take nothing new, what runs gets its time, the rest is given back to the queue's
 //! truth, the store closes last.
 
+mod config_file;
 mod doors;
 #[cfg(feature = "failpoints")]
 mod effect;
@@ -53,6 +54,7 @@ pub(crate) async fn serve(settings: Settings, sources: Sources, auth: Auth, mut 
     let (doors, locks) = doors::Doors::open(&settings, &auth, address, metrics);
     let levels = std::mem::take(&mut life.level);
     let live = Arc::new(LiveConfig::new(settings, sources, Parts { app: app.clone(), foundation, locks, levels }));
+    app.open_config(Arc::new(config_file::Door::to(&live)));
     let watched = Arc::clone(&live);
     drop(door_scope.spawn(|cancel| async move {
         tokio::select! { () = cancel.cancelled() => {}, () = watch::watch(watched) => {} }

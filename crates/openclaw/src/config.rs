@@ -16,7 +16,9 @@ pub(crate) mod known;
 pub(crate) mod path;
 pub(crate) mod problem;
 pub(crate) mod reader;
+pub(crate) mod redact;
 pub(crate) mod reference;
+pub(crate) mod remote;
 pub(crate) mod render;
 pub(crate) mod schema;
 pub(crate) mod secret;
@@ -103,7 +105,10 @@ pub(crate) fn examine(
     examine_text(location, &text, environment, flags)
 }
 
-fn examine_text(
+/// The same for a text that stands in the file, or is to.
+///
+/// Errors: [`ConfigError::Syntax`].
+pub(crate) fn examine_text(
     location: &Location,
     text: &str,
     environment: &Environment,

@@ -128,9 +128,10 @@ impl From<EditError> for Fatal {
     fn from(error: EditError) -> Self {
         match error {
             EditError::Config(error) => error.into(),
-            other @ (EditError::Refused(_) | EditError::NotAnObject { .. } | EditError::NoSuchEntry { .. }) => {
-                Self::Setting(format!("nothing was changed: {other}"))
-            }
+            other @ (EditError::Refused(_)
+            | EditError::NotAnObject { .. }
+            | EditError::NoSuchEntry { .. }
+            | EditError::NoAgent(_)) => Self::Setting(format!("nothing was changed: {other}")),
         }
     }
 }

@@ -14,6 +14,11 @@ mod chat_abort;
 mod chat_history;
 mod chat_inject;
 mod commands_list;
+mod config_apply;
+mod config_get;
+mod config_patch;
+mod config_schema;
+mod config_set;
 #[cfg(test)]
 mod contract;
 mod cron_list;
@@ -30,6 +35,8 @@ mod keys_create;
 mod keys_list;
 mod keys_revoke;
 mod logs_tail;
+mod models_list;
+mod models_set;
 mod node_list;
 mod send;
 mod session_get;
@@ -157,6 +164,13 @@ const METHODS: &[Entry] = &[
     on::<channel_status::ChannelStatus>(),
     on::<browser_screenshot::BrowserScreenshot>(),
     on::<system_status::SystemStatus>(),
+    on::<config_get::ConfigGet>(),
+    on::<config_schema::ConfigSchema>(),
+    on::<config_set::ConfigSet>(),
+    on::<config_patch::ConfigPatch>(),
+    on::<config_apply::ConfigApply>(),
+    on::<models_list::ModelsList>(),
+    on::<models_set::ModelsSet>(),
 ];
 
 const fn on<M: Method>() -> Entry {

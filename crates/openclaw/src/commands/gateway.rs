@@ -45,6 +45,8 @@ enum Action {
     Stop,
     /// Stop the gateway if it runs, and start it in the background
     Restart(ListenArguments),
+    /// Have the running gateway read its configuration again
+    Reload,
     /// Say whether a gateway runs, and where
     Status {
         /// Print JSON
@@ -81,6 +83,7 @@ pub(crate) fn run(gateway: Gateway, context: &Context) -> Result<ExitCode, Fatal
         Action::Start(arguments) => start(arguments, context),
         Action::Stop => stop(context),
         Action::Restart(listen) => restart(listen, context),
+        Action::Reload => reload(context),
         Action::Status { json } => status(context, json),
     }
 }
@@ -204,6 +207,30 @@ fn restart(listen: ListenArguments, context: &Context) -> Result<ExitCode, Fatal
     }
     let flags = Flags { port, bind: bind.clone(), ..context.flags.clone() };
     in_background(context, &flags, &Start { port, bind, background: true, systemd: false })
+}
+
+/// What the gateway would refuse is refused here, where somebody reads it.
+fn reload(context: &Context) -> Result<ExitCode, Fatal> {
+    let Loaded { settings, warnings } = config::load(&context.environment, &context.flags)?;
+    warn(&warnings);
+    let location = &settings.location;
+    let Occupancy::Held(holder) = look(location)? else {
+        return Err(Fatal::other(
+            format!("no gateway runs in {}", location.state_dir.display()),
+            "start one with `openclaw gateway start`",
+        ));
+    };
+    let pid = i32::try_from(holder.pid).map(Pid::from_raw).map_err(anyhow::Error::from)?;
+    kill(pid, Signal::SIGUSR1).map_err(|errno| {
+        Fatal::other(
+            format!("cannot tell the gateway (pid {pid}) to reload: {errno}"),
+            "do it as the user who started it",
+        )
+    })?;
+    print(&format!(
+        "the gateway (pid {pid}) reads {} again; `openclaw logs` says what changed and what needs a restart",
+        location.config_file.display()
+    ))
 }
 
 /// A gateway that runs is not stopped for one that would not start.

@@ -1,6 +1,7 @@
 //! `openclaw models`: the model files on this machine, and what else is configured.
 //!
-//! Works without a gateway; one that runs finds a new file at the next question.
+//! Works without a gateway; one that runs finds a new file at the next question, and a new choice
+//! in its configuration.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -21,6 +22,7 @@ use super::gateway::client_settings;
 use super::terminal::{Terminal, note, table};
 use crate::client;
 use crate::config::settings::Settings;
+use crate::config::{edit, file};
 use crate::exit::{Fatal, chain};
 
 /// Where nobody watches, a line is printed each time so much more has come.
@@ -39,6 +41,17 @@ enum Action {
     Pull(PullArguments),
     /// List the models: known, on disk, and those of the configured providers
     List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Choose the model that agents use; a running gateway takes it up
+    Set {
+        /// `<provider>/<model>`, as `openclaw models list` shows it
+        model: String,
+        /// The one agent that is to use it
+        #[arg(long)]
+        agent: Option<String>,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -78,6 +91,7 @@ pub(crate) fn run(models: Models, context: &Context) -> Result<ExitCode, Fatal> 
     match models.action {
         Action::Pull(arguments) => pull(&folder, arguments, Terminal::of(&context.environment)),
         Action::List { json } => list(&folder, &settings, json),
+        Action::Set { model, agent, json } => choose(&settings, &model, agent.as_deref(), context, json),
         Action::Rm { name, json } => remove(&folder, &name, json),
     }
 }
@@ -278,6 +292,47 @@ fn row(model: Listed) -> Vec<String> {
     let Listed { id, provider, state, size_bytes, path: _, licence: _ } = model;
     let size = size_bytes.map_or_else(|| "-".to_owned(), |bytes| HumanBytes(bytes).to_string());
     vec![id, provider, state.to_owned(), size]
+}
+
+#[derive(Serialize)]
+struct SetAnswer<'answer> {
+    model: &'answer str,
+    agent: Option<&'answer str>,
+    path: String,
+}
+
+/// Writes the file; the gateway's watch does the rest.
+fn choose(
+    settings: &Settings,
+    model: &str,
+    agent: Option<&str>,
+    context: &Context,
+    json: bool,
+) -> Result<ExitCode, Fatal> {
+    check_known(settings, model)?;
+    let path = edit::set_model(&settings.location, model, agent, &context.environment)?.join(".");
+    if json {
+        return print_json(&SetAnswer { model, agent, path });
+    }
+    let whose = agent.map_or_else(|| "agents use".to_owned(), |agent| format!("the agent {agent} uses"));
+    print(&format!("{whose} {model} from now on ({path})"))
+}
+
+/// A provider that lists no models is believed to have any.
+fn check_known(settings: &Settings, model: &str) -> Result<(), Fatal> {
+    let providers = &settings.live.providers;
+    let has = |known: &[file::Model], name: &str| known.is_empty() || known.iter().any(|model| model.id == name);
+    let is_known = match model.split_once('/') {
+        Some(("embedded", _)) => true,
+        Some((id, name)) => providers.get(id).is_some_and(|provider| has(&provider.models, name)),
+        None => false,
+    } || providers.values().any(|provider| provider.models.iter().any(|known| known.id == model));
+    if is_known {
+        return Ok(());
+    }
+    let known: Vec<String> = configured(settings).map(|model| model.id).collect();
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    Err(Fatal::Setting(format!("no configured provider has the model {model:?}; known: {known}")))
 }
 
 #[derive(Serialize)]

@@ -5,7 +5,6 @@
 //! used changes nothing (G11). What holds for the life of the process is compared and only told.
 //! One lock lets one change happen at a time, whoever asked for it.
 
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -60,7 +59,7 @@ pub(super) struct LiveConfig {
 }
 
 /// The last configuration that could be used.
-struct Seen {
+pub(super) struct Seen {
     settings: Settings,
     /// What the file alone said; absent when there was none.
     written: Option<Settings>,
@@ -127,11 +126,6 @@ impl LiveConfig {
         Self { location, stamp, sources, fixed, parts, seen: Mutex::new(Seen { settings, written }) }
     }
 
-    /// The file it lives by.
-    pub(super) fn file(&self) -> &Path {
-        &self.location.config_file
-    }
-
     /// The file as it was at the start.
     pub(super) fn stamp(&self) -> Stamp {
         self.stamp
@@ -140,6 +134,28 @@ impl LiveConfig {
     /// Whether changes of the file are taken up by themselves.
     pub(super) fn watches(&self) -> bool {
         self.seen().settings.live.reload == ReloadMode::Hot
+    }
+
+    /// Where the file is.
+    pub(super) fn location(&self) -> &Location {
+        &self.location
+    }
+
+    /// What is read beside it.
+    pub(super) fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
+    /// Does something that changes the file, while nobody else here reads or changes it.
+    pub(super) fn exclusively<T>(&self, change: impl FnOnce(&mut Seen) -> T) -> T {
+        change(&mut self.seen())
+    }
+
+    /// Builds what the app is given of a configuration.
+    ///
+    /// Errors: a part of it cannot be built.
+    pub(super) fn build(&self, live: &Live) -> Result<claw_app::Live, Unusable> {
+        parts(&self.parts.foundation, live).map_err(|fatal| Unusable::Parts(fatal.cause()))
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -164,13 +180,16 @@ impl LiveConfig {
         self.adopt(&mut seen, &text)
     }
 
-    fn adopt(&self, seen: &mut Seen, text: &str) -> Result<Report, Unusable> {
+    /// Puts what changed in this text in place, and says what did.
+    ///
+    /// Errors: it cannot be used; nothing has changed.
+    pub(super) fn adopt(&self, seen: &mut Seen, text: &str) -> Result<Report, Unusable> {
         let Sources { environment, flags } = &self.sources;
         let Loaded { settings, warnings } =
             config::resolve(self.location.clone(), text, environment, flags).map_err(Unusable::Config)?;
         let written = config::written(&self.location, text, environment);
         let changes = change::between(&seen.settings, &settings);
-        let parts = parts(&self.parts.foundation, &settings.live).map_err(|fatal| Unusable::Parts(fatal.cause()))?;
+        let parts = self.build(&settings.live)?;
         if !changes.live.is_empty() {
             self.parts.app.adopt(parts);
             self.parts.locks.change(&self.auth(&settings.live), &settings.live);

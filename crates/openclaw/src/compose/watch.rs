@@ -23,16 +23,17 @@ const SETTLED: Duration = Duration::from_millis(200);
 pub(super) async fn watch(live: Arc<LiveConfig>) {
     let mut looks = interval(LOOK_EVERY);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let file = &live.location().config_file;
     let mut known = live.stamp();
     loop {
         looks.tick().await;
-        let mut stamp = Stamp::of(live.file());
+        let mut stamp = Stamp::of(file);
         if stamp == known {
             continue;
         }
         loop {
             sleep(SETTLED).await;
-            let later = Stamp::of(live.file());
+            let later = Stamp::of(file);
             if later == stamp {
                 break;
             }

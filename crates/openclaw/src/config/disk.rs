@@ -13,7 +13,7 @@ use nix::fcntl::{Flock, FlockArg};
 use super::problem::ConfigError;
 
 /// A larger configuration file is somebody's mistake.
-const FILE_BYTES_MAX: u64 = 4 << 20;
+pub(crate) const FILE_BYTES_MAX: u64 = 4 << 20;
 
 /// Reads the file; `None` if there is none.
 pub(crate) fn read(path: &Path) -> Result<Option<String>, ConfigError> {

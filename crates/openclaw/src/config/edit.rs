@@ -15,7 +15,7 @@ use super::tree::{self, Kind, Node};
 use crate::env::Environment;
 
 /// What a new file begins with.
-const SKELETON: &str = "\
+pub(crate) const SKELETON: &str = "\
 // The configuration of OpenClaw: JSON5, comments welcome.
 // `openclaw config schema` prints every key, `openclaw config validate` checks this file.
 {
@@ -33,6 +33,9 @@ pub(crate) enum EditError {
     /// Something on the way to the value is no object.
     #[error("{path} is {found}, so nothing can stand under it")]
     NotAnObject { path: String, found: &'static str },
+    /// Nobody of that id is in the list.
+    #[error("there is no agent {0:?} in agents.list")]
+    NoAgent(String),
     /// A list has no such place.
     #[error("the list {path} has {length} entries, so there is no number {index}")]
     NoSuchEntry { path: String, length: usize, index: String },
@@ -66,6 +69,44 @@ pub(crate) fn set(
         }
     }
     Err(first_refusal.map_or_else(|| unreachable_reading(path), EditError::Refused))
+}
+
+/// Makes `model` the one that agents use, or one agent; gives the path where it is written.
+///
+/// Errors: there is no such agent; and those of [`set`].
+pub(crate) fn set_model(
+    location: &Location,
+    model: &str,
+    agent: Option<&str>,
+    environment: &Environment,
+) -> Result<Vec<String>, EditError> {
+    let text = disk::read(&location.config_file)?.unwrap_or_default();
+    let path = model_path(location, &text, agent)?;
+    set(location, &path, model, environment).map(|_warnings| path)
+}
+
+/// Where the model of all agents, or of one, is written; fallbacks beside it stay.
+pub(crate) fn model_path(location: &Location, text: &str, agent: Option<&str>) -> Result<Vec<String>, EditError> {
+    let tree = read(location, text)?;
+    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let list: &[(usize, Node)] = match tree.at(&owned(&["agents", "list"])).map(|list| &list.kind) {
+        Some(Kind::List(items)) => items,
+        _ => &[],
+    };
+    // Without a list there is one agent, and the defaults are its own.
+    let mut path = match agent.filter(|_| !list.is_empty()) {
+        None => owned(&["agents", "defaults", "model"]),
+        Some(agent) => {
+            let is_it = |item: &Node| item.member("id").is_some_and(|id| id.kind == Kind::Text(agent.to_owned()));
+            let index = list.iter().position(|(_, item)| is_it(item));
+            let index = index.ok_or_else(|| EditError::NoAgent(agent.to_owned()))?;
+            owned(&["agents", "list", &index.to_string(), "model"])
+        }
+    };
+    if tree.at(&path).is_some_and(|node| matches!(node.kind, Kind::Object(_))) {
+        path.push("primary".to_owned());
+    }
+    Ok(path)
 }
 
 /// Takes the value at `path` away; false if there was none.
@@ -112,7 +153,7 @@ fn unreachable_reading(path: &[String]) -> EditError {
     })
 }
 
-fn input(node: &Node) -> CstInputValue {
+pub(super) fn input(node: &Node) -> CstInputValue {
     match &node.kind {
         Kind::Null => CstInputValue::Null,
         Kind::Boolean(value) => CstInputValue::Bool(*value),
@@ -125,9 +166,15 @@ fn input(node: &Node) -> CstInputValue {
     }
 }
 
-fn parse(location: &Location, text: &str) -> Result<CstRootNode, ConfigError> {
+/// The text as a tree.
+pub(super) fn read(location: &Location, text: &str) -> Result<Node, ConfigError> {
+    tree::parse(text).map_err(|source| ConfigError::Syntax { path: location.config_file.clone(), source })
+}
+
+/// The text as a tree that can be changed and has every comment.
+pub(super) fn parse(location: &Location, text: &str) -> Result<CstRootNode, ConfigError> {
     // The tree's parser goes first, because its error carries the place in our words.
-    tree::parse(text).map_err(|source| ConfigError::Syntax { path: location.config_file.clone(), source })?;
+    read(location, text)?;
     CstRootNode::parse(text, &tree::dialect()).map_err(|error| ConfigError::Syntax {
         path: location.config_file.clone(),
         source: tree::SyntaxError {
@@ -148,7 +195,7 @@ fn with_value(location: &Location, text: &str, path: &[String], value: &CstInput
 }
 
 /// Puts `value` at `path`, making objects on the way.
-fn put(root: &CstRootNode, path: &[String], value: CstInputValue) -> Result<(), EditError> {
+pub(super) fn put(root: &CstRootNode, path: &[String], value: CstInputValue) -> Result<(), EditError> {
     let Some((last, way)) = path.split_last() else {
         root.set_value(value);
         return Ok(());
@@ -226,7 +273,7 @@ fn replace(node: &CstNode, value: CstInputValue) {
 }
 
 /// Removes what stands at `path`, of a key given twice both; false if nothing did.
-fn remove_at(root: &CstRootNode, path: &[String]) -> bool {
+pub(super) fn remove_at(root: &CstRootNode, path: &[String]) -> bool {
     let Some((last, way)) = path.split_last() else {
         return false;
     };

@@ -8,13 +8,24 @@ use std::path::{Path, PathBuf};
 
 use super::tree::{Origin, SyntaxError};
 
-/// A key no path may print the value of, wherever it stands.
-const SECRET_KEYS: &[&str] = &["apiKey", "authToken", "botToken", "password", "secret", "token"];
+/// How the names of secrets end, whatever comes before: `token` and `botToken`, not `maxTokens`.
+const SECRET_ENDINGS: &[&str] = &["apikey", "credential", "passphrase", "password", "privatekey", "secret", "token"];
 
-/// Whether the value at this path is a secret.
+/// Whether the value at this path is a secret. Entries of a list are what the list is.
 pub(crate) fn is_secret<Name: AsRef<str>>(path: &[Name]) -> bool {
-    path.last().is_some_and(|last| SECRET_KEYS.contains(&last.as_ref()))
+    let is_index = |name: &&str| name.bytes().all(|byte| byte.is_ascii_digit());
+    let mut names = path.iter().map(AsRef::as_ref);
+    path.iter().map(AsRef::as_ref).rev().find(|name| !is_index(name)).is_some_and(is_secret_name)
         || path.iter().any(|name| name.as_ref() == "headers")
+        // Variables that stock OpenClaw sets from the file; what they hold is anybody's guess.
+        || names.next() == Some("env") && names.next().is_some()
+}
+
+/// Whether a key of this name holds a secret.
+pub(crate) fn is_secret_name(name: &str) -> bool {
+    let name: String = name.chars().filter(|letter| *letter != '_' && *letter != '-').collect();
+    let name = name.to_ascii_lowercase();
+    SECRET_ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
 
 /// One value that cannot be used.
@@ -52,6 +63,13 @@ impl fmt::Display for Cause {
             Self::Missing { key } => write!(formatter, "the key {key:?} is missing"),
             Self::Other(message) => formatter.write_str(message),
         }
+    }
+}
+
+impl Problem {
+    /// Something wrong with the whole.
+    pub(crate) fn whole(message: String) -> Self {
+        Self { path: Vec::new(), origin: None, cause: Cause::Other(message) }
     }
 }
 

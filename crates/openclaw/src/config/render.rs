@@ -5,8 +5,7 @@
 
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
-use super::problem::is_secret;
-use super::reference;
+use super::redact::{self, is_hidden};
 use super::tree::{Kind, Node, Number, parse_number};
 
 /// A node as serde sees it.
@@ -14,18 +13,24 @@ pub(crate) struct View<'tree> {
     node: &'tree Node,
     path: Vec<String>,
     exact: bool,
+    mask: &'static str,
 }
 
 impl<'tree> View<'tree> {
     /// Shows `node`, which stands at `path`.
     pub(crate) fn of(node: &'tree Node, path: &[String]) -> Self {
-        Self { node, path: path.to_vec(), exact: true }
+        Self { node, path: path.to_vec(), exact: true, mask: "***" }
+    }
+
+    /// Shows the whole to somebody who is to see no secret, and may send back what stands for one.
+    pub(crate) fn redacted(node: &'tree Node) -> Self {
+        Self { node, path: Vec::new(), exact: false, mask: redact::PLACEHOLDER }
     }
 
     fn child(&self, name: &str, node: &'tree Node) -> Self {
         let mut path = self.path.clone();
         path.push(name.to_owned());
-        Self { node, path, exact: false }
+        Self { node, path, exact: false, mask: self.mask }
     }
 }
 
@@ -34,16 +39,14 @@ impl Serialize for View<'_> {
         match &self.node.kind {
             Kind::Null => serializer.serialize_unit(),
             Kind::Boolean(value) => serializer.serialize_bool(*value),
+            kind if !self.exact && is_hidden(&self.path, kind) => serializer.serialize_str(self.mask),
             Kind::Number(written) => match parse_number(written) {
                 Some(Number::Unsigned(value)) => serializer.serialize_u64(value),
                 Some(Number::Negative(value)) => serializer.serialize_i64(value),
                 Some(Number::Float(value)) => serializer.serialize_f64(value),
                 None => serializer.serialize_str(written),
             },
-            Kind::Text(text) | Kind::Loose(text) => {
-                let hidden = !self.exact && is_secret(&self.path) && !reference::is_present(text);
-                serializer.serialize_str(if hidden { "***" } else { text })
-            }
+            Kind::Text(text) | Kind::Loose(text) => serializer.serialize_str(text),
             Kind::List(items) => {
                 let mut list = serializer.serialize_seq(Some(items.len()))?;
                 for (index, item) in items {

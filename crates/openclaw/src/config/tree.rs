@@ -82,6 +82,11 @@ pub(crate) fn parse(text: &str) -> Result<Node, SyntaxError> {
 }
 
 impl Node {
+    /// A string that stands in no file yet.
+    pub(crate) fn text(text: String) -> Self {
+        Self { origin: Origin::File { line: 1, column: 1 }, kind: Kind::Text(text) }
+    }
+
     /// The member `name`; of several the last, as JSON5 has it.
     pub(crate) fn member(&self, name: &str) -> Option<&Node> {
         match &self.kind {

@@ -1,84 +1,13 @@
 //! A gateway that runs takes up what its file says (E13, K16), and nothing of a file that is broken (G11).
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use claw_testkit::process::{Api, GatewayProcess};
-use claw_testkit::{Reply, Upstream, WsClient};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use serde_json::{Value, json};
+use claw_testkit::process::Api;
+use claw_testkit::{Gate, Reply, Upstream};
+use serde_json::json;
 
-/// Whatever is to happen has happened by then.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A gateway over a state directory of its own.
-struct Home {
-    directory: tempfile::TempDir,
-    gateway: GatewayProcess,
-}
-
-impl Home {
-    async fn with(text: &str) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("openclaw.json");
-        fs::write(&file, text).unwrap();
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-        let binary = PathBuf::from(env!("CARGO_BIN_EXE_openclaw"));
-        let gateway = GatewayProcess::start(&binary, directory.path(), &[]).await.unwrap();
-        Self { directory, gateway }
-    }
-
-    fn file(&self) -> PathBuf {
-        self.directory.path().join("openclaw.json")
-    }
-
-    fn write(&self, text: &str) {
-        fs::write(self.file(), text).unwrap();
-    }
-
-    fn signal(&self) {
-        let pid = i32::try_from(self.gateway.pid().unwrap()).unwrap();
-        kill(Pid::from_raw(pid), Signal::SIGUSR1).unwrap();
-    }
-
-    fn api(&self, token: &str) -> Api {
-        Api::new(self.gateway.address(), token).unwrap()
-    }
-
-    async fn admin(&self, token: &str) -> WsClient {
-        let params = claw_testkit::ws_client::stock_params(token);
-        let (client, answer) = WsClient::connect_with(self.gateway.address(), &params).await;
-        assert_eq!(answer["ok"], json!(true), "{answer}");
-        client
-    }
-
-    /// The messages of the log so far.
-    fn log(&self) -> Vec<String> {
-        let text = fs::read_to_string(self.directory.path().join("logs/openclaw.log")).unwrap_or_default();
-        let message = |line: &str| Some(serde_json::from_str::<Value>(line).ok()?["message"].as_str()?.to_owned());
-        text.lines().filter_map(message).collect()
-    }
-
-    fn reloads(&self) -> Vec<String> {
-        self.log().into_iter().filter(|line| line.starts_with("reload: ")).collect()
-    }
-
-    /// Waits for a line of the log.
-    async fn hears(&self, line: &str) {
-        let wait = async {
-            while !self.log().iter().any(|seen| seen.contains(line)) {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        if tokio::time::timeout(PATIENCE, wait).await.is_err() {
-            panic!("nobody said {line:?}: {:#?}", self.log());
-        }
-    }
-}
+use crate::house::{Home, PATIENCE, with_provider};
 
 fn with_log_level(level: &str, mode: &str) -> String {
     format!(
@@ -113,21 +42,6 @@ async fn a_signal_changes_the_log_level_of_a_running_gateway() {
     let before = refusals(&home);
     assert_eq!(api.get("/nothing").await.unwrap().status, 404);
     assert_eq!(refusals(&home), before);
-}
-
-/// A configuration with one provider and one model, and whatever else stands in `more`.
-fn with_provider(upstream: &Upstream, model: &str, more: &str) -> String {
-    format!(
-        "{{
-  // Kept by every change.
-  gateway: {{ auth: {{ token: 'tok' }} }},
-  models: {{ providers: {{ mock: {{ baseUrl: '{}', apiKey: 'sk-one', models: [{{ id: 'one' }}, {{ id: 'two' }}] }} }} }},
-  agents: {{ defaults: {{ model: 'mock/{model}' }} }},
-  embedded: {{ enabled: false }},{more}
-}}
-",
-        upstream.base_url()
-    )
 }
 
 async fn ask(api: &Api) -> claw_testkit::process::Answer {
@@ -300,4 +214,48 @@ async fn an_endpoint_is_switched_off_and_on_again() {
     home.hears("reload: gateway.http.endpoints.chatCompletions.enabled applied").await;
     assert_eq!(api.get("/v1/chat/completions").await.unwrap().status, 404);
     assert_eq!(ask(&api).await.status, 404);
+}
+
+/// The command line tells the running gateway, and refuses what the gateway would.
+#[tokio::test]
+async fn the_command_line_reloads_the_gateway_and_chooses_a_model() {
+    let upstream = Upstream::start().await;
+    upstream.respond_with(Reply::echo);
+    let quiet = "\n  logging: { level: 'info' },";
+    let home =
+        Home::with(&with_provider(&upstream, "one", quiet).replace("auth:", "reload: { mode: 'off' }, auth:")).await;
+    let (code, said) = home.run(&["models", "set", "mock/two"]).await;
+    assert_eq!((code, said.as_str()), (0, "agents use mock/two from now on (agents.defaults.model)"));
+    assert!(home.text().contains("// Kept by every change."), "{}", home.text());
+    assert_eq!(home.run(&["models", "set", "mock/three"]).await.0, 1);
+    assert_eq!(home.reloads(), Vec::<String>::new(), "nobody was told yet");
+
+    let (code, said) = home.run(&["gateway", "reload"]).await;
+    assert_eq!(code, 0);
+    assert!(said.starts_with(&format!("the gateway (pid {}) reads ", home.gateway.pid().unwrap())), "{said}");
+    home.hears("reload: agents.defaults.model.primary applied").await;
+    assert_eq!(ask(&home.api("tok")).await.status, 200);
+    assert_eq!(upstream.requests().last().unwrap().model(), "two");
+
+    home.write("{ gateway: { port 5 } }");
+    assert_eq!(home.run(&["gateway", "reload"]).await.0, 1);
+}
+
+/// A run keeps the model it began with, whatever the file says meanwhile.
+#[tokio::test]
+async fn a_run_keeps_the_provider_it_began_with() {
+    let upstream = Upstream::start().await;
+    let gate = Gate::new();
+    upstream.script([Reply::text("late").held(&gate)]);
+    let home = Home::with(&with_provider(&upstream, "one", "")).await;
+    let api = home.api("tok");
+    let meanwhile = async {
+        upstream.requested(1).await;
+        home.write("{ gateway: { auth: { token: 'tok' } }, embedded: { enabled: false } }");
+        home.signal();
+        home.hears("reload: models.providers.mock applied").await;
+        gate.open_for_good();
+    };
+    let (answer, ()) = tokio::join!(ask(&api), meanwhile);
+    assert_eq!((answer.status, &answer.body["choices"][0]["message"]["content"]), (200, &json!("late")));
 }

@@ -1,0 +1,175 @@
+//! Changes that come over the wire: made to the text, comments kept, and held to more than those of
+//! the owner at the terminal.
+//!
+//! Who changes the configuration from outside may neither read the machine's environment through it
+//! (a new `${NAME}` is allowed only where a secret stands) nor say which files the gateway writes.
+
+use jsonc_parser::cst::CstRootNode;
+
+use super::edit::{self, EditError};
+use super::path::old_spelling;
+use super::problem::{Cause, Problem, is_secret};
+use super::redact;
+use super::reference;
+use super::settings::Location;
+use super::tree::{Kind, Node};
+
+/// Keys that name files; they are changed on the machine itself.
+const FILES: &[&[&str]] = &[&["store", "path"], &["logging", "file"], &["embedded", "path"]];
+
+/// The text with `value` at `path`.
+pub(crate) fn set(location: &Location, text: &str, path: &[String], value: &Node) -> Result<String, EditError> {
+    let root = edit::parse(location, text)?;
+    let stored = edit::read(location, text)?;
+    let value = redact::restore(value, stored.at(path), &mut path.to_vec()).map_err(EditError::Refused)?;
+    put(&root, path, &value)?;
+    Ok(root.to_string())
+}
+
+/// The text after a merge patch (RFC 7396).
+pub(crate) fn patch(location: &Location, text: &str, patch: &str) -> Result<String, EditError> {
+    let stored = edit::read(location, text)?;
+    let patch = edit::read(location, patch)?;
+    if !matches!(patch.kind, Kind::Object(_)) {
+        return Err(EditError::Refused(problem(&patch, &[], "a patch is an object")));
+    }
+    let patch = redact::restore(&patch, Some(&stored), &mut Vec::new()).map_err(EditError::Refused)?;
+    let root = edit::parse(location, text)?;
+    merge(&root, &stored, &patch, &mut Vec::new())?;
+    Ok(root.to_string())
+}
+
+/// A whole new text, with the secrets that stand in the old one.
+pub(crate) fn apply(location: &Location, text: &str, new: &str) -> Result<String, EditError> {
+    // A text that cannot be read holds no secret that could be meant: this is also the way to mend it.
+    let stored = edit::read(location, text).ok();
+    let new = redact::restore_comments(new, text);
+    let tree = edit::read(location, &new)?;
+    let restored = redact::restore(&tree, stored.as_ref(), &mut Vec::new()).map_err(EditError::Refused)?;
+    let mut places = Vec::new();
+    redact::placeholders(&tree, &mut Vec::new(), &mut places);
+    let root = edit::parse(location, &new)?;
+    for path in places {
+        if let Some(value) = restored.at(&path) {
+            edit::put(&root, &path, edit::input(value))?;
+        }
+    }
+    Ok(root.to_string())
+}
+
+/// Refuses what may not come from outside, and placeholders that are left.
+pub(crate) fn check(location: &Location, old: &str, new: &str) -> Result<(), EditError> {
+    let old = edit::read(location, old).ok();
+    let new = edit::read(location, new)?;
+    for path in FILES {
+        let path: Vec<String> = path.iter().map(|name| (*name).to_owned()).collect();
+        let before = old.as_ref().and_then(|old| old.at(&path));
+        let after = new.at(&path);
+        if !is_same(before, after) {
+            let message = format!(
+                "names a file: change it on the machine itself, with `openclaw config set {} …`",
+                path.join(".")
+            );
+            return Err(EditError::Refused(problem(after.unwrap_or(&new), &path, &message)));
+        }
+    }
+    check_texts(&new, old.as_ref(), &mut Vec::new()).map_err(EditError::Refused)
+}
+
+fn check_texts(node: &Node, old: Option<&Node>, path: &mut Vec<String>) -> Result<(), Problem> {
+    match &node.kind {
+        Kind::Text(text) if text.contains(redact::PLACEHOLDER) => {
+            Err(problem(node, path, "the placeholder of a secret cannot be stored"))
+        }
+        Kind::Text(text) if reference::is_present(text) && !is_secret(path) && !is_same(old, Some(node)) => {
+            Err(problem(
+                node,
+                path,
+                "a reference to the environment may come from outside only where a secret stands: use `openclaw config set` on the machine itself",
+            ))
+        }
+        Kind::List(items) => items.iter().try_for_each(|(index, item)| {
+            path.push(index.to_string());
+            let checked = check_texts(item, old.and_then(|old| old.at(&[index.to_string()])), path);
+            path.pop();
+            checked
+        }),
+        Kind::Object(members) => members.iter().try_for_each(|member| {
+            path.push(member.name.clone());
+            let checked = check_texts(&member.value, old.and_then(|old| old.member(&member.name)), path);
+            path.pop();
+            checked
+        }),
+        Kind::Null | Kind::Boolean(_) | Kind::Number(_) | Kind::Text(_) | Kind::Loose(_) => Ok(()),
+    }
+}
+
+fn merge(root: &CstRootNode, stored: &Node, patch: &Node, path: &mut Vec<String>) -> Result<(), EditError> {
+    let Kind::Object(members) = &patch.kind else {
+        return put(root, path, patch);
+    };
+    for member in members {
+        path.push(member.name.clone());
+        let there = stored.at(path);
+        match (&member.value.kind, there.map(|node| &node.kind)) {
+            (Kind::Null, _) => {
+                edit::remove_at(root, path);
+                if let Some(old) = old_spelling(path) {
+                    edit::remove_at(root, &old);
+                }
+            }
+            (Kind::Object(_), Some(Kind::Object(_))) => merge(root, stored, &member.value, path)?,
+            // What stays the same keeps its spelling and the comments inside.
+            _ if is_same(there, Some(&member.value)) => {}
+            _ => put(root, path, &without_nulls(&member.value))?,
+        }
+        path.pop();
+    }
+    Ok(())
+}
+
+fn put(root: &CstRootNode, path: &[String], value: &Node) -> Result<(), EditError> {
+    edit::put(root, path, edit::input(value))?;
+    if let Some(old) = old_spelling(path) {
+        edit::remove_at(root, &old);
+    }
+    Ok(())
+}
+
+/// In what is new a null takes nothing away.
+fn without_nulls(node: &Node) -> Node {
+    let Kind::Object(members) = &node.kind else {
+        return node.clone();
+    };
+    let kept = members
+        .iter()
+        .filter(|member| member.value.kind != Kind::Null)
+        .map(|member| super::tree::Member { value: without_nulls(&member.value), ..member.clone() });
+    Node { origin: node.origin.clone(), kind: Kind::Object(kept.collect()) }
+}
+
+/// Whether both say the same, wherever they stand.
+fn is_same(one: Option<&Node>, other: Option<&Node>) -> bool {
+    match (one, other) {
+        (None, None) => true,
+        (Some(one), Some(other)) => match (&one.kind, &other.kind) {
+            (Kind::List(one), Kind::List(other)) => {
+                one.len() == other.len()
+                    && one.iter().zip(other).all(|((_, one), (_, other))| is_same(Some(one), Some(other)))
+            }
+            (Kind::Object(one), Kind::Object(other)) => {
+                one.len() == other.len()
+                    && one
+                        .iter()
+                        .zip(other)
+                        .all(|(one, other)| one.name == other.name && is_same(Some(&one.value), Some(&other.value)))
+            }
+            (one, other) => one == other,
+        },
+        (None, Some(_)) | (Some(_), None) => false,
+    }
+}
+
+fn problem(node: &Node, path: &[String], message: &str) -> Problem {
+    Problem { path: path.to_vec(), origin: Some(node.origin.clone()), cause: Cause::Other(message.to_owned()) }
+}

@@ -1,0 +1,6 @@
+//! A real gateway process whose configuration changes while it runs.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+mod config;
+mod house;
+mod reload;
