@@ -3,9 +3,11 @@
 //! - [`upstream`] a model server on port 0 that does what a script says
 //! - [`process`] a real gateway as a process: started, called, killed
 //! - [`ws_client`] a WebSocket client that says what it saw
+//! - [`device`] a device that signs its `connect`
 //! - [`clock`] a fake clock and seeded ids
 
 pub mod clock;
+pub mod device;
 pub mod process;
 pub mod upstream;
 pub mod ws_client;

@@ -3,6 +3,7 @@
 mod agent;
 mod completions;
 pub(crate) mod config;
+mod devices;
 pub(crate) mod gateway;
 mod health;
 mod keys;
@@ -75,6 +76,8 @@ enum Command {
     Models(models::Models),
     /// Make, list and revoke API keys
     Keys(keys::Keys),
+    /// Let devices in, and out again
+    Devices(devices::Devices),
     /// Print what a shell needs to complete these commands
     Completions(completions::Completions),
 }
@@ -103,6 +106,7 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<ExitCode, Fatal> {
         Command::Logs(logs) => logs::run(logs, &context),
         Command::Models(models) => models::run(models, &context),
         Command::Keys(keys) => keys::run(keys, &context),
+        Command::Devices(devices) => devices::run(devices, &context),
         Command::Completions(completions) => completions::run(&completions),
     }
 }

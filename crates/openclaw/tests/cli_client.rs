@@ -8,12 +8,14 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use claw_testkit::device::Device;
 use claw_testkit::process::{GatewayProcess, TOKEN, write_config};
 use claw_testkit::upstream::Gate;
+use claw_testkit::ws_client::connect_params;
 use claw_testkit::{Reply, Upstream};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 
@@ -291,6 +293,37 @@ async fn a_message_by_a_channel_that_is_not_configured_is_refused_with_its_name(
     assert!(refused.errors.contains("unsupported channel: telegram: no channel is configured"), "{refused:?}");
     let refused = house.run(&["message", "send", "-t", "@x", "-m", "hi"]).await;
     assert!(refused.errors.contains("channel is required"), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_waits_is_let_in_and_put_out_again() {
+    let house = House::new().await;
+    let knock = async |device: &Device, auth: Value| {
+        let mut params = connect_params(None);
+        params["auth"] = auth;
+        device.connect(house.gateway.address(), &params).await.1
+    };
+    let nobody = house.run(&["devices", "approve", "--latest"]).await;
+    assert!(nobody.code == 1 && nobody.errors.contains("no device waits"), "{nobody:?}");
+    let (device, other) = (Device::new(1), Device::new(2));
+    let waits = knock(&other, Value::Null).await["error"]["details"]["requestId"].as_str().unwrap().to_owned();
+    assert!(house.says(&["devices", "reject", &waits]).await.contains("is refused"));
+    knock(&device, Value::Null).await;
+    let list = house.says(&["devices", "list"]).await;
+    assert!(list.contains(&device.id()) && list.contains("vscode-extension") && !list.contains(&other.id()), "{list}");
+    assert!(house.says(&["devices", "approve", "--latest"]).await.contains("is approved"));
+    let first = knock(&device, Value::Null).await["payload"]["auth"]["deviceToken"].clone();
+    assert_eq!(knock(&device, json!({"deviceToken": first})).await["ok"], json!(true));
+    let id = device.id();
+    let fresh = house.says(&["devices", "rotate", "--device", &id, "--scope", "read", "--scope", "write"]).await;
+    assert_eq!(knock(&device, json!({"deviceToken": first})).await["ok"], json!(false));
+    assert_eq!(knock(&device, json!({"deviceToken": fresh.trim()})).await["ok"], json!(true));
+    assert!(house.says(&["devices", "revoke", "--device", &id]).await.contains("opens nothing any more"));
+    assert_eq!(knock(&device, json!({"deviceToken": fresh.trim()})).await["ok"], json!(false));
+    assert!(house.says(&["devices", "list"]).await.contains("revoked"));
+    assert!(house.says(&["devices", "remove", &id]).await.contains("is forgotten"));
+    let list = house.run(&["devices", "list", "--json"]).await.json();
+    assert_eq!(list["paired"], json!([]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,10 +2,10 @@
 
 use claw_core::{DeviceId, Principal, Scope, Scopes};
 use claw_testkit::WsClient;
+use claw_testkit::device::{Device, now};
 use claw_testkit::ws_client::connect_params;
 use serde_json::{Value, json};
 
-use crate::device::{Device, now};
 use crate::house::{House, Plan, TOKEN};
 
 fn operator() -> Principal {
@@ -19,14 +19,14 @@ fn wanting(auth: Value, scopes: &[&str]) -> Value {
 }
 
 async fn refused(house: &House, device: &Device, params: &Value) -> Value {
-    let (mut socket, answer) = device.connect(house, params).await;
+    let (mut socket, answer) = device.connect(house.address, params).await;
     assert_eq!(answer["ok"], json!(false), "{answer}");
     assert_eq!(socket.closed().await.0, 1008);
     answer["error"].clone()
 }
 
 async fn admitted(house: &House, device: &Device, params: &Value) -> (WsClient, Value) {
-    let (socket, mut answer) = device.connect(house, params).await;
+    let (socket, mut answer) = device.connect(house.address, params).await;
     assert_eq!(answer["ok"], json!(true), "{answer}");
     (socket, answer["payload"]["auth"].take())
 }
@@ -46,7 +46,7 @@ async fn a_device_beside_a_valid_secret_never_waits_and_gets_a_token() {
     // K5.
     let house = House::open().await;
     for older in [false, true] {
-        let device = Device { older, ..Device::new(1 + u8::from(older)) };
+        let device = if older { Device::older(2) } else { Device::new(1) };
         let params = wanting(json!({"token": TOKEN}), &["operator.read", "operator.write"]);
         let (_socket, auth) = admitted(&house, &device, &params).await;
         let token = auth["deviceToken"].as_str().unwrap();
@@ -95,7 +95,7 @@ async fn adv_8_a_false_identity_refuses_even_the_right_token() {
     let device = Device::new(1);
     let right = wanting(json!({"token": TOKEN}), &["operator.read"]);
     let forged = async |code: &str, forge: &dyn Fn(&mut Value)| {
-        let (mut socket, nonce) = Device::challenged(&house).await;
+        let (mut socket, nonce) = Device::challenged(house.address).await;
         let mut params = device.signed(&right, &nonce, now());
         forge(&mut params);
         let answer = socket.call("connect", &params).await;
@@ -112,7 +112,7 @@ async fn adv_8_a_false_identity_refuses_even_the_right_token() {
     forged("DEVICE_AUTH_PUBLIC_KEY_INVALID", &|params| params["device"] = json!({})).await;
     // Clocks that are off.
     for skew in [-11, 11] {
-        let (mut socket, nonce) = Device::challenged(&house).await;
+        let (mut socket, nonce) = Device::challenged(house.address).await;
         let answer = socket.call("connect", &device.signed(&right, &nonce, now() + skew * 60_000)).await;
         assert_eq!(details(&answer["error"]), "DEVICE_AUTH_SIGNATURE_EXPIRED");
     }
@@ -127,12 +127,12 @@ async fn adv_8_a_false_identity_refuses_even_the_right_token() {
 async fn a_recorded_connect_opens_nothing_a_second_time() {
     let house = House::open().await;
     let device = Device::new(1);
-    let (mut socket, nonce) = Device::challenged(&house).await;
+    let (mut socket, nonce) = Device::challenged(house.address).await;
     let recorded = device.signed(&wanting(json!({"token": TOKEN}), &["operator.read"]), &nonce, now());
     assert_eq!(socket.call("connect", &recorded).await["ok"], json!(true));
     let again = socket.call("connect", &recorded).await;
     assert_eq!(again["error"]["message"], json!("connect is only valid as the first request"));
-    let (mut replayed, _fresh) = Device::challenged(&house).await;
+    let (mut replayed, _fresh) = Device::challenged(house.address).await;
     let answer = replayed.call("connect", &recorded).await;
     assert_eq!(details(&answer["error"]), "DEVICE_AUTH_NONCE_MISMATCH");
     assert_eq!(replayed.closed().await.0, 1008);

@@ -6,7 +6,6 @@
 mod access;
 mod border;
 mod chat;
-mod device;
 mod devices;
 mod house;
 mod http;

@@ -3,9 +3,13 @@
 //! The gateway's own types only write; these only read, and leniently: a field that is missing or
 //! new breaks no client. `--json` prints the answer itself and never goes through here.
 
+mod devices;
+
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+
+pub(crate) use devices::{Device, DeviceList, RotatedToken, short};
 
 /// `hello-ok`.
 #[derive(Debug, Default, Deserialize)]

@@ -1,23 +1,28 @@
 //! A device that signs its `connect` as stock clients do.
 
+#![expect(clippy::indexing_slicing, reason = "a missing field of a JSON value is null, not a panic")]
+
+use std::net::SocketAddr;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use claw_core::Clock;
 use claw_runtime::SystemClock;
-use claw_testkit::WsClient;
 use ed25519_dalek::{Signer, SigningKey};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::house::House;
+use crate::WsClient;
 
-pub(crate) struct Device {
-    pub(crate) key: SigningKey,
-    /// Whether it signs the second version of the payload instead of the third.
-    pub(crate) older: bool,
+/// A device and its key. Signs the third version of the payload unless it is an older one.
+#[derive(Debug)]
+pub struct Device {
+    key: SigningKey,
+    is_older: bool,
 }
 
-pub(crate) fn now() -> i64 {
+/// The system's time, in milliseconds.
+pub fn now() -> i64 {
     SystemClock.now().millis()
 }
 
@@ -26,30 +31,41 @@ fn url_base64(bytes: &[u8]) -> String {
 }
 
 impl Device {
-    pub(crate) fn new(seed: u8) -> Self {
-        Self { key: SigningKey::from_bytes(&[seed; 32]), older: false }
+    /// The device of this seed.
+    pub fn new(seed: u8) -> Self {
+        Self { key: SigningKey::from_bytes(&[seed; 32]), is_older: false }
     }
 
-    pub(crate) fn id(&self) -> String {
+    /// One that signs the second version.
+    pub fn older(seed: u8) -> Self {
+        Self { is_older: true, ..Self::new(seed) }
+    }
+
+    /// As it calls itself.
+    pub fn id(&self) -> String {
         Sha256::digest(self.key.verifying_key().as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    pub(crate) fn public_key(&self) -> String {
+    /// As it sends its key.
+    pub fn public_key(&self) -> String {
         url_base64(self.key.verifying_key().as_bytes())
     }
 
     /// A socket and the nonce of its challenge.
-    pub(crate) async fn challenged(house: &House) -> (WsClient, String) {
-        let mut socket = WsClient::open(house.address, "/", &[]).await.unwrap();
+    ///
+    /// # Panics
+    /// The gateway does not speak the protocol.
+    pub async fn challenged(address: SocketAddr) -> (WsClient, String) {
+        let mut socket = WsClient::open(address, "/", &[]).await.expect("the gateway speaks the protocol");
         let challenge = socket.event("connect.challenge").await;
-        (socket, challenge["payload"]["nonce"].as_str().unwrap().to_owned())
+        (socket, challenge["payload"]["nonce"].as_str().expect("the gateway speaks the protocol").to_owned())
     }
 
     /// `params` with this device's identity.
-    pub(crate) fn signed(&self, params: &Value, nonce: &str, signed_at: i64) -> Value {
+    pub fn signed(&self, params: &Value, nonce: &str, signed_at: i64) -> Value {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let (client, auth) = (&params["client"], &params["auth"]);
-        let scopes: Vec<String> = params["scopes"].as_array().unwrap().iter().map(text).collect();
+        let scopes: Vec<String> = params["scopes"].as_array().into_iter().flatten().map(text).collect();
         let token = ["token", "deviceToken"].iter().find_map(|field| auth[field].as_str()).unwrap_or_default();
         let rest = format!(
             "{}|{}|{}|{}|{}|{signed_at}|{token}|{nonce}",
@@ -59,7 +75,7 @@ impl Device {
             text(&params["role"]),
             scopes.join(","),
         );
-        let payload = if self.older {
+        let payload = if self.is_older {
             format!("v2|{rest}")
         } else {
             format!("v3|{rest}|{}|{}", text(&client["platform"]), text(&client["deviceFamily"]))
@@ -73,8 +89,8 @@ impl Device {
     }
 
     /// Connects with this device's identity; gives the answer.
-    pub(crate) async fn connect(&self, house: &House, params: &Value) -> (WsClient, Value) {
-        let (mut socket, nonce) = Self::challenged(house).await;
+    pub async fn connect(&self, address: SocketAddr, params: &Value) -> (WsClient, Value) {
+        let (mut socket, nonce) = Self::challenged(address).await;
         let answer = socket.call("connect", &self.signed(params, &nonce, now())).await;
         (socket, answer)
     }
