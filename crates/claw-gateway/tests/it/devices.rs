@@ -362,3 +362,27 @@ async fn adv_5_nobody_mints_a_token_beyond_what_they_may() {
     assert!(message.ends_with("scopes: must be among those the device was granted"), "{message}");
     house.stop().await;
 }
+
+#[tokio::test]
+async fn adv_29_guesses_at_a_devices_token_lock_out_and_leave_other_ways_open() {
+    let house = House::open().await;
+    let device = Device::new(1);
+    let token = enrolled(&house, &device, &["operator.read"]).await;
+    // A page is not the console, which is never locked out.
+    let origin = format!("http://{}", house.address);
+    let from_a_page = async |auth: Value| {
+        let mut socket = WsClient::open(house.address, "/", &[("origin", &origin)]).await.unwrap();
+        let challenge = socket.event("connect.challenge").await;
+        let nonce = challenge["payload"]["nonce"].as_str().unwrap();
+        socket.call("connect", &device.signed(&wanting(auth, &["operator.read"]), nonce, now())).await
+    };
+    for _ in 0..10 {
+        let answer = from_a_page(json!({"deviceToken": "oc_dt_guess"})).await;
+        assert_eq!(details(&answer["error"]), "AUTH_DEVICE_TOKEN_MISMATCH");
+    }
+    let locked = from_a_page(json!({"deviceToken": token})).await;
+    assert_eq!(details(&locked["error"]), "AUTH_RATE_LIMITED");
+    assert_eq!(from_a_page(json!({"token": TOKEN})).await["ok"], json!(true));
+    admitted(&house, &device, &wanting(json!({"deviceToken": token}), &["operator.read"])).await;
+    house.stop().await;
+}
