@@ -263,3 +263,69 @@ fn value_length(text: &str) -> usize {
         _ => text.find([' ', '\t', '\r', '\n', ',', '}', ']']).unwrap_or(text.len()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn restored(new: &str, stored: &str) -> Result<Node, Problem> {
+        restore(&tree::parse(new).unwrap(), Some(&tree::parse(stored).unwrap()), &mut Vec::new())
+    }
+
+    fn at(node: &Node, path: &[&str]) -> Option<Kind> {
+        let path: Vec<String> = path.iter().map(|name| (*name).to_owned()).collect();
+        node.at(&path).map(|node| node.kind.clone())
+    }
+
+    #[test]
+    fn every_kind_of_secret_is_hidden_and_nothing_else() {
+        let table = [
+            ("{ gateway: { auth: { token: 's3' } } }", true),
+            ("{ gateway: { password: 's3' } }", true),
+            ("{ gateway: { auth: { token: 53 } } }", true),
+            ("{ channels: { telegram: { botToken: 's3' }, x: { clientSecret: ['s3'] } } }", true),
+            ("{ env: { ANYTHING: 's3', vars: { A: 's3' } } }", true),
+            ("{ models: { providers: { p: { headers: { 'x-any': 's3' } } } } }", true),
+            ("{ models: { providers: { p: { baseUrl: 'http://u:s3@host' } } } }", true),
+            ("{ gateway: { auth: { token: '${TOKEN}' } } }", false),
+            ("{ gateway: { auth: { token: { source: 'env', id: 'TOKEN' } } } }", false),
+            ("{ models: { providers: { p: { baseUrl: 'http://host', models: [{ maxTokens: 53 }] } } } }", false),
+        ];
+        for (written, is_hidden) in table {
+            let shown = text(written).unwrap();
+            assert_eq!(shown != written, is_hidden, "{shown}");
+            assert!(!is_hidden || (!shown.contains("s3") && !shown.contains("53")), "{shown}");
+        }
+        assert_eq!(text("{ gateway: {"), None);
+    }
+
+    #[test]
+    fn a_comment_loses_what_is_or_was_a_secret_and_gets_it_back() {
+        let stored = "{ // the token: see below, was token: 'old-1'\n /* apiKey = sk-2 */ a: 1, // s3 again\n b: { token: 's3' } } // end: fine";
+        let shown = text(stored).unwrap();
+        for secret in ["old-1", "sk-2", "s3"] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
+        assert!(shown.contains("again") && shown.contains("// end: fine"), "{shown}");
+        let back = restore_comments(&shown, stored);
+        assert_eq!(back, stored.replace("'s3'", &format!("\"{PLACEHOLDER}\"")));
+    }
+
+    #[test]
+    fn a_placeholder_finds_its_secret_by_place_and_by_id_and_nowhere_else() {
+        let stored = "{ a: { token: 's1' }, list: [{ id: 'x', token: 's2' }, { id: 'y', token: 's3' }], open: 'o' }";
+        let new = format!("{{ list: [{{ id: 'y', token: '{PLACEHOLDER}' }}], a: {{ token: '{PLACEHOLDER}' }} }}");
+        let node = restored(&new, stored).unwrap();
+        assert_eq!(at(&node, &["list", "0", "token"]), Some(Kind::Text("s3".into())));
+        assert_eq!(at(&node, &["a", "token"]), Some(Kind::Text("s1".into())));
+        for wrong in [
+            format!("{{ b: {{ token: '{PLACEHOLDER}' }} }}"),
+            format!("{{ open: '{PLACEHOLDER}' }}"),
+            format!("{{ a: {{ token: 'Bearer {PLACEHOLDER}' }} }}"),
+            format!("{{ list: [{{ id: 'z', token: '{PLACEHOLDER}' }}] }}"),
+            format!("{{ list: [{{ token: '{PLACEHOLDER}' }}] }}"),
+        ] {
+            assert!(restored(&wrong, stored).is_err(), "{wrong}");
+        }
+    }
+}

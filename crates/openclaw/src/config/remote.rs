@@ -173,3 +173,38 @@ fn is_same(one: Option<&Node>, other: Option<&Node>) -> bool {
 fn problem(node: &Node, path: &[String], message: &str) -> Problem {
     Problem { path: path.to_vec(), origin: Some(node.origin.clone()), cause: Cause::Other(message.to_owned()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn location() -> Location {
+        Location { state_dir: "/s".into(), config_file: "/s/openclaw.json".into() }
+    }
+
+    #[test]
+    fn a_merge_patch_merges_replaces_and_takes_away() {
+        let text = "{\n  // one\n  a: { b: 1, c: [1, 2] }, // two\n  d: 'x',\n}\n";
+        let table = [
+            ("{ a: { b: 2 } }", text.replace("b: 1", "b: 2")),
+            ("{ a: { b: 1, c: [1, 2] }, d: 'x' }", text.to_owned()),
+            ("{ a: { b: null } }", text.replace("b: 1, ", "")),
+            ("{ d: null, nobody: null }", text.replace("  d: 'x',\n", "")),
+            ("{ d: { e: null, f: true } }", text.replace("'x'", "{\n    \"f\": true\n  }")),
+            ("{}", text.to_owned()),
+        ];
+        for (change, expected) in table {
+            let changed = patch(&location(), text, change).unwrap();
+            let tree = |text: &str| edit::read(&location(), text).unwrap();
+            assert!(is_same(Some(&tree(&changed)), Some(&tree(&expected))), "{change}: {changed}");
+            assert!(changed.contains("// one") && changed.contains("// two"), "{change}: {changed}");
+        }
+    }
+
+    #[test]
+    fn a_patch_that_changes_nothing_changes_no_byte() {
+        let text = "{ a: { token: 'old' /* why */ }, list: [ 1,\n 2 ] }";
+        let same = format!("{{ a: {{ token: '{}' }}, list: [1, 2] }}", redact::PLACEHOLDER);
+        assert_eq!(patch(&location(), text, &same).unwrap(), text);
+    }
+}
