@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use claw_agent::{EventReader, StopReason};
 use claw_core::task::{Priority, StateName};
-use claw_core::{Callback, Lane, OnCrash, Principal, Scope, SessionId, SessionKey, Task, TaskId, Turn, Visibility};
+use claw_core::{
+    Callback, Lane, OnCrash, Principal, Scope, SessionId, SessionKey, Task, TaskId, Turn, Visibility, WhenBusy,
+};
 use claw_queue::TicketKind;
 use claw_store::{
     Begin, Cancelled, Cursor, DueTicket, Idempotency, NewTask, Page, Retried, RunRecord, Submitted, TaskFilter,
@@ -40,6 +42,8 @@ pub struct NewRun {
     pub callback: Option<Callback>,
     /// Makes the submit idempotent (G4).
     pub idempotency: Option<Idempotency>,
+    /// What to do while its conversation is busy.
+    pub when_busy: WhenBusy,
 }
 
 impl NewRun {
@@ -55,6 +59,7 @@ impl NewRun {
             delay: Duration::ZERO,
             callback: None,
             idempotency: None,
+            when_busy: WhenBusy::default(),
         }
     }
 }
@@ -78,7 +83,13 @@ impl Tasks {
     pub async fn submit(&self, principal: &Principal, new: NewRun) -> Result<Accepted, Error> {
         let engine = &self.0;
         engine.check(principal, &new.turn)?;
+        let when_busy = new.when_busy;
         let task = engine.new_task(principal, new)?;
+        match when_busy {
+            WhenBusy::Follow | WhenBusy::Steer => {}
+            WhenBusy::Interrupt => drop(self.abort_session(principal, &task.turn.session).await?),
+            WhenBusy::Reject => self.require_idle(principal, &task.turn.session).await?,
+        }
         let (id, due, label) = (task.id, task.due(), task.label.clone());
         let session = task.turn.session.clone();
         let accepted =
@@ -179,20 +190,34 @@ impl Tasks {
         self.find(principal, reference).await
     }
 
+    /// Errors: `SessionBusy` with what runs or waits in the session.
+    async fn require_idle(&self, principal: &Principal, key: &SessionKey) -> Result<(), Error> {
+        let runs: Vec<String> = self.open(principal, key).await?.iter().map(Task::run_id).collect();
+        if runs.is_empty() { Ok(()) } else { Err(Error::SessionBusy { key: key.clone(), verb: "asked now", runs }) }
+    }
+
+    /// What runs or waits in a session; at most a page of each.
+    async fn open(&self, principal: &Principal, key: &SessionKey) -> Result<Vec<Task>, Error> {
+        let visibility = principal.visibility();
+        self.0.store.settled().await?;
+        let Some(session) = self.0.store.session(key, &visibility).await? else { return Ok(Vec::new()) };
+        let mut open = Vec::new();
+        for state in [StateName::Queued, StateName::Running] {
+            let filter = TaskFilter { state: Some(state), session: Some(session.id) };
+            open.extend(self.0.store.tasks(filter, &visibility, None, PAGE_MAX).await?.items);
+        }
+        Ok(open)
+    }
+
     /// Stops what runs or waits in a session; returns the run ids that were stopped.
     ///
     /// Errors: `Forbidden`; an unknown session has nothing to stop.
     pub async fn abort_session(&self, principal: &Principal, key: &SessionKey) -> Result<Vec<String>, Error> {
         require(principal, Scope::Write)?;
-        self.0.store.settled().await?;
-        let Some(session) = self.0.store.session(key, &principal.visibility()).await? else { return Ok(Vec::new()) };
         let mut stopped = Vec::new();
-        for state in [StateName::Queued, StateName::Running] {
-            let filter = TaskFilter { state: Some(state), session: Some(session.id) };
-            for task in self.0.store.tasks(filter, &principal.visibility(), None, PAGE_MAX).await?.items {
-                self.0.cancel(task.id, principal.visibility()).await?;
-                stopped.push(task.run_id());
-            }
+        for task in self.open(principal, key).await? {
+            self.0.cancel(task.id, principal.visibility()).await?;
+            stopped.push(task.run_id());
         }
         Ok(stopped)
     }
@@ -207,7 +232,18 @@ impl Tasks {
 
 impl Engine {
     fn new_task(&self, principal: &Principal, new: NewRun) -> Result<NewTask, Error> {
-        let NewRun { turn, lane, priority, is_labelled, on_crash, attempts_max, delay, callback, idempotency } = new;
+        let NewRun {
+            turn,
+            lane,
+            priority,
+            is_labelled,
+            on_crash,
+            attempts_max,
+            delay,
+            callback,
+            idempotency,
+            when_busy: _,
+        } = new;
         let attempts_max = attempts_max.unwrap_or_else(|| self.attempts_default());
         if !(1..=ATTEMPTS_MAX).contains(&attempts_max) {
             return Err(Error::invalid("maxAttempts", format!("must be 1 to {ATTEMPTS_MAX}, found {attempts_max}")));

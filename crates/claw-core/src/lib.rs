@@ -36,4 +36,4 @@ pub use secret::Secret;
 pub use session::{AgentId, SessionKey};
 pub use task::{Callback, Failure, FailureReason, Lane, OnCrash, Output, Priority, Task, TaskState};
 pub use time::{Clock, Timestamp};
-pub use turn::Turn;
+pub use turn::{Turn, WhenBusy};

@@ -56,6 +56,20 @@ pub enum Context {
     Given(Vec<Message>),
 }
 
+/// What becomes of a message whose conversation has a run already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WhenBusy {
+    /// It waits for its turn.
+    #[default]
+    Follow,
+    /// What runs and waits there is cancelled first.
+    Interrupt,
+    /// The run takes it up at its next step; if it takes no further step, it waits for its turn.
+    Steer,
+    /// It is refused.
+    Reject,
+}
+
 impl Turn {
     /// A plain text for a session.
     pub fn text(session: SessionKey, text: impl Into<String>) -> Self {

@@ -1,7 +1,7 @@
 //! What every handler shares.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 
 use claw_app::App;
 use tokio::sync::Semaphore;
@@ -11,6 +11,7 @@ use crate::auth::Gate;
 use crate::limits::HANDSHAKES_MAX;
 use crate::pulse::Pulse;
 use crate::settings::{Settings, Surface};
+use crate::ws::stage::{self, Stage};
 use crate::ws::unknown::UnknownFields;
 
 /// All that stands behind the port. Shared by every connection.
@@ -31,8 +32,8 @@ pub(crate) struct Doors {
     pub(crate) pulse: Pulse,
     /// Parameters of methods that nobody reads.
     pub(crate) unknown_fields: UnknownFields,
-    /// Rises whenever health is shown anew; the contracts' `stateVersion`.
-    health_version: AtomicU64,
+    /// What everybody may hear.
+    pub(crate) stage: Arc<Stage>,
 }
 
 impl Doors {
@@ -47,7 +48,7 @@ impl Doors {
             sockets: AtomicUsize::new(0),
             pulse: Pulse::default(),
             unknown_fields: UnknownFields::default(),
-            health_version: AtomicU64::new(0),
+            stage: Arc::new(Stage::new(stage::own_entry(&settings.host, &settings.version, app.now()))),
             app,
             settings,
         }
@@ -56,11 +57,6 @@ impl Doors {
     /// What is there and for whom, at this moment.
     pub(crate) fn surface(&self) -> Arc<Surface> {
         Arc::clone(&self.settings.surface.borrow())
-    }
-
-    /// The next number of what is shown about health.
-    pub(crate) fn next_health_version(&self) -> u64 {
-        self.health_version.fetch_add(1, Ordering::Relaxed) + 1
     }
 }
 

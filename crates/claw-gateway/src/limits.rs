@@ -86,3 +86,19 @@ pub const DRAIN: Duration = Duration::from_secs(30);
 pub const DEVICE_CLOCK_SKEW_MAX: Duration = Duration::from_secs(10 * 60);
 /// Characters that are kept of each word a device says of itself.
 pub const DEVICE_WORD_CHARS_MAX: usize = 80;
+/// News for everybody that a slow listener may be behind; the oldest is skipped beyond.
+pub const SHARED_MAX: usize = 1024;
+/// Bytes of `presence` or `health` per second that all listeners together are sent.
+pub const SHARED_BYTES_PER_SECOND: u64 = 8 * 1024 * 1024;
+/// Sockets shown in `presence`: the latest.
+pub const PRESENCE_SHOWN_MAX: usize = 100;
+/// Texts of `system-event` shown in `presence`; the oldest is forgotten beyond.
+pub const PRESENCE_NOTES_MAX: usize = 20;
+/// Changes of presence are gathered this long.
+pub const PRESENCE_PAUSE: Duration = Duration::from_millis(250);
+/// Texts kept for the main conversation's next turn; the oldest is forgotten beyond.
+pub const SYSTEM_EVENTS_MAX: usize = 20;
+/// How often health is looked at when nobody asks.
+pub const HEALTH_EVERY: Duration = Duration::from_secs(5);
+/// Conversations one socket can have in view; the first is forgotten beyond.
+pub const VIEWED_MAX: usize = 64;

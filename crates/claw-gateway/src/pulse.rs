@@ -51,7 +51,9 @@ impl Pulse {
             return picture.health;
         }
         let taken = Instant::now();
-        let text = frame::to_json(&view::health(doors).await);
+        let health = view::health(doors).await;
+        doors.stage.see(&health);
+        let text = frame::to_json(&health);
         let health: Arc<RawValue> = RawValue::from_string(text).expect("what was just written is JSON").into();
         let picture = Picture { taken, health: Arc::clone(&health) };
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(picture);

@@ -21,6 +21,7 @@ use crate::doors::{Counted, Doors};
 use crate::http::{self, front};
 use crate::limits::{DRAIN, HEAD_BYTES_MAX, HEAD_DEADLINE};
 use crate::settings::Settings;
+use crate::ws::stage;
 
 /// How long to wait when the system gives no more descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -36,6 +37,10 @@ pub async fn serve(settings: Settings, app: App, listener: TcpListener, scope: T
         doors.port.store(address.port(), Ordering::Relaxed);
     }
     let router = http::router(&doors);
+    drop(scope.spawn({
+        let doors = Arc::clone(&doors);
+        |_the_doors_have_it| stage::run(doors)
+    }));
     let open = TaskTracker::new();
     while let Some((stream, peer, permit)) = accept(&listener, &permits, &doors.stop).await {
         let (doors, router) = (Arc::clone(&doors), router.clone());

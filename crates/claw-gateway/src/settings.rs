@@ -75,6 +75,8 @@ pub struct Settings {
     pub version: String,
     /// The address as configured, for `/status`.
     pub bind: String,
+    /// This machine's name, for presence.
+    pub host: String,
     /// Where state lives, for stock clients that show it.
     pub state_dir: String,
     /// What is asked of callers; a new value counts at once, open sockets included (K16, G12).
@@ -103,6 +105,7 @@ impl Settings {
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             bind: "127.0.0.1".to_owned(),
+            host: "localhost".to_owned(),
             state_dir: String::new(),
             credentials,
             allow_query: false,

@@ -30,7 +30,7 @@ fn context_of(doors: &Doors, model: Option<&str>) -> Option<u32> {
     known.into_iter().find(|(id, info)| id == provider && info.name == name).and_then(|(_, info)| info.context_tokens)
 }
 
-/// `health`.
+/// `health`, taken now.
 pub(crate) async fn health(doors: &Doors) -> Health {
     let began = tokio::time::Instant::now();
     let snapshot = doors.app.health.snapshot().await;
@@ -103,7 +103,7 @@ pub(crate) async fn status(doors: &Doors, principal: &Principal) -> Status {
         runtime_version: doors.settings.version.clone(),
         heartbeat: HeartbeatStatus { default_agent_id: default_agent.to_string(), agents: agents.collect() },
         channel_summary: Vec::new(),
-        queued_system_events: Vec::new(),
+        queued_system_events: doors.stage.remembered(),
         tasks: counts(&snapshot).into(),
         sessions: SessionsStatus {
             paths: vec![doors.settings.state_dir.clone()],

@@ -1,23 +1,31 @@
-//! The WebSocket door, dialect B.
+//! The WebSocket door: two dialects, one set of methods (K3).
 //!
 //! A socket's life: [`upgrade`] (origin and host are checked by then; credentials of the request, if
-//! any, have to fit) → `opening` (challenge, `connect`, hello; obeys the pure `handshake`) →
-//! `connection` (one future: socket, calls, outbox, notices, shutdown) → a close code with a reason.
+//! any, have to fit) → `opening` (challenge, then `connect` and hello, or dialect C's first request;
+//! obeys the pure `handshake`) → `connection` (one future: socket, calls, outbox, news, shutdown) → a
+//! close code with a reason.
 //!
-//! - `intake` what a socket may send before it is trusted; `outbox` what waits to be sent
-//! - `methods` the table of methods, one file each; `unknown` parameters nobody reads; `relay` a run's events on their way out
+//! - `intake` what a socket may send before it is trusted; `outbox` what waits to be sent, in the
+//!   socket's dialect
+//! - `methods` the table of methods, one file each; `begin` how all of them start a run; `unknown`
+//!   parameters nobody reads
+//! - `relay` a run's events on their way out; `viewed` the conversations a socket has in view
+//! - `stage` what everybody may hear: presence, health, heartbeats
 //!
 //! The upgrade is written out here instead of using the framework's: its future must belong to our
 //! scope, and the byte limit has to change when the socket is authenticated.
 
+mod begin;
 mod connection;
 mod handshake;
 mod intake;
 pub(crate) mod methods;
 mod opening;
 mod outbox;
-mod relay;
+pub(crate) mod relay;
+pub(crate) mod stage;
 pub(crate) mod unknown;
+mod viewed;
 
 use std::sync::Arc;
 
@@ -35,8 +43,8 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tracing::Instrument;
 
-use crate::auth::Client;
 use crate::auth::presented::Presented;
+use crate::auth::{Caller, Client, Denied};
 use crate::doors::{Counted, Doors};
 use crate::error::Problem;
 use crate::http::front::Arrival;
@@ -51,6 +59,8 @@ pub(crate) struct Visitor {
     pub(crate) id: ConnectionId,
     pub(crate) client: Client,
     pub(crate) presented: Presented,
+    /// Who it is, if the upgrade itself proved it.
+    pub(crate) caller: Option<Caller>,
 }
 
 /// Turns a request into a socket; answers 101 and goes on in a future of its own.
@@ -58,10 +68,13 @@ pub(crate) async fn upgrade(doors: &Arc<Doors>, mut request: Request) -> Result<
     let accept = accept_key(request.method(), request.headers())?;
     let presented = Presented::read(request.headers(), request.uri().query());
     let arrival = request.extensions().get::<Arrival>().ok_or_else(Problem::no_route)?;
-    let visitor = Visitor { id: ConnectionId::new(doors.app.ids()), client: arrival.client, presented };
-    if !visitor.presented.items.is_empty() {
-        doors.gate.admit_socket(&visitor.presented, visitor.client).await?;
-    }
+    let caller = match doors.gate.admit_socket(&presented, arrival.client).await {
+        Ok(caller) => Some(caller),
+        // It may come with `connect`.
+        Err(Denied::Missing) => None,
+        Err(denied) => return Err(denied.into()),
+    };
+    let visitor = Visitor { id: ConnectionId::new(doors.app.ids()), client: arrival.client, presented, caller };
     let Ok(permit) = Arc::clone(&doors.handshakes).try_acquire_owned() else {
         let message = "too many sockets wait for their authentication";
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable", message));

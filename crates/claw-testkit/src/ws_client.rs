@@ -138,7 +138,7 @@ impl WsClient {
     pub async fn answer(&mut self, id: &str) -> Value {
         loop {
             match self.next().await {
-                Incoming::Frame(frame) if frame["type"] == "event" => self.events.push_back(frame),
+                Incoming::Frame(frame) if frame["type"] != "res" => self.events.push_back(frame),
                 Incoming::Frame(frame) => {
                     assert_eq!(frame["id"], id, "another answer came: {frame}");
                     return frame;
@@ -159,7 +159,7 @@ impl WsClient {
         loop {
             match self.next().await {
                 Incoming::Frame(frame) if frame["event"] == name => return frame,
-                Incoming::Frame(frame) if frame["type"] == "event" => self.events.push_back(frame),
+                Incoming::Frame(frame) if frame["type"] != "res" => self.events.push_back(frame),
                 other => panic!("waited for the event {name}, and got {other:?}"),
             }
         }

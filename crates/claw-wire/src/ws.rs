@@ -1,12 +1,14 @@
-//! The WebSocket's wire, dialect B: frames, the handshake, and each method's parameters and answer.
+//! The WebSocket's wire: frames, the handshake, each method's parameters and answer; dialect B, and
+//! what is C's own.
 //!
 //! Shapes satisfy the contracts and the stock clients of protocols 3 and 4 at once: where they
 //! differ, the answer is a superset.
 //!
 //! - [`frame`] requests, answers and events; [`connect`] the handshake
+//! - [`notice`] what is told unasked, in both dialects; [`dialect_c`] the API reference's frames
 //! - [`agent`] runs and their events; [`sessions`] conversations; [`tasks`] durable work
-//! - [`gateway`] health, status, tick, shutdown; [`logs`] the log's tail; [`keys`] API keys;
-//!   [`devices`] machines with a key of their own
+//! - [`gateway`] health, status, tick, shutdown; [`system`] presence, system events, heartbeats;
+//!   [`logs`] the log's tail; [`keys`] API keys; [`devices`] machines with a key of their own
 //! - [`agents`] and [`tools`] what can be asked; [`session`] conversations in the contracts' words
 //! - [`channels`], [`browser`], [`none`] what does not exist yet, told truthfully
 //! - [`config`] the configuration; [`models`] what can be asked
@@ -19,17 +21,32 @@ pub mod channels;
 pub mod config;
 pub mod connect;
 pub mod devices;
+pub mod dialect_c;
 pub mod frame;
 pub mod gateway;
 pub mod keys;
 pub mod logs;
 pub mod models;
 pub mod none;
+pub mod notice;
 pub mod session;
 pub mod sessions;
+pub mod system;
 pub mod tasks;
 pub mod tools;
 pub mod usage;
 
 /// The events a connection may hear, as `hello-ok` announces them.
-pub const EVENTS: &[&str] = &["connect.challenge", "agent", "chat", "task", "task.event", "health", "tick", "shutdown"];
+pub const EVENTS: &[&str] = &[
+    "connect.challenge",
+    "agent",
+    "chat",
+    "task",
+    "task.event",
+    "sessions.changed",
+    "presence",
+    "health",
+    "heartbeat",
+    "tick",
+    "shutdown",
+];

@@ -175,7 +175,8 @@ fn info(client: Option<&ClientInfo>) -> DeviceInfo {
         (!word.is_empty()).then(|| word.to_owned())
     };
     let Some(client) = client else { return DeviceInfo::default() };
-    let ClientInfo { id, version: _, platform, mode, display_name, device_family } = client;
+    let ClientInfo { id, version: _, platform, mode, display_name, device_family, model_identifier: _, instance_id: _ } =
+        client;
     DeviceInfo {
         display_name: shown(display_name),
         platform: shown(platform),

@@ -1,13 +1,16 @@
-//! Opens a WebSocket: challenge, `connect`, ready.
+//! Opens a WebSocket: challenge, then `connect` (dialect B) or any request (dialect C), ready.
 //!
-//! Pure: frames in, effects out; `opening` and `connection` own the socket and obey. A second
-//! `connect` is refused and the socket stays open, as OpenClaw does.
+//! Pure: frames in, effects out; `opening` and `connection` own the socket and obey. The first frame
+//! decides the dialect for good (K3). A second `connect` is refused and the socket stays open, as
+//! OpenClaw does.
 
 use std::time::Duration;
 
 use claw_wire::error::FrameError;
 use claw_wire::ws::connect::ConnectParams;
+use claw_wire::ws::dialect_c;
 use claw_wire::ws::frame::{self, BadFrame, FrameId, Request};
+use claw_wire::ws::notice::Dialect;
 use serde_json::json;
 
 use crate::auth::Denied;
@@ -59,6 +62,8 @@ pub(crate) enum Effect<'a> {
     Refuse(Refusal),
     /// Find out who it is, then call [`Handshake::admit`] or [`Handshake::deny`].
     Verify(Box<Hello>),
+    /// The socket speaks C and is ready; the same frame, given again, is its first request.
+    Enter,
     /// Carry out a method.
     Call(Request<'a>),
 }
@@ -66,9 +71,12 @@ pub(crate) enum Effect<'a> {
 /// Where a socket stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Stage {
-    AwaitsConnect,
+    /// `is_known`: the upgrade itself proved who it is, which dialect C needs.
+    AwaitsFirst {
+        is_known: bool,
+    },
     Verifies(FrameId),
-    Ready,
+    Ready(Dialect),
     Closed,
 }
 
@@ -79,24 +87,27 @@ pub(crate) struct Handshake {
 }
 
 impl Handshake {
-    /// A socket that was just opened.
-    pub(crate) const fn new() -> Self {
-        Self { stage: Stage::AwaitsConnect }
+    /// A socket that was just opened; `is_known` if its upgrade carried what it takes to be let in.
+    pub(crate) const fn new(is_known: bool) -> Self {
+        Self { stage: Stage::AwaitsFirst { is_known } }
     }
 
     /// Takes a frame.
     pub(crate) fn receive<'a>(&mut self, text: &'a str) -> Effect<'a> {
         match self.stage {
-            Stage::AwaitsConnect => self.first(text),
+            Stage::AwaitsFirst { is_known } => match frame::dialect_of(text) {
+                Dialect::B => self.first(text),
+                Dialect::C => self.first_of_c(text, is_known),
+            },
             Stage::Verifies(_) | Stage::Closed => Effect::Ignore,
-            Stage::Ready => later(text),
+            Stage::Ready(dialect) => later(dialect, text),
         }
     }
 
     /// The client is let in.
     pub(crate) fn admit(&mut self) {
         if matches!(self.stage, Stage::Verifies(_)) {
-            self.stage = Stage::Ready;
+            self.stage = Stage::Ready(Dialect::B);
         }
     }
 
@@ -104,7 +115,7 @@ impl Handshake {
     pub(crate) fn deny(&mut self, denied: &Denied) -> Refusal {
         let id = match std::mem::replace(&mut self.stage, Stage::Closed) {
             Stage::Verifies(id) => id,
-            Stage::AwaitsConnect | Stage::Ready | Stage::Closed => FrameId::invalid(),
+            Stage::AwaitsFirst { .. } | Stage::Ready(_) | Stage::Closed => FrameId::invalid(),
         };
         let close = match denied {
             Denied::Unavailable => Close { code: 1013, reason: "credentials cannot be checked" },
@@ -115,10 +126,28 @@ impl Handshake {
         Refusal { answer: Some(frame::refusal(&id, &denial(denied))), close }
     }
 
-    /// The client took too long.
-    pub(crate) fn time_out(&mut self) -> Refusal {
+    /// The client said nothing for too long, or may not stay.
+    pub(crate) fn give_up(&mut self, close: Close) -> Refusal {
         self.stage = Stage::Closed;
-        Refusal { answer: None, close: Close { code: 1000, reason: "handshake timeout" } }
+        Refusal { answer: None, close }
+    }
+
+    fn first_of_c<'a>(&mut self, text: &'a str, is_known: bool) -> Effect<'a> {
+        let id = match dialect_c::read(text) {
+            Ok(request) => request.id,
+            Err(BadFrame::NotJson) => return self.refuse(&FrameId::invalid(), &not_connect(), 1008),
+            Err(BadFrame::Invalid { id, message }) => {
+                return self.refuse(&id, &FrameError::new("INVALID_REQUEST", message), 1008);
+            }
+        };
+        if is_known {
+            self.stage = Stage::Ready(Dialect::C);
+            return Effect::Enter;
+        }
+        let message = "unauthorized: open the socket with ?token=, ?password= or an Authorization header, \
+                       or send connect first";
+        let error = FrameError::new("INVALID_REQUEST", message).with_details(json!({"code": "AUTH_TOKEN_MISSING"}));
+        self.refuse(&id, &error, 1008)
     }
 
     fn first<'a>(&mut self, text: &'a str) -> Effect<'a> {
@@ -155,8 +184,12 @@ impl Handshake {
 }
 
 /// A frame of a socket that is ready.
-fn later(text: &str) -> Effect<'_> {
-    match frame::read(text) {
+fn later(dialect: Dialect, text: &str) -> Effect<'_> {
+    let read = match dialect {
+        Dialect::B => frame::read(text),
+        Dialect::C => dialect_c::read(text),
+    };
+    match read {
         Ok(request) if request.method == "connect" => {
             let error = FrameError::new("INVALID_REQUEST", "connect is only valid as the first request");
             Effect::Answer(frame::refusal(&request.id, &error))

@@ -13,6 +13,8 @@ mod channels_status;
 mod chat_abort;
 mod chat_history;
 mod chat_inject;
+mod chat_run;
+mod chat_send;
 mod commands_list;
 mod config_apply;
 mod config_get;
@@ -34,13 +36,16 @@ mod health;
 mod keys_create;
 mod keys_list;
 mod keys_revoke;
+mod last_heartbeat;
 mod logs_tail;
 mod models_list;
 mod models_set;
 mod node_list;
+mod runs_resume;
 mod send;
 mod session_get;
 mod session_list;
+mod sessions_abort;
 mod sessions_compact;
 mod sessions_create;
 mod sessions_delete;
@@ -52,10 +57,16 @@ mod sessions_patch;
 mod sessions_preview;
 mod sessions_reset;
 mod sessions_resolve;
+mod sessions_send;
+mod sessions_subscribe;
+mod sessions_unsubscribe;
 mod sessions_update;
 mod sessions_usage;
+mod set_heartbeats;
 mod skills_status;
 mod status;
+mod system_event;
+mod system_presence;
 mod system_status;
 mod tasks_cancel;
 mod tasks_get;
@@ -66,6 +77,7 @@ mod tasks_watch;
 mod tools_catalog;
 mod usage_cost;
 mod usage_status;
+mod wake;
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -171,6 +183,18 @@ const METHODS: &[Entry] = &[
     on::<config_apply::ConfigApply>(),
     on::<models_list::ModelsList>(),
     on::<models_set::ModelsSet>(),
+    on::<chat_send::ChatSend>(),
+    on::<chat_run::ChatRun>(),
+    on::<sessions_send::SessionsSend>(),
+    on::<sessions_abort::SessionsAbort>(),
+    on::<sessions_subscribe::SessionsSubscribe>(),
+    on::<sessions_unsubscribe::SessionsUnsubscribe>(),
+    on::<runs_resume::RunsResume>(),
+    on::<system_presence::SystemPresence>(),
+    on::<system_event::SystemEvent>(),
+    on::<wake::Wake>(),
+    on::<set_heartbeats::SetHeartbeats>(),
+    on::<last_heartbeat::LastHeartbeat>(),
 ];
 
 const fn on<M: Method>() -> Entry {
@@ -203,13 +227,21 @@ impl Call {
     pub(crate) fn line(&self) -> &Line {
         &self.line
     }
+    /// The same, to be kept beyond the call.
+    pub(crate) const fn line_arc(&self) -> &Arc<Line> {
+        &self.line
+    }
     /// Who calls.
     pub(crate) fn principal(&self) -> &Principal {
         self.line.peer.caller.principal()
     }
     /// Sends an answer; two-stage methods send two.
     pub(crate) fn answer(&self, payload: &impl Serialize) {
-        self.line.outbox.push(frame::answer(&self.id, payload));
+        self.line.outbox.answer(&self.id, payload);
+    }
+    /// Sends an answer that is JSON already.
+    pub(crate) fn answer_json(&self, payload: &RawValue) {
+        self.line.outbox.answer_json(&self.id, payload);
     }
     /// Sends a refusal with a payload beside it.
     pub(crate) fn refuse_with(&self, error: &FrameError, payload: &impl Serialize) {
@@ -246,7 +278,7 @@ fn start<M: Method>(call: Call, params: Option<Box<RawValue>>) -> BoxFuture<'sta
             .increment(1);
         if let Err(error) = done {
             tracing::debug!("refused with {}: {}", error.code, error.message);
-            call.line.outbox.push(frame::refusal(&call.id, &error));
+            call.line.outbox.refuse(&call.id, &error);
         }
     })
 }

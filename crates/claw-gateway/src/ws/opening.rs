@@ -1,17 +1,19 @@
 //! The first seconds of a socket: challenge, `connect`, hello – or the last word and a close code.
 //!
-//! Obeys [`Handshake`]; the socket is not split yet, and what it may send is limited.
+//! Obeys [`Handshake`]; the socket is not split yet, and what it may send is limited. A socket whose
+//! upgrade proved who it is hears `connected` as well (C7) and may take its time: whether it speaks B
+//! or C shows with its first frame, and until then nothing else is pushed (K3).
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use claw_app::devices::Issued;
 use claw_core::{Scope, Scopes};
 use claw_wire::ws::EVENTS;
 use claw_wire::ws::connect::{
-    Challenge, ConnectParams, Features, Granted, HelloOk, Policy, Server, SessionDefaults, Snapshot, StateVersion,
+    Challenge, ConnectParams, Features, Granted, HelloOk, Policy, Server, SessionDefaults, Snapshot,
 };
+use claw_wire::ws::dialect_c::{self, CAPABILITIES, Connected};
 use claw_wire::ws::frame;
 use futures::{SinkExt, StreamExt};
 use serde_json::value::RawValue;
@@ -25,11 +27,10 @@ use tokio_util::bytes::Bytes;
 use super::connection::{self, Peer};
 use super::handshake::{Close, Effect, Handshake, Hello, Refusal};
 use super::{Socket, Visitor, intake, methods};
-use crate::auth::{Admission, Caller, device};
+use crate::auth::{Admission, Caller, Denied, device};
 use crate::doors::Doors;
 use crate::error::millis;
-use crate::limits::{FRAME_BYTES_MAX, OUTBOX_BYTES_MAX};
-use crate::view;
+use crate::limits::{FRAME_BYTES_MAX, OUTBOX_BYTES_MAX, RECHECK};
 
 /// How long a closed socket's remaining input is read, so that the close code is not lost to a reset.
 const LINGER: Duration = Duration::from_secs(2);
@@ -40,20 +41,23 @@ const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Leads a socket through its handshake and hands it to [`connection`].
 pub(crate) async fn open(doors: &Arc<Doors>, mut socket: Socket, visitor: Visitor, permit: OwnedSemaphorePermit) {
-    let mut handshake = Handshake::new();
-    let opened =
-        tokio::time::timeout(doors.settings.handshake_deadline, greet(doors, &mut socket, &visitor, &mut handshake));
+    let is_known = visitor.caller.is_some();
+    let mut handshake = Handshake::new(is_known);
+    let permit = Some(permit).filter(|_| !is_known);
+    if is_known {
+        socket.get_mut().trust();
+    }
     let refusal = tokio::select! {
-        opened = opened => match opened {
-            Ok(Ok(peer)) => {
+        opened = greet(doors, &mut socket, &visitor, &mut handshake) => match opened {
+            Ok(Opened { peer, first }) => {
                 drop(permit);
                 socket.get_mut().trust();
-                return connection::run(doors, socket, handshake, peer).await;
+                return connection::run(doors, socket, handshake, peer, first).await;
             }
-            Ok(Err(refusal)) => refusal,
-            Err(_elapsed) => handshake.time_out(),
+            Err(refusal) => refusal,
         },
-        () = doors.stop.cancelled() => Refusal { answer: None, close: Close { code: 1012, reason: "service restart" } },
+        close = impatience(doors, &visitor) => handshake.give_up(close),
+        () = doors.stop.cancelled() => handshake.give_up(Close { code: 1012, reason: "service restart" }),
     };
     let Refusal { answer, close } = refusal;
     tracing::debug!("a socket was not let in: {} {}", close.code, close.reason);
@@ -61,6 +65,26 @@ pub(crate) async fn open(doors: &Arc<Doors>, mut socket: Socket, visitor: Visito
         let _gone = tokio::time::timeout(FAREWELL, socket.send(Message::text(answer))).await;
     }
     say_goodbye(socket, close).await;
+}
+
+/// Ends when a socket may not wait any longer: its time is up, or its credential does not count any more.
+async fn impatience(doors: &Doors, visitor: &Visitor) -> Close {
+    let Some(caller) = &visitor.caller else {
+        tokio::time::sleep(doors.settings.handshake_deadline).await;
+        return Close { code: 1000, reason: "handshake timeout" };
+    };
+    loop {
+        tokio::time::sleep(RECHECK).await;
+        if !doors.gate.still_admits(caller).await {
+            return Close { code: 1008, reason: "credential revoked" };
+        }
+    }
+}
+
+/// A socket that is ready, and a frame that it has sent by then.
+struct Opened {
+    peer: Peer,
+    first: Option<String>,
 }
 
 /// Closes with a code, and reads on a little so that the code arrives.
@@ -87,17 +111,33 @@ async fn greet(
     socket: &mut Socket,
     visitor: &Visitor,
     handshake: &mut Handshake,
-) -> Result<Peer, Refusal> {
+) -> Result<Opened, Refusal> {
     let nonce = doors.app.ids().next().hyphenated().to_string();
     let challenge = Challenge { nonce: &nonce, ts: doors.app.now().millis() };
-    send(socket, frame::event("connect.challenge", &frame::to_json(&challenge), None)).await?;
+    send(socket, frame::event("connect.challenge", &frame::to_json(&challenge), None, None)).await?;
+    if visitor.caller.is_some() {
+        let client_id = visitor.id.uuid().hyphenated().to_string();
+        let gateway_version = doors.settings.version.as_str();
+        let connected = Connected { client_id, gateway_version, capabilities: CAPABILITIES };
+        send(socket, dialect_c::push("connected", &connected)).await?;
+    }
     loop {
         let text = read(socket).await?;
         match handshake.receive(&text) {
             Effect::Ignore | Effect::Call(_) => {}
             Effect::Answer(answer) => send(socket, answer).await?,
             Effect::Refuse(refusal) => return Err(refusal),
-            Effect::Verify(hello) => return verify(doors, socket, visitor, (handshake, &nonce), *hello).await,
+            Effect::Verify(hello) => {
+                let peer = verify(doors, socket, visitor, (handshake, &nonce), *hello).await?;
+                return Ok(Opened { peer, first: None });
+            }
+            Effect::Enter => match &visitor.caller {
+                Some(caller) => {
+                    let peer = Peer::of_c(visitor, caller.clone());
+                    return Ok(Opened { peer, first: Some(text) });
+                }
+                None => return Err(handshake.deny(&Denied::Missing)),
+            },
         }
     }
 }
@@ -124,7 +164,7 @@ async fn verify(
     let answer = hello_ok(doors, visitor, (&caller, issued.as_ref()), protocol, &params).await;
     send(socket, frame::answer(&id, &answer.as_ref())).await?;
     tracing::debug!(client = params.client.as_ref().and_then(|client| client.id.as_deref()), "a client is connected");
-    Ok(Peer { caller, protocol, wants_tool_events: params.wants_tool_events() })
+    Ok(Peer::of_b(visitor, caller, protocol, params))
 }
 
 /// What the client would like to do, if it says. Words we do not know count as nothing, and no word
@@ -143,23 +183,21 @@ async fn hello_ok(
     params: &ConnectParams,
 ) -> Box<RawValue> {
     let may_read = caller.principal().scopes.allows(Scope::Read);
-    let health = if may_read { frame::to_json(&view::health(doors).await) } else { "{}".to_owned() };
-    let health = RawValue::from_string(health).expect("what was just written is JSON");
-    let version = doors.next_health_version();
-    let state_version = if params.is_stock_client() {
-        StateVersion::Object { presence: doors.sockets.load(Ordering::Relaxed) as u64, health: version }
+    let (presence, health) = if may_read {
+        (frame::to_json(&doors.stage.presence()), doors.pulse.health(doors, false).await)
     } else {
-        StateVersion::Number(version)
+        ("[]".to_owned(), RawValue::from_string("{}".to_owned()).expect("this is JSON").into())
     };
+    let presence = RawValue::from_string(presence).expect("what was just written is JSON");
     let hello = HelloOk {
         kind: "hello-ok",
         protocol,
         server: Server { version: &doors.settings.version, conn_id: visitor.id.to_string() },
         features: Features { methods: methods::names(), events: EVENTS, capabilities: &[] },
         snapshot: Snapshot {
-            presence: [],
+            presence: &presence,
             health: &health,
-            state_version,
+            state_version: doors.stage.version().shown(params.is_stock_client()),
             uptime_ms: millis(doors.app.health.uptime()),
             session_defaults: SessionDefaults::default(),
             auth_mode: doors.gate.mode(),

@@ -1,4 +1,4 @@
-//! A run's events on their way to one socket, in both readers' words.
+//! A run's events on their way to one socket.
 //!
 //! Text is gathered: the first piece goes at once, more of it when some time has passed and the
 //! outbox has room. So a fast model costs few frames, cumulative texts stay affordable, and a slow
@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use claw_app::Error;
+use claw_app::notice::TaskNotice;
 use claw_core::run::{RunEvent, Sequenced};
 use claw_core::{Failure, Output, TaskId, Timestamp};
-use claw_wire::ws::agent::{AgentEvent, ChatEvent, ChatMessage, EventBody};
+use claw_wire::ws::notice::{Notice, RunName, RunNotice, Said};
 use tokio::time::Instant;
 
 use super::connection::Line;
@@ -27,6 +28,8 @@ pub(crate) struct Run<'a> {
     pub(crate) run_id: &'a str,
     pub(crate) session_key: &'a str,
     pub(crate) agent_id: &'a str,
+    /// Whether its client wants the text piece by piece.
+    pub(crate) wants_deltas: bool,
 }
 
 /// How it ended.
@@ -37,10 +40,16 @@ pub(crate) enum End {
     Cancelled,
 }
 
-/// Relays a run from its first event to its last.
-pub(crate) async fn run(line: &Line, run: &Run<'_>) -> Result<End, Problem> {
+/// Events wait this long behind an answer: a client that handles both in one go misses them.
+pub(crate) const BREATH: Duration = Duration::from_millis(20);
+
+/// Relays a run to its end, from the events above `after`; of what was before, only the text counts.
+///
+/// If something else relays it to this socket already, waits for the end and tells nothing.
+pub(crate) async fn run(line: &Line, run: &Run<'_>, after: u64) -> Result<End, Problem> {
+    let claim = line.viewed.relay(run.id);
+    let mut relay = Relay::new(line, run, after, claim.is_some());
     let mut reader = line.doors.app.tasks.read(run.id, 0);
-    let mut relay = Relay::new(line, run);
     loop {
         let event = tokio::select! {
             event = reader.next() => event.map_err(Error::from)?,
@@ -58,16 +67,37 @@ pub(crate) async fn run(line: &Line, run: &Run<'_>) -> Result<End, Problem> {
     }
 }
 
+/// Relays a run that somebody else started in a conversation in view.
+pub(crate) async fn watch(line: &Line, notice: &TaskNotice) {
+    // Whoever started it here relays it; it has claimed it by then.
+    tokio::time::sleep(BREATH).await;
+    if line.viewed.knows(notice.id) {
+        return;
+    }
+    let tasks = &line.doors.app.tasks;
+    let Ok(task) = tasks.find(line.peer.caller.principal(), &notice.id.to_string()).await else { return };
+    let (run_id, agent) = (task.run_id(), task.turn.agent.clone());
+    let session_key = task.turn.session.as_str();
+    let run = Run { id: task.id, run_id: &run_id, session_key, agent_id: agent.as_str(), wants_deltas: true };
+    if let Err(problem) = self::run(line, &run, 0).await {
+        tracing::debug!(task.id = %notice.id, "a run in view could not be shown: {}", problem.message);
+    }
+}
+
 struct Relay<'a> {
     line: &'a Line,
     run: &'a Run<'a>,
+    /// Events up to this number are known to the client.
+    after: u64,
+    /// Whether it is this relay that tells.
+    tells: bool,
     /// What the model has said.
     text: String,
-    /// How much of it `agent` events have told.
-    agent_told: usize,
-    /// How much of it `chat` events have told.
-    chat_told: usize,
-    chat_due: Instant,
+    /// How much of it has been told.
+    told: usize,
+    /// How much of it has been told to readers that redraw.
+    drafted: usize,
+    draft_due: Instant,
     /// When the next piece may go.
     due: Instant,
     last: (u64, Timestamp),
@@ -75,60 +105,75 @@ struct Relay<'a> {
 }
 
 impl<'a> Relay<'a> {
-    fn new(line: &'a Line, run: &'a Run<'a>) -> Self {
+    fn new(line: &'a Line, run: &'a Run<'a>, after: u64, tells: bool) -> Self {
         let (now, began) = (Instant::now(), line.doors.app.now());
-        let text = String::new();
-        Self { line, run, text, agent_told: 0, chat_told: 0, chat_due: now, due: now, last: (0, began), began }
+        Self {
+            line,
+            run,
+            after,
+            tells,
+            text: String::new(),
+            told: 0,
+            drafted: 0,
+            draft_due: now,
+            due: now,
+            last: (0, began),
+            began,
+        }
     }
 
     fn has_more(&self) -> bool {
-        self.agent_told < self.text.len() || self.chat_told < self.text.len()
+        self.run.wants_deltas && (self.told < self.text.len() || self.drafted < self.text.len())
+    }
+
+    /// Whether the client knows everything up to here.
+    const fn is_known(&self) -> bool {
+        self.last.0 <= self.after
     }
 
     /// Tells of one event; the run's end when it is that.
     fn take(&mut self, event: &Arc<Sequenced>) -> Option<End> {
         self.last = (event.seq, event.at);
-        let at = event.at.millis();
         match &event.event {
             RunEvent::Started { .. } => {
                 // What an earlier attempt said does not count any more.
-                (self.text, self.agent_told, self.chat_told) = (String::new(), 0, 0);
+                (self.text, self.told, self.drafted) = (String::new(), 0, 0);
                 self.began = event.at;
-                self.agent("lifecycle", EventBody::Start { started_at: at });
+                self.tell(Said::Started);
             }
             RunEvent::Text { delta } => {
                 self.text.push_str(delta);
-                if Instant::now() >= self.due {
+                if self.is_known() {
+                    (self.told, self.drafted) = (self.text.len(), self.text.len());
+                } else if Instant::now() >= self.due {
                     self.flush(false);
                 }
             }
             RunEvent::ToolCall { call } => {
                 self.flush(true);
-                let (name, args) = (call.name.as_str(), call.arguments.as_str());
-                self.tool(EventBody::ToolStart { name, tool_call_id: &call.id, args });
+                self.tell_tool(Said::ToolCall { id: &call.id, name: &call.name, args: call.arguments.as_str() });
             }
             RunEvent::ToolResult { call_id, name, text, is_error } => {
-                self.tool(EventBody::ToolResult { name, tool_call_id: call_id, is_error: *is_error, text });
-            }
-            RunEvent::Retrying { attempt, failure, at: next } => {
-                let delay_ms = millis(next.since(event.at));
-                self.agent("lifecycle", EventBody::Retrying { message: &failure.message, attempt: *attempt, delay_ms });
+                self.tell_tool(Said::ToolResult { id: call_id, name, text, is_error: *is_error });
             }
             RunEvent::Thinking { .. }
             | RunEvent::Progress { .. }
             | RunEvent::Usage { .. }
             | RunEvent::Switched { .. } => {}
+            RunEvent::Retrying { attempt, failure, at } => {
+                self.flush(true);
+                let delay_ms = millis(at.since(event.at));
+                self.tell(Said::Retrying { message: &failure.message, attempt: *attempt, delay_ms });
+            }
             RunEvent::Completed { output } => return Some(self.completed(output, event.at)),
             RunEvent::Failed { failure, partial: _ } => {
                 self.flush(true);
-                self.agent("lifecycle", EventBody::Error { error: &failure.message, ended_at: at });
-                self.chat("error", None, None, Some(&failure.message));
+                self.tell(Said::Failed { message: &failure.message });
                 return Some(End::Failed { failure: failure.clone() });
             }
             RunEvent::Cancelled { partial } => {
                 self.flush(true);
-                self.agent("lifecycle", EventBody::End { ended_at: at, is_aborted: true });
-                self.chat("aborted", None, Some(partial), None);
+                self.tell(Said::Aborted { partial });
                 return Some(End::Cancelled);
             }
         }
@@ -140,72 +185,56 @@ impl<'a> Relay<'a> {
             self.text.clone_from(&output.text);
         }
         self.flush(true);
-        self.agent("lifecycle", EventBody::End { ended_at: at.millis(), is_aborted: false });
-        self.chat("final", None, Some(&output.text), None);
+        self.tell(Said::Completed { text: &output.text, usage: output.usage });
         End::Completed { output: output.clone(), took: at.since(self.began) }
     }
 
     /// Tells what is new, if it is time for it and there is room, or in any case.
     fn flush(&mut self, is_last: bool) {
+        if !self.run.wants_deltas {
+            return;
+        }
         let now = Instant::now();
         if !is_last && !self.line.outbox.has_room() {
             self.due = now + ROOM_INTERVAL;
             return;
         }
-        if let Some(delta) = self.text.get(self.agent_told..).filter(|delta| !delta.is_empty()) {
-            let data = EventBody::Assistant { text: &self.text, delta };
-            self.line.outbox.event("agent", &self.agent_event("assistant", data, Some(delta)));
-            self.agent_told = self.text.len();
+        if let Some(delta) = self.text.get(self.told..).filter(|delta| !delta.is_empty()) {
+            self.tell_any(Said::Text { text: &self.text, delta });
+            self.told = self.text.len();
         }
-        if (is_last || now >= self.chat_due)
-            && let Some(delta) = self.text.get(self.chat_told..).filter(|delta| !delta.is_empty())
+        if (is_last || now >= self.draft_due)
+            && let Some(delta) = self.text.get(self.drafted..).filter(|delta| !delta.is_empty())
         {
-            self.chat("delta", Some(delta), Some(&self.text), None);
-            self.chat_told = self.text.len();
-            self.chat_due = now + CHAT_EVENT_INTERVAL;
+            self.tell_any(Said::Draft { text: &self.text, delta });
+            self.drafted = self.text.len();
+            self.draft_due = now + CHAT_EVENT_INTERVAL;
         }
-        let is_only_chat_behind = self.agent_told == self.text.len() && self.chat_told < self.text.len();
-        self.due = if is_only_chat_behind { self.chat_due } else { now + AGENT_EVENT_INTERVAL };
-    }
-
-    fn agent(&self, stream: &'static str, data: EventBody<'_>) {
-        self.line.outbox.event("agent", &self.agent_event(stream, data, None));
+        let is_only_draft_behind = self.told == self.text.len() && self.drafted < self.text.len();
+        self.due = if is_only_draft_behind { self.draft_due } else { now + AGENT_EVENT_INTERVAL };
     }
 
     /// Tools are told to those who asked.
-    fn tool(&self, data: EventBody<'_>) {
+    fn tell_tool(&self, said: Said<'_>) {
         if self.line.peer.wants_tool_events {
-            self.agent("tool", data);
+            self.tell(said);
         }
     }
 
-    fn agent_event<'e>(&'e self, stream: &'static str, data: EventBody<'e>, text: Option<&'e str>) -> AgentEvent<'e> {
-        let Run { id: _, run_id, session_key, agent_id } = *self.run;
-        let (seq, at) = self.last;
-        let kind = text.map(|_| "output");
-        AgentEvent { run_id, stream, data, kind, text, session_key, agent_id, seq, ts: at.millis() }
+    /// Tells what the client does not know yet.
+    fn tell(&self, said: Said<'_>) {
+        if !self.is_known() {
+            self.tell_any(said);
+        }
     }
 
-    fn chat(&self, state: &'static str, delta: Option<&str>, text: Option<&str>, error: Option<&str>) {
-        let Run { id: _, run_id, session_key, agent_id } = *self.run;
+    fn tell_any(&self, said: Said<'_>) {
+        if !self.tells {
+            return;
+        }
+        let Run { id: _, run_id, session_key, agent_id, wants_deltas: _ } = *self.run;
         let (seq, at) = self.last;
-        self.line.outbox.event(
-            "chat",
-            &ChatEvent {
-                run_id,
-                session_key,
-                agent_id,
-                seq,
-                state,
-                delta_text: delta,
-                stop_reason: match state {
-                    "final" => Some("stop"),
-                    "aborted" => Some("rpc"),
-                    _ => None,
-                },
-                error_message: error,
-                message: text.map(|text| ChatMessage::assistant(text, at.millis())),
-            },
-        );
+        let run = RunName { run_id, session_key, agent_id };
+        self.line.outbox.tell(&Notice::Run(RunNotice { run, seq, ts: at.millis(), said }));
     }
 }

@@ -5,7 +5,7 @@
 //! key, read `stream` and `data`, and expect `summary` to be a word.
 
 use claw_core::provider::Usage as CoreUsage;
-use claw_core::{Output, SessionKey, Turn};
+use claw_core::{Output, SessionKey, Turn, WhenBusy};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,8 @@ pub struct AgentParams {
     pub model: Option<String>,
     pub thinking: Option<String>,
     pub idempotency_key: Option<String>,
+    /// `followup`, `interrupt`, `steer` or `reject`: what to do while the conversation is busy.
+    pub queue_mode: Option<String>,
 }
 
 /// What `agent` asks for.
@@ -36,6 +38,26 @@ pub struct AgentCall {
     pub turn: Turn,
     /// The client's own name of the run.
     pub idempotency_key: Option<String>,
+    /// What to do while the conversation is busy.
+    pub when_busy: WhenBusy,
+}
+
+/// Reads `queueMode`; stock's words are `followup`, `collect`, `interrupt` and `steer`.
+///
+/// # Errors
+/// Another word.
+pub fn when_busy(word: Option<&str>) -> Result<WhenBusy, BadRequest> {
+    match word {
+        None | Some("" | "followup" | "collect" | "queue") => Ok(WhenBusy::Follow),
+        Some("interrupt") => Ok(WhenBusy::Interrupt),
+        Some("steer") => Ok(WhenBusy::Steer),
+        Some("reject") => Ok(WhenBusy::Reject),
+        Some(other) => {
+            let found: String = other.chars().take(40).collect();
+            let message = format!("must be followup, interrupt, steer or reject, found {found:?}");
+            Err(BadRequest::of("queueMode", message))
+        }
+    }
 }
 
 impl TryFrom<AgentParams> for AgentCall {
@@ -51,6 +73,7 @@ impl TryFrom<AgentParams> for AgentCall {
             model,
             thinking,
             idempotency_key,
+            queue_mode,
         } = raw;
         if message.trim().is_empty() {
             return Err(BadRequest::of("message", "must be a text that is not empty"));
@@ -68,7 +91,8 @@ impl TryFrom<AgentParams> for AgentCall {
         let mut turn = Turn::text(session.unwrap_or_else(|| SessionKey::main(&agent)), message);
         turn.model = selection.model;
         turn.thinking = thinking.filter(|level| !level.is_empty());
-        Ok(Self { turn, idempotency_key: checked_key(idempotency_key)? })
+        let when_busy = when_busy(queue_mode.as_deref())?;
+        Ok(Self { turn, idempotency_key: checked_key(idempotency_key)?, when_busy })
     }
 }
 
@@ -96,6 +120,91 @@ pub struct Accepted<'a> {
     pub agent_id: &'a str,
     pub status: &'static str,
     pub accepted_at: i64,
+}
+
+/// Parameters of `sessions.send`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the fields are the protocol's")]
+pub struct SessionSendParams {
+    pub key: Option<String>,
+    pub session_key: Option<String>,
+    pub session_id: Option<String>,
+    pub agent_id: Option<String>,
+    pub message: String,
+    pub thinking: Option<String>,
+    pub model: Option<String>,
+    pub idempotency_key: Option<String>,
+    pub queue_mode: Option<String>,
+}
+
+impl TryFrom<SessionSendParams> for AgentCall {
+    type Error = BadRequest;
+
+    fn try_from(raw: SessionSendParams) -> Result<Self, BadRequest> {
+        let SessionSendParams {
+            key,
+            session_key,
+            session_id,
+            agent_id,
+            message,
+            thinking,
+            model,
+            idempotency_key,
+            queue_mode,
+        } = raw;
+        let session_key = key.or(session_key);
+        if session_key.is_none() && session_id.is_none() {
+            return Err(BadRequest::of("key", "missing field `key`"));
+        }
+        AgentParams {
+            message,
+            session_key,
+            session_id,
+            conversation_id: None,
+            agent_id,
+            model,
+            thinking,
+            idempotency_key,
+            queue_mode,
+        }
+        .try_into()
+    }
+}
+
+/// The answer to `chat.send` and `sessions.send`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the fields are the protocol's")]
+pub struct Sent<'a> {
+    pub run_id: &'a str,
+    pub session_key: &'a str,
+    /// `started`; for a key used before `in_flight` or `ok`.
+    pub status: &'static str,
+}
+
+/// Parameters of `runs.resume`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the fields are the protocol's")]
+pub struct ResumeParams {
+    pub run_id: String,
+    /// The last number the client has seen; 0 shows everything.
+    pub after_seq: Option<u64>,
+}
+
+/// The first answer to `runs.resume`; the second is `agent`'s.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the fields are the protocol's")]
+pub struct Resumed<'a> {
+    pub run_id: &'a str,
+    pub task_id: String,
+    pub session_key: &'a str,
+    pub status: &'static str,
+    pub after_seq: u64,
+    /// The task's state at this moment.
+    pub state: &'static str,
 }
 
 /// The last answer to `agent`.
@@ -248,7 +357,7 @@ impl Serialize for EventBody<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use serde_json::json;
         // Arguments are a model's text: shown as what they are when they are JSON, as text otherwise.
-        let parsed = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| serde_json::Value::from(text));
+        let parsed = super::notice::json_or_text;
         match *self {
             Self::Start { started_at } => json!({"phase": "start", "startedAt": started_at}),
             Self::End { ended_at, is_aborted } => json!({"phase": "end", "endedAt": ended_at, "aborted": is_aborted}),
@@ -345,6 +454,7 @@ pub struct Waited<'a> {
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "the fields are the protocol's")]
 pub struct AbortParams {
+    pub key: Option<String>,
     pub session_key: Option<String>,
     pub session_id: Option<String>,
     pub run_id: Option<String>,
@@ -356,7 +466,11 @@ impl AbortParams {
     /// # Errors
     /// A name of the wrong form.
     pub fn session(&self) -> Result<Option<SessionKey>, BadRequest> {
-        let names = [("sessionKey", self.session_key.as_deref()), ("sessionId", self.session_id.as_deref())];
+        let names = [
+            ("sessionKey", self.session_key.as_deref()),
+            ("key", self.key.as_deref()),
+            ("sessionId", self.session_id.as_deref()),
+        ];
         Ok(Target::resolve(("agentId", None), &names)?.session)
     }
 }
@@ -375,6 +489,25 @@ impl Aborted {
     /// The answer when these runs were stopped.
     pub const fn of(run_ids: Vec<String>) -> Self {
         Self { ok: true, aborted: !run_ids.is_empty(), run_ids }
+    }
+}
+
+/// The answer to `sessions.abort`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the fields are the protocol's")]
+pub struct SessionAborted {
+    pub ok: bool,
+    pub aborted_run_id: Option<String>,
+    pub run_ids: Vec<String>,
+    pub status: &'static str,
+}
+
+impl SessionAborted {
+    /// The answer when these runs were stopped.
+    pub fn of(run_ids: Vec<String>) -> Self {
+        let status = if run_ids.is_empty() { "no-active-run" } else { "aborted" };
+        Self { ok: true, aborted_run_id: run_ids.last().cloned(), run_ids, status }
     }
 }
 
@@ -419,6 +552,7 @@ mod tests {
             (r#"{"message":"x","agentId":"a/b"}"#, "agentId"),
             (r#"{"message":"x","sessionKey":"agent:main:"}"#, "sessionKey"),
             (long.as_str(), "idempotencyKey"),
+            (r#"{"message":"x","queueMode":"later"}"#, "queueMode"),
         ] {
             assert_eq!(read(text).unwrap_err().param.as_deref(), Some(param), "{text}");
         }

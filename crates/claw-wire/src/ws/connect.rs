@@ -4,6 +4,8 @@ use claw_core::Secret;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::frame::StateVersion;
+
 /// Parameters of `connect`; stock clients send more, which is ignored.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -27,7 +29,7 @@ pub struct ConnectParams {
 }
 
 /// Which program a client is.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ClientInfo {
     /// A program's name.
@@ -38,10 +40,14 @@ pub struct ClientInfo {
     pub platform: Option<String>,
     /// What it is used for.
     pub mode: Option<String>,
-    /// A name for people.
+    /// Its name for people.
     pub display_name: Option<String>,
-    /// What kind of machine.
+    /// What it runs on.
     pub device_family: Option<String>,
+    /// More exactly.
+    pub model_identifier: Option<String>,
+    /// This installation of it.
+    pub instance_id: Option<String>,
 }
 
 /// Credentials inside `connect`.
@@ -151,34 +157,12 @@ pub struct Features<'a> {
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "the fields are the protocol's")]
 pub struct Snapshot<'a> {
-    pub presence: [(); 0],
+    pub presence: &'a RawValue,
     pub health: &'a RawValue,
     pub state_version: StateVersion,
     pub uptime_ms: u64,
     pub session_defaults: SessionDefaults,
     pub auth_mode: &'static str,
-}
-
-/// A bare number for the contracts (B8), an object for stock clients.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the fields are the protocol's")]
-pub enum StateVersion {
-    Number(u64),
-    Object { presence: u64, health: u64 },
-}
-
-impl Serialize for StateVersion {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Object {
-            presence: u64,
-            health: u64,
-        }
-        match *self {
-            Self::Number(number) => serializer.serialize_u64(number),
-            Self::Object { presence, health } => Object { presence, health }.serialize(serializer),
-        }
-    }
 }
 
 /// Where a message goes when no session is named.

@@ -9,6 +9,7 @@ use std::fmt::Display;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::notice::Dialect;
 use crate::error::FrameError;
 use crate::json;
 use crate::limits::{FRAME_ID_BYTES_MAX, JSON_DEPTH_MAX};
@@ -25,6 +26,10 @@ impl FrameId {
     /// The id as it stands in JSON, quotes included.
     pub fn as_json(&self) -> &str {
         &self.0
+    }
+    /// The id of a request that has none.
+    fn null() -> Self {
+        Self("null".into())
     }
     fn read(raw: &RawValue) -> Option<Self> {
         let text = raw.get();
@@ -71,36 +76,67 @@ struct RawFrame<'a> {
     params: Option<&'a RawValue>,
 }
 
-/// Reads one frame.
+/// The dialect a first frame is in: `method` without `type` is C's, everything else B's (K3).
+pub fn dialect_of(text: &str) -> Dialect {
+    match raw(text) {
+        Ok(RawFrame { kind: None, method: Some(_), .. }) => Dialect::C,
+        _ => Dialect::B,
+    }
+}
+
+/// Reads one frame of dialect B.
 ///
 /// # Errors
 /// Not JSON; or JSON that is too deep, or no request with an id and a method.
 pub fn read(text: &str) -> Result<Request<'_>, BadFrame> {
+    let frame = raw(text)?;
+    if frame.kind.is_none_or(|kind| kind.get() != "\"req\"") {
+        let id = frame.id.and_then(FrameId::read).unwrap_or_else(FrameId::invalid);
+        return Err(BadFrame::Invalid { id, message: "invalid request frame: at /type: must be \"req\"".into() });
+    }
+    frame.request(None)
+}
+
+/// Reads one frame of dialect C, whose requests have no `type` and may have no id.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn read_untyped(text: &str) -> Result<Request<'_>, BadFrame> {
+    let frame = raw(text)?;
+    let without = frame.id.is_none().then(FrameId::null);
+    frame.request(without)
+}
+
+fn raw(text: &str) -> Result<RawFrame<'_>, BadFrame> {
     if !json::is_depth_within(text.as_bytes(), JSON_DEPTH_MAX) {
         let message = format!("invalid request frame: nested deeper than {JSON_DEPTH_MAX} levels");
         return Err(BadFrame::Invalid { id: FrameId::invalid(), message });
     }
-    let RawFrame { kind, id, method, params } = match serde_json::from_str(text) {
-        Ok(frame) => frame,
+    match serde_json::from_str(text) {
+        Ok(frame) => Ok(frame),
         Err(error) if error.is_data() => {
             let message = format!("invalid request frame: {error}");
-            return Err(BadFrame::Invalid { id: FrameId::invalid(), message });
+            Err(BadFrame::Invalid { id: FrameId::invalid(), message })
         }
-        Err(_) => return Err(BadFrame::NotJson),
-    };
-    let id = id.and_then(FrameId::read);
-    let wrong = |message: &str| {
-        let id = id.clone().unwrap_or_else(FrameId::invalid);
-        Err(BadFrame::Invalid { id, message: format!("invalid request frame: {message}") })
-    };
-    if kind.is_none_or(|kind| kind.get() != "\"req\"") {
-        return wrong("at /type: must be \"req\"");
+        Err(_) => Err(BadFrame::NotJson),
     }
-    let method = method.and_then(|raw| serde_json::from_str::<Cow<'_, str>>(raw.get()).ok());
-    match (id.clone(), method.filter(|method| !method.is_empty())) {
-        (None, _) => wrong("at /id: must be a text that is not empty"),
-        (_, None) => wrong("at /method: must be a text that is not empty"),
-        (Some(id), Some(method)) => Ok(Request { id, method, params }),
+}
+
+impl<'a> RawFrame<'a> {
+    /// The request in it; `without` is the id of one that has none, where that is allowed.
+    fn request(self, without: Option<FrameId>) -> Result<Request<'a>, BadFrame> {
+        let Self { kind: _, id, method, params } = self;
+        let id = id.and_then(FrameId::read).or(without);
+        let wrong = |message: &str| {
+            let id = id.clone().unwrap_or_else(FrameId::invalid);
+            Err(BadFrame::Invalid { id, message: format!("invalid request frame: {message}") })
+        };
+        let method = method.and_then(|raw| serde_json::from_str::<Cow<'_, str>>(raw.get()).ok());
+        match (id.clone(), method.filter(|method| !method.is_empty())) {
+            (None, _) => wrong("at /id: must be a text that is not empty"),
+            (_, None) => wrong("at /method: must be a text that is not empty"),
+            (Some(id), Some(method)) => Ok(Request { id, method, params }),
+        }
     }
 }
 
@@ -137,10 +173,20 @@ pub fn bad_params(method: &str, bad: &crate::BadRequest) -> FrameError {
 
 /// A good answer, as text.
 pub fn answer(id: &FrameId, payload: &impl Serialize) -> String {
-    let mut out = opening(id);
-    out.push_str(",\"ok\":true,\"payload\":");
-    out.push_str(&to_json(payload));
-    out.push('}');
+    around(id, &to_json(payload))
+}
+
+/// A good answer around a payload that is JSON already.
+pub fn answer_json(id: &FrameId, payload: &RawValue) -> String {
+    around(id, payload.get())
+}
+
+fn around(id: &FrameId, payload: &str) -> String {
+    let id = id.as_json();
+    let mut out = String::with_capacity(id.len() + payload.len() + 48);
+    for piece in ["{\"type\":\"res\",\"id\":", id, ",\"ok\":true,\"payload\":", payload, "}"] {
+        out.push_str(piece);
+    }
     out
 }
 
@@ -164,16 +210,49 @@ pub fn refusal_with(id: &FrameId, error: &FrameError, payload: &impl Serialize) 
     out
 }
 
+/// What `stateVersion` beside an event says: a bare number for the contracts (B8), an object for
+/// stock clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are the protocol's")]
+pub enum StateVersion {
+    Number(u64),
+    Object { presence: u64, health: u64 },
+}
+
+impl Serialize for StateVersion {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Object {
+            presence: u64,
+            health: u64,
+        }
+        match *self {
+            Self::Number(number) => serializer.serialize_u64(number),
+            Self::Object { presence, health } => Object { presence, health }.serialize(serializer),
+        }
+    }
+}
+
 /// An event around a payload that is JSON already; `seq` is the connection's own number.
-pub fn event(name: &str, payload_json: &str, seq: Option<u64>) -> String {
-    let mut out = String::with_capacity(payload_json.len() + name.len() + 64);
+pub fn event(name: &str, payload_json: &str, seq: Option<u64>, version: Option<StateVersion>) -> String {
+    use std::fmt::Write as _;
+
+    let mut out = String::with_capacity(payload_json.len() + name.len() + 112);
     out.push_str("{\"type\":\"event\",\"event\":\"");
     out.push_str(name);
     out.push_str("\",\"payload\":");
     out.push_str(payload_json);
     if let Some(seq) = seq {
-        out.push_str(",\"seq\":");
-        out.push_str(&seq.to_string());
+        let _never_fails = write!(out, ",\"seq\":{seq}");
+    }
+    match version {
+        None => {}
+        Some(StateVersion::Number(number)) => {
+            let _never_fails = write!(out, ",\"stateVersion\":{number}");
+        }
+        Some(StateVersion::Object { presence, health }) => {
+            let _never_fails = write!(out, ",\"stateVersion\":{{\"presence\":{presence},\"health\":{health}}}");
+        }
     }
     out.push('}');
     out
@@ -203,6 +282,18 @@ mod tests {
             refusal(&request.id, &error),
             r#"{"type":"res","id":7,"ok":false,"error":{"code":"INVALID_REQUEST","message":"no"}}"#
         );
+    }
+
+    #[test]
+    fn the_first_frame_tells_the_dialect() {
+        for (text, dialect) in [
+            (r#"{"type":"req","id":"1","method":"connect"}"#, Dialect::B),
+            (r#"{"method":"chat.run","params":{},"id":1}"#, Dialect::C),
+            (r#"{"id":1}"#, Dialect::B),
+            ("hello", Dialect::B),
+        ] {
+            assert_eq!(dialect_of(text), dialect, "{text}");
+        }
     }
 
     #[test]
@@ -252,9 +343,14 @@ mod tests {
     #[test]
     fn an_event_carries_the_connections_number() {
         assert_eq!(
-            event("tick", "{\"ts\":1}", Some(2)),
+            event("tick", "{\"ts\":1}", Some(2), None),
             r#"{"type":"event","event":"tick","payload":{"ts":1},"seq":2}"#
         );
-        assert_eq!(event("tick", "{}", None), r#"{"type":"event","event":"tick","payload":{}}"#);
+        assert_eq!(event("tick", "{}", None, None), r#"{"type":"event","event":"tick","payload":{}}"#);
+        let version = Some(StateVersion::Object { presence: 3, health: 4 });
+        assert_eq!(
+            event("presence", "{}", Some(1), version),
+            r#"{"type":"event","event":"presence","payload":{},"seq":1,"stateVersion":{"presence":3,"health":4}}"#
+        );
     }
 }

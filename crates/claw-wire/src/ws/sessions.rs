@@ -224,6 +224,59 @@ pub fn excerpt(text: &str, chars_max: usize) -> String {
     text.chars().take(chars_max.saturating_sub(3)).chain("...".chars()).collect()
 }
 
+/// The event `sessions.changed`, to those who subscribed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the fields are the protocol's")]
+pub struct SessionChanged {
+    pub session_key: String,
+    pub agent_id: String,
+    pub reason: &'static str,
+    pub ts: i64,
+    /// Whether something runs or waits there now; null where the reason does not tell.
+    pub has_active_run: Option<bool>,
+}
+
+impl SessionChanged {
+    /// What changed, and when.
+    pub fn of(key: &SessionKey, reason: &'static str, at: Timestamp) -> Self {
+        let has_active_run = match reason {
+            "run-started" => Some(true),
+            "run-ended" => Some(false),
+            _ => None,
+        };
+        let (session_key, agent_id) = (key.to_string(), key.agent().to_string());
+        Self { session_key, agent_id, reason, ts: at.millis(), has_active_run }
+    }
+}
+
+/// Parameters of `sessions.subscribe` and `sessions.unsubscribe`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the fields are the protocol's")]
+pub struct SubscribeParams {
+    pub key: Option<String>,
+    pub session_key: Option<String>,
+}
+
+impl SubscribeParams {
+    /// The conversation whose runs are wanted, too.
+    ///
+    /// # Errors
+    /// A name of the wrong form.
+    pub fn session(&self) -> Result<Option<SessionKey>, BadRequest> {
+        let names = [("key", self.key.as_deref()), ("sessionKey", self.session_key.as_deref())];
+        Ok(Target::resolve(("agentId", None), &names)?.session)
+    }
+}
+
+/// The answer to `sessions.subscribe`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are the protocol's")]
+pub struct Subscribed {
+    pub subscribed: bool,
+}
+
 /// Parameters of `sessions.history` (B14).
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -10,14 +10,14 @@ const CONNECT: &str = r#"{"type":"req","id":"1","method":"connect","params":{"mi
 const HEALTH: &str = r#"{"type":"req","id":"2","method":"health"}"#;
 
 fn refused(text: &str) -> (Value, u16) {
-    match Handshake::new().receive(text) {
+    match Handshake::new(false).receive(text) {
         Effect::Refuse(Refusal { answer: Some(answer), close }) => (serde_json::from_str(&answer).unwrap(), close.code),
         other => panic!("{text}: {other:?}"),
     }
 }
 
 fn ready() -> Handshake {
-    let mut handshake = Handshake::new();
+    let mut handshake = Handshake::new(false);
     assert!(matches!(handshake.receive(CONNECT), Effect::Verify(_)));
     handshake.admit();
     handshake
@@ -82,7 +82,7 @@ fn whoever_is_denied_hears_why_before_the_close() {
         (Denied::Crowded(Duration::from_secs(9)), "PAIRING_CROWDED", 1008),
         (Denied::Unavailable, "AUTH_UNAVAILABLE", 1013),
     ] {
-        let mut handshake = Handshake::new();
+        let mut handshake = Handshake::new(false);
         assert!(matches!(handshake.receive(CONNECT), Effect::Verify(_)));
         let refusal = handshake.deny(&denied);
         let answer: Value = serde_json::from_str(&refusal.answer.unwrap()).unwrap();
@@ -112,7 +112,7 @@ fn a_device_hears_what_is_wrong_with_it() {
         (Denied::NotPaired { device, request, is_upgrade: true }, waits("scope-upgrade")),
         (Denied::Device(Untrusted::Nonce), flawed),
     ] {
-        let mut handshake = Handshake::new();
+        let mut handshake = Handshake::new(false);
         assert!(matches!(handshake.receive(CONNECT), Effect::Verify(_)));
         let Refusal { answer, close } = handshake.deny(&denied);
         assert_eq!(serde_json::from_str::<Value>(&answer.unwrap()).unwrap()["error"], error);
@@ -168,7 +168,7 @@ proptest! {
     /// Whatever comes in whatever order: no method before admission, nothing after the last word.
     #[test]
     fn nobody_calls_before_being_admitted_or_after_being_refused(steps in steps()) {
-        let mut handshake = Handshake::new();
+        let mut handshake = Handshake::new(false);
         let (mut verifying, mut admitted, mut closed) = (false, false, false);
         for step in steps {
             match step {
@@ -183,6 +183,7 @@ proptest! {
                         prop_assert!(!admitted && !closed);
                         closed = true;
                     }
+                    Effect::Enter => panic!("nobody proved anything with the upgrade"),
                     Effect::Ignore => {}
                 },
                 Step::Admit => {
@@ -194,10 +195,37 @@ proptest! {
                     closed = true;
                 }
                 Step::TimeOut => {
-                    handshake.time_out();
+                    handshake.give_up(Close { code: 1000, reason: "handshake timeout" });
                     closed = true;
                 }
             }
         }
     }
+}
+
+#[test]
+fn a_known_socket_that_leaves_out_the_type_speaks_c_for_good() {
+    let mut handshake = Handshake::new(true);
+    let run = r#"{"method":"chat.run","params":{},"id":1}"#;
+    assert!(matches!(handshake.receive(run), Effect::Enter));
+    assert!(matches!(handshake.receive(run), Effect::Call(request) if request.id.as_json() == "1"));
+    // A typed request is understood, too, and answered in C.
+    assert!(matches!(handshake.receive(HEALTH), Effect::Call(_)));
+    assert!(matches!(handshake.receive(CONNECT), Effect::Answer(_)));
+}
+
+#[test]
+fn an_unknown_socket_that_speaks_c_hears_how_to_be_let_in() {
+    let (answer, code) = refused(r#"{"method":"chat.run","params":{},"id":1}"#);
+    assert_eq!((code, &answer["id"]), (1008, &json!(1)));
+    assert!(answer["error"]["message"].as_str().unwrap().contains("?token="), "{answer}");
+}
+
+#[test]
+fn a_socket_that_speaks_b_does_not_slip_into_c() {
+    let mut handshake = ready();
+    let Effect::Answer(answer) = handshake.receive(r#"{"method":"health","id":5}"#) else {
+        panic!("it is a bad frame")
+    };
+    assert!(answer.contains("at /type"), "{answer}");
 }

@@ -1,22 +1,15 @@
 //! `agent` (B11, B22, B23): runs an agent; accepted at once, events while it works, the end as a
 //! second answer.
 
-use std::time::Duration;
-
 use claw_app::Error;
-use claw_app::tasks::NewRun;
+use claw_core::Scope;
 use claw_core::task::TaskState;
-use claw_core::{Lane, Scope};
 use claw_wire::ws::agent::{Accepted, AgentCall, AgentParams, Finished};
-use claw_wire::ws::frame;
 
 use super::{Call, Method};
 use crate::error::{Problem, of_failure};
-use crate::submit;
-use crate::ws::relay::{self, End, Run};
-
-/// Events wait this long behind the first answer: a client that handles both in one go misses them.
-const BREATH: Duration = Duration::from_millis(20);
+use crate::ws::begin::{begin, show};
+use crate::ws::relay::{End, Run};
 
 pub(super) struct Agent;
 
@@ -26,32 +19,22 @@ impl Method for Agent {
     type Params = AgentParams;
 
     async fn run(call: &Call, params: AgentParams) -> Result<(), Problem> {
-        let AgentCall { turn, idempotency_key } = AgentCall::try_from(params)?;
-        let is_keyed = idempotency_key.is_some();
-        let digested = frame::to_json(&turn);
-        let new = NewRun {
-            is_labelled: is_keyed,
-            idempotency: idempotency_key.map(|key| submit::idempotency(key, digested.as_bytes())),
-            ..NewRun::of(turn.clone(), Lane::Interactive)
-        };
-        let app = &call.doors().app;
-        let accepted = app.tasks.submit(call.principal(), new).await?;
-        if accepted.is_replay {
-            return finish_replayed(call, &accepted.run_id, accepted.id).await;
+        let asked = AgentCall::try_from(params)?;
+        let is_keyed = asked.idempotency_key.is_some();
+        let begun = begin(call, asked).await?;
+        if begun.is_replay {
+            return finish_replayed(call, &begun.run_id, begun.id).await;
         }
-        let agent = turn.agent.as_str();
+        let run = begun.run();
         call.answer(&Accepted {
-            run_id: &accepted.run_id,
-            task_id: accepted.id.to_string(),
-            session_key: turn.session.as_str(),
-            agent_id: agent,
+            run_id: run.run_id,
+            task_id: begun.id.to_string(),
+            session_key: run.session_key,
+            agent_id: run.agent_id,
             status: "accepted",
-            accepted_at: app.now().millis(),
+            accepted_at: call.doors().app.now().millis(),
         });
-        tokio::time::sleep(BREATH).await;
-        let run =
-            Run { id: accepted.id, run_id: &accepted.run_id, session_key: turn.session.as_str(), agent_id: agent };
-        let end = relay::run(call.line(), &run).await?;
+        let end = show(call, &run).await?;
         finish(call, &run, &end, is_keyed);
         Ok(())
     }
@@ -64,7 +47,13 @@ async fn finish_replayed(call: &Call, run_id: &str, id: claw_core::TaskId) -> Re
     while reader.next().await.map_err(Error::from)?.is_some() {}
     let task = tasks.find(call.principal(), &id.to_string()).await?;
     let since = task.started_at.unwrap_or(task.created_at);
-    let run = Run { id, run_id, session_key: task.turn.session.as_str(), agent_id: task.turn.agent.as_str() };
+    let run = Run {
+        id,
+        run_id,
+        session_key: task.turn.session.as_str(),
+        agent_id: task.turn.agent.as_str(),
+        wants_deltas: true,
+    };
     let end = match task.state {
         TaskState::Completed { output, at } => End::Completed { output, took: at.since(since) },
         TaskState::Failed { failure, .. } => End::Failed { failure },
@@ -77,7 +66,8 @@ async fn finish_replayed(call: &Call, run_id: &str, id: claw_core::TaskId) -> Re
     Ok(())
 }
 
-fn finish(call: &Call, run: &Run<'_>, end: &End, is_keyed: bool) {
+/// The second answer.
+pub(super) fn finish(call: &Call, run: &Run<'_>, end: &End, is_keyed: bool) {
     match end {
         End::Completed { output, took } => {
             let took = crate::error::millis(*took);

@@ -16,19 +16,24 @@ impl Method for ChatAbort {
     type Params = AbortParams;
 
     async fn run(call: &Call, params: AbortParams) -> Result<(), Problem> {
-        let tasks = &call.doors().app.tasks;
-        let session = params.session()?;
-        let stopped = match (&params.run_id, &session) {
-            (Some(run_id), _) => match tasks.cancel(call.principal(), run_id).await {
-                Ok(task) => vec![task.run_id()],
-                // Nothing is left to stop: the stock gateway calls that a success, too.
-                Err(Error::Conflict { .. } | Error::NotFound { .. }) => Vec::new(),
-                Err(error) => return Err(error.into()),
-            },
-            (None, Some(session)) => tasks.abort_session(call.principal(), session).await?,
-            (None, None) => return Err(BadRequest::of("sessionKey", "name a sessionKey or a runId").into()),
-        };
+        let stopped = abort(call, &params).await?;
         call.answer(&Aborted::of(stopped));
         Ok(())
+    }
+}
+
+/// Stops what is named; the ids of the runs that were stopped.
+pub(super) async fn abort(call: &Call, params: &AbortParams) -> Result<Vec<String>, Problem> {
+    let tasks = &call.doors().app.tasks;
+    let session = params.session()?;
+    match (&params.run_id, &session) {
+        (Some(run_id), _) => match tasks.cancel(call.principal(), run_id).await {
+            Ok(task) => Ok(vec![task.run_id()]),
+            // Nothing is left to stop: the stock gateway calls that a success, too.
+            Err(Error::Conflict { .. } | Error::NotFound { .. }) => Ok(Vec::new()),
+            Err(error) => Err(error.into()),
+        },
+        (None, Some(session)) => Ok(tasks.abort_session(call.principal(), session).await?),
+        (None, None) => Err(BadRequest::of("sessionKey", "name a sessionKey or a runId").into()),
     }
 }

@@ -15,7 +15,7 @@ impl Method for Health {
 
     async fn run(call: &Call, HealthParams { probe }: HealthParams) -> Result<(), Problem> {
         let doors = call.doors();
-        call.answer(&doors.pulse.health(doors, probe.unwrap_or(false)).await.as_ref());
+        call.answer_json(&doors.pulse.health(doors, probe.unwrap_or(false)).await);
         Ok(())
     }
 }

@@ -4,6 +4,7 @@ use claw_app::Error;
 use claw_core::Scope;
 use claw_wire::v2::event::TaskEvent;
 use claw_wire::v2::task::Task;
+use claw_wire::ws::notice::Notice;
 use claw_wire::ws::tasks::{TaskAnswer, TaskParams, Watched, Watching};
 
 use super::{Call, Method};
@@ -28,7 +29,8 @@ impl Method for TasksWatch {
             while !outbox.has_room() {
                 tokio::time::sleep(ROOM_INTERVAL).await;
             }
-            outbox.event("task.event", &Watched { task_id: task.id.to_string(), event: TaskEvent::from(&*event) });
+            let watched = Watched { task_id: task.id.to_string(), event: TaskEvent::from(&*event) };
+            outbox.tell(&Notice::TaskEvent(&watched));
         }
         let task = tasks.find(call.principal(), &task.id.to_string()).await?;
         call.answer(&TaskAnswer { task: Task::from(&task), replayed: None });

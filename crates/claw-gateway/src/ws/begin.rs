@@ -1,0 +1,62 @@
+//! How every method that starts a run starts it: accepted durably, known by the client's key.
+
+use claw_app::tasks::{Accepted, NewRun};
+use claw_core::{Lane, Message, SessionKey, TaskId};
+use claw_wire::ws::agent::AgentCall;
+use claw_wire::ws::frame;
+
+use super::methods::Call;
+use super::relay::{self, BREATH, End, Run};
+use crate::error::Problem;
+use crate::submit;
+
+/// A run that was accepted.
+pub(crate) struct Begun {
+    pub(crate) id: TaskId,
+    pub(crate) run_id: String,
+    pub(crate) session: SessionKey,
+    pub(crate) agent: String,
+    /// Whether the key had been used for the same before.
+    pub(crate) is_replay: bool,
+}
+
+impl Begun {
+    pub(crate) fn run(&self) -> Run<'_> {
+        let Self { id, run_id, session, agent, is_replay: _ } = self;
+        Run { id: *id, run_id, session_key: session.as_str(), agent_id: agent, wants_deltas: true }
+    }
+}
+
+/// Accepts a run; it is on disk when this returns.
+///
+/// The main conversation's turn is told what `system-event` and `wake` left for it.
+pub(crate) async fn begin(call: &Call, asked: AgentCall) -> Result<Begun, Problem> {
+    let AgentCall { mut turn, idempotency_key, when_busy } = asked;
+    // The key stands for what the client sent, not for what we add.
+    let digested = frame::to_json(&turn);
+    let (app, stage) = (&call.doors().app, &call.doors().stage);
+    let (session, agent) = (turn.session.clone(), turn.agent.to_string());
+    let remembered = if session == SessionKey::main(&turn.agent) { stage.take_remembered() } else { Vec::new() };
+    if !remembered.is_empty() {
+        let text = format!("System events:\n- {}", remembered.join("\n- "));
+        turn.input.insert(0, Message::System { text });
+    }
+    let new = NewRun {
+        is_labelled: idempotency_key.is_some(),
+        idempotency: idempotency_key.map(|key| submit::idempotency(key, digested.as_bytes())),
+        when_busy,
+        ..NewRun::of(turn, Lane::Interactive)
+    };
+    let accepted = app.tasks.submit(call.principal(), new).await;
+    if accepted.as_ref().map_or(true, |accepted| accepted.is_replay) {
+        remembered.into_iter().for_each(|text| stage.remember(text));
+    }
+    let Accepted { id, run_id, is_replay } = accepted?;
+    Ok(Begun { id, run_id, session, agent, is_replay })
+}
+
+/// Shows a run that was just begun, after a breath for the answer.
+pub(crate) async fn show(call: &Call, run: &Run<'_>) -> Result<End, Problem> {
+    tokio::time::sleep(BREATH).await;
+    relay::run(call.line(), run, 0).await
+}

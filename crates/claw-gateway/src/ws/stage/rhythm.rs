@@ -1,0 +1,96 @@
+//! The stage's own time: tells changes of presence, of tasks and of conversations, and looks at
+//! health now and then.
+
+use std::sync::Arc;
+
+use claw_app::notice::{SessionNotice, SessionNoticeKind};
+use claw_core::Scope;
+use claw_core::task::StateName;
+use claw_wire::ws::sessions::SessionChanged;
+use claw_wire::ws::system::Presence;
+use tokio::sync::broadcast::error::RecvError;
+
+use super::{Audience, Shared};
+use crate::doors::Doors;
+use crate::limits::{HEALTH_EVERY, PRESENCE_PAUSE};
+
+/// Runs until the gateway stops.
+pub(crate) async fn run(doors: Arc<Doors>) {
+    tokio::select! {
+        () = doors.stop.cancelled() => {}
+        () = tell_presence(&doors) => {}
+        () = look(&doors) => {}
+        () = tell_tasks(&doors) => {}
+        () = tell_sessions(&doors) => {}
+    }
+}
+
+async fn tell_presence(doors: &Doors) {
+    let stage = &doors.stage;
+    loop {
+        stage.presence_changed.notified().await;
+        let mut bytes = 0;
+        if stage.listeners() > 0 {
+            let presence = Presence { presence: stage.presence() };
+            let shared = Shared::new("presence", Audience::of(Scope::Read), &presence, Some(stage.version()));
+            bytes = shared.payload().len();
+            stage.send(shared);
+        }
+        tokio::time::sleep(PRESENCE_PAUSE.max(stage.pause_after(bytes))).await;
+    }
+}
+
+/// Looks now and then when nobody asks, so that a change is told.
+async fn look(doors: &Doors) {
+    loop {
+        let picture = doors.pulse.health(doors, true).await;
+        tokio::time::sleep(HEALTH_EVERY.max(doors.stage.pause_after(picture.get().len()))).await;
+    }
+}
+
+/// One rendering of each task's change for all sockets, and of what it means for its conversation.
+async fn tell_tasks(doors: &Doors) {
+    let mut notices = doors.app.notices();
+    loop {
+        match notices.recv().await {
+            Ok(notice) => {
+                let reason = match notice.state {
+                    StateName::Queued => None,
+                    StateName::Running => Some("run-started"),
+                    StateName::Completed | StateName::Failed | StateName::Cancelled => Some("run-ended"),
+                };
+                if let Some(reason) = reason {
+                    let changed = SessionChanged::of(&notice.session, reason, notice.at);
+                    let audience = Audience::of_session(notice.owner.clone());
+                    doors.stage.share("sessions.changed", audience, &changed);
+                }
+                doors.stage.send(Shared::of_task(notice));
+            }
+            Err(RecvError::Lagged(missed)) => tracing::debug!("{missed} changes of tasks were not told"),
+            // The app is gone, and with it whatever could be told.
+            Err(RecvError::Closed) => return std::future::pending().await,
+        }
+    }
+}
+
+/// What was done to conversations, beside their runs (E5).
+async fn tell_sessions(doors: &Doors) {
+    let mut notices = doors.app.session_notices();
+    loop {
+        match notices.recv().await {
+            Ok(SessionNotice { key, owner, kind, at }) => {
+                let reason = match kind {
+                    SessionNoticeKind::Created => "create",
+                    SessionNoticeKind::Changed => "patch",
+                    SessionNoticeKind::Reset => "reset",
+                    SessionNoticeKind::Deleted => "delete",
+                    SessionNoticeKind::Injected => "inject",
+                };
+                let changed = SessionChanged::of(&key, reason, at);
+                doors.stage.share("sessions.changed", Audience::of_session(owner), &changed);
+            }
+            Err(RecvError::Lagged(missed)) => tracing::debug!("{missed} changes of conversations were not told"),
+            Err(RecvError::Closed) => return std::future::pending().await,
+        }
+    }
+}
