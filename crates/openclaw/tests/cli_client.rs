@@ -162,6 +162,34 @@ async fn a_message_comes_from_standard_input_and_json_is_the_whole_answer() {
     assert!(sessions.contains("agent:main:mine"), "{sessions}");
 }
 
+/// B13, B14, B15, B20, B21 from the command line (B27).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_conversation_is_made_changed_emptied_and_deleted() {
+    let house = House::new().await;
+    let made = house.says(&["sessions", "create", "plan", "--label", "The plan"]).await;
+    assert_eq!(made.trim(), "agent:main:plan");
+    house.says(&["agent", "--message", "hello there", "--session", "plan"]).await;
+    let update = ["sessions", "update", "plan", "--thinking", "low", "--metadata", "a={\"b\":1}", "--json"];
+    let updated = house.run(&update).await.json();
+    assert_eq!(
+        (&updated["entry"]["thinkingLevel"], &updated["entry"]["metadata"]["a"]["b"]),
+        (&"low".into(), &1.into())
+    );
+    let shown = house.says(&["sessions", "get", "plan"]).await;
+    assert!(shown.contains("The plan") && shown.contains("low"), "{shown}");
+    let list = house.says(&["sessions", "list", "--search", "the plan"]).await;
+    assert!(list.contains("agent:main:plan"), "{list}");
+    let compacted = house.says(&["sessions", "compact", "plan", "--keep", "1"]).await;
+    assert!(compacted.contains("the last 1 messages"), "{compacted}");
+    house.says(&["sessions", "reset", "plan"]).await;
+    let history = house.run(&["sessions", "history", "plan", "--json"]).await.json();
+    assert_eq!(history["messages"], Value::Array(vec![]));
+    assert!(house.says(&["sessions", "delete", "plan"]).await.contains("is deleted"));
+    assert!(house.says(&["sessions", "delete", "plan"]).await.contains("there was no"));
+    let refused = house.run(&["sessions", "get", "plan"]).await;
+    assert!(refused.code != 0 && refused.errors.contains("no session"), "{refused:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failed_answer_is_told_on_standard_error_only() {
     let house = House::new().await;

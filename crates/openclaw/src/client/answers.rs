@@ -275,7 +275,8 @@ pub(crate) struct Call {
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct SessionList {
     pub(crate) sessions: Vec<Session>,
-    pub(crate) has_more: bool,
+    pub(crate) next_cursor: Option<String>,
+    pub(crate) total_count: Option<u64>,
 }
 
 /// A conversation.
@@ -283,12 +284,35 @@ pub(crate) struct SessionList {
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct Session {
     pub(crate) key: String,
+    pub(crate) label: Option<String>,
+    pub(crate) thinking_level: Option<String>,
+    pub(crate) verbose_level: Option<String>,
+    /// Milliseconds since 1970.
+    pub(crate) created_at: i64,
     /// Milliseconds since 1970.
     pub(crate) updated_at: i64,
     pub(crate) message_count: u64,
     pub(crate) total_tokens: u64,
     pub(crate) model_provider: Option<String>,
     pub(crate) model: Option<String>,
+}
+
+/// `sessions.describe`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Described {
+    pub(crate) session: Session,
+}
+
+/// What a change of a conversation came to.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct SessionChanged {
+    pub(crate) key: String,
+    pub(crate) run_id: Option<String>,
+    pub(crate) deleted: bool,
+    pub(crate) compacted: bool,
+    pub(crate) kept: u64,
 }
 
 /// `sessions.history`.

@@ -1,10 +1,12 @@
-//! `openclaw sessions`: the conversations, and what was said in one.
+//! `openclaw sessions`: the conversations, what was said in one, and what can be done with one.
+
+mod change;
 
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use claw_core::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Context;
 use super::config::print;
@@ -26,13 +28,40 @@ enum Action {
     /// List the conversations, the latest first
     List {
         /// How many at most
-        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
         limit: u32,
+        /// Those of this agent only
+        #[arg(long)]
+        agent: Option<String>,
+        /// Those whose key or label contains this only
+        #[arg(long)]
+        search: Option<String>,
+        /// Go on where an earlier list ended
+        #[arg(long)]
+        cursor: Option<String>,
         /// Print the gateway's answer as JSON
         #[arg(long)]
         json: bool,
         #[command(flatten)]
         reach: Reach,
+    },
+    /// Show one conversation
+    Get(change::One),
+    /// Make a conversation
+    Create(change::Create),
+    /// Change a conversation's name and settings
+    Update(change::Update),
+    /// Let a conversation begin anew; what was said is no longer shown
+    Reset(change::One),
+    /// Delete a conversation and everything that was said in it
+    Delete(change::One),
+    /// Show the model the last messages of a conversation only
+    Compact {
+        #[command(flatten)]
+        one: change::One,
+        /// How many messages to keep
+        #[arg(long, default_value_t = 100)]
+        keep: u64,
     },
     /// Print what was said in a conversation
     History {
@@ -52,7 +81,16 @@ enum Action {
 /// Runs `openclaw sessions`.
 pub(crate) fn run(sessions: Sessions, context: &Context) -> Result<ExitCode, Fatal> {
     match sessions.action {
-        Action::List { limit, json, reach } => list(&Target::find(context, &reach)?, limit, json),
+        Action::List { limit, agent, search, cursor, json, reach } => {
+            let params = json!({"limit": limit, "agentId": agent, "search": search, "cursor": cursor});
+            list(&Target::find(context, &reach)?, &params, json)
+        }
+        Action::Get(one) => change::get(&one, context),
+        Action::Create(create) => change::create(&create, context),
+        Action::Update(update) => change::update(&update, context),
+        Action::Reset(one) => change::reset(&one, context),
+        Action::Delete(one) => change::delete(&one, context),
+        Action::Compact { one, keep } => change::compact(&one, keep, context),
         Action::History { key, limit, json, reach } => {
             let payload =
                 once(&Target::find(context, &reach)?, "sessions.history", &json!({"sessionKey": key, "limit": limit}))?;
@@ -61,34 +99,46 @@ pub(crate) fn run(sessions: Sessions, context: &Context) -> Result<ExitCode, Fat
     }
 }
 
-fn list(target: &Target, limit: u32, json: bool) -> Result<ExitCode, Fatal> {
-    let payload = once(target, "sessions.list", &json!({"limit": limit}))?;
+fn list(target: &Target, params: &Value, json: bool) -> Result<ExitCode, Fatal> {
+    let payload = once(target, "sessions.list", params)?;
     if json {
         return print(&payload.pretty());
     }
-    let SessionList { sessions, has_more } = payload.read()?;
-    if sessions.is_empty() {
+    let SessionList { sessions, next_cursor, total_count } = payload.read()?;
+    if sessions.is_empty() && total_count == Some(0) {
         note("no conversations yet; `openclaw agent --message \"Hello\"` begins one");
         return Ok(ExitCode::SUCCESS);
     }
     let answer = print(&table(
-        &["KEY", "UPDATED (UTC)", "MESSAGES", "TOKENS", "MODEL"],
+        &["KEY", "LABEL", "UPDATED (UTC)", "MESSAGES", "TOKENS", "MODEL"],
         sessions.into_iter().map(row).collect(),
     ))?;
-    if has_more {
-        note("there are more; see --limit");
+    if let Some(cursor) = next_cursor {
+        note(&format!("there may be more: --cursor {cursor}"));
     }
     Ok(answer)
 }
 
 fn row(session: Session) -> Vec<String> {
-    let Session { key, updated_at, message_count, total_tokens, model_provider, model } = session;
-    let model = match (model_provider, model) {
+    let Session { key, label, updated_at, message_count, total_tokens, model_provider, model, .. } = session;
+    let model = full_name(model_provider, model);
+    let updated = time(&Timestamp::from_millis(updated_at).to_string());
+    vec![
+        key,
+        label.map_or_else(String::new, |label| cell(&label)),
+        updated,
+        message_count.to_string(),
+        total_tokens.to_string(),
+        model,
+    ]
+}
+
+/// `<provider>/<model>`.
+fn full_name(provider: Option<String>, model: Option<String>) -> String {
+    match (provider, model) {
         (Some(provider), Some(model)) => format!("{provider}/{model}"),
         (_, model) => model.unwrap_or_default(),
-    };
-    let updated = time(&Timestamp::from_millis(updated_at).to_string());
-    vec![key, updated, message_count.to_string(), total_tokens.to_string(), model]
+    }
 }
 
 fn history(history: &History, terminal: Terminal) -> Result<ExitCode, Fatal> {

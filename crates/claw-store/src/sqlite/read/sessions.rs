@@ -18,7 +18,7 @@ fn select_sessions(rest: &str) -> AssertSqlSafe<String> {
 }
 
 /// The way along which a list is walked; numbered parameters: cursor, limit, offset, owner, agent,
-/// label, search.
+/// label, search, the last row of the window.
 pub(in crate::sqlite) struct Walk {
     /// The index, where it has to be named, and the conditions it serves.
     along: String,
@@ -45,15 +45,14 @@ impl Walk {
                 along.push_str(" AND s.owner <> 'operator'");
             }
         }
-        let mut also = |condition: &str| {
-            within.push_str(if within.is_empty() { " WHERE " } else { " AND " });
-            within.push_str(condition);
-        };
         if agent.is_some() && !by_agent {
-            also("s.agent = ?5");
+            within.push_str(" AND s.agent = ?5");
         }
         if search.is_some() {
-            also("(instr(lower(s.key), ?7) OR instr(lower(coalesce(s.label, '')), ?7))");
+            within.push_str(" AND (instr(lower(s.key), ?7) OR instr(lower(coalesce(s.label, '')), ?7))");
+        }
+        if !within.is_empty() {
+            within.push_str(" AND s.changed >= ?8");
         }
         Self { along, within }
     }
@@ -62,13 +61,7 @@ impl Walk {
     pub(in crate::sqlite) fn page(&self) -> String {
         let Self { along, within } = self;
         let columns = decode::SESSION_COLUMNS;
-        if within.is_empty() {
-            return format!("SELECT {columns} FROM sessions s{along} ORDER BY s.changed DESC LIMIT ?2 OFFSET ?3");
-        }
-        format!(
-            "SELECT {columns} FROM (SELECT s.* FROM sessions s{along} ORDER BY s.changed DESC LIMIT {SEARCHED_MAX}) s\
-             {within} ORDER BY s.changed DESC LIMIT ?2 OFFSET ?3"
-        )
+        format!("SELECT {columns} FROM sessions s{along}{within} ORDER BY s.changed DESC LIMIT ?2 OFFSET ?3")
     }
 
     /// The place behind so many rows, so that the rows themselves need not be read.
@@ -76,7 +69,7 @@ impl Walk {
         format!("SELECT s.changed FROM sessions s{} ORDER BY s.changed DESC LIMIT 1 OFFSET ?3", self.along)
     }
 
-    pub(in crate::sqlite) const fn is_windowed(&self) -> bool {
+    const fn is_windowed(&self) -> bool {
         !self.within.is_empty()
     }
 }
@@ -135,22 +128,24 @@ impl Reader {
             PageStart::Offset(0) => (i64::MAX, 0),
             PageStart::Offset(offset) if walk.is_windowed() => (i64::MAX, offset),
             PageStart::Offset(offset) => {
-                let all = bind(filter, visibility, i64::MAX, 1, offset - 1)?;
-                let found = sqlx::query_with(AssertSqlSafe(walk.skip()), all).fetch_optional(&self.pool).await?;
-                let Some(place) = found else { return empty() };
-                (place.try_get(0)?, 0)
+                let place = self.behind(&walk, filter, visibility, (i64::MAX, offset - 1)).await?;
+                let Some(place) = place else { return empty() };
+                (place, 0)
             }
         };
-        let values = bind(filter, visibility, from, limit + 1, offset)?;
+        let window = match walk.is_windowed() {
+            true => self.behind(&walk, filter, visibility, (from, SEARCHED_MAX - 1)).await?,
+            false => None,
+        };
+        let mut values = bind(filter, visibility, from, limit + 1, offset)?;
+        values.add(window.unwrap_or(i64::MIN)).map_err(unbound)?;
         let mut rows = sqlx::query_with(AssertSqlSafe(walk.page()), values).fetch_all(&self.pool).await?;
         let has_more = rows.len() > limit as usize;
         rows.truncate(limit as usize);
         let last = rows.last().map(|row| row.try_get(7)).transpose()?;
         let mut next = last.filter(|_| has_more).map(Cursor);
-        if !has_more && walk.is_windowed() {
-            let end = bind(filter, visibility, from, 1, SEARCHED_MAX - 1)?;
-            let end = sqlx::query_with(AssertSqlSafe(walk.skip()), end).fetch_optional(&self.pool).await?;
-            next = end.map(|row| row.try_get(0)).transpose()?.map(Cursor);
+        if !has_more {
+            next = window.map(Cursor);
         }
         let mut items: Vec<Session> = rows.iter().map(decode::session).collect::<Result<_, _>>()?;
         if let Some(since) = filter.active_since
@@ -161,6 +156,19 @@ impl Reader {
             next = None;
         }
         Ok(SessionPage { items, next, total })
+    }
+
+    /// The place of the row behind so many.
+    async fn behind(
+        &self,
+        walk: &Walk,
+        filter: &SessionFilter,
+        visibility: &Visibility,
+        (from, offset): (i64, u32),
+    ) -> Result<Option<i64>, Fault> {
+        let values = bind(filter, visibility, from, 1, offset)?;
+        let row = sqlx::query_with(AssertSqlSafe(walk.skip()), values).fetch_optional(&self.pool).await?;
+        Ok(row.map(|row| row.try_get(0)).transpose()?)
     }
 
     /// How many there are, where a counter or a short index tells.
@@ -205,8 +213,12 @@ fn bind(
         .and_then(|()| values.add(filter.agent.as_ref().map(|agent| agent.as_str().to_owned())))
         .and_then(|()| values.add(filter.label.clone()))
         .and_then(|()| values.add(filter.search.as_ref().map(|search| search.to_ascii_lowercase())));
-    added.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+    added.map_err(unbound)?;
     Ok(values)
+}
+
+fn unbound(error: sqlx::error::BoxDynError) -> StoreError {
+    StoreError::Unavailable(error.to_string())
 }
 
 fn seen(row: Option<SqliteRow>, visibility: &Visibility) -> Result<Option<Session>, Fault> {
