@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use super::*;
-use crate::{Cancelled, Recovered, Retried};
+use crate::{Cancelled, Recovered, Retried, Rework, Reworked};
 
 /// One verb with everything that matters for what it comes to.
 #[derive(Debug, Clone)]
@@ -19,6 +19,7 @@ enum Step {
     Cancel { task: u8, who: u8 },
     Retry { task: u8, who: u8 },
     Detach { task: u8 },
+    Rework { session: u8, who: u8, deletes: bool },
     Recover,
 }
 
@@ -34,6 +35,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (task.clone(), 0..3_u8).prop_map(|(task, who)| Step::Cancel { task, who }),
         3 => (task.clone(), 0..3_u8).prop_map(|(task, who)| Step::Retry { task, who }),
         1 => task.prop_map(|task| Step::Detach { task }),
+        2 => (0..4_u8, 0..3_u8, any::<bool>())
+            .prop_map(|(session, who, deletes)| Step::Rework { session, who, deletes }),
         1 => Just(Step::Recover),
     ]
 }
@@ -49,6 +52,8 @@ struct ModelTask {
     crashes: u32,
     attached: bool,
     asked: bool,
+    /// Its session was deleted.
+    is_forgotten: bool,
 }
 
 /// Tasks in accept order, sessions by owner, used keys.
@@ -92,7 +97,18 @@ impl Model {
         place.get_or_insert(owner);
         self.keys.extend(key.map(|key| (owner, key, digest, n)));
         let (state, attempt) = if attached { (StateName::Running, 1) } else { (StateName::Queued, 0) };
-        let task = ModelTask { n, session, owner, state, attempt, failures: 0, crashes: 0, attached, asked: false };
+        let task = ModelTask {
+            n,
+            session,
+            owner,
+            state,
+            attempt,
+            failures: 0,
+            crashes: 0,
+            attached,
+            asked: false,
+            is_forgotten: false,
+        };
         self.tasks.push(task);
         format!("created {}", self.due(session) == Some(n))
     }
@@ -150,12 +166,30 @@ impl Model {
 
     fn retry(&mut self, task: u8, who: u8) -> String {
         let Some(found) = self.get(task).filter(|task| who == 0 || task.owner == who) else { return "absent".into() };
+        if found.is_forgotten {
+            return "gone".into();
+        }
         if !matches!(found.state, StateName::Failed | StateName::Cancelled) {
             return format!("not ended {}", found.state);
         }
         (found.state, found.failures, found.crashes, found.attached) = (StateName::Queued, 0, 0, false);
         let (n, session) = (found.n, found.session);
         format!("queued {}", self.due(session) == Some(n))
+    }
+
+    fn rework(&mut self, session: u8, who: u8, deletes: bool) -> String {
+        let place = usize::from(session);
+        if !self.owners[place].is_some_and(|owner| who == 0 || owner == who) {
+            return "absent".into();
+        }
+        if self.open(session).next().is_some() {
+            return "busy".into();
+        }
+        if deletes {
+            self.owners[place] = None;
+            self.tasks.iter_mut().filter(|task| task.session == session).for_each(|task| task.is_forgotten = true);
+        }
+        "done".into()
     }
 
     fn recover(&mut self) -> Recovered {
@@ -227,6 +261,23 @@ async fn send(store: &dyn Store, model: &mut Model, step: &Step, seq: u64) -> (T
                 task.attached &= task.state.is_terminal();
             }
             (Box::pin(async { format!("{:?}", commit.await.unwrap()) }), "()".into())
+        }
+        Step::Rework { session, who, deletes } => {
+            let what = if deletes {
+                Rework::Delete
+            } else {
+                Rework::Reset(SessionId::from_uuid(Uuid::from_u128(u128::from(seq))))
+            };
+            let key = key(&format!("s{session}"));
+            let commit = store.rework_session(key, principal(who).visibility(), what, at(6)).await;
+            let told = async {
+                match commit.await.unwrap() {
+                    Reworked::Done { .. } => "done".into(),
+                    Reworked::Busy(_) => "busy".into(),
+                    Reworked::Absent => "absent".into(),
+                }
+            };
+            (Box::pin(told), model.rework(session, who, deletes))
         }
         Step::Recover => {
             let commit = store.recover(at(5)).await;
