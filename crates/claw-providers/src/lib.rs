@@ -5,11 +5,22 @@
 //! This crate knows no sessions, no tools' code and no doors, and it never retries: whoever
 //! asked sees every failure and decides.
 //!
-//! - [`openai`] chat completions of any server that speaks OpenAI's protocol
+//! - [`OpenAi`] chat completions of any server that speaks OpenAI's protocol
 //! - [`presets`] settings of well-known servers
+//!
+//! The path of data: a protocol's `request` writes the question, `answer` sends it and reads what
+//! comes back, `body` finds the events in the bytes, the protocol's `assembly` turns them into
+//! `ModelEvent`s.
 
-pub mod openai;
+mod answer;
+mod body;
+mod fault;
+mod lenient;
+mod openai;
 pub mod presets;
 mod redact;
+mod settings;
+mod source;
 
-pub use openai::{BadSettings, OpenAi};
+pub use openai::OpenAi;
+pub use settings::{BadSettings, Settings};

@@ -3,7 +3,7 @@
 
 use claw_core::Secret;
 
-use crate::openai::Settings;
+use crate::Settings;
 
 /// OpenAI itself, with the key of `OPENAI_API_KEY`.
 pub fn openai(api_key: Secret) -> Settings {

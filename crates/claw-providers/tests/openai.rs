@@ -11,8 +11,7 @@ use claw_core::provider::{
     FinishReason, ModelEvent, ModelInfo, ModelRequest, Provider, ProviderError, Sampling, ToolChoice, ToolSpec, Usage,
 };
 use claw_net::HttpClient;
-use claw_providers::OpenAi;
-use claw_providers::openai::Settings;
+use claw_providers::{OpenAi, Settings};
 use claw_testkit::{Gate, Reply, Upstream};
 use futures::StreamExt as _;
 use serde_json::json;
@@ -218,7 +217,7 @@ async fn servers_that_end_without_done_or_answer_in_another_form_are_understood(
         assert_eq!(ask(&provider, question("hi", true)).await, [text("whole"), done.clone()]);
     }
     let html = ask(&provider, question("hi", true)).await;
-    assert_eq!(html, [interrupted("no chat completion came, but \"text/html\"")]);
+    assert_eq!(html, [interrupted("no answer of a model came, but \"text/html\"")]);
     let nothing = ask(&provider, question("hi", true)).await;
     assert_eq!(nothing, [interrupted("the answer ended before it was finished")]);
 }

@@ -23,7 +23,7 @@ fn provider(id: &str, base_url: &str, key: &str) -> Arc<dyn Provider> {
     claw_net::install_crypto();
     let limit = u64::try_from(QUICK.as_millis()).unwrap();
     let net = claw_net::Settings { first_byte_ms: limit, idle_ms: limit, ..claw_net::Settings::default() };
-    let mut settings = claw_providers::openai::Settings::new(id, base_url);
+    let mut settings = claw_providers::Settings::new(id, base_url);
     settings.api_key = Some(Secret::new(key));
     settings.models = vec![ModelInfo::named("m")];
     Arc::new(OpenAi::new(settings, HttpClient::new(net).unwrap()).unwrap())
@@ -76,7 +76,7 @@ async fn every_failure_before_the_first_text_is_answered_elsewhere() {
         ("an error before the first text", Reply::chunks(["x"]).error_after(0, "melted"), "melted"),
         ("garbage", Reply::chunks(["x"]).garbage_after(0), "unreadable"),
         ("nothing at all", Reply::verbatim("text/event-stream", ""), "ended before"),
-        ("another page", Reply::verbatim("text/html", "<html>proxy</html>"), "no chat completion"),
+        ("another page", Reply::verbatim("text/html", "<html>proxy</html>"), "no answer of a model"),
     ];
     for (class, reply, words) in table {
         let (directory, a, b) = (tempfile::tempdir().unwrap(), Upstream::start().await, Upstream::start().await);

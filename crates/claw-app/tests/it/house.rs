@@ -132,7 +132,7 @@ impl Calls {
 fn catalog(upstream: &Upstream) -> Catalog {
     claw_net::install_crypto();
     let client = HttpClient::new(claw_net::Settings::default()).unwrap();
-    let mut settings = claw_providers::openai::Settings::new("mock", upstream.base_url());
+    let mut settings = claw_providers::Settings::new("mock", upstream.base_url());
     settings.models = ["mock-1", "mock-2"].map(ModelInfo::named).to_vec();
     let provider: Arc<dyn Provider> = Arc::new(OpenAi::new(settings, client).unwrap());
     let ops = AgentProfile {

@@ -5,11 +5,15 @@
 
 use std::collections::VecDeque;
 
+use super::wire::{Answer, Choice, Delta, FunctionDelta, Object, PromptDetails, ToolCallDelta};
+use crate::body::Assembly;
+use crate::fault::{Fault, failure, reported};
+use crate::lenient::{Text, text_of};
 use claw_core::message::{JsonText, ToolCall};
 use claw_core::provider::{FinishReason, ModelEvent, Usage};
-use serde_json::value::RawValue;
 
-use super::wire::{Answer, Choice, Delta, ErrorFields, FunctionDelta, Object, PromptDetails, Text, ToolCallDelta};
+/// What ends a stream.
+const DONE: &[u8] = b"[DONE]";
 
 /// Most tool calls in one answer.
 const TOOL_CALLS_MAX: usize = 128;
@@ -17,23 +21,9 @@ const TOOL_CALLS_MAX: usize = 128;
 /// Most bytes of all arguments together in one answer.
 const ARGUMENTS_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// Why an answer cannot be read on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Fault {
-    /// It makes no sense, or too much.
-    Unreadable(String),
-    /// The server said that it failed.
-    Failed {
-        /// An HTTP status that says the same, when there is one.
-        status: Option<u16>,
-        /// The server's words.
-        message: String,
-    },
-}
-
 /// An answer under way.
 #[derive(Debug)]
-pub(super) struct Assembly {
+pub(crate) struct Completion {
     calls: Vec<PartialCall>,
     arguments_bytes: usize,
     usage: Option<Usage>,
@@ -50,7 +40,7 @@ struct PartialCall {
     arguments: String,
 }
 
-impl Assembly {
+impl Completion {
     /// Nothing yet; calls without an id are numbered from `first_call_number`.
     pub(super) fn new(first_call_number: usize) -> Self {
         Self {
@@ -63,18 +53,8 @@ impl Assembly {
         }
     }
 
-    /// Whether the server has said why it finished.
-    pub(super) fn is_finished(&self) -> bool {
-        self.finish.is_some()
-    }
-
-    /// Whether any part of an answer has come.
-    pub(super) fn has_answered(&self) -> bool {
-        self.has_answered
-    }
-
     /// Takes one chunk, or one whole answer, and appends what it says to `events`.
-    pub(super) fn take(&mut self, json: &[u8], events: &mut VecDeque<ModelEvent>) -> Result<(), Fault> {
+    fn take(&mut self, json: &[u8], events: &mut VecDeque<ModelEvent>) -> Result<(), Fault> {
         // A list would be taken for the fields in their order.
         if !json.trim_ascii_start().starts_with(b"{") {
             return Err(Fault::Unreadable("it is no JSON object".to_owned()));
@@ -103,31 +83,10 @@ impl Assembly {
 
     /// Takes the server's word that nothing follows. An answer without a reason to finish then
     /// simply stopped; no answer at all stays unfinished.
-    pub(super) fn take_done(&mut self) {
+    fn take_done(&mut self) {
         if self.finish.is_none() && self.has_answered {
             self.finish = Some(FinishReason::Stop);
         }
-    }
-
-    /// The end: whole tool calls, usage, `Done`. False, and nothing said, while the server has
-    /// not said that it finished.
-    pub(super) fn end(&mut self, events: &mut VecDeque<ModelEvent>) -> Result<bool, Fault> {
-        let Some(finish) = self.finish else { return Ok(false) };
-        let calls = std::mem::take(&mut self.calls);
-        let called = !calls.is_empty();
-        for (number, call) in (self.first_call_number..).zip(calls) {
-            events.push_back(ModelEvent::ToolCall(whole_call(call, number)?));
-        }
-        self.take_usage(events);
-        // Several servers say `stop` after a tool call.
-        let finish = if called && finish == FinishReason::Stop { FinishReason::ToolCalls } else { finish };
-        events.push_back(ModelEvent::Done(finish));
-        Ok(true)
-    }
-
-    /// Hands out the newest usage, once; also before an error, since it was used all the same.
-    pub(super) fn take_usage(&mut self, events: &mut VecDeque<ModelEvent>) {
-        events.extend(self.usage.take().map(ModelEvent::Usage));
     }
 
     fn take_choice(&mut self, choice: Choice, events: &mut VecDeque<ModelEvent>) -> Result<(), Fault> {
@@ -199,6 +158,53 @@ impl Assembly {
     }
 }
 
+impl Assembly for Completion {
+    fn take_event(&mut self, name: &str, data: &[u8], events: &mut VecDeque<ModelEvent>) -> Result<bool, Fault> {
+        if data == DONE {
+            self.take_done();
+            return Ok(true);
+        }
+        if name == "error" {
+            return Err(reported(data));
+        }
+        self.take(data, events).map(|()| false)
+    }
+
+    fn take_whole(&mut self, json: &[u8], events: &mut VecDeque<ModelEvent>) -> Result<(), Fault> {
+        self.take(json, events)?;
+        // A whole JSON text cannot have been cut, so the answer in it is finished even where
+        // the server does not say why.
+        self.take_done();
+        Ok(())
+    }
+
+    fn end(&mut self, events: &mut VecDeque<ModelEvent>) -> Result<bool, Fault> {
+        let Some(finish) = self.finish else { return Ok(false) };
+        let calls = std::mem::take(&mut self.calls);
+        let called = !calls.is_empty();
+        for (number, call) in (self.first_call_number..).zip(calls) {
+            events.push_back(ModelEvent::ToolCall(whole_call(call, number)?));
+        }
+        self.take_usage(events);
+        // Several servers say `stop` after a tool call.
+        let finish = if called && finish == FinishReason::Stop { FinishReason::ToolCalls } else { finish };
+        events.push_back(ModelEvent::Done(finish));
+        Ok(true)
+    }
+
+    fn is_finished(&self) -> bool {
+        self.finish.is_some()
+    }
+
+    fn has_answered(&self) -> bool {
+        self.has_answered
+    }
+
+    fn take_usage(&mut self, events: &mut VecDeque<ModelEvent>) {
+        events.extend(self.usage.take().map(ModelEvent::Usage));
+    }
+}
+
 fn whole_call(call: PartialCall, number: usize) -> Result<ToolCall, Fault> {
     let PartialCall { index: _, id, name, arguments } = call;
     if name.is_empty() {
@@ -218,51 +224,6 @@ fn finish(reason: &str) -> Result<FinishReason, Fault> {
         "error" => Err(Fault::Failed { status: None, message: "it gave up without saying why".to_owned() }),
         // `stop` and its many spellings (`eos`, `end_turn`, `stop_sequence`, …).
         _ => Ok(FinishReason::Stop),
-    }
-}
-
-/// What an `error` object, or a text in its place, says.
-fn failure(error: &RawValue) -> Fault {
-    let Ok(ErrorFields { message, kind, code }) = serde_json::from_str(error.get()) else {
-        return Fault::Failed { status: None, message: text_of(error) };
-    };
-    let code = code.as_deref().map(text_of).unwrap_or_default();
-    let status = code.parse().ok().filter(|code| (400..600).contains(code)).or_else(|| {
-        let named = |word: &str| kind.0.contains(word) || code.contains(word);
-        let table = [("rate_limit", 429), ("overloaded", 503), ("invalid_request", 400), ("context_length", 400)];
-        table.into_iter().find_map(|(word, status)| named(word).then_some(status))
-    });
-    let message = if message.0.is_empty() { error.get().to_owned() } else { message.0 };
-    Fault::Failed { status, message }
-}
-
-/// What an event named `error` says.
-pub(super) fn reported(data: &[u8]) -> Fault {
-    match serde_json::from_slice::<Answer>(data) {
-        Ok(Answer { error: Some(error), .. }) => failure(&error),
-        _ => Fault::Failed { status: None, message: error_words(data) },
-    }
-}
-
-/// The message in the body of an HTTP error; the body itself where it is not an error object.
-pub(super) fn error_words(body: &[u8]) -> String {
-    let Ok(answer) = serde_json::from_slice::<Answer>(body) else {
-        return String::from_utf8_lossy(body).into_owned();
-    };
-    match (answer.error, answer.message.or(answer.detail)) {
-        (Some(error), _) => match failure(&error) {
-            Fault::Failed { message, .. } | Fault::Unreadable(message) => message,
-        },
-        (None, Some(said)) => text_of(&said),
-        (None, None) => String::from_utf8_lossy(body).into_owned(),
-    }
-}
-
-/// A JSON string's text; any other JSON as it stands; nothing for null.
-fn text_of(json: &RawValue) -> String {
-    match serde_json::from_str(json.get()) {
-        Ok(Text(text)) if !json.get().starts_with('[') => text,
-        _ => json.get().to_owned(),
     }
 }
 

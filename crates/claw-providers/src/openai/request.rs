@@ -5,12 +5,7 @@ use claw_core::provider::{ModelRequest, Sampling, ToolChoice, ToolSpec};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-/// A part of the request that claims to be JSON and is not.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{place} is not JSON")]
-pub(super) struct NotJson {
-    place: String,
-}
+use crate::source::NotJson;
 
 /// How the server calls the limit of tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +55,7 @@ pub(super) fn tool_calls_so_far(messages: &[Message]) -> usize {
 }
 
 fn raw(text: &JsonText, place: impl FnOnce() -> String) -> Result<&RawValue, NotJson> {
-    serde_json::from_str(text.as_str()).map_err(|_| NotJson { place: place() })
+    serde_json::from_str(text.as_str()).map_err(|_| NotJson(place()))
 }
 
 fn outgoing_message(message: &Message) -> OutgoingMessage<'_> {

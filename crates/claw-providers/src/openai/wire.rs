@@ -2,11 +2,10 @@
 //!
 //! Servers differ in what they leave out, so nearly everything may be absent or null.
 
-use std::fmt;
-
-use serde::de::{IgnoredAny, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::value::RawValue;
+
+use crate::lenient::{Text, null_is_default};
 
 /// One chunk, one whole answer, or an error in place of either.
 #[derive(Debug, Default, Deserialize)]
@@ -90,61 +89,4 @@ pub(super) enum Object {
     Error,
     #[serde(other)]
     Other,
-}
-
-/// The fields of an error that say what happened.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct ErrorFields {
-    pub(super) message: Text,
-    #[serde(rename = "type")]
-    pub(super) kind: Text,
-    pub(super) code: Option<Box<RawValue>>,
-}
-
-/// A text, or null, or a list of typed parts of which the text counts.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Text(pub(super) String);
-
-impl<'de> Deserialize<'de> for Text {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TextVisitor).map(Self)
-    }
-}
-
-struct TextVisitor;
-
-impl<'de> Visitor<'de> for TextVisitor {
-    type Value = String;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a text")
-    }
-    fn visit_str<E>(self, text: &str) -> Result<String, E> {
-        Ok(text.to_owned())
-    }
-    fn visit_string<E>(self, text: String) -> Result<String, E> {
-        Ok(text)
-    }
-    fn visit_unit<E>(self) -> Result<String, E> {
-        Ok(String::new())
-    }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<String, A::Error> {
-        let mut whole = String::new();
-        while let Some(part) = parts.next_element::<TextPart>()? {
-            whole.push_str(&part.text.unwrap_or_default());
-        }
-        Ok(whole)
-    }
-}
-
-#[derive(Deserialize)]
-struct TextPart {
-    text: Option<String>,
-    #[serde(rename = "thinking")]
-    _thinking: Option<IgnoredAny>,
-}
-
-fn null_is_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
-    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }

@@ -87,7 +87,7 @@ fn openai(id: &str, provider: &file::Provider, client: HttpClient) -> Result<Ope
             )));
         }
     }
-    let mut settings = claw_providers::openai::Settings::new(id, base_url.as_str());
+    let mut settings = claw_providers::Settings::new(id, base_url.as_str());
     settings.api_key = api_key.as_ref().map(|key| key.secret());
     settings.models = models.iter().map(model).collect();
     OpenAi::new(settings, client).map_err(|error| Fatal::Config(format!("models.providers.{id}: {error}")))

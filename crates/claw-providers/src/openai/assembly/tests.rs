@@ -1,10 +1,11 @@
 //! Tool calls as servers spell them, and reasons to finish.
 
 use super::*;
+use crate::fault::error_words;
 
 /// The calls of an answer that finished after these deltas.
 fn calls(deltas: &[&str]) -> Vec<(String, String, String)> {
-    let mut assembly = Assembly::new(3);
+    let mut assembly = Completion::new(3);
     let mut events = VecDeque::new();
     for delta in deltas {
         let chunk = format!(r#"{{"choices":[{{"delta":{{"tool_calls":[{delta}]}}}}]}}"#);
@@ -74,7 +75,7 @@ fn shreds_find_their_call_by_index_by_id_or_by_order() {
 #[test]
 fn tool_calls_are_bounded_and_named() {
     let take = |chunk: String| {
-        let mut assembly = Assembly::new(0);
+        let mut assembly = Completion::new(0);
         assembly.take(chunk.as_bytes(), &mut VecDeque::new()).and_then(|()| {
             assembly.take_done();
             assembly.end(&mut VecDeque::new())
@@ -112,7 +113,7 @@ fn only_the_first_alternative_counts_and_a_refusal_is_shown() {
     let mut events = VecDeque::new();
     let chunk = br#"{"choices":[{"index":1,"delta":{"content":"other"},"finish_reason":"stop"},
         {"index":0,"delta":{"content":null,"refusal":"I will not."},"finish_reason":""}]}"#;
-    let mut assembly = Assembly::new(0);
+    let mut assembly = Completion::new(0);
     assembly.take(chunk, &mut events).unwrap();
     assert_eq!(events, [ModelEvent::Text("I will not.".into())]);
     assert!(!assembly.is_finished());

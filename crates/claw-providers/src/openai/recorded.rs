@@ -4,7 +4,13 @@ use claw_core::message::{JsonText, ToolCall};
 use claw_core::provider::{FinishReason, Usage};
 use proptest::prelude::*;
 
-use super::*;
+use std::collections::VecDeque;
+
+use claw_core::provider::ModelEvent;
+
+use super::assembly::Completion;
+use crate::body::Body;
+use crate::fault::Fault;
 
 const OPENAI: &str = include_str!("streams/openai.sse");
 const TOOLS: &str = include_str!("streams/tools.sse");
@@ -18,7 +24,7 @@ const WHOLE: &str = r#" {"id":"c","object":"chat.completion","choices":[{"index"
 
 /// All events of a body that came in these pieces, and how it ended.
 fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<ModelEvent>, Result<bool, Fault>) {
-    let mut body = Body::new(0);
+    let mut body = Body::new(Completion::new(0));
     let mut events = VecDeque::new();
     for piece in pieces {
         match body.take(piece, &mut events) {

@@ -10,31 +10,31 @@ use claw_net::{Error, Request, Response};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method};
 
-use super::assembly::Fault;
-use super::body::Body;
-use super::{Shared, request};
+use crate::body::{Assembly, Body};
+use crate::fault::Fault;
+use crate::source::{Source, Wire};
 
 /// How long a stream's connection may take to end after its last event, to be used again.
 const FINISH_GRACE: Duration = Duration::from_millis(50);
 
 /// One answer, from before the request to after the last event.
-pub(super) struct Answer {
-    shared: Arc<Shared>,
-    phase: Phase,
+pub(crate) struct Answer<W: Wire> {
+    source: Arc<Source<W>>,
+    phase: Phase<W::Assembly>,
     ready: VecDeque<ModelEvent>,
     /// What follows the ready events, before the end.
     failure: Option<ProviderError>,
 }
 
-enum Phase {
+enum Phase<A> {
     Asking(ModelRequest),
-    Reading(Box<Reading>),
+    Reading(Box<Reading<A>>),
     Ended,
 }
 
-struct Reading {
+struct Reading<A> {
     response: Response,
-    body: Body,
+    body: Body<A>,
 }
 
 /// What one piece of a body led to.
@@ -44,7 +44,7 @@ enum Step {
 }
 
 /// Why reading stopped before the end.
-pub(super) enum Stopped {
+pub(crate) enum Stopped {
     /// The connection's fault.
     Transport(Error),
     /// The server's fault.
@@ -53,15 +53,15 @@ pub(super) enum Stopped {
     Ended(String),
 }
 
-impl Answer {
-    pub(super) fn new(shared: Arc<Shared>, request: ModelRequest) -> Self {
-        Self { shared, phase: Phase::Asking(request), ready: VecDeque::new(), failure: None }
+impl<W: Wire> Answer<W> {
+    pub(crate) fn new(source: Arc<Source<W>>, request: ModelRequest) -> Self {
+        Self { source, phase: Phase::Asking(request), ready: VecDeque::new(), failure: None }
     }
 
     /// The next event; after the first error or `Done` there is none.
     ///
     /// Not cancel-safe, and need not be: whoever drops the future drops the answer.
-    pub(super) async fn next(&mut self) -> Option<Result<ModelEvent, ProviderError>> {
+    pub(crate) async fn next(&mut self) -> Option<Result<ModelEvent, ProviderError>> {
         loop {
             if let Some(event) = self.ready.pop_front() {
                 return Some(Ok(event));
@@ -71,7 +71,7 @@ impl Answer {
             }
             match std::mem::replace(&mut self.phase, Phase::Ended) {
                 Phase::Ended => return None,
-                Phase::Asking(request) => match self.shared.ask(&request).await {
+                Phase::Asking(request) => match self.source.ask(&request).await {
                     Ok(reading) => self.phase = Phase::Reading(Box::new(reading)),
                     Err(failure) => self.failure = Some(failure),
                 },
@@ -79,8 +79,8 @@ impl Answer {
                     Ok(Step::More) => self.phase = Phase::Reading(reading),
                     Ok(Step::Finished) => {}
                     Err(stopped) => {
-                        reading.body.take_usage(&mut self.ready);
-                        self.failure = Some(self.shared.stopped(stopped));
+                        reading.body.assembly().take_usage(&mut self.ready);
+                        self.failure = Some(self.source.stopped(stopped));
                     }
                 },
             }
@@ -88,9 +88,11 @@ impl Answer {
     }
 }
 
-impl Shared {
-    async fn ask(&self, request: &ModelRequest) -> Result<Reading, ProviderError> {
-        let body = request::body(request, self.token_limit)
+impl<W: Wire> Source<W> {
+    async fn ask(&self, request: &ModelRequest) -> Result<Reading<W::Assembly>, ProviderError> {
+        let body = self
+            .wire
+            .body(request)
             .map_err(|wrong| ProviderError::Unsupported { provider: self.id.clone(), cause: wrong.to_string() })?;
         let outgoing = Request {
             method: Method::POST,
@@ -103,18 +105,18 @@ impl Shared {
         if !response.status().is_success() {
             return Err(self.refused(&mut response).await);
         }
-        Ok(Reading { response, body: Body::new(request::tool_calls_so_far(&request.messages)) })
+        Ok(Reading { response, body: Body::new(self.wire.assembly(request)) })
     }
 }
 
-impl Reading {
+impl<A: Assembly> Reading<A> {
     /// Reads one piece of the body.
     async fn step(&mut self, events: &mut VecDeque<ModelEvent>) -> Result<Step, Stopped> {
         let piece = match self.response.next_piece().await {
             Ok(Some(piece)) => piece,
             Ok(None) => return self.end(events),
             // It had said all it had to; how the connection ended then is no matter.
-            Err(_late) if self.body.is_finished() => return self.end(events),
+            Err(_late) if self.body.assembly().is_finished() => return self.end(events),
             Err(failed) => return Err(Stopped::Transport(failed)),
         };
         if !self.body.take(&piece, events).map_err(Stopped::Answer)? {
@@ -131,10 +133,10 @@ impl Reading {
             return Ok(Step::Finished);
         }
         let kind = self.response.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
-        Err(Stopped::Ended(if self.body.has_answered() || kind.starts_with(b"text/event-stream") {
+        Err(Stopped::Ended(if self.body.assembly().has_answered() || kind.starts_with(b"text/event-stream") {
             "the answer ended before it was finished".to_owned()
         } else {
-            format!("no chat completion came, but {:?}", String::from_utf8_lossy(kind))
+            format!("no answer of a model came, but {:?}", String::from_utf8_lossy(kind))
         }))
     }
 }

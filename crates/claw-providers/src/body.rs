@@ -6,16 +6,32 @@ use claw_core::provider::ModelEvent;
 use claw_net::response::BODY_BYTES_MAX;
 use claw_net::sse;
 
-use super::assembly::{Assembly, Fault, reported};
+use crate::fault::Fault;
 
-/// What ends a stream.
-const DONE: &[u8] = b"[DONE]";
+/// Puts an answer together from what one kind of server says. Pure.
+///
+/// Laws: `Done` is said only by `end`, and only when the server has said that it finished (G8).
+pub(crate) trait Assembly: Send + 'static {
+    /// Takes one event of a stream. True when the server has said that nothing follows.
+    fn take_event(&mut self, name: &str, data: &[u8], events: &mut VecDeque<ModelEvent>) -> Result<bool, Fault>;
+    /// Takes a whole answer.
+    fn take_whole(&mut self, json: &[u8], events: &mut VecDeque<ModelEvent>) -> Result<(), Fault>;
+    /// The end: whole tool calls, usage, `Done`. False, and nothing said, while the server has
+    /// not said that it finished.
+    fn end(&mut self, events: &mut VecDeque<ModelEvent>) -> Result<bool, Fault>;
+    /// Whether the answer is complete, however the connection ends from here on.
+    fn is_finished(&self) -> bool;
+    /// Whether any part of an answer has come.
+    fn has_answered(&self) -> bool;
+    /// Hands out the newest usage, once; also before an error, since it was used all the same.
+    fn take_usage(&mut self, events: &mut VecDeque<ModelEvent>);
+}
 
 /// An answer's body under way.
 #[derive(Debug)]
-pub(super) struct Body {
+pub(crate) struct Body<A> {
     form: Form,
-    assembly: Assembly,
+    assembly: A,
 }
 
 #[derive(Debug)]
@@ -27,15 +43,20 @@ enum Form {
     Whole(Vec<u8>),
 }
 
-impl Body {
-    /// Nothing yet; tool calls without an id are numbered from `first_call_number`.
-    pub(super) fn new(first_call_number: usize) -> Self {
-        Self { form: Form::Unknown, assembly: Assembly::new(first_call_number) }
+impl<A: Assembly> Body<A> {
+    /// Nothing yet.
+    pub(crate) fn new(assembly: A) -> Self {
+        Self { form: Form::Unknown, assembly }
+    }
+
+    /// What has been put together.
+    pub(crate) fn assembly(&mut self) -> &mut A {
+        &mut self.assembly
     }
 
     /// Takes the next piece and appends what it says to `events`. True when the server has said
     /// that nothing follows.
-    pub(super) fn take(&mut self, piece: &[u8], events: &mut VecDeque<ModelEvent>) -> Result<bool, Fault> {
+    pub(crate) fn take(&mut self, piece: &[u8], events: &mut VecDeque<ModelEvent>) -> Result<bool, Fault> {
         if let Form::Unknown = self.form {
             self.form = match piece.trim_ascii_start() {
                 [] => return Ok(false),
@@ -58,51 +79,24 @@ impl Body {
     }
 
     /// Takes the end of the body. False when the answer was not finished by then.
-    pub(super) fn end(&mut self, events: &mut VecDeque<ModelEvent>) -> Result<bool, Fault> {
+    pub(crate) fn end(&mut self, events: &mut VecDeque<ModelEvent>) -> Result<bool, Fault> {
         if let Form::Whole(text) = &self.form {
-            self.assembly.take(text, events)?;
-            // A whole JSON text cannot have been cut, so the answer in it is finished even where
-            // the server does not say why.
-            self.assembly.take_done();
+            self.assembly.take_whole(text, events)?;
         }
         self.assembly.end(events)
     }
-
-    /// Whether the answer is complete, however the connection ends from here on.
-    pub(super) fn is_finished(&self) -> bool {
-        self.assembly.is_finished()
-    }
-
-    /// Whether anything came that looked like an answer.
-    pub(super) fn has_answered(&self) -> bool {
-        self.assembly.has_answered()
-    }
-
-    /// Hands out the newest usage, once; also before an error, since it was used all the same.
-    pub(super) fn take_usage(&mut self, events: &mut VecDeque<ModelEvent>) {
-        self.assembly.take_usage(events);
-    }
 }
 
-fn take_events(
+fn take_events<A: Assembly>(
     reader: &mut sse::Reader,
-    assembly: &mut Assembly,
+    assembly: &mut A,
     mut piece: &[u8],
     events: &mut VecDeque<ModelEvent>,
 ) -> Result<bool, Fault> {
     while let Some(event) = reader.read(&mut piece).map_err(|wrong| Fault::Unreadable(wrong.to_string()))? {
-        if event.data == DONE {
-            assembly.take_done();
+        if assembly.take_event(event.name, event.data, events)? {
             return Ok(true);
         }
-        if event.name == "error" {
-            return Err(reported(event.data));
-        }
-        assembly.take(event.data, events)?;
     }
     Ok(false)
 }
-
-#[cfg(test)]
-#[path = "body/tests.rs"]
-mod tests;

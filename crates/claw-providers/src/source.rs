@@ -1,0 +1,160 @@
+//! One address that is asked in one protocol, and how its failures are told.
+//!
+//! The key is in no error and no log line.
+
+use std::sync::Arc;
+
+use claw_core::Secret;
+use claw_core::provider::{ModelEvent, ModelInfo, ModelRequest, ProviderError};
+use claw_net::{Error, HttpClient, Response, retry_after};
+use futures::StreamExt as _;
+use futures::stream::{self, BoxStream};
+use http::header::{ACCEPT, CONTENT_TYPE, InvalidHeaderName, InvalidHeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use url::Url;
+
+use crate::answer::{Answer, Stopped};
+use crate::body::Assembly;
+use crate::fault::{Fault, error_words};
+use crate::redact;
+use crate::settings::{BadSettings, Settings};
+
+/// A part of the request that claims to be JSON and is not.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0} is not JSON")]
+pub(crate) struct NotJson(pub(crate) String);
+
+/// A protocol: how a question is written and how its answer is put together.
+pub(crate) trait Wire: Send + Sync + 'static {
+    /// Puts its answers together.
+    type Assembly: Assembly;
+    /// The question's body.
+    fn body(&self, request: &ModelRequest) -> Result<Vec<u8>, NotJson>;
+    /// An answer of which nothing has come yet.
+    fn assembly(&self, request: &ModelRequest) -> Self::Assembly;
+}
+
+/// Where and how one protocol is spoken.
+#[derive(Debug)]
+pub(crate) struct Source<W> {
+    pub(crate) id: String,
+    pub(crate) url: Url,
+    pub(crate) headers: HeaderMap,
+    pub(crate) models: Vec<ModelInfo>,
+    /// What must not be repeated from the server's words.
+    secrets: Vec<Secret>,
+    pub(crate) wire: W,
+    pub(crate) client: HttpClient,
+}
+
+/// What differs between protocols beside their bodies.
+pub(crate) struct Manner<W> {
+    /// Of the endpoint, below the base address.
+    pub(crate) path: &'static [&'static str],
+    /// The header of the key, and what stands before it.
+    pub(crate) key: (HeaderName, &'static str),
+    /// Further headers.
+    pub(crate) headers: &'static [(&'static str, &'static str)],
+    /// The protocol of that address.
+    pub(crate) wire: fn(&Url) -> W,
+}
+
+impl<W: Wire> Source<W> {
+    /// Errors: by what is wrong with which setting.
+    pub(crate) fn new(settings: Settings, manner: Manner<W>, client: HttpClient) -> Result<Arc<Self>, BadSettings> {
+        let Settings { id, base_url, api_key, models, headers: extra } = settings;
+        let Some(url) = endpoint(&base_url, manner.path) else {
+            return Err(BadSettings::BaseUrl { provider: id, base_url });
+        };
+        let bad = |header: &str| BadSettings::Header { provider: id.clone(), header: header.to_owned() };
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream, application/json"));
+        for (name, value) in manner.headers {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        if let Some(key) = &api_key {
+            let (name, before) = manner.key;
+            headers.insert(name, hidden(&format!("{before}{}", key.expose())).map_err(|_| bad("the API key"))?);
+        }
+        for (name, value) in &extra {
+            let parsed: HeaderName = name.parse().map_err(|_: InvalidHeaderName| bad(name))?;
+            headers.insert(parsed, hidden(value.expose()).map_err(|_| bad(name))?);
+        }
+        let secrets = api_key.into_iter().chain(extra.into_iter().map(|(_, value)| value)).collect();
+        let wire = (manner.wire)(&url);
+        Ok(Arc::new(Self { id, url, headers, models, secrets, wire, client }))
+    }
+
+    /// The events of one answer.
+    pub(crate) fn stream(
+        self: &Arc<Self>,
+        request: ModelRequest,
+    ) -> BoxStream<'static, Result<ModelEvent, ProviderError>> {
+        let answer = Box::new(Answer::new(Arc::clone(self), request));
+        stream::unfold(answer, async |mut answer| answer.next().await.map(|event| (event, answer))).boxed()
+    }
+
+    /// An HTTP status that is no success, with the server's words.
+    pub(crate) async fn refused(&self, response: &mut Response) -> ProviderError {
+        let status = response.status();
+        let wait = retry_after(response.headers());
+        let words = if status.is_redirection() {
+            "it wants to be asked elsewhere; correct the base URL, redirects are not followed".to_owned()
+        } else {
+            error_words(&response.read_error().await)
+        };
+        let mut message = redact::message(&words, &self.secrets);
+        if message.is_empty() {
+            status.canonical_reason().unwrap_or("no reason given").clone_into(&mut message);
+        }
+        ProviderError::Status { provider: self.id.clone(), status: status.as_u16(), message, retry_after: wait }
+    }
+
+    /// Anything else that ended an answer too early.
+    pub(crate) fn stopped(&self, stopped: Stopped) -> ProviderError {
+        let provider = self.id.clone();
+        let shown = |words: &str| redact::message(words, &self.secrets);
+        match stopped {
+            Stopped::Transport(Error::Timeout { phase, limit }) => {
+                ProviderError::Timeout { provider, phase: phase.as_str(), seconds: limit.as_secs().max(1) }
+            }
+            Stopped::Transport(failed @ (Error::Unreachable(_) | Error::Build(_))) => {
+                ProviderError::Unreachable { provider, cause: shown(&failed.chain()) }
+            }
+            Stopped::Transport(failed @ (Error::Interrupted(_) | Error::TooLarge { .. })) => {
+                ProviderError::Interrupted { provider, cause: shown(&failed.chain()) }
+            }
+            Stopped::Answer(Fault::Failed { status: Some(status), message }) => {
+                ProviderError::Status { provider, status, message: shown(&message), retry_after: None }
+            }
+            Stopped::Answer(Fault::Failed { status: None, message }) => {
+                ProviderError::Interrupted { provider, cause: shown(&format!("it said: {message}")) }
+            }
+            Stopped::Answer(Fault::Unreadable(what)) => {
+                ProviderError::Interrupted { provider, cause: shown(&format!("an unreadable answer: {what}")) }
+            }
+            Stopped::Ended(cause) => ProviderError::Interrupted { provider, cause: shown(&cause) },
+        }
+    }
+}
+
+fn endpoint(base_url: &str, path: &[&str]) -> Option<Url> {
+    let mut url: Url = base_url.trim().parse().ok()?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return None;
+    }
+    url.set_fragment(None);
+    url.path_segments_mut().ok()?.pop_if_empty().extend(path);
+    Some(url)
+}
+
+fn hidden(value: &str) -> Result<HeaderValue, InvalidHeaderValue> {
+    let mut value: HeaderValue = value.parse()?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+#[cfg(test)]
+#[path = "source/tests.rs"]
+mod tests;
