@@ -5,6 +5,7 @@
 //! This crate knows no sessions, no tools' code and no doors, and it never retries: whoever
 //! asked sees every failure and decides.
 //!
+//! - [`Anthropic`] messages of Anthropic, and of servers that speak them
 //! - [`OpenAi`] chat completions of any server that speaks OpenAI's protocol
 //! - [`presets`] settings of well-known servers
 //!
@@ -13,6 +14,7 @@
 //! `ModelEvent`s.
 
 mod answer;
+mod anthropic;
 mod body;
 mod fault;
 mod lenient;
@@ -22,5 +24,6 @@ mod redact;
 mod settings;
 mod source;
 
+pub use anthropic::Anthropic;
 pub use openai::OpenAi;
 pub use settings::{BadSettings, Settings};

@@ -41,8 +41,9 @@ impl OpenAi {
     /// Errors: [`BadSettings`], by what is wrong with which setting.
     pub fn new(settings: Settings, client: HttpClient) -> Result<Self, BadSettings> {
         let path = &["chat", "completions"];
-        let manner = Manner { path, key: (AUTHORIZATION, "Bearer "), headers: &[], wire: Chat::at };
-        Ok(Self(Source::new(settings, manner, client)?))
+        let manner = Manner { path, key: (AUTHORIZATION, "Bearer "), headers: &[] };
+        let wire = Chat::at(&settings.base_url);
+        Ok(Self(Source::new(settings, manner, wire, client)?))
     }
 }
 
@@ -61,8 +62,8 @@ impl Provider for OpenAi {
 }
 
 impl Chat {
-    fn at(url: &Url) -> Self {
-        let is_openai = url.host_str() == Some(OPENAI_HOST);
+    fn at(base_url: &str) -> Self {
+        let is_openai = base_url.trim().parse::<Url>().is_ok_and(|url| url.host_str() == Some(OPENAI_HOST));
         Self { token_limit: if is_openai { TokenLimit::Completion } else { TokenLimit::Classic } }
     }
 }

@@ -48,20 +48,23 @@ pub(crate) struct Source<W> {
 }
 
 /// What differs between protocols beside their bodies.
-pub(crate) struct Manner<W> {
+pub(crate) struct Manner {
     /// Of the endpoint, below the base address.
     pub(crate) path: &'static [&'static str],
     /// The header of the key, and what stands before it.
     pub(crate) key: (HeaderName, &'static str),
     /// Further headers.
     pub(crate) headers: &'static [(&'static str, &'static str)],
-    /// The protocol of that address.
-    pub(crate) wire: fn(&Url) -> W,
 }
 
 impl<W: Wire> Source<W> {
     /// Errors: by what is wrong with which setting.
-    pub(crate) fn new(settings: Settings, manner: Manner<W>, client: HttpClient) -> Result<Arc<Self>, BadSettings> {
+    pub(crate) fn new(
+        settings: Settings,
+        manner: Manner,
+        wire: W,
+        client: HttpClient,
+    ) -> Result<Arc<Self>, BadSettings> {
         let Settings { id, base_url, api_key, models, headers: extra } = settings;
         let Some(url) = endpoint(&base_url, manner.path) else {
             return Err(BadSettings::BaseUrl { provider: id, base_url });
@@ -82,7 +85,6 @@ impl<W: Wire> Source<W> {
             headers.insert(parsed, hidden(value.expose()).map_err(|_| bad(name))?);
         }
         let secrets = api_key.into_iter().chain(extra.into_iter().map(|(_, value)| value)).collect();
-        let wire = (manner.wire)(&url);
         Ok(Arc::new(Self { id, url, headers, models, secrets, wire, client }))
     }
 
