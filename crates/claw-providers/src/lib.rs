@@ -7,7 +7,8 @@
 //!
 //! - [`Anthropic`] messages of Anthropic, and of servers that speak them
 //! - [`OpenAi`] chat completions of any server that speaks OpenAI's protocol
-//! - [`presets`] settings of well-known servers
+//! - [`Responses`] OpenAI's responses, and servers that speak them
+//! - [`presets`] addresses of well-known servers
 //!
 //! The path of data: a protocol's `request` writes the question, `answer` sends it and reads what
 //! comes back, `body` finds the events in the bytes, the protocol's `assembly` turns them into
@@ -21,9 +22,11 @@ mod lenient;
 mod openai;
 pub mod presets;
 mod redact;
+mod responses;
 mod settings;
 mod source;
 
 pub use anthropic::Anthropic;
 pub use openai::OpenAi;
+pub use responses::Responses;
 pub use settings::{BadSettings, Settings};

@@ -1,17 +1,59 @@
-//! Settings of well-known servers. The values come from the caller: only the binary reads the
-//! environment.
+//! Well-known servers: where they are and what they speak. Whose key is where, the binary finds
+//! out: only it reads the environment.
 
-use claw_core::Secret;
-
-use crate::Settings;
-
-/// OpenAI itself, with the key of `OPENAI_API_KEY`.
-pub fn openai(api_key: Secret) -> Settings {
-    Settings { api_key: Some(api_key), ..Settings::new("openai", "https://api.openai.com/v1") }
+/// A protocol that is spoken here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// OpenAI's chat completions.
+    Completions,
+    /// OpenAI's responses.
+    Responses,
+    /// Anthropic's messages.
+    Messages,
 }
 
-/// An Ollama server, as `OLLAMA_HOST` names it: `host`, `host:port` or an address.
-pub fn ollama(host: &str) -> Settings {
+/// A well-known server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Preset {
+    /// Its name, as in `<provider>/<model>`.
+    pub id: &'static str,
+    /// Its address.
+    pub base_url: &'static str,
+    /// What it speaks.
+    pub protocol: Protocol,
+    /// The variable its key is usually in; servers of one's own need none.
+    pub key_variable: Option<&'static str>,
+    /// The variable that says it is elsewhere; for servers of one's own, that it is there at all.
+    pub address_variable: &'static str,
+}
+
+const fn service(id: &'static str, base_url: &'static str, key: &'static str, address: &'static str) -> Preset {
+    Preset { id, base_url, protocol: Protocol::Completions, key_variable: Some(key), address_variable: address }
+}
+
+const fn own(id: &'static str, base_url: &'static str, address_variable: &'static str) -> Preset {
+    Preset { id, base_url, protocol: Protocol::Completions, key_variable: None, address_variable }
+}
+
+/// The servers that are known by name.
+pub const ALL: &[Preset] = &[
+    service("openai", "https://api.openai.com/v1", "OPENAI_API_KEY", "OPENAI_BASE_URL"),
+    Preset {
+        protocol: Protocol::Messages,
+        ..service("anthropic", "https://api.anthropic.com", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL")
+    },
+    service("deepseek", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY", "DEEPSEEK_BASE_URL"),
+    service("gemini", "https://generativelanguage.googleapis.com/v1beta/openai", "GEMINI_API_KEY", "GEMINI_BASE_URL"),
+    service("openrouter", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY", "OPENROUTER_BASE_URL"),
+    service("zai", "https://api.z.ai/api/paas/v4", "ZAI_API_KEY", "ZAI_BASE_URL"),
+    service("bigmodel", "https://open.bigmodel.cn/api/paas/v4", "BIGMODEL_API_KEY", "BIGMODEL_BASE_URL"),
+    own("ollama", "http://127.0.0.1:11434/v1", "OLLAMA_HOST"),
+    own("vllm", "http://127.0.0.1:8000/v1", "VLLM_BASE_URL"),
+    own("lmstudio", "http://127.0.0.1:1234/v1", "LM_STUDIO_BASE_URL"),
+];
+
+/// An Ollama server's address, as `OLLAMA_HOST` names it: `host`, `host:port` or an address.
+pub fn ollama_address(host: &str) -> String {
     let host = host.trim().trim_end_matches('/');
     let (scheme, rest) = host.split_once("://").unwrap_or(("http", host));
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
@@ -27,7 +69,7 @@ pub fn ollama(host: &str) -> Settings {
     };
     let port = if has_port || scheme == "https" { "" } else { ":11434" };
     let path = if path.is_empty() { "v1" } else { path };
-    Settings::new("ollama", format!("{scheme}://{authority}{port}/{path}"))
+    format!("{scheme}://{authority}{port}/{path}")
 }
 
 #[cfg(test)]
@@ -48,7 +90,7 @@ mod tests {
             ("[::1]:5", "http://[::1]:5/v1"),
             ("", "http://127.0.0.1:11434/v1"),
         ] {
-            assert_eq!(ollama(host).base_url, address, "{host}");
+            assert_eq!(ollama_address(host), address, "{host}");
         }
     }
 }

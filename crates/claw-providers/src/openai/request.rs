@@ -1,7 +1,7 @@
 //! `ModelRequest` → the body of a chat completion.
 
 use claw_core::message::{JsonText, Message, Part, ToolCall};
-use claw_core::provider::{ModelRequest, Sampling, ToolChoice, ToolSpec};
+use claw_core::provider::{ModelRequest, Sampling, Thinking, ToolChoice, ToolSpec};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -18,7 +18,7 @@ pub(super) enum TokenLimit {
 
 /// The body, ready to be sent.
 pub(super) fn body(request: &ModelRequest, token_limit: TokenLimit) -> Result<Vec<u8>, NotJson> {
-    let ModelRequest { model, messages, tools, tool_choice, sampling, thinking: _, conversation: _, stream } = request;
+    let ModelRequest { model, messages, tools, tool_choice, sampling, thinking, conversation: _, stream } = request;
     let Sampling { temperature, top_p, max_tokens, stop, seed, presence_penalty, frequency_penalty, response_format } =
         sampling;
     let outgoing = Outgoing {
@@ -32,6 +32,8 @@ pub(super) fn body(request: &ModelRequest, token_limit: TokenLimit) -> Result<Ve
         top_p: *top_p,
         max_tokens: max_tokens.filter(|_| token_limit == TokenLimit::Classic),
         max_completion_tokens: max_tokens.filter(|_| token_limit == TokenLimit::Completion),
+        // Models that do not think refuse to be told that they shall not.
+        reasoning_effort: thinking.filter(|level| *level != Thinking::Off).map(Thinking::as_str),
         stop,
         seed: *seed,
         presence_penalty: *presence_penalty,
@@ -128,6 +130,8 @@ struct Outgoing<'a> {
     max_tokens: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_completion_tokens: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_effort: Option<&'static str>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     stop: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]

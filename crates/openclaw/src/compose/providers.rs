@@ -1,23 +1,26 @@
 //! Sources of model output and agents, from the configuration.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use claw_agent::{AgentProfile, Catalog};
-use claw_core::AgentId;
-use claw_core::provider::{ModelInfo, Provider};
+use claw_core::provider::{ModelInfo, Price, Provider};
+use claw_core::{AgentId, Secret};
 use claw_embedded::models::Folder;
 use claw_embedded::{EmbeddedProvider, Engine};
 use claw_net::HttpClient;
-use claw_providers::OpenAi;
+use claw_providers::{Anthropic, BadSettings, OpenAi, Responses};
 
 use crate::config::file::{self, Api};
+use crate::config::secret::SecretText;
 use crate::config::settings::{Fixed, Live};
 use crate::config::values::ModelChoice;
 use crate::exit::Fatal;
 
-/// What OpenAI is asked for where nothing else is said: its cheapest model that has lasted.
-const OPENAI_MODEL: &str = "openai/gpt-4o-mini";
+/// What is asked for where only a key is known: a cheap model that has lasted.
+const DEFAULTS: [(&str, &str); 3] =
+    [("openai", "gpt-4o-mini"), ("anthropic", "claude-haiku-4-5"), ("deepseek", "deepseek-chat")];
 
 /// What every catalogue is made with, and made once.
 pub(super) struct Foundation {
@@ -41,7 +44,7 @@ pub(super) fn catalog(foundation: &Foundation, settings: &Live) -> Result<Catalo
     let Foundation { client, embedded } = foundation;
     let mut providers: Vec<Arc<dyn Provider>> = Vec::new();
     for (id, provider) in &settings.providers {
-        providers.push(Arc::new(openai(id, provider, client.clone())?));
+        providers.extend(sources(id, provider, client)?);
     }
     providers.extend(embedded.clone());
     let defaults = &settings.agents.defaults;
@@ -64,39 +67,80 @@ pub(super) fn catalog(foundation: &Foundation, settings: &Live) -> Result<Catalo
         });
     }
     let fallbacks = defaults.model.as_ref().map(|model| model.fallbacks().to_vec()).unwrap_or_default();
-    let catalog = Catalog::new(providers, agents, default_agent, default_model(settings)).with_fallbacks(fallbacks);
+    let catalog = Catalog::new(providers, agents, default_agent, default_model(settings))
+        .with_fallbacks(fallbacks)
+        .with_aliases(aliases(settings));
     warn_of_unknown_fallbacks(&catalog, settings);
     Ok(catalog)
 }
 
-/// The configured default; else OpenAI's where only its key is known. What lists models goes by itself.
+/// The configured default; else a known provider's where only its key is known. What lists models goes by itself.
 fn default_model(settings: &Live) -> Option<String> {
     let configured = settings.agents.defaults.model.as_ref().map(|model| model.primary().to_owned());
     let lists_some = settings.providers.values().any(|provider| !provider.models.is_empty());
-    let has_openai = settings.providers.contains_key("openai");
-    configured.or_else(|| (!lists_some && has_openai).then(|| OPENAI_MODEL.to_owned()))
+    let found = DEFAULTS.iter().find(|(id, _)| settings.providers.contains_key(*id)).filter(|_| !lists_some);
+    configured.or_else(|| found.map(|(id, model)| format!("{id}/{model}")))
 }
 
-fn openai(id: &str, provider: &file::Provider, client: HttpClient) -> Result<OpenAi, Fatal> {
-    let file::Provider { base_url, api_key, api, models } = provider;
-    match api {
-        Api::OpenaiCompletions => {}
-        Api::OpenaiResponses | Api::AnthropicMessages => {
-            return Err(Fatal::Config(format!(
-                "models.providers.{id}.api: this version speaks \"openai-completions\" only"
-            )));
+/// One provider for each of its keys; one without a key where there is none.
+fn sources(id: &str, provider: &file::Provider, client: &HttpClient) -> Result<Vec<Arc<dyn Provider>>, Fatal> {
+    let file::Provider { base_url, api_key, api_keys, api, models } = provider;
+    let mut known: Vec<&SecretText> = Vec::new();
+    for key in api_key.iter().chain(api_keys).filter(|key| !key.is_blank()) {
+        if !known.contains(&key) {
+            known.push(key);
         }
     }
-    let mut settings = claw_providers::Settings::new(id, base_url.as_str());
-    settings.api_key = api_key.as_ref().map(|key| key.secret());
-    settings.models = models.iter().map(model).collect();
-    OpenAi::new(settings, client).map_err(|error| Fatal::Config(format!("models.providers.{id}: {error}")))
+    let mut keys: Vec<Option<Secret>> = known.into_iter().map(|key| Some(key.secret())).collect();
+    if keys.is_empty() {
+        keys.push(None);
+    }
+    let models: Vec<ModelInfo> = models.iter().map(model).collect();
+    let built = keys.into_iter().map(|key| {
+        let settings = claw_providers::Settings {
+            api_key: key,
+            models: models.clone(),
+            ..claw_providers::Settings::new(id, base_url.as_str())
+        };
+        build(*api, settings, client.clone()).map_err(|error| Fatal::Config(format!("models.providers.{id}: {error}")))
+    });
+    built.collect()
+}
+
+fn build(api: Api, settings: claw_providers::Settings, client: HttpClient) -> Result<Arc<dyn Provider>, BadSettings> {
+    Ok(match api {
+        Api::OpenaiCompletions => Arc::new(OpenAi::new(settings, client)?),
+        Api::OpenaiResponses => Arc::new(Responses::new(settings, client)?),
+        Api::AnthropicMessages => Arc::new(Anthropic::new(settings, client)?),
+    })
 }
 
 fn model(model: &file::Model) -> ModelInfo {
-    let file::Model { id, name, context_window, max_tokens: _ } = model;
-    let context_tokens = context_window.map(|tokens| u32::try_from(tokens.get()).unwrap_or(u32::MAX));
-    ModelInfo { display_name: name.clone(), context_tokens, ..ModelInfo::named(id) }
+    let file::Model { id, name, context_window, max_tokens, cost } = model;
+    let tokens = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+    ModelInfo {
+        display_name: name.clone(),
+        context_tokens: context_window.map(|window| tokens(window.get())),
+        output_tokens_max: max_tokens.map(|most| tokens(most.get())),
+        price: cost.as_ref().map(price),
+        ..ModelInfo::named(id)
+    }
+}
+
+fn price(cost: &file::Cost) -> Price {
+    let file::Cost { input, output, cache_read, cache_write } = cost;
+    Price {
+        input: input.millionths(),
+        output: output.millionths(),
+        cache_read: cache_read.millionths(),
+        cache_write: cache_write.millionths(),
+    }
+}
+
+/// The short names agents know models by.
+fn aliases(settings: &Live) -> BTreeMap<String, String> {
+    let entries = settings.agents.defaults.models.iter();
+    entries.filter_map(|(model, entry)| Some((entry.alias.clone()?, model.clone()))).collect()
 }
 
 fn profile(agent: &file::Agent, settings: &Live) -> Result<AgentProfile, Fatal> {

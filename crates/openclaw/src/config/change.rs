@@ -101,16 +101,18 @@ impl Keys {
             self.note(key, false);
             return;
         };
-        let Provider { base_url, api_key, api, models } = old;
+        let Provider { base_url, api_key, api_keys, api, models } = old;
         self.note(format!("{key}.baseUrl"), *base_url == new.base_url);
         self.note(format!("{key}.apiKey"), *api_key == new.api_key);
+        self.note(format!("{key}.apiKeys"), *api_keys == new.api_keys);
         self.note(format!("{key}.api"), *api == new.api);
         self.note(format!("{key}.models"), *models == new.models);
     }
 
     fn agents(&mut self, old: &Agents, new: &Agents) {
-        let Agents { defaults: AgentDefaults { model, system_prompt }, list } = old;
+        let Agents { defaults: AgentDefaults { model, models, system_prompt }, list } = old;
         self.model("agents.defaults", model.as_ref(), new.defaults.model.as_ref());
+        self.note("agents.defaults.models", *models == new.defaults.models);
         self.note("agents.defaults.systemPrompt", *system_prompt == new.defaults.system_prompt);
         let same_people = list.iter().map(|agent| &agent.id).eq(new.list.iter().map(|agent| &agent.id));
         if !same_people {

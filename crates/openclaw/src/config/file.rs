@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::price::Dollars;
 use super::secret::SecretText;
 use super::values::{AgentName, AllowedHost, BaseUrl, Bind, ModelChoice, Port, Whole};
 
@@ -187,11 +188,14 @@ pub(crate) struct Models {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Provider {
-    /// The address before `/chat/completions`, version included.
+    /// The address before `/chat/completions`, `/responses` or `/messages`, version included.
     pub(crate) base_url: BaseUrl,
     /// The key sent with each request.
     #[serde(default, skip_serializing)]
     pub(crate) api_key: Option<SecretText>,
+    /// Further keys; all take turns, and one that is refused or limited rests.
+    #[serde(default, skip_serializing)]
+    pub(crate) api_keys: Vec<SecretText>,
     /// The protocol it speaks.
     #[serde(default)]
     pub(crate) api: Api,
@@ -228,6 +232,23 @@ pub(crate) struct Model {
     /// How many tokens one answer may have.
     #[serde(default)]
     pub(crate) max_tokens: Option<Whole<1, 100_000_000>>,
+    /// What it costs.
+    #[serde(default)]
+    pub(crate) cost: Option<Cost>,
+}
+
+/// What a model costs, in US dollars per million tokens.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct Cost {
+    /// The question.
+    pub(crate) input: Dollars,
+    /// The answer.
+    pub(crate) output: Dollars,
+    /// What comes from the provider's cache.
+    pub(crate) cache_read: Dollars,
+    /// What goes into it.
+    pub(crate) cache_write: Dollars,
 }
 
 /// Who answers.
@@ -246,8 +267,18 @@ pub(crate) struct Agents {
 pub(crate) struct AgentDefaults {
     /// The model.
     pub(crate) model: Option<ModelChoice>,
+    /// What is said about models here, by `provider/model`.
+    pub(crate) models: BTreeMap<String, ModelEntry>,
     /// What the model is told first.
     pub(crate) system_prompt: Option<String>,
+}
+
+/// What agents know about a model.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct ModelEntry {
+    /// A shorter name for it.
+    pub(crate) alias: Option<String>,
 }
 
 /// One agent.

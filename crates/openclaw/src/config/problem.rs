@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use super::tree::{Origin, SyntaxError};
 
 /// How the names of secrets end, whatever comes before: `token` and `botToken`, not `maxTokens`.
-const SECRET_ENDINGS: &[&str] = &["apikey", "credential", "passphrase", "password", "privatekey", "secret", "token"];
+const SECRET_ENDINGS: &[&str] =
+    &["apikey", "apikeys", "credential", "passphrase", "password", "privatekey", "secret", "token"];
 
 /// Whether the value at this path is a secret. Entries of a list are what the list is.
 pub(crate) fn is_secret<Name: AsRef<str>>(path: &[Name]) -> bool {

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use claw_providers::presets::{self, Preset, Protocol};
+
 use super::credentials::Credentials;
 use super::file::{self, Agents, AuthMode, Embedded, Endpoints, File, Provider, ReloadMode, Tasks, Webhooks, Workers};
 use super::problem::ConfigError;
@@ -191,40 +193,43 @@ fn with_found_providers(
     mut providers: BTreeMap<String, Provider>,
     environment: &Environment,
 ) -> BTreeMap<String, Provider> {
-    if let Some(key) = environment.get("OPENAI_API_KEY") {
-        let address = environment.get("OPENAI_BASE_URL").unwrap_or("https://api.openai.com/v1");
-        add_provider(&mut providers, "openai", address, Some(key));
-    }
-    if let Some(host) = environment.get("OLLAMA_HOST") {
-        add_provider(&mut providers, "ollama", &ollama_address(host), None);
+    for preset in presets::ALL {
+        let Preset { id, base_url, protocol, key_variable, address_variable } = *preset;
+        let key = key_variable.and_then(|name| environment.get(name));
+        let address = environment.get(address_variable);
+        if key.is_none() && (address.is_none() || key_variable.is_some()) {
+            continue;
+        }
+        let address = match (id, address) {
+            ("ollama", Some(host)) => presets::ollama_address(host),
+            (_, address) => address.unwrap_or(base_url).to_owned(),
+        };
+        add_provider(&mut providers, id, &address, key, protocol);
     }
     providers
 }
 
-fn add_provider(providers: &mut BTreeMap<String, Provider>, id: &str, address: &str, key: Option<&str>) {
+fn add_provider(
+    providers: &mut BTreeMap<String, Provider>,
+    id: &str,
+    address: &str,
+    key: Option<&str>,
+    protocol: Protocol,
+) {
     let key = key.map(SecretText::new);
     if let Some(known) = providers.get_mut(id) {
-        known.api_key = known.api_key.take().or(key);
+        if known.api_keys.is_empty() {
+            known.api_key = known.api_key.take().or(key);
+        }
     } else if let Some(base_url) = BaseUrl::parse(address) {
-        let provider = Provider { base_url, api_key: key, api: file::Api::OpenaiCompletions, models: Vec::new() };
+        let api = match protocol {
+            Protocol::Completions => file::Api::OpenaiCompletions,
+            Protocol::Responses => file::Api::OpenaiResponses,
+            Protocol::Messages => file::Api::AnthropicMessages,
+        };
+        let provider = Provider { base_url, api_key: key, api_keys: Vec::new(), api, models: Vec::new() };
         providers.insert(id.to_owned(), provider);
     }
-}
-
-/// Ollama's variable may lack scheme and port, and may name the wildcard its server listens on.
-fn ollama_address(host: &str) -> String {
-    let with_scheme = if host.contains("://") { host.to_owned() } else { format!("http://{host}") };
-    let Ok(mut url) = url::Url::parse(&with_scheme) else {
-        return with_scheme;
-    };
-    if url.port().is_none() && !host.contains("://") {
-        // Fails only for addresses without a host, which are refused later.
-        let _ = url.set_port(Some(11_434));
-    }
-    if url.host_str() == Some("0.0.0.0") {
-        let _ = url.set_host(Some("127.0.0.1"));
-    }
-    format!("{}/v1", url.as_str().trim_end_matches('/'))
 }
 
 fn expand_home(environment: &Environment, path: &Path) -> PathBuf {
@@ -257,26 +262,31 @@ mod tests {
     }
 
     #[test]
-    fn ollamas_variable_is_read_in_all_its_forms() {
-        let table = [
-            ("127.0.0.1:11434", "http://127.0.0.1:11434/v1"),
-            ("box", "http://box:11434/v1"),
-            ("0.0.0.0", "http://127.0.0.1:11434/v1"),
-            ("https://ollama.example", "https://ollama.example/v1"),
-            ("http://box:80/", "http://box/v1"),
-        ];
-        for (host, address) in table {
-            assert_eq!(ollama_address(host), address, "{host}");
-        }
-    }
-
-    #[test]
     fn a_key_in_the_environment_makes_a_provider_and_the_file_wins() {
         let environment = Environment::of(&[("OPENAI_API_KEY", "sk-env")]);
         let found = with_found_providers(BTreeMap::new(), &environment);
         let openai = found.get("openai").unwrap();
         assert_eq!(openai.base_url.as_str(), "https://api.openai.com/v1");
         assert_eq!(openai.api_key, Some(SecretText::new("sk-env")));
+
+        let several = Environment::of(&[
+            ("ANTHROPIC_API_KEY", "k"),
+            ("OLLAMA_HOST", "box"),
+            ("LM_STUDIO_BASE_URL", "http://box:1234/v1"),
+        ]);
+        let found_elsewhere = with_found_providers(BTreeMap::new(), &several);
+        let told: Vec<(&str, &str, file::Api)> = found_elsewhere
+            .iter()
+            .map(|(id, provider)| (id.as_str(), provider.base_url.as_str(), provider.api))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("anthropic", "https://api.anthropic.com", file::Api::AnthropicMessages),
+                ("lmstudio", "http://box:1234/v1", file::Api::OpenaiCompletions),
+                ("ollama", "http://box:11434/v1", file::Api::OpenaiCompletions),
+            ]
+        );
 
         let mut own = found.clone();
         if let Some(provider) = own.get_mut("openai") {

@@ -122,8 +122,8 @@ async fn a_change_that_would_not_do_writes_nothing() {
         (json!({"tasks": {"maxAttempts": "many"}}), "found the string \"many\"; allowed: a whole number from 1 to 100"),
         (json!({"gateway": {"auth": {"mode": "password"}}}), "there is no gateway.auth.password"),
         (
-            json!({"models": {"providers": {"p": {"baseUrl": "http://x", "api": "anthropic-messages"}}}}),
-            "models.providers.p.api",
+            json!({"models": {"providers": {"p": {"baseUrl": "http://x", "apiKey": "two\nlines"}}}}),
+            "models.providers.p",
         ),
         // Nothing but the file itself can be written to, and no secret read back.
         (json!({"logging": {"file": "/tmp/elsewhere"}}), "names a file"),

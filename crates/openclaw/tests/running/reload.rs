@@ -117,10 +117,7 @@ async fn a_broken_file_changes_nothing_and_is_told_with_its_place() {
             "{ gateway: { auth: { token: '${NOT_SET_ANYWHERE}' } } }",
             "refers to ${NOT_SET_ANYWHERE}, but the environment variable NOT_SET_ANYWHERE is not set",
         ),
-        (
-            "{ models: { providers: { p: { baseUrl: 'http://x', api: 'anthropic-messages' } } } }",
-            "models.providers.p.api: ",
-        ),
+        ("{ models: { providers: { p: { baseUrl: 'http://x', apiKey: 'two\\nlines' } } } }", "models.providers.p: "),
         ("\n", "the file is empty"),
     ];
     for (text, message) in table {

@@ -122,3 +122,14 @@ fn what_claims_to_be_json_is_looked_at() {
     asked.sampling.response_format = Some(JsonText::new("{} {}"));
     assert_eq!(body(&asked, TokenLimit::Classic).unwrap_err().to_string(), "response_format is not JSON");
 }
+
+#[test]
+fn thinking_is_an_effort_and_off_is_not_said() {
+    let mut request = request(vec![Message::user("hi")]);
+    for (level, effort) in
+        [(Thinking::Off, Value::Null), (Thinking::Minimal, json!("minimal")), (Thinking::High, json!("high"))]
+    {
+        request.thinking = Some(level);
+        assert_eq!(sent(&request)["reasoning_effort"], effort);
+    }
+}

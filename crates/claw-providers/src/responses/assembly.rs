@@ -1,0 +1,235 @@
+//! Events of a response → `ModelEvent`s. Pure.
+//!
+//! Text and thoughts go through at once; a call is taken whole when its item is done. Kinds that
+//! are not known here are passed over.
+
+use std::collections::VecDeque;
+
+use claw_core::message::{JsonText, ToolCall};
+use claw_core::provider::{FinishReason, ModelEvent, Usage};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::body::Assembly;
+use crate::fault::{Fault, failure, reported};
+use crate::lenient::null_is_default;
+
+/// Most tool calls in one answer.
+const TOOL_CALLS_MAX: usize = 128;
+
+/// Most bytes of all arguments together in one answer.
+const ARGUMENTS_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// A response under way.
+#[derive(Debug, Default)]
+pub(crate) struct Items {
+    calls: Vec<ToolCall>,
+    arguments_bytes: usize,
+    usage: Option<Usage>,
+    finish: Option<FinishReason>,
+    has_answered: bool,
+    has_spoken: bool,
+}
+
+impl Assembly for Items {
+    fn take_event(&mut self, name: &str, data: &[u8], events: &mut VecDeque<ModelEvent>) -> Result<bool, Fault> {
+        if name == "error" {
+            return Err(reported(data));
+        }
+        // A list would be taken for the fields in their order.
+        if !data.trim_ascii_start().starts_with(b"{") {
+            return Err(Fault::Unreadable("it is no JSON object".to_owned()));
+        }
+        let event: Event = serde_json::from_slice(data).map_err(|wrong| Fault::Unreadable(wrong.to_string()))?;
+        let Event { kind, delta, item, response } = event;
+        self.has_answered = true;
+        match kind.as_str() {
+            "response.output_text.delta" | "response.refusal.delta" => self.say(delta, events),
+            "response.reasoning_summary_text.delta" | "response.reasoning_text.delta" if !delta.is_empty() => {
+                events.push_back(ModelEvent::Thinking(delta));
+            }
+            "response.output_item.done" => {
+                if let Some(item) = item.filter(|item| item.kind == "function_call") {
+                    self.call(item)?;
+                }
+            }
+            "response.completed" | "response.incomplete" | "response.failed" | "response.cancelled" => {
+                return self.conclude(response.unwrap_or_default(), events).map(|()| true);
+            }
+            "error" => return Err(reported(data)),
+            _ => {}
+        }
+        Ok(false)
+    }
+
+    fn take_whole(&mut self, json: &[u8], events: &mut VecDeque<ModelEvent>) -> Result<(), Fault> {
+        let whole: Response = serde_json::from_slice(json).map_err(|wrong| Fault::Unreadable(wrong.to_string()))?;
+        self.has_answered = !whole.output.is_empty();
+        self.conclude(whole, events)
+    }
+
+    fn end(&mut self, events: &mut VecDeque<ModelEvent>) -> Result<bool, Fault> {
+        let Some(finish) = self.finish else { return Ok(false) };
+        let calls = std::mem::take(&mut self.calls);
+        let finish = if !calls.is_empty() && finish == FinishReason::Stop { FinishReason::ToolCalls } else { finish };
+        events.extend(calls.into_iter().map(ModelEvent::ToolCall));
+        self.take_usage(events);
+        events.push_back(ModelEvent::Done(finish));
+        Ok(true)
+    }
+
+    fn is_finished(&self) -> bool {
+        self.finish.is_some()
+    }
+
+    fn has_answered(&self) -> bool {
+        self.has_answered
+    }
+
+    fn take_usage(&mut self, events: &mut VecDeque<ModelEvent>) {
+        events.extend(self.usage.take().map(ModelEvent::Usage));
+    }
+}
+
+impl Items {
+    fn say(&mut self, text: String, events: &mut VecDeque<ModelEvent>) {
+        if !text.is_empty() {
+            self.has_spoken = true;
+            events.push_back(ModelEvent::Text(text));
+        }
+    }
+
+    fn call(&mut self, item: Item) -> Result<(), Fault> {
+        let Item { kind: _, call_id, id, name, arguments, content: _ } = item;
+        let id = if call_id.is_empty() { id } else { call_id };
+        if name.is_empty() || id.is_empty() {
+            return Err(Fault::Unreadable("a tool call without a name or an id".to_owned()));
+        }
+        self.arguments_bytes += arguments.len();
+        if self.arguments_bytes > ARGUMENTS_BYTES_MAX {
+            return Err(Fault::Unreadable(format!("tool arguments of more than {ARGUMENTS_BYTES_MAX} bytes")));
+        }
+        if self.calls.len() == TOOL_CALLS_MAX {
+            return Err(Fault::Unreadable(format!("more than {TOOL_CALLS_MAX} tool calls")));
+        }
+        // The whole response repeats what its events have said.
+        if self.calls.iter().all(|call| call.id != id) {
+            let arguments = if arguments.trim().is_empty() { "{}".to_owned() } else { arguments };
+            self.calls.push(ToolCall { id, name, arguments: JsonText::new(arguments) });
+        }
+        Ok(())
+    }
+
+    /// Takes the response as it stands at the end; what its events had not said is said now.
+    fn conclude(&mut self, response: Response, events: &mut VecDeque<ModelEvent>) -> Result<(), Fault> {
+        let Response { status, error, incomplete_details, output, usage } = response;
+        if let Some(Counted { input_tokens, output_tokens, input_tokens_details }) = usage {
+            let cached_tokens = input_tokens_details.cached_tokens;
+            self.usage = Some(Usage { input_tokens, output_tokens, cached_tokens });
+        }
+        if let Some(error) = error.filter(|error| error.get() != "null") {
+            return Err(failure(&error));
+        }
+        let finish = match status.as_str() {
+            "completed" => FinishReason::Stop,
+            "incomplete" if incomplete_details.reason == "content_filter" => FinishReason::ContentFilter,
+            "incomplete" => FinishReason::Length,
+            other => return Err(Fault::Failed { status: None, message: format!("the response is {other:?}") }),
+        };
+        let was_silent = !self.has_spoken;
+        for item in output {
+            match item.kind.as_str() {
+                "message" if was_silent => {
+                    for Content { text, refusal } in item.content {
+                        self.say(text, events);
+                        self.say(refusal, events);
+                    }
+                }
+                "function_call" => self.call(item)?,
+                _ => {}
+            }
+        }
+        self.finish = Some(finish);
+        Ok(())
+    }
+}
+
+/// Every kind of event at once: each has some of the fields.
+#[derive(Deserialize)]
+struct Event {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default, deserialize_with = "text_or_nothing")]
+    delta: String,
+    item: Option<Item>,
+    response: Option<Response>,
+}
+
+/// Of events that are not known here the delta may be anything.
+fn text_or_nothing<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let raw: Box<RawValue> = Deserialize::deserialize(deserializer)?;
+    Ok(serde_json::from_str(raw.get()).unwrap_or_default())
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Response {
+    #[serde(deserialize_with = "null_is_default")]
+    status: String,
+    error: Option<Box<RawValue>>,
+    #[serde(deserialize_with = "null_is_default")]
+    incomplete_details: Incomplete,
+    #[serde(deserialize_with = "null_is_default")]
+    output: Vec<Item>,
+    usage: Option<Counted>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Incomplete {
+    #[serde(deserialize_with = "null_is_default")]
+    reason: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Item {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(deserialize_with = "null_is_default")]
+    call_id: String,
+    #[serde(deserialize_with = "null_is_default")]
+    id: String,
+    #[serde(deserialize_with = "null_is_default")]
+    name: String,
+    #[serde(deserialize_with = "null_is_default")]
+    arguments: String,
+    #[serde(deserialize_with = "null_is_default")]
+    content: Vec<Content>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Content {
+    #[serde(deserialize_with = "null_is_default")]
+    text: String,
+    #[serde(deserialize_with = "null_is_default")]
+    refusal: String,
+}
+
+#[derive(Deserialize)]
+struct Counted {
+    #[serde(default, deserialize_with = "null_is_default")]
+    input_tokens: u64,
+    #[serde(default, deserialize_with = "null_is_default")]
+    output_tokens: u64,
+    #[serde(default, deserialize_with = "null_is_default")]
+    input_tokens_details: InputDetails,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct InputDetails {
+    #[serde(deserialize_with = "null_is_default")]
+    cached_tokens: u64,
+}

@@ -1,0 +1,217 @@
+//! `ModelRequest` → the body of a question for a response.
+//!
+//! What the protocol has no word for – stop texts, a seed, penalties – is left out.
+
+use claw_core::message::{JsonText, Message, Part, ToolCall};
+use claw_core::provider::{ModelRequest, Sampling, Thinking, ToolChoice, ToolSpec};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::source::NotJson;
+
+/// The body, ready to be sent.
+pub(super) fn body(request: &ModelRequest) -> Result<Vec<u8>, NotJson> {
+    let ModelRequest { model, messages, tools, tool_choice, sampling, thinking, conversation: _, stream } = request;
+    let Sampling {
+        temperature,
+        top_p,
+        max_tokens,
+        stop: _,
+        seed: _,
+        presence_penalty: _,
+        frequency_penalty: _,
+        response_format,
+    } = sampling;
+    let outgoing = Outgoing {
+        model,
+        instructions: instructions(messages),
+        input: messages.iter().flat_map(items).collect(),
+        stream: *stream,
+        store: false,
+        tools: tools.iter().map(outgoing_tool).collect::<Result<_, _>>()?,
+        tool_choice: if tools.is_empty() { None } else { outgoing_choice(tool_choice) },
+        temperature: *temperature,
+        top_p: *top_p,
+        max_output_tokens: *max_tokens,
+        reasoning: thinking.and_then(effort).map(|effort| Reasoning { effort }),
+        text: response_format.as_ref().map(format).transpose()?.map(|format| Text { format }),
+    };
+    Ok(serde_json::to_vec(&outgoing).expect("texts, numbers and JSON can always be written as JSON"))
+}
+
+/// How hard to think; nothing for `off`, which models that do not think refuse to hear.
+fn effort(level: Thinking) -> Option<&'static str> {
+    match level {
+        Thinking::Off => None,
+        Thinking::Minimal | Thinking::Low | Thinking::Medium | Thinking::High => Some(level.as_str()),
+    }
+}
+
+fn instructions(messages: &[Message]) -> Option<String> {
+    let texts: Vec<&str> = messages
+        .iter()
+        .filter_map(|message| match message {
+            Message::System { text } => Some(text.as_str()),
+            Message::User { .. } | Message::Assistant { .. } | Message::Tool { .. } => None,
+        })
+        .collect();
+    (!texts.is_empty()).then(|| texts.join("\n\n"))
+}
+
+fn items(message: &Message) -> Vec<Item<'_>> {
+    match message {
+        Message::System { .. } => Vec::new(),
+        Message::User { content } => {
+            vec![Item::Message { role: "user", content: content.iter().map(outgoing_part).collect() }]
+        }
+        Message::Assistant { text, tool_calls } => {
+            let spoken = (!text.is_empty())
+                .then(|| Item::Message { role: "assistant", content: vec![Content::OutputText { text }] });
+            let called = tool_calls.iter().map(|ToolCall { id, name, arguments }| Item::FunctionCall {
+                call_id: id,
+                name,
+                arguments: arguments.as_str(),
+            });
+            spoken.into_iter().chain(called).collect()
+        }
+        Message::Tool { call_id, text, is_error: _ } => vec![Item::FunctionCallOutput { call_id, output: text }],
+    }
+}
+
+fn outgoing_part(part: &Part) -> Content<'_> {
+    match part {
+        Part::Text { text } => Content::InputText { text },
+        Part::Image { url } => Content::InputImage { image_url: url },
+    }
+}
+
+fn outgoing_tool(tool: &ToolSpec) -> Result<OutgoingTool<'_>, NotJson> {
+    let ToolSpec { name, description, parameters } = tool;
+    let parameters =
+        serde_json::from_str(parameters.as_str()).map_err(|_| NotJson(format!("the schema of tool {name:?}")))?;
+    Ok(OutgoingTool { kind: "function", name, description, parameters, strict: false })
+}
+
+fn outgoing_choice(choice: &ToolChoice) -> Option<OutgoingChoice<'_>> {
+    match choice {
+        ToolChoice::Auto => None,
+        ToolChoice::None => Some(OutgoingChoice::Word("none")),
+        ToolChoice::Required => Some(OutgoingChoice::Word("required")),
+        ToolChoice::Named(name) => Some(OutgoingChoice::Named { kind: "function", name }),
+    }
+}
+
+/// The wanted format, whose schema lies one level higher here than in a chat completion.
+fn format(format: &JsonText) -> Result<Format, NotJson> {
+    let wanted: WantedFormat =
+        serde_json::from_str(format.as_str()).map_err(|_| NotJson("response_format".to_owned()))?;
+    let WantedFormat { kind, json_schema } = wanted;
+    let WantedSchema { name, description, schema, strict } = json_schema.unwrap_or_default();
+    Ok(Format { kind, name, description, schema, strict })
+}
+
+#[derive(Deserialize)]
+struct WantedFormat {
+    #[serde(rename = "type")]
+    kind: String,
+    json_schema: Option<WantedSchema>,
+}
+
+#[derive(Default, Deserialize)]
+struct WantedSchema {
+    name: Option<String>,
+    description: Option<String>,
+    schema: Option<Box<RawValue>>,
+    strict: Option<bool>,
+}
+
+#[derive(Serialize)]
+struct Outgoing<'a> {
+    model: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instructions: Option<String>,
+    input: Vec<Item<'a>>,
+    stream: bool,
+    store: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tools: Vec<OutgoingTool<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_choice: Option<OutgoingChoice<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_p: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_output_tokens: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning: Option<Reasoning>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<Text>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Item<'a> {
+    Message { role: &'static str, content: Vec<Content<'a>> },
+    FunctionCall { call_id: &'a str, name: &'a str, arguments: &'a str },
+    FunctionCallOutput { call_id: &'a str, output: &'a str },
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Content<'a> {
+    InputText { text: &'a str },
+    InputImage { image_url: &'a str },
+    OutputText { text: &'a str },
+}
+
+#[derive(Serialize)]
+struct OutgoingTool<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    name: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    description: &'a str,
+    parameters: &'a RawValue,
+    /// Schemas here are made for people, not for strict decoding.
+    strict: bool,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum OutgoingChoice<'a> {
+    Word(&'static str),
+    Named {
+        #[serde(rename = "type")]
+        kind: &'static str,
+        name: &'a str,
+    },
+}
+
+#[derive(Serialize)]
+struct Reasoning {
+    effort: &'static str,
+}
+
+#[derive(Serialize)]
+struct Text {
+    format: Format,
+}
+
+#[derive(Serialize)]
+struct Format {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schema: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    strict: Option<bool>,
+}
+
+#[cfg(test)]
+#[path = "request/tests.rs"]
+mod tests;

@@ -1,0 +1,69 @@
+//! What goes out, compared whole.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::*;
+
+fn sent(request: &ModelRequest) -> Value {
+    serde_json::from_slice(&body(request).unwrap()).unwrap()
+}
+
+#[test]
+fn a_question_is_spelled_as_the_protocol_has_it() {
+    let call = ToolCall { id: "x".into(), name: "n".into(), arguments: JsonText::new("{\"a\":1}") };
+    let parameters = JsonText::new(r#"{"type":"object"}"#);
+    let format = r#"{"type":"json_schema","json_schema":{"name":"out","strict":true,"schema":{"a":1}}}"#;
+    let mut request = ModelRequest {
+        model: "m".into(),
+        messages: Arc::new([
+            Message::System { text: "be brief".into() },
+            Message::User {
+                content: vec![
+                    Part::Text { text: "what is".into() },
+                    Part::Image { url: "data:image/png;base64,AA".into() },
+                ],
+            },
+            Message::Assistant { text: "hm".into(), tool_calls: vec![call] },
+            Message::Tool { call_id: "x".into(), text: "42".into(), is_error: false },
+        ]),
+        tools: Arc::new([ToolSpec { name: "n".into(), description: "d".into(), parameters }]),
+        tool_choice: ToolChoice::Named("n".into()),
+        sampling: Sampling {
+            temperature: Some(0.5),
+            max_tokens: Some(9),
+            response_format: Some(JsonText::new(format)),
+            ..Sampling::default()
+        },
+        thinking: Some(Thinking::Minimal),
+        conversation: "c".into(),
+        stream: true,
+    };
+    assert_eq!(
+        sent(&request),
+        json!({
+            "model": "m", "instructions": "be brief", "stream": true, "store": false,
+            "input": [
+                {"type": "message", "role": "user", "content": [
+                    {"type": "input_text", "text": "what is"},
+                    {"type": "input_image", "image_url": "data:image/png;base64,AA"},
+                ]},
+                {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "hm"}]},
+                {"type": "function_call", "call_id": "x", "name": "n", "arguments": "{\"a\":1}"},
+                {"type": "function_call_output", "call_id": "x", "output": "42"},
+            ],
+            "tools": [
+                {"type": "function", "name": "n", "description": "d", "parameters": {"type": "object"}, "strict": false},
+            ],
+            "tool_choice": {"type": "function", "name": "n"},
+            "temperature": 0.5, "max_output_tokens": 9, "reasoning": {"effort": "minimal"},
+            "text": {"format": {"type": "json_schema", "name": "out", "schema": {"a": 1}, "strict": true}},
+        })
+    );
+    request.thinking = Some(Thinking::Off);
+    request.sampling.response_format = Some(JsonText::new("{"));
+    assert_eq!(body(&request).unwrap_err().to_string(), "response_format is not JSON");
+    request.sampling.response_format = None;
+    assert_eq!(sent(&request)["reasoning"], Value::Null);
+}
