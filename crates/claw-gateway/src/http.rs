@@ -7,6 +7,7 @@
 //!
 //! Handlers decide nothing: they read, call one verb of the app, and render.
 
+mod agent;
 mod body;
 mod caller;
 mod chat;
@@ -15,6 +16,7 @@ mod health;
 mod models;
 mod render;
 mod sessions;
+mod stream;
 pub(crate) mod tasks;
 
 use std::sync::Arc;
@@ -22,7 +24,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{get, post};
 use http::StatusCode;
 
 use crate::doors::Doors;
@@ -40,7 +42,10 @@ pub(crate) fn router(doors: &Arc<Doors>) -> Router {
         .route("/v1/chat/completions", post(chat::complete))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{*id}", get(models::one))
-        .route("/v1/sessions/{*key}", delete(sessions::delete))
+        .route("/v1/agent/run", post(agent::run))
+        .route("/v1/agent/run/stream", post(agent::stream))
+        .route("/v1/sessions", get(sessions::list))
+        .route("/v1/sessions/{*key}", get(sessions::one).delete(sessions::delete))
         .route("/v2/tasks", post(tasks::submit).get(tasks::list))
         .route("/v2/tasks/{id}", get(tasks::one))
         .route("/v2/tasks/{id}/events", get(tasks::events))

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use claw_app::sessions::Settings;
-use claw_app::{Change, Session};
+use claw_app::{Change, Session, SessionPage, StoredMessage};
 use claw_core::message::JsonText;
 use claw_core::{SessionId, SessionKey};
 use claw_wire::ws::gateway::ModelDefaults;
-use claw_wire::ws::sessions::SessionRow;
+use claw_wire::ws::session::{self, SessionList};
 use claw_wire::ws::sessions::settings::{Changed, CreateParams, Entry, Given, Metadata, PatchParams, ResolvedModel};
+use claw_wire::ws::sessions::{HistoryMessage, SessionRow};
 use serde_json::value::RawValue;
 
 use crate::doors::Doors;
@@ -49,6 +50,29 @@ pub(crate) fn row(session: &Session) -> SessionRow {
         derived_title: None,
         last_message_preview: None,
     }
+}
+
+/// A list in the API reference's words (C25).
+pub(crate) fn list(page: &SessionPage) -> SessionList {
+    let next_cursor = page.next.map(|place| place.0.to_string());
+    SessionList { sessions: page.items.iter().map(short).collect(), has_more: next_cursor.is_some(), next_cursor }
+}
+
+/// One conversation in the API reference's words (C25).
+pub(crate) fn short(session: &Session) -> session::Session {
+    session::Session {
+        session_key: session.key.to_string(),
+        agent_id: session.agent.to_string(),
+        channel: None,
+        created_at: session.created_at.to_string(),
+        updated_at: session.updated_at.to_string(),
+        message_count: session.message_count,
+    }
+}
+
+/// One message of a conversation's history.
+pub(crate) fn message(said: &StoredMessage) -> HistoryMessage {
+    HistoryMessage::new(said.seq, said.at, said.task.map(|task| task.as_run()), &said.message)
 }
 
 /// What a change came to.

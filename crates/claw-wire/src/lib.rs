@@ -9,6 +9,7 @@
 //!
 //! - [`json`] reading JSON within limits; [`error`] what is said when a request fails
 //! - [`openai`] chat completions and models, as OpenAI's clients speak them
+//! - [`v1`] the API reference's runs of an agent
 //! - [`v2`] tasks over REST
 //! - [`target`] which agent and conversation is meant
 //! - [`ws`] frames and methods of the WebSocket, dialect B
@@ -18,6 +19,7 @@ pub mod json;
 pub mod limits;
 pub mod openai;
 pub mod target;
+pub mod v1;
 pub mod v2;
 pub mod ws;
 

@@ -1,18 +1,18 @@
 //! `POST /v1/chat/completions`: a run whose caller stays on the line.
 
-mod stream;
-
 use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use claw_app::Idempotency;
 use claw_app::chat::Place;
 use claw_core::message::Message;
 use claw_core::turn::Context;
-use claw_core::{SessionKey, Turn};
+use claw_core::{Output, SessionKey, TaskId, Turn};
 use claw_wire::openai::chat::{Chat, ChatRequest};
+use claw_wire::openai::chunk::{ChunkWriter, DONE};
 use claw_wire::openai::completion::{ChatCompletion, completion_id};
 use claw_wire::openai::model::Selection;
 use claw_wire::target::Target;
@@ -23,6 +23,7 @@ use super::body::Json;
 use super::caller::{Allowed, Write};
 use super::front::Arrival;
 use super::render;
+use super::stream::{self, Wording, error_event};
 use crate::doors::Doors;
 use crate::error::Problem;
 use crate::submit;
@@ -52,22 +53,50 @@ pub(crate) async fn complete(
     let (task, created, is_replay) = (run.id, run.created_at.seconds(), run.is_replay);
     let id = completion_id(task);
     let answered = if stream {
-        let writer = claw_wire::openai::chunk::ChunkWriter::new(&id, created, &model, include_usage);
-        stream::answer(&doors, run, writer, include_usage, arrival.request_id).await
+        let writer = ChunkWriter::new(&id, created, &model, include_usage);
+        stream::answer(&doors, run, Chunks { writer, include_usage }, arrival.request_id).await
     } else {
         let output = run.output().await;
         output
             .map(|output| render::json(StatusCode::OK, &ChatCompletion::new(&id, created, &model, &output)))
             .map_err(Problem::from)
     };
-    let mut response = answered.unwrap_or_else(IntoResponse::into_response);
-    if is_replay {
-        response.headers_mut().insert(render::REPLAYED, HeaderValue::from_static("true"));
+    Ok(render::of_task(answered.unwrap_or_else(IntoResponse::into_response), task, is_replay))
+}
+
+/// A stream in OpenAI's chunks.
+struct Chunks {
+    writer: ChunkWriter,
+    include_usage: bool,
+}
+
+impl Wording for Chunks {
+    fn opening(&mut self) -> Vec<Bytes> {
+        vec![self.writer.role().into()]
     }
-    if let Ok(task) = HeaderValue::from_str(&task.to_string()) {
-        response.headers_mut().insert(render::TASK_ID, task);
+
+    fn text(&mut self, delta: &str) -> Bytes {
+        self.writer.text(delta).into()
     }
-    Ok(response)
+
+    fn complete(&mut self, output: &Output, said: bool) -> Vec<Bytes> {
+        let mut pieces = Vec::new();
+        if !said && !output.text.is_empty() {
+            pieces.push(self.writer.text(&output.text).into());
+        }
+        let calls = output.tool_calls.iter().enumerate();
+        pieces.extend(calls.map(|(index, call)| Bytes::from(self.writer.tool_call(index, call))));
+        pieces.push(self.writer.finish(output.finish).into());
+        if self.include_usage {
+            pieces.push(self.writer.usage(output.usage).into());
+        }
+        pieces.push(Bytes::from_static(DONE));
+        pieces
+    }
+
+    fn fail(&mut self, problem: &Problem, request_id: &str, task: TaskId) -> Vec<Bytes> {
+        vec![error_event(problem, request_id, task, true)]
+    }
 }
 
 /// The client's key. Another conversation makes another request, also where a header names it.

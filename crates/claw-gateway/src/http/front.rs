@@ -104,7 +104,8 @@ pub(crate) fn is_upgrade(headers: &HeaderMap) -> bool {
 }
 
 fn is_openai(path: &str) -> bool {
-    path.starts_with("/v1/chat/") || path == "/v1/models" || path.starts_with("/v1/models/")
+    let is = |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    is("/v1/chat") || is("/v1/models") || is("/v1/responses") || is("/v1/embeddings")
 }
 
 fn carries_secret(query: &str) -> bool {

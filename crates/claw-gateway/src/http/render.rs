@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
+use claw_core::TaskId;
 use claw_wire::error::{ErrorBody, ErrorObject};
 use http::StatusCode;
 use http::header::{
@@ -22,6 +23,18 @@ pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response {
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// The answer with its task's name, and whether it belongs to an earlier request.
+pub(crate) fn of_task(mut response: Response, task: TaskId, is_replay: bool) -> Response {
+    let headers = response.headers_mut();
+    if is_replay {
+        headers.insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    if let Ok(task) = HeaderValue::from_str(&task.to_string()) {
+        headers.insert(TASK_ID, task);
+    }
     response
 }
 

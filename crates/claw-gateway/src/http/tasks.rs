@@ -148,6 +148,7 @@ pub(crate) fn parse_cursor(text: &str) -> Result<Cursor, BadRequest> {
     text.parse().map(Cursor).map_err(|_| unknown())
 }
 
-fn parse_number<T: std::str::FromStr>(name: &str, text: &str) -> Result<T, BadRequest> {
+/// A number in a query.
+pub(crate) fn parse_number<T: std::str::FromStr>(name: &str, text: &str) -> Result<T, BadRequest> {
     text.trim().parse().map_err(|_| BadRequest::of(name, format!("{name} must be a whole number, found {text:?}")))
 }

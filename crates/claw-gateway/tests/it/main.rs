@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
 mod access;
+mod agent_run;
 mod border;
 mod chat;
 mod devices;

@@ -3,10 +3,11 @@
 use claw_app::Error;
 use claw_core::Scope;
 use claw_wire::ws::session::SessionDetail;
-use claw_wire::ws::sessions::{HistoryMessage, HistoryParams};
+use claw_wire::ws::sessions::HistoryParams;
 
-use super::{Call, Method, session_list};
+use super::{Call, Method};
 use crate::error::Problem;
+use crate::sessions;
 
 /// Messages in one answer when nothing is said.
 const LIMIT_DEFAULT: u32 = 100;
@@ -23,14 +24,12 @@ impl Method for SessionGet {
     async fn run(call: &Call, params: HistoryParams) -> Result<(), Problem> {
         let key = params.key()?;
         let limit = params.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX);
-        let sessions = &call.doors().app.sessions;
-        let found = sessions.get(call.principal(), &key).await?;
+        let verbs = &call.doors().app.sessions;
+        let found = verbs.get(call.principal(), &key).await?;
         let found = found.ok_or_else(|| Error::NotFound { what: "session", id: key.to_string() })?;
-        let stored = sessions.history(call.principal(), &key, params.before, limit).await?;
-        let messages = stored
-            .iter()
-            .map(|said| HistoryMessage::new(said.seq, said.at, said.task.map(|task| task.as_run()), &said.message));
-        call.answer(&SessionDetail::of(session_list::shown(&found), messages.collect()));
+        let stored = verbs.history(call.principal(), &key, params.before, limit).await?;
+        let messages = stored.iter().map(sessions::message).collect();
+        call.answer(&SessionDetail::of(sessions::short(&found), messages));
         Ok(())
     }
 }

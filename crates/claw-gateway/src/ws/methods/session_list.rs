@@ -1,12 +1,13 @@
 //! `session.list` (C15): conversations in the API reference's words.
 
-use claw_app::{PageStart, Session, SessionFilter};
+use claw_app::{PageStart, SessionFilter};
 use claw_core::Scope;
-use claw_wire::ws::session::{self, ListParams, SessionList};
+use claw_wire::ws::session::ListParams;
 
 use super::{Call, Method};
 use crate::error::Problem;
 use crate::http::tasks::parse_cursor;
+use crate::sessions;
 
 pub(super) struct SessionListing;
 
@@ -21,21 +22,7 @@ impl Method for SessionListing {
         let from = from.map_or(PageStart::Offset(0), PageStart::Cursor);
         let all = SessionFilter::default();
         let page = call.doors().app.sessions.list(call.principal(), &all, from, limit).await?;
-        let next_cursor = page.next.map(|place| place.0.to_string());
-        let sessions = page.items.iter().map(shown).collect();
-        call.answer(&SessionList { sessions, has_more: next_cursor.is_some(), next_cursor });
+        call.answer(&sessions::list(&page));
         Ok(())
-    }
-}
-
-/// One conversation (C25).
-pub(super) fn shown(session: &Session) -> session::Session {
-    session::Session {
-        session_key: session.key.to_string(),
-        agent_id: session.agent.to_string(),
-        channel: None,
-        created_at: session.created_at.to_string(),
-        updated_at: session.updated_at.to_string(),
-        message_count: session.message_count,
     }
 }

@@ -1,10 +1,11 @@
-//! A chat completion as a stream of server-sent events.
+//! A run as a stream of server-sent events, in the words of one surface.
 //!
 //! The status is not sent before the run has shown something: what fails until then fails with a
-//! proper status. After that a failure is an `error` event and the end, never `[DONE]` (G8). One
+//! proper status. After that a failure is the end, and never looks like a good one (G8). One
 //! event is one flush: an event that is ready together with its predecessor waits for a turn of
 //! the scheduler. Dropping the body drops the run.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +18,6 @@ use claw_app::chat::AttachedRun;
 use claw_core::run::{RunEvent, Sequenced};
 use claw_core::{Output, TaskId};
 use claw_wire::error::ErrorBody;
-use claw_wire::openai::chunk::{ChunkWriter, DONE};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use tokio::time::{Instant, Sleep};
 
@@ -29,12 +29,23 @@ use crate::limits::KEEP_ALIVE;
 /// What a silent stream shows; clients skip it.
 const COMMENT: &[u8] = b": keep-alive\n\n";
 
+/// How a surface writes a run.
+pub(crate) trait Wording: Send + 'static {
+    /// What comes before anything of the run, in order.
+    fn opening(&mut self) -> Vec<Bytes>;
+    /// More of the answer.
+    fn text(&mut self, delta: &str) -> Bytes;
+    /// What ends a finished answer, in order; `said` tells whether any of its text was sent.
+    fn complete(&mut self, output: &Output, said: bool) -> Vec<Bytes>;
+    /// What ends a broken one, in order.
+    fn fail(&mut self, problem: &Problem, request_id: &str, task: TaskId) -> Vec<Bytes>;
+}
+
 /// Waits for the first sign of an answer, then streams.
-pub(crate) async fn answer(
+pub(crate) async fn answer<W: Wording>(
     doors: &Doors,
     mut run: AttachedRun,
-    writer: ChunkWriter,
-    include_usage: bool,
+    wording: W,
     request_id: Arc<str>,
 ) -> Result<Response, Problem> {
     let wait = doors.app.wait_max();
@@ -42,26 +53,36 @@ pub(crate) async fn answer(
         Ok(first) => first?,
         Err(_elapsed) => return Err(run.leave(wait).await.into()),
     };
-    let opening = Bytes::from(writer.role());
+    Ok(streaming(run, wording, Some(first), request_id))
+}
+
+/// Streams at once, whatever comes.
+pub(crate) fn streaming<W: Wording>(
+    run: AttachedRun,
+    mut wording: W,
+    ready: Option<Arc<Sequenced>>,
+    request_id: Arc<str>,
+) -> Response {
+    let waiting = VecDeque::from(wording.opening());
     let state = Streaming {
         run,
-        writer,
-        include_usage,
+        wording,
         request_id,
-        ready: Some(first),
-        said: 0,
-        stage: Stage::Opening,
+        ready,
+        waiting,
+        said: false,
+        is_over: false,
         silence: Silence::default(),
     };
-    let body = futures::stream::unfold((state, opening), |(mut state, opening)| async move {
-        let piece = state.next(opening).await?;
-        Some((Ok::<_, std::convert::Infallible>(piece), (state, Bytes::new())))
+    let body = futures::stream::unfold(state, |mut state| async move {
+        let piece = state.next().await?;
+        Some((Ok::<_, std::convert::Infallible>(piece), state))
     });
     let mut response = Response::new(Body::from_stream(body));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
-    Ok(response)
+    response
 }
 
 /// The first event that an answer can begin with.
@@ -85,22 +106,16 @@ async fn first_sign(run: &mut AttachedRun) -> Result<Arc<Sequenced>, Error> {
     Err(Error::NotFound { what: "task", id: task.to_string() })
 }
 
-enum Stage {
-    Opening,
-    Open,
-    /// Pieces that are certain now, last first.
-    Closing(Vec<Bytes>),
-}
-
-struct Streaming {
+struct Streaming<W> {
     run: AttachedRun,
-    writer: ChunkWriter,
-    include_usage: bool,
+    wording: W,
     request_id: Arc<str>,
     ready: Option<Arc<Sequenced>>,
-    /// Bytes of text sent.
-    said: usize,
-    stage: Stage,
+    /// Pieces that are certain now, in order.
+    waiting: VecDeque<Bytes>,
+    /// Whether any text was sent.
+    said: bool,
+    is_over: bool,
     silence: Silence,
 }
 
@@ -127,22 +142,19 @@ impl Silence {
     }
 }
 
-impl Streaming {
+impl<W: Wording> Streaming<W> {
     /// The next event's bytes; nothing at the end.
-    async fn next(&mut self, opening: Bytes) -> Option<Bytes> {
-        match &mut self.stage {
-            Stage::Opening => {
-                self.stage = Stage::Open;
-                return Some(opening);
-            }
-            Stage::Closing(pieces) => {
-                let piece = pieces.pop()?;
-                tokio::task::yield_now().await;
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            if let Some(piece) = self.waiting.pop_front() {
+                if self.is_over {
+                    tokio::task::yield_now().await;
+                }
                 return Some(piece);
             }
-            Stage::Open => {}
-        }
-        loop {
+            if self.is_over {
+                return None;
+            }
             let Some(event) = self.event().await else { return Some(Bytes::from_static(COMMENT)) };
             if let Some(piece) = self.render(event) {
                 return Some(piece);
@@ -167,23 +179,27 @@ impl Streaming {
         event
     }
 
+    /// An event's bytes, or the pieces that wait from now on.
     fn render(&mut self, event: Result<Option<Arc<Sequenced>>, Error>) -> Option<Bytes> {
         let task = self.run.id;
         let event = match event {
             Ok(Some(event)) => event,
-            Ok(None) => return Some(self.fail(Error::NotFound { what: "task", id: task.to_string() })),
-            Err(error) => return Some(self.fail(error)),
+            Ok(None) => return self.fail(Error::NotFound { what: "task", id: task.to_string() }),
+            Err(error) => return self.fail(error),
         };
         match &event.event {
             RunEvent::Text { delta } => {
-                self.said += delta.len();
-                Some(Bytes::from(self.writer.text(delta)))
+                self.said = true;
+                Some(self.wording.text(delta))
             }
-            RunEvent::Completed { output } => self.complete(output),
-            RunEvent::Failed { failure, .. } => Some(self.fail(Error::Run(failure.clone()))),
-            RunEvent::Cancelled { .. } => Some(self.fail(Error::Cancelled(task))),
+            RunEvent::Completed { output } => {
+                let pieces = self.wording.complete(output, self.said);
+                self.end(pieces)
+            }
+            RunEvent::Failed { failure, .. } => self.fail(Error::Run(failure.clone())),
+            RunEvent::Cancelled { .. } => self.fail(Error::Cancelled(task)),
             // What was said cannot be taken back, so another attempt would be told twice.
-            RunEvent::Retrying { failure, .. } if self.said > 0 => Some(self.fail(Error::Run(failure.clone()))),
+            RunEvent::Retrying { failure, .. } if self.said => self.fail(Error::Run(failure.clone())),
             RunEvent::Started { .. }
             | RunEvent::Thinking { .. }
             | RunEvent::ToolCall { .. }
@@ -195,34 +211,22 @@ impl Streaming {
         }
     }
 
-    /// The pieces that end a finished answer.
-    fn complete(&mut self, output: &Output) -> Option<Bytes> {
-        let mut pieces = vec![Bytes::from_static(DONE)];
-        if self.include_usage {
-            pieces.push(self.writer.usage(output.usage).into());
-        }
-        pieces.push(self.writer.finish(output.finish).into());
-        let calls = output.tool_calls.iter().enumerate().rev();
-        pieces.extend(calls.map(|(index, call)| Bytes::from(self.writer.tool_call(index, call))));
-        if self.said == 0 && !output.text.is_empty() {
-            pieces.push(self.writer.text(&output.text).into());
-        }
-        let first = pieces.pop();
-        self.stage = Stage::Closing(pieces);
-        first
+    fn fail(&mut self, error: Error) -> Option<Bytes> {
+        let pieces = self.wording.fail(&error.into(), &self.request_id, self.run.id);
+        self.end(pieces)
     }
 
-    /// The piece that ends a broken answer.
-    fn fail(&mut self, error: Error) -> Bytes {
-        self.stage = Stage::Closing(Vec::new());
-        error_event(&error.into(), &self.request_id, Some(self.run.id))
+    fn end(&mut self, pieces: Vec<Bytes>) -> Option<Bytes> {
+        self.is_over = true;
+        self.waiting = pieces.into();
+        self.waiting.pop_front()
     }
 }
 
 /// A refusal inside a stream.
-fn error_event(problem: &Problem, request_id: &str, task: Option<TaskId>) -> Bytes {
-    let mut object = render::object(problem, request_id, true);
-    object.task_id = task.map(|task| task.to_string().into());
+pub(crate) fn error_event(problem: &Problem, request_id: &str, task: TaskId, is_openai: bool) -> Bytes {
+    let mut object = render::object(problem, request_id, is_openai);
+    object.task_id = Some(task.to_string().into());
     let json = serde_json::to_string(&ErrorBody { error: object }).expect("error bodies always serialise");
     Bytes::from(format!("event: error\ndata: {json}\n\n"))
 }

@@ -1,0 +1,96 @@
+//! `/v1/agent/run`: a message to an agent, in the API reference's words (C23, C24).
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use claw_app::chat::Place;
+use claw_core::{Output, TaskId};
+use claw_wire::v1::agent::{self, Asked, RunAnswer, RunRequest};
+use http::StatusCode;
+use http::header::HeaderMap;
+
+use super::body::Json;
+use super::caller::{Allowed, Write};
+use super::front::Arrival;
+use super::render;
+use super::stream::{self, Wording, error_event};
+use crate::doors::Doors;
+use crate::error::Problem;
+use crate::submit;
+
+/// `POST /v1/agent/run`: whole, unless the body says `stream`.
+pub(crate) async fn run(
+    state: State<Arc<Doors>>,
+    allowed: Allowed<Write>,
+    arrival: Extension<Arrival>,
+    headers: HeaderMap,
+    body: Json<RunRequest>,
+) -> Result<Response, Problem> {
+    answer(state, allowed, arrival, headers, body, false).await
+}
+
+/// `POST /v1/agent/run/stream`.
+pub(crate) async fn stream(
+    state: State<Arc<Doors>>,
+    allowed: Allowed<Write>,
+    arrival: Extension<Arrival>,
+    headers: HeaderMap,
+    body: Json<RunRequest>,
+) -> Result<Response, Problem> {
+    answer(state, allowed, arrival, headers, body, true).await
+}
+
+async fn answer(
+    State(doors): State<Arc<Doors>>,
+    allowed: Allowed<Write>,
+    Extension(arrival): Extension<Arrival>,
+    headers: HeaderMap,
+    Json { value, bytes }: Json<RunRequest>,
+    must_stream: bool,
+) -> Result<Response, Problem> {
+    let Asked { mut turn, stream, idempotency_key } = value.try_into()?;
+    turn.stream = stream || must_stream;
+    let is_stream = turn.stream;
+    let by_body = idempotency_key.map(|key| submit::idempotency(key, &bytes));
+    let run = match submit::idempotency_of(&headers, &bytes)?.or(by_body) {
+        None => doors.app.chat.start(allowed.principal(), turn, Place::Named).await?,
+        Some(key) => doors.app.chat.start_keyed(allowed.principal(), turn, key).await?,
+    };
+    let (task, session, is_replay) = (run.id, run.session.clone(), run.is_replay);
+    let run_id = task.as_run();
+    let answered = if is_stream {
+        stream::answer(&doors, run, Events { run_id }, arrival.request_id).await
+    } else {
+        let output = run.output().await;
+        let shown = |output| render::json(StatusCode::OK, &RunAnswer::new(&run_id, session.as_str(), &output));
+        output.map(shown).map_err(Problem::from)
+    };
+    Ok(render::of_task(answered.unwrap_or_else(IntoResponse::into_response), task, is_replay))
+}
+
+/// A stream in the API reference's events.
+struct Events {
+    run_id: String,
+}
+
+impl Wording for Events {
+    fn opening(&mut self) -> Vec<Bytes> {
+        Vec::new()
+    }
+
+    fn text(&mut self, delta: &str) -> Bytes {
+        agent::delta(&self.run_id, delta).into()
+    }
+
+    fn complete(&mut self, output: &Output, said: bool) -> Vec<Bytes> {
+        let unsaid = (!said && !output.text.is_empty()).then(|| self.text(&output.text));
+        unsaid.into_iter().chain([agent::done(&self.run_id, output.finish).into()]).collect()
+    }
+
+    fn fail(&mut self, problem: &Problem, request_id: &str, task: TaskId) -> Vec<Bytes> {
+        vec![error_event(problem, request_id, task, false)]
+    }
+}

@@ -1,0 +1,141 @@
+//! `/v1/agent/run`, its stream, and `/v1/sessions`: the API reference's routes.
+
+use claw_core::Scope;
+use claw_testkit::Reply as Scripted;
+use serde_json::{Value, json};
+
+use crate::house::House;
+use crate::http::events;
+
+/// The JSON under each event's name.
+fn named(text: &str) -> Vec<(String, Value)> {
+    events(text).into_iter().map(|(name, data)| (name, serde_json::from_str(&data).unwrap())).collect()
+}
+
+/// C23, C41, C42, C47, K7.
+#[tokio::test]
+async fn a_run_answers_with_its_response_and_what_it_used() {
+    let house = House::open().await;
+    let body = json!({"message": "one two three", "sessionKey": "agent:default:main", "agentId": "default",
+                      "options": {"thinking": "medium", "model": "mock/mock-2"}});
+    let reply = house.http().post("/v1/agent/run", &body).await;
+    let answer = reply.json();
+    assert_eq!(reply.status, 200, "{answer}");
+    let task = reply.header("x-openclaw-task-id").unwrap();
+    assert_eq!(answer["runId"], json!(task.replace("task_", "run_")));
+    assert_eq!((&answer["sessionKey"], &answer["response"]), (&json!("agent:main:main"), &json!("one two three")));
+    let usage = &answer["usage"];
+    let sum = usage["promptTokens"].as_u64().unwrap() + usage["completionTokens"].as_u64().unwrap();
+    assert_eq!(usage["totalTokens"], json!(sum));
+    assert_eq!(house.upstream.requests().pop().unwrap().model(), "mock-2");
+    let task = house.http().get(&format!("/v2/tasks/{task}")).await.json();
+    assert_eq!((&task["status"], &task["result"]["response"]), (&json!("completed"), &json!("one two three")));
+    house.stop().await;
+}
+
+/// C24, G8.
+#[tokio::test]
+async fn a_streamed_run_ends_with_done_or_with_an_error() {
+    let house = House::open().await;
+    let body = json!({"message": "one two three", "sessionKey": "agent:default:main", "stream": true});
+    for path in ["/v1/agent/run/stream", "/v1/agent/run"] {
+        let reply = house.http().stream(path, &body).await.reply().await;
+        assert_eq!(reply.header("content-type"), Some("text/event-stream; charset=utf-8"));
+        let run = json!(reply.header("x-openclaw-task-id").unwrap().replace("task_", "run_"));
+        let all = named(&reply.text);
+        let (last, deltas) = all.split_last().unwrap();
+        assert_eq!(*last, ("done".to_owned(), json!({"runId": run, "finishReason": "stop"})));
+        assert!(deltas.iter().all(|(name, data)| name == "delta" && data["runId"] == run), "{all:?}");
+        let said: String = deltas.iter().map(|(_, data)| data["delta"].as_str().unwrap()).collect();
+        assert_eq!(said, "one two three");
+    }
+    house.upstream.script([Scripted::chunks(["one ", "two"]).cut_after(1)]);
+    let reply = house.http().stream("/v1/agent/run/stream", &body).await.reply().await;
+    let (name, data) = named(&reply.text).pop().unwrap();
+    assert_eq!((name.as_str(), &data["error"]["type"]), ("error", &json!("server_error")), "{}", reply.text);
+    assert!(data["error"]["taskId"].is_string() && !reply.text.contains("event: done"));
+    house.upstream.respond_with(|_| Scripted::status(500, "no"));
+    let reply = house.http().stream("/v1/agent/run/stream", &body).await.reply().await;
+    assert_eq!((reply.status, reply.code().as_str()), (502, "upstream_error"));
+    house.stop().await;
+}
+
+/// G4, K8.
+#[tokio::test]
+async fn the_same_key_runs_once_and_wrong_fields_are_named() {
+    let house = House::open().await;
+    let body = json!({"message": "once", "sessionKey": "x"});
+    let http = house.http().with("idempotency-key", "k1");
+    let first = http.post("/v1/agent/run", &body).await;
+    let second = http.post("/v1/agent/run", &body).await;
+    assert_eq!(first.json(), second.json());
+    assert_eq!((first.header("idempotent-replayed"), second.header("idempotent-replayed")), (None, Some("true")));
+    assert_eq!(house.upstream.requests().len(), 1);
+    let other = http.post("/v1/agent/run", &json!({"message": "twice", "sessionKey": "x"})).await;
+    assert_eq!((other.status, other.code().as_str()), (409, "idempotency_key_reuse"));
+    for (body, param) in [
+        (json!({}), "message"),
+        (json!({"message": " "}), "message"),
+        (json!({"message": 5}), "message"),
+        (json!({"message": "x", "sessionKey": "agent:main:"}), "sessionKey"),
+        (json!({"message": "x", "sessionKey": 7}), "sessionKey"),
+        (json!({"message": "x", "agentId": "no agent"}), "agentId"),
+        (json!({"message": "x", "options": {"thinking": "loud"}}), "options.thinking"),
+        (json!({"message": "x", "options": {"thinking": 1}}), "options.thinking"),
+        (json!({"message": "x", "options": []}), "options"),
+        (json!({"message": "x", "stream": "yes"}), "stream"),
+    ] {
+        for path in ["/v1/agent/run", "/v1/agent/run/stream"] {
+            let reply = house.http().post(path, &body).await;
+            let error = reply.json();
+            let found = (reply.status, reply.code(), error["error"]["type"].as_str().unwrap());
+            assert_eq!(found, (400, "invalid_request".to_owned(), "client_error"), "{body} {error}");
+            assert!(error["error"]["param"].as_str().unwrap().starts_with(param), "{body} {error}");
+        }
+    }
+    let unknown = house.http().post("/v1/agent/run", &json!({"message": "x", "agentId": "nobody"})).await;
+    assert_eq!((unknown.status, unknown.code().as_str()), (404, "not_found"));
+    let model = json!({"message": "x", "options": {"model": "nobody/knows"}});
+    let unknown = house.http().post("/v1/agent/run", &model).await;
+    assert_eq!((unknown.status, unknown.code().as_str()), (404, "model_not_found"));
+    let (_, reader) = house.key(&[Scope::Read]).await;
+    let refused = house.stranger().with("x-api-key", &reader).post("/v1/agent/run", &json!({"message": "x"})).await;
+    assert_eq!(refused.status, 403);
+    house.stop().await;
+}
+
+/// C25, C26, C27, C21.
+#[tokio::test]
+async fn conversations_are_listed_read_and_deleted_by_raw_and_encoded_keys() {
+    let house = House::open().await;
+    for key in ["a", "b"] {
+        let body = json!({"message": "hello", "sessionKey": key});
+        assert_eq!(house.http().post("/v1/agent/run", &body).await.status, 200);
+    }
+    let list = house.http().get("/v1/sessions").await.json();
+    let first = &list["sessions"][0];
+    assert_eq!((&first["sessionKey"], &first["agentId"]), (&json!("agent:main:b"), &json!("main")));
+    assert_eq!((&first["channel"], &first["messageCount"]), (&Value::Null, &json!(2)));
+    assert!(first["createdAt"].is_string() && first["updatedAt"].is_string());
+    let page = house.http().get("/v1/sessions?limit=1").await.json();
+    assert_eq!((page["sessions"].as_array().unwrap().len(), &page["hasMore"]), (1, &json!(true)));
+    let next = format!("/v1/sessions?limit=1&cursor={}", page["nextCursor"].as_str().unwrap());
+    assert_eq!(house.http().get(&next).await.json()["sessions"][0]["sessionKey"], json!("agent:main:a"));
+    for name in ["agent:main:a", "agent%3Amain%3Aa", "a"] {
+        let one = house.http().get(&format!("/v1/sessions/{name}")).await.json();
+        assert_eq!((&one["sessionKey"], one["messages"].as_array().unwrap().len()), (&json!("agent:main:a"), 2));
+        assert_eq!(one["messages"][0]["role"], json!("user"), "{one}");
+    }
+    let (_, reader) = house.key(&[Scope::Read]).await;
+    let other = house.stranger().with("x-api-key", &reader).get("/v1/sessions/a").await;
+    assert_eq!((other.status, other.code().as_str()), (404, "not_found"));
+    assert_eq!(house.http().send("DELETE", "/v1/sessions/agent%3Amain%3Aa", None).await.status, 200);
+    assert_eq!(house.http().get("/v1/sessions/a").await.status, 404);
+    for (path, param) in
+        [("/v1/sessions?limit=x", "limit"), ("/v1/sessions?limit=0", "limit"), ("/v1/sessions?cursor=x", "cursor")]
+    {
+        let reply = house.http().get(path).await;
+        assert_eq!((reply.status, &reply.json()["error"]["param"]), (400, &json!(param)), "{path}");
+    }
+    house.stop().await;
+}
