@@ -67,6 +67,8 @@ pub(crate) struct Setup {
     pub(crate) runs_max: Option<usize>,
     /// The embedded model's file and threads, where it is to be used.
     pub(crate) embedded: Option<(PathBuf, usize)>,
+    /// Further upstreams, asked one after the other where a request names no model.
+    pub(crate) chain: Vec<String>,
 }
 
 /// A running gateway and its state.
@@ -146,11 +148,17 @@ async fn start(binary: &Path, state: &Path) -> anyhow::Result<Server> {
 
 /// Everything as shipped, but for the model, the token, and no limit on how often one caller may ask.
 fn config(upstream: &str, setup: &Setup) -> serde_json::Value {
-    let Setup { runs_max, embedded } = setup;
+    let Setup { runs_max, embedded, chain } = setup;
     let models = [json!({"id": "instant"}), json!({"id": "hold"}), json!({"id": mock::PACED})];
+    let own = ("mock".to_owned(), json!({"baseUrl": format!("{upstream}/v1"), "models": models}));
+    let chained = chain.iter().enumerate().map(|(number, upstream)| {
+        let models = [json!({"id": "instant"})];
+        (format!("chain-{number}"), json!({"baseUrl": format!("{upstream}/v1"), "models": models}))
+    });
+    let providers: serde_json::Map<String, serde_json::Value> = std::iter::once(own).chain(chained).collect();
     let mut config = json!({
         "gateway": {"auth": {"token": TOKEN}, "limits": {"maxConcurrent": 0, "requestsPerMinute": 0}},
-        "models": {"providers": {"mock": {"baseUrl": format!("{upstream}/v1"), "models": models}}},
+        "models": {"providers": providers},
     });
     let fields = config.as_object_mut().into_iter();
     for object in fields {
@@ -160,8 +168,20 @@ fn config(upstream: &str, setup: &Setup) -> serde_json::Value {
         if let Some((path, threads)) = embedded {
             object.insert("embedded".into(), json!({"path": path, "threads": threads}));
         }
+        if let Some(last) = chain.len().checked_sub(1) {
+            let fallbacks: Vec<String> = (1..=last).map(|number| format!("chain-{number}/instant")).collect();
+            let model = json!({"primary": "chain-0/instant", "fallbacks": fallbacks});
+            object.insert("agents".into(), json!({"defaults": {"model": model}}));
+        }
     }
     config
+}
+
+/// An instant chat completion of whatever model the default agent uses.
+pub(crate) fn chat_with_default() -> Call {
+    let body =
+        json!({"model": "openclaw", "messages": [{"role": "user", "content": "What is the capital of France?"}]});
+    Call::post("/v1/chat/completions", body.to_string())
 }
 
 /// A chat completion of the mock's `model`, for the gateway and the bare proxy alike.

@@ -6,6 +6,7 @@ mod burst;
 mod chat;
 mod drain;
 mod embedded;
+mod failover;
 mod idle;
 mod sse;
 
@@ -35,6 +36,8 @@ pub(crate) enum Row {
     Backlog,
     /// Start over a long queue.
     Boot,
+    /// Chat completions with one of three providers dead.
+    Failover,
     /// Memory when nothing happens.
     Idle,
     /// The control plane while the embedded model computes.
@@ -43,8 +46,17 @@ pub(crate) enum Row {
 
 impl Row {
     /// In the table's order.
-    pub(crate) const ALL: [Self; 8] =
-        [Self::Chat, Self::Sse, Self::Burst, Self::Drain, Self::Backlog, Self::Boot, Self::Idle, Self::Embedded];
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Chat,
+        Self::Sse,
+        Self::Burst,
+        Self::Drain,
+        Self::Backlog,
+        Self::Boot,
+        Self::Failover,
+        Self::Idle,
+        Self::Embedded,
+    ];
 
     /// The row called `name`.
     pub(crate) fn named(name: &str) -> Option<Self> {
@@ -59,6 +71,7 @@ impl Row {
             Self::Drain => drain::ROW,
             Self::Backlog => backlog::ROW,
             Self::Boot => boot::ROW,
+            Self::Failover => failover::ROW,
             Self::Idle => idle::ROW,
             Self::Embedded => embedded::ROW,
         }
@@ -72,6 +85,7 @@ impl Row {
             Self::Drain => "enqueue → complete, instant upstream; value = ratio to the reference queue",
             Self::Backlog => "submit with 100,000 queued; reference = the same gateway with 1,000",
             Self::Boot => "start to first answered request with 100,000 tasks in the store",
+            Self::Failover => "chat completion with one of three providers dead; reference = all are well",
             Self::Idle => "idle, model not loaded",
             Self::Embedded => "while the embedded model generates on all cores",
         }
@@ -134,6 +148,7 @@ async fn found(bench: &mut Bench, row: Row) -> Found {
         Row::Drain => drain::measure(bench).await.map(Ok),
         Row::Backlog => backlog::measure(bench).await.map(Ok),
         Row::Boot => boot::measure(bench).await.map(Ok),
+        Row::Failover => failover::measure(bench).await.map(Ok),
         Row::Idle => idle::measure(bench).await.map(Ok),
         Row::Embedded => embedded::measure(bench).await,
     }
