@@ -10,6 +10,7 @@ mod keys;
 mod logs;
 mod message;
 mod models;
+mod providers;
 mod sessions;
 mod status;
 mod streamed;
@@ -74,6 +75,8 @@ enum Command {
     Logs(logs::Logs),
     /// Fetch, list and remove models
     Models(models::Models),
+    /// List providers of model output, and try them
+    Providers(providers::Providers),
     /// Make, list and revoke API keys
     Keys(keys::Keys),
     /// Let devices in, and out again
@@ -105,6 +108,7 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<ExitCode, Fatal> {
         Command::Sessions(sessions) => sessions::run(sessions, &context),
         Command::Logs(logs) => logs::run(logs, &context),
         Command::Models(models) => models::run(models, &context),
+        Command::Providers(providers) => providers::run(providers, &context),
         Command::Keys(keys) => keys::run(keys, &context),
         Command::Devices(devices) => devices::run(devices, &context),
         Command::Completions(completions) => completions::run(&completions),

@@ -28,6 +28,7 @@ use tokio::net::TcpListener;
 
 use self::live::{LiveConfig, Parts, Trigger};
 use self::providers::Foundation;
+pub(crate) use self::providers::{Source, sources};
 use crate::config::Sources;
 use crate::config::credentials::Auth;
 use crate::config::settings::Settings;

@@ -30,6 +30,9 @@ const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>, scope: TaskScope) {
     let router = Router::new()
         .route("/v1/chat/completions", post(complete))
+        // Other protocols are answered verbatim, refused or kept waiting: nothing is rendered for them.
+        .route("/v1/messages", post(complete))
+        .route("/v1/responses", post(complete))
         .route("/v1/models", get(models))
         .fallback(unknown)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))

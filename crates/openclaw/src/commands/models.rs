@@ -234,6 +234,9 @@ struct Listed {
     size_bytes: Option<u64>,
     path: Option<PathBuf>,
     licence: Option<&'static str>,
+    context_tokens: Option<u64>,
+    /// US dollars per million tokens.
+    cost: Option<file::Cost>,
 }
 
 #[derive(Serialize)]
@@ -254,7 +257,10 @@ fn list(folder: &Folder, settings: &Settings, json: bool) -> Result<ExitCode, Fa
         return print_json(&ListAnswer { folder: folder.path(), can_run: Engine::is_built(), models });
     }
     let is_any_ready = models.iter().any(|model| model.state == "ready" || model.state == "configured");
-    let answer = print(&table(&["MODEL", "PROVIDER", "STATE", "SIZE"], models.into_iter().map(row).collect()))?;
+    let answer = print(&table(
+        &["MODEL", "PROVIDER", "STATE", "SIZE", "CONTEXT", "PRICE PER 1M"],
+        models.into_iter().map(row).collect(),
+    ))?;
     if !is_any_ready {
         note("none is ready: `openclaw models pull` fetches the default one");
     }
@@ -271,8 +277,16 @@ fn listed(file: ModelFile) -> Listed {
         Presence::Partial { bytes } => ("partial", Some(bytes), Some(path)),
         Presence::Absent => ("absent", entry.map(|entry| entry.size_bytes), None),
     };
-    let licence = entry.map(|entry| entry.licence);
-    Listed { id: format!("embedded/{name}"), provider: "embedded".to_owned(), state, size_bytes, path, licence }
+    Listed {
+        id: format!("embedded/{name}"),
+        provider: "embedded".to_owned(),
+        state,
+        size_bytes,
+        path,
+        licence: entry.map(|entry| entry.licence),
+        context_tokens: entry.map(|entry| u64::from(entry.context_tokens)),
+        cost: None,
+    }
 }
 
 fn configured(settings: &Settings) -> impl Iterator<Item = Listed> + '_ {
@@ -284,14 +298,19 @@ fn configured(settings: &Settings) -> impl Iterator<Item = Listed> + '_ {
             size_bytes: None,
             path: None,
             licence: None,
+            context_tokens: model.context_window.map(|window| window.get()),
+            cost: model.cost.clone(),
         })
     })
 }
 
 fn row(model: Listed) -> Vec<String> {
-    let Listed { id, provider, state, size_bytes, path: _, licence: _ } = model;
-    let size = size_bytes.map_or_else(|| "-".to_owned(), |bytes| HumanBytes(bytes).to_string());
-    vec![id, provider, state.to_owned(), size]
+    let Listed { id, provider, state, size_bytes, path: _, licence: _, context_tokens, cost } = model;
+    let nothing = || "-".to_owned();
+    let size = size_bytes.map_or_else(nothing, |bytes| HumanBytes(bytes).to_string());
+    let context = context_tokens.map_or_else(nothing, |tokens| tokens.to_string());
+    let price = cost.map_or_else(nothing, |cost| format!("${} / ${}", cost.input, cost.output));
+    vec![id, provider, state.to_owned(), size, context, price]
 }
 
 #[derive(Serialize)]

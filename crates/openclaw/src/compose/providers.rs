@@ -14,7 +14,7 @@ use claw_providers::{Anthropic, BadSettings, OpenAi, Responses};
 
 use crate::config::file::{self, Api};
 use crate::config::secret::SecretText;
-use crate::config::settings::{Fixed, Live};
+use crate::config::settings::{Fixed, Live, Settings};
 use crate::config::values::ModelChoice;
 use crate::exit::Fatal;
 
@@ -31,9 +31,7 @@ pub(super) struct Foundation {
 impl Foundation {
     /// Errors: no HTTP client, no thread for the embedded model.
     pub(super) fn lay(settings: &Fixed) -> Result<Self, Fatal> {
-        let client = HttpClient::new(claw_net::Settings::default())
-            .map_err(|error| Fatal::other(format!("no HTTP client: {}", error.chain()), "report this"))?;
-        Ok(Self { client, embedded: embedded(settings)? })
+        Ok(Self { client: http_client()?, embedded: embedded(settings)? })
     }
 }
 
@@ -44,7 +42,7 @@ pub(super) fn catalog(foundation: &Foundation, settings: &Live) -> Result<Catalo
     let Foundation { client, embedded } = foundation;
     let mut providers: Vec<Arc<dyn Provider>> = Vec::new();
     for (id, provider) in &settings.providers {
-        providers.extend(sources(id, provider, client)?);
+        providers.extend(keyed(id, provider, client)?);
     }
     providers.extend(embedded.clone());
     let defaults = &settings.agents.defaults;
@@ -82,8 +80,49 @@ fn default_model(settings: &Live) -> Option<String> {
     configured.or_else(|| found.map(|(id, model)| format!("{id}/{model}")))
 }
 
+/// A configured provider with one of its keys, by itself.
+pub(crate) struct Source {
+    pub(crate) provider: Arc<dyn Provider>,
+    /// Which of its keys, from 1.
+    pub(crate) key: usize,
+    /// A model it is likely to have.
+    pub(crate) model: Option<String>,
+}
+
+/// Every configured provider with every one of its keys.
+///
+/// Errors: a provider that cannot be built ([`Fatal::Config`]), naming its key.
+pub(crate) fn sources(settings: &Settings) -> Result<Vec<Source>, Fatal> {
+    claw_net::install_crypto();
+    let client = http_client()?;
+    let mut sources = Vec::new();
+    for (id, provider) in &settings.live.providers {
+        let model = likely_model(id, provider, &settings.live);
+        let built = keyed(id, provider, &client)?.into_iter().zip(1..);
+        sources.extend(built.map(|(provider, key)| Source { provider, key, model: model.clone() }));
+    }
+    Ok(sources)
+}
+
+/// The first it lists, else one that agents use, else the usual one.
+fn likely_model(id: &str, provider: &file::Provider, settings: &Live) -> Option<String> {
+    let listed = provider.models.first().map(|model| model.id.clone());
+    let choices =
+        settings.agents.defaults.model.iter().chain(settings.agents.list.iter().filter_map(|a| a.model.as_ref()));
+    let mut named = choices
+        .flat_map(|choice| std::iter::once(choice.primary()).chain(choice.fallbacks().iter().map(String::as_str)));
+    let used = || named.find_map(|name| Some(name.strip_prefix(id)?.strip_prefix('/')?.to_owned()));
+    let usual = || DEFAULTS.iter().find(|(known, _)| *known == id).map(|(_, model)| (*model).to_owned());
+    listed.or_else(used).or_else(usual)
+}
+
+fn http_client() -> Result<HttpClient, Fatal> {
+    HttpClient::new(claw_net::Settings::default())
+        .map_err(|error| Fatal::other(format!("no HTTP client: {}", error.chain()), "report this"))
+}
+
 /// One provider for each of its keys; one without a key where there is none.
-fn sources(id: &str, provider: &file::Provider, client: &HttpClient) -> Result<Vec<Arc<dyn Provider>>, Fatal> {
+fn keyed(id: &str, provider: &file::Provider, client: &HttpClient) -> Result<Vec<Arc<dyn Provider>>, Fatal> {
     let file::Provider { base_url, api_key, api_keys, api, models } = provider;
     let mut known: Vec<&SecretText> = Vec::new();
     for key in api_key.iter().chain(api_keys).filter(|key| !key.is_blank()) {

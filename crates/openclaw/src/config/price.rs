@@ -23,6 +23,12 @@ impl Dollars {
     }
 }
 
+impl fmt::Display for Dollars {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}", self.0 as f64 / MILLIONTHS)
+    }
+}
+
 impl Serialize for Dollars {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         // Exact: what was read is far below 2^53.
