@@ -1,12 +1,12 @@
 //! The numbers: the product beside minimal references, against the same mock upstream.
 //!
 //! Four kinds of processes, so that each one's CPU can be told apart: the mock upstream
-//! ([`mock`]), the references ([`proxy`], [`queue`]), the gateway itself ([`product`]), and this
+//! ([`mock`]), the references ([`proxy`], [`queue`], [`echo`]), the gateway itself ([`product`]), and this
 //! driver, which makes the load ([`load`]) and prints the table ([`report`]). Sides that are
 //! compared run in alternation, so that a noisy machine hits both.
 //!
 //! - [`options`] the command line; [`rows`] one file per row of the table
-//! - [`process`] a measured process; [`serving`] what the references share; [`client`] one connection; [`stats`] medians and percentiles
+//! - [`process`] a measured process; [`serving`] what the references share; [`client`] one connection, [`socket`] one WebSocket; [`stats`] medians and percentiles
 //!
 //! The references share the allocator with the product; otherwise it would be what is measured.
 
@@ -16,6 +16,7 @@
 )]
 
 mod client;
+mod echo;
 mod load;
 mod mock;
 mod options;
@@ -26,6 +27,7 @@ mod queue;
 mod report;
 mod rows;
 mod serving;
+mod socket;
 mod stats;
 
 use std::process::ExitCode;
@@ -49,6 +51,7 @@ fn main() -> anyhow::Result<ExitCode> {
             Command::Help => println!("{}", options::USAGE),
             Command::Serve(Role::Mock) => mock::serve().await?,
             Command::Serve(Role::Proxy { upstream }) => proxy::serve(upstream).await?,
+            Command::Serve(Role::Echo) => echo::serve().await?,
             Command::Serve(Role::Queue { upstream, database, operations_per_commit }) => {
                 queue::serve(upstream, &database, operations_per_commit).await?;
             }

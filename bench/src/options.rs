@@ -10,7 +10,7 @@ use crate::rows::Row;
 pub(crate) const USAGE: &str = "\
 usage: bench [--only <row>[,<row>…]] [--quick] [--json] [--binary <openclaw>]
 
-  --only     rows: chat sse burst drain backlog boot failover idle embedded
+  --only     rows: chat sse burst drain backlog sessions boot failover idle calls fanout sockets connects embedded
   --quick    fewer and shorter rounds
   --json     the result as JSON on standard output
   --binary   measure this binary instead of building one";
@@ -36,6 +36,8 @@ pub(crate) enum Role {
         /// Base address, `http://host:port`.
         upstream: String,
     },
+    /// Reference C.
+    Echo,
     /// Reference B.
     Queue {
         /// Base address, `http://host:port`.
@@ -91,6 +93,7 @@ fn role(mut words: impl Iterator<Item = String>) -> anyhow::Result<Role> {
     let mut next = |what: &str| words.next().with_context(|| format!("serve {name} needs {what}"));
     match name.as_str() {
         "mock" => Ok(Role::Mock),
+        "echo" => Ok(Role::Echo),
         "proxy" => Ok(Role::Proxy { upstream: next("an upstream")? }),
         "queue" => Ok(Role::Queue {
             upstream: next("an upstream")?,

@@ -16,7 +16,7 @@ use crate::mock;
 use crate::process::Server;
 
 /// The token every request of the driver carries.
-const TOKEN: &str = "oc_gw_bench";
+pub(crate) const TOKEN: &str = "oc_gw_bench";
 
 /// A gateway binary.
 #[derive(Debug, Clone)]

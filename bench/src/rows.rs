@@ -3,11 +3,16 @@
 mod backlog;
 mod boot;
 mod burst;
+mod calls;
 mod chat;
+mod connects;
 mod drain;
 mod embedded;
 mod failover;
+mod fanout;
 mod idle;
+mod sessions;
+mod sockets;
 mod sse;
 
 use std::process::ExitCode;
@@ -34,27 +39,42 @@ pub(crate) enum Row {
     Drain,
     /// Submits over a long queue.
     Backlog,
+    /// The list of very many sessions.
+    Sessions,
     /// Start over a long queue.
     Boot,
     /// Chat completions with one of three providers dead.
     Failover,
     /// Memory when nothing happens.
     Idle,
+    /// Calls over WebSocket beside the bare echo.
+    Calls,
+    /// One event for many sockets beside the bare broadcast.
+    Fanout,
+    /// What a socket costs that does nothing.
+    Sockets,
+    /// From nothing to `hello-ok`.
+    Connects,
     /// The control plane while the embedded model computes.
     Embedded,
 }
 
 impl Row {
     /// In the table's order.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Chat,
         Self::Sse,
         Self::Burst,
         Self::Drain,
         Self::Backlog,
+        Self::Sessions,
         Self::Boot,
         Self::Failover,
         Self::Idle,
+        Self::Calls,
+        Self::Fanout,
+        Self::Sockets,
+        Self::Connects,
         Self::Embedded,
     ];
 
@@ -70,9 +90,14 @@ impl Row {
             Self::Burst => burst::ROW,
             Self::Drain => drain::ROW,
             Self::Backlog => backlog::ROW,
+            Self::Sessions => sessions::ROW,
             Self::Boot => boot::ROW,
             Self::Failover => failover::ROW,
             Self::Idle => idle::ROW,
+            Self::Calls => calls::ROW,
+            Self::Fanout => fanout::ROW,
+            Self::Sockets => sockets::ROW,
+            Self::Connects => connects::ROW,
             Self::Embedded => embedded::ROW,
         }
     }
@@ -86,7 +111,12 @@ impl Row {
             Self::Backlog => "submit with 100,000 queued; reference = the same gateway with 1,000",
             Self::Boot => "start to first answered request with 100,000 tasks in the store",
             Self::Failover => "chat completion with one of three providers dead; reference = all are well",
+            Self::Sessions => "sessions.list over one WebSocket with 100,000 sessions",
             Self::Idle => "idle, model not loaded",
+            Self::Calls => "health over WebSocket, 16 connections; value = ratio to the bare echo",
+            Self::Fanout => "one event to 1,000 sockets; value = ratio to the bare broadcast",
+            Self::Sockets => "10,000 authenticated sockets that do nothing",
+            Self::Connects => "connect to hello-ok, 200 new sockets a second",
             Self::Embedded => "while the embedded model generates on all cores",
         }
     }
@@ -149,7 +179,12 @@ async fn found(bench: &mut Bench, row: Row) -> Found {
         Row::Backlog => backlog::measure(bench).await.map(Ok),
         Row::Boot => boot::measure(bench).await.map(Ok),
         Row::Failover => failover::measure(bench).await.map(Ok),
+        Row::Sessions => sessions::measure(bench).await.map(Ok),
         Row::Idle => idle::measure(bench).await.map(Ok),
+        Row::Calls => calls::measure(bench).await.map(Ok),
+        Row::Fanout => fanout::measure(bench).await.map(Ok),
+        Row::Sockets => sockets::measure(bench).await.map(Ok),
+        Row::Connects => connects::measure(bench).await.map(Ok),
         Row::Embedded => embedded::measure(bench).await,
     }
 }
