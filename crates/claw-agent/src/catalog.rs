@@ -58,6 +58,8 @@ pub struct Resolved {
     pub model: String,
     /// Whether it can call tools.
     pub tools: bool,
+    /// How many tokens fit, when known.
+    pub(crate) context_tokens: Option<u32>,
     /// Which of the catalogue's sources this is.
     pub(crate) source: usize,
 }
@@ -254,7 +256,7 @@ impl Catalog {
         }
         let listed = self.sources.iter().enumerate().filter_map(|(place, source)| {
             let info = source.models.iter().find(|info| info.name == wanted)?;
-            Some(source.candidate(place, wanted, info.tools))
+            Some(source.candidate(place, wanted, Some(info)))
         });
         let listed: Vec<Resolved> = listed.collect();
         if !listed.is_empty() {
@@ -267,13 +269,13 @@ impl Catalog {
     /// The sources of that provider that have the model.
     fn of_provider(&self, id: &str, name: &str) -> Vec<Resolved> {
         let sources = self.sources.iter().enumerate().filter(|(_, source)| source.id() == id);
-        let offered = sources.filter_map(|(place, source)| {
-            let tools = match source.models.as_slice() {
-                [] if name.is_empty() => None,
-                [] => Some(true),
-                models => models.iter().find(|info| info.name == name).map(|info| info.tools),
-            };
-            tools.map(|tools| source.candidate(place, name, tools))
+        let offered = sources.filter_map(|(place, source)| match source.models.as_slice() {
+            [] if name.is_empty() => None,
+            [] => Some(source.candidate(place, name, None)),
+            models => {
+                let info = models.iter().find(|info| info.name == name)?;
+                Some(source.candidate(place, name, Some(info)))
+            }
         });
         offered.collect()
     }
@@ -304,8 +306,15 @@ impl Source {
         self.provider.id()
     }
 
-    fn candidate(&self, place: usize, model: &str, tools: bool) -> Resolved {
-        Resolved { provider: Arc::clone(&self.provider), model: model.to_owned(), tools, source: place }
+    /// A model of which nothing is known is believed to call tools.
+    fn candidate(&self, place: usize, model: &str, info: Option<&ModelInfo>) -> Resolved {
+        Resolved {
+            provider: Arc::clone(&self.provider),
+            model: model.to_owned(),
+            tools: info.is_none_or(|info| info.tools),
+            context_tokens: info.and_then(|info| info.context_tokens),
+            source: place,
+        }
     }
 }
 

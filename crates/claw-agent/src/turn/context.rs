@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use claw_core::estimate;
 use claw_core::provider::{ProviderError, ToolSpec};
 use claw_core::tool::Tool;
 use claw_core::turn::Context;
@@ -58,11 +59,26 @@ impl Conversation {
         Ok(Self { route, answered: 0, model_name, messages, specs, message_count, client_tools })
     }
 
-    /// Why this candidate need not even be asked: it calls no tools, and the caller has some.
+    /// Why this candidate need not even be asked: it calls no tools and the caller has some, or
+    /// the conversation is too long for it by any guess.
     pub(super) fn refused_by(&self, candidate: &Resolved) -> Option<ProviderError> {
-        let tool = self.client_tools.first().filter(|_| !candidate.tools)?;
-        let cause = format!("{} cannot call tools, but {tool:?} was given", candidate.full_name());
-        Some(ProviderError::Unsupported { provider: candidate.provider.id().to_owned(), cause })
+        let provider = || candidate.provider.id().to_owned();
+        if let Some(tool) = self.client_tools.first().filter(|_| !candidate.tools) {
+            let cause = format!("{} cannot call tools, but {tool:?} was given", candidate.full_name());
+            return Some(ProviderError::Unsupported { provider: provider(), cause });
+        }
+        let fits = u64::from(candidate.context_tokens?);
+        // The estimate is looked for only where it may matter, and believed only where even half
+        // of it would not fit: it may be wrong by that much.
+        if estimate::text_bytes(&self.messages) <= fits {
+            return None;
+        }
+        let about = estimate::tokens(&self.messages, &[]);
+        (about / 2 > fits).then(|| {
+            let cause =
+                format!("the conversation has about {about} tokens, and {} takes {fits}", candidate.full_name());
+            ProviderError::Unsupported { provider: provider(), cause }
+        })
     }
 
     /// Whether the caller runs this tool itself.

@@ -266,3 +266,24 @@ async fn tools_go_on_with_the_model_that_answered() {
     assert_eq!(ended.state.name(), StateName::Completed);
     house.stop().await;
 }
+
+#[tokio::test]
+async fn a_conversation_too_long_for_one_model_is_answered_by_a_larger_one() {
+    let (directory, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await);
+    claw_net::install_crypto();
+    let client = HttpClient::new(claw_net::Settings::default()).unwrap();
+    let sized = |id: &str, tokens| {
+        let mut settings = claw_providers::Settings::new(id, upstream.base_url());
+        settings.models = vec![ModelInfo { context_tokens: Some(tokens), ..ModelInfo::named("m") }];
+        Arc::new(OpenAi::new(settings, client.clone()).unwrap()) as Arc<dyn Provider>
+    };
+    let providers = vec![sized("a", 1_000), sized("b", 100_000)];
+    let catalog = Catalog::new(providers, main_agent(&["b/m"]), AgentId::main(), None);
+    let house = House::open_over(directory.path(), catalog, Vec::new(), Settings::default(), Calls::default()).await;
+    upstream.respond_with(|_| Reply::text("ok"));
+    assert_eq!(ask(&house, &"word ".repeat(10_000)).await.unwrap().model, "b/m");
+    // What may fit is asked.
+    assert_eq!(ask(&house, &"word ".repeat(1_000)).await.unwrap().model, "a/m");
+    assert_eq!(breakers(&house), []);
+    house.stop().await;
+}
