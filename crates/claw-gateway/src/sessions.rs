@@ -19,19 +19,24 @@ pub(crate) fn short_name(key: &SessionKey) -> String {
     key.as_str().strip_prefix("agent:main:").unwrap_or(key.as_str()).to_owned()
 }
 
-/// A session's id as answers show it.
+/// What [`shown_id`] shows, read back.
 pub(crate) fn id(text: &str) -> Option<SessionId> {
     let digits: String = text.trim().chars().filter(|digit| *digit != '-').collect();
     format!("{}_{digits}", SessionId::PREFIX).parse().ok()
 }
 
-/// One row of a list.
-pub(crate) fn row(session: &Session) -> SessionRow {
+/// A session's id as answers show it; a reset changes it.
+pub(crate) fn shown_id(session: &Session) -> String {
+    session.id.uuid().hyphenated().to_string()
+}
+
+/// One row of a list, for a stock client or any other.
+pub(crate) fn row(session: &Session, is_stock: bool) -> SessionRow {
     let ModelDefaults { model_provider, model, .. } = ModelDefaults::of(session.model.as_deref(), None);
     SessionRow {
         key: session.key.to_string(),
         session_key: session.key.to_string(),
-        session_id: short_name(&session.key),
+        session_id: if is_stock { shown_id(session) } else { short_name(&session.key) },
         agent_id: session.agent.to_string(),
         kind: "direct",
         is_main: session.key == SessionKey::main(&session.agent),
@@ -84,7 +89,7 @@ pub(crate) fn changed(doors: &Doors, session: &Session) -> Changed {
         path: doors.settings.state_dir.clone(),
         key: session.key.to_string(),
         session_key: session.key.to_string(),
-        session_id: session.id.uuid().hyphenated().to_string(),
+        session_id: shown_id(session),
         agent_id: session.agent.to_string(),
         entry: entry(session),
         resolved: ResolvedModel { model_provider, model },
@@ -105,7 +110,7 @@ fn entry(session: &Session) -> Entry {
         Some((name.clone(), RawValue::from_string(value.as_str().to_owned()).ok()?))
     });
     Entry {
-        session_id: session.id.uuid().hyphenated().to_string(),
+        session_id: shown_id(session),
         created_at: session.created_at.millis(),
         updated_at: session.updated_at.millis(),
         session_started_at: session.reset_at.unwrap_or(session.created_at).millis(),

@@ -24,3 +24,6 @@ pub const DELAY_SECONDS_MAX: u64 = 366 * 24 * 3600;
 pub const PAGE_MAX: u32 = 200;
 /// Rows of a page when nothing is said.
 pub const PAGE_DEFAULT: u32 = 50;
+
+/// Jobs in a page of `cron.list`.
+pub const CRON_PAGE_MAX: u64 = 200;

@@ -36,6 +36,10 @@ pub mod tasks;
 pub mod tools;
 pub mod usage;
 
+/// What `hello-ok` announces beside methods and events: `models.list` takes a provider and a view and
+/// tells what is available, without which new clients do not call it.
+pub const FEATURES: &[&str] = &["published-model-catalog"];
+
 /// The events a connection may hear, as `hello-ok` announces them.
 pub const EVENTS: &[&str] = &[
     "connect.challenge",

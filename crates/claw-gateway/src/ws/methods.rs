@@ -31,6 +31,7 @@ mod device_pair_reject;
 mod device_pair_remove;
 mod device_token_revoke;
 mod device_token_rotate;
+mod exec_approval_list;
 mod exec_approvals_get;
 mod health;
 mod keys_create;
@@ -41,6 +42,10 @@ mod logs_tail;
 mod models_list;
 mod models_set;
 mod node_list;
+mod node_pair_list;
+mod openclaw_approval_list;
+mod plugin_approval_list;
+mod question_list;
 mod runs_resume;
 mod send;
 mod session_get;
@@ -169,7 +174,12 @@ const METHODS: &[Entry] = &[
     on::<cron_list::CronJobs>(),
     on::<cron_status::CronState>(),
     on::<node_list::Nodes>(),
+    on::<node_pair_list::NodePairList>(),
     on::<exec_approvals_get::ExecApprovalsGet>(),
+    on::<exec_approval_list::ExecApprovalList>(),
+    on::<plugin_approval_list::PluginApprovalList>(),
+    on::<openclaw_approval_list::OpenclawApprovalList>(),
+    on::<question_list::QuestionList>(),
     on::<session_list::SessionListing>(),
     on::<session_get::SessionGet>(),
     on::<channel_list::ChannelList>(),
@@ -234,6 +244,10 @@ impl Call {
     /// Who calls.
     pub(crate) fn principal(&self) -> &Principal {
         self.line.peer.caller.principal()
+    }
+    /// Whether one of OpenClaw's own programs calls.
+    pub(crate) fn is_stock(&self) -> bool {
+        self.line.peer.voice.is_stock
     }
     /// Sends an answer; two-stage methods send two.
     pub(crate) fn answer(&self, payload: &impl Serialize) {

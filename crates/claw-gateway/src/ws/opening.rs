@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use claw_app::devices::Issued;
 use claw_core::{Scope, Scopes};
-use claw_wire::ws::EVENTS;
 use claw_wire::ws::connect::{
     Challenge, ConnectParams, Features, Granted, HelloOk, Policy, Server, SessionDefaults, Snapshot,
 };
 use claw_wire::ws::dialect_c::{self, CAPABILITIES, Connected};
 use claw_wire::ws::frame;
+use claw_wire::ws::{EVENTS, FEATURES};
 use futures::{SinkExt, StreamExt};
 use serde_json::value::RawValue;
 use tokio::io::AsyncReadExt;
@@ -193,7 +193,7 @@ async fn hello_ok(
         kind: "hello-ok",
         protocol,
         server: Server { version: &doors.settings.version, conn_id: visitor.id.to_string() },
-        features: Features { methods: methods::names(), events: EVENTS, capabilities: &[] },
+        features: Features { methods: methods::names(), events: EVENTS, capabilities: FEATURES },
         snapshot: Snapshot {
             presence: &presence,
             health: &health,

@@ -17,5 +17,6 @@ mod scopes;
 mod sessions;
 mod sockets;
 mod stage;
+mod stock;
 mod tasks;
 mod websocket;

@@ -78,11 +78,12 @@ async fn what_does_not_exist_yet_is_said_to_be_none_in_the_stock_shapes() {
     let none = [
         ("channel.list", json!({"channels": []})),
         ("commands.list", json!({"commands": []})),
+        ("question.list", json!({"questions": []})),
         (
             "cron.list",
             json!({
-                "jobs": [], "total": 0, "offset": 0, "limit": 0, "hasMore": false, "nextOffset": null,
-                "deliveryPreviews": {},
+                "jobs": [], "snapshotRevision": "none", "total": 0, "offset": 0, "limit": 200, "hasMore": false,
+                "nextOffset": null, "deliveryPreviews": {},
             }),
         ),
         (
@@ -144,6 +145,10 @@ async fn approvals_are_the_admins_and_there_is_no_file_of_them() {
         "file": {"version": 1, "defaults": {}, "agents": {}},
     });
     assert_eq!(approvals, expected);
+    for method in ["exec.approval.list", "plugin.approval.list", "openclaw.approval.list"] {
+        assert_eq!(admin.payload(method, &json!({})).await, json!([]), "{method}");
+    }
+    assert_eq!(admin.payload("node.pair.list", &json!({})).await, json!({"pending": [], "paired": []}));
     house.stop().await;
 }
 

@@ -7,6 +7,37 @@ use serde::{Deserialize, Serialize};
 
 use crate::BadRequest;
 
+/// Parameters of `models.list`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ListParams {
+    /// Whose default is marked; the gateway's if absent.
+    pub agent_id: Option<String>,
+    /// Only those of this provider.
+    pub provider: Option<String>,
+    /// `default` or `all`: every model here is configured, so they are the same.
+    pub view: Option<String>,
+    /// Rows are always whole.
+    pub include_details: Option<bool>,
+    /// What is configured is read anew each time.
+    pub refresh: Option<bool>,
+}
+
+impl ListParams {
+    /// The agent, if one is named.
+    ///
+    /// # Errors
+    /// Its id has the wrong form.
+    pub fn agent(&self) -> Result<Option<AgentId>, BadRequest> {
+        let agent = self.agent_id.as_deref().map(AgentId::parse).transpose();
+        agent.map_err(|error| BadRequest::of("agentId", error.to_string()))
+    }
+    /// Whether models of this provider are wanted.
+    pub fn wants(&self, provider: &str) -> bool {
+        self.provider.as_deref().is_none_or(|wanted| wanted.trim().eq_ignore_ascii_case(provider))
+    }
+}
+
 /// The answer to `models.list`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the fields are the protocol's")]

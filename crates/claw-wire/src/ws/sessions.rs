@@ -69,7 +69,7 @@ pub struct SessionList {
 pub struct SessionRow {
     pub key: String,
     pub session_key: String,
-    /// What its client called it.
+    /// What its client called it; stock clients, which compare it with a history's, get the same id there.
     pub session_id: String,
     pub agent_id: String,
     pub kind: &'static str,
@@ -97,9 +97,9 @@ pub struct SessionRow {
 
 /// The answer to `sessions.describe`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[expect(missing_docs, reason = "the fields are the protocol's")]
 pub struct Described {
-    pub session: SessionRow,
+    /// Null before anything was said there.
+    pub session: Option<SessionRow>,
 }
 
 /// Parameters of methods about one conversation.
@@ -285,6 +285,8 @@ pub struct HistoryParams {
     pub key: Option<String>,
     pub session_id: Option<String>,
     pub session_key: Option<String>,
+    /// Whose conversation, where its name does not say.
+    pub agent_id: Option<String>,
     pub limit: Option<u32>,
     /// Only messages before this number.
     pub before: Option<u64>,
@@ -305,7 +307,7 @@ impl HistoryParams {
             ("sessionKey", self.session_key.as_deref()),
             ("sessionId", self.session_id.as_deref()),
         ];
-        let target = Target::resolve(("agentId", None), &names)?;
+        let target = Target::resolve(("agentId", self.agent_id.as_deref()), &names)?;
         target.session.ok_or_else(|| BadRequest::of("sessionId", "missing field `sessionId`"))
     }
 }

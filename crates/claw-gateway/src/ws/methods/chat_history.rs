@@ -8,6 +8,7 @@ use claw_wire::ws::sessions::transcript::{ChatHistory, ChatMessage, Place, messa
 use super::{Call, Method};
 use crate::error::Problem;
 use crate::limits::{MESSAGES_DEFAULT, MESSAGES_MAX};
+use crate::{sessions, view};
 
 pub(super) struct ChatHistoryOf;
 
@@ -28,7 +29,9 @@ impl Method for ChatHistoryOf {
         let profile = found.as_ref().map(|found| found.profile.clone()).unwrap_or_default();
         call.answer(&ChatHistory {
             session_key: params.name().unwrap_or_default().to_owned(),
-            session_id: found.map(|found| found.id.uuid().hyphenated().to_string()),
+            session_id: found.as_ref().map(sessions::shown_id),
+            session_info: found.as_ref().map(|found| sessions::row(found, call.is_stock())),
+            defaults: view::defaults(call.doors()),
             messages,
             thinking_level: profile.thinking.unwrap_or_else(|| "off".to_owned()),
             verbose_level: profile.verbose,
@@ -39,7 +42,7 @@ impl Method for ChatHistoryOf {
 
 /// Messages as stock clients read them.
 pub(super) fn shown(session: &Session, messages: &[StoredMessage]) -> Vec<ChatMessage> {
-    let session = session.id.uuid().hyphenated().to_string();
+    let session = sessions::shown_id(session);
     let place = |stored: &StoredMessage| Place {
         id: message_id(&session, stored.seq),
         seq: stored.seq,

@@ -1,7 +1,7 @@
 //! `cron.list`: no job is scheduled; cron comes later.
 
 use claw_core::Scope;
-use claw_wire::ws::none::{CronList, NoParams};
+use claw_wire::ws::none::{CronList, CronListParams};
 
 use super::{Call, Method};
 use crate::error::Problem;
@@ -11,10 +11,10 @@ pub(super) struct CronJobs;
 impl Method for CronJobs {
     const NAME: &'static str = "cron.list";
     const SCOPE: Scope = Scope::Read;
-    type Params = NoParams;
+    type Params = CronListParams;
 
-    async fn run(call: &Call, NoParams {}: NoParams) -> Result<(), Problem> {
-        call.answer(&CronList::default());
+    async fn run(call: &Call, params: CronListParams) -> Result<(), Problem> {
+        call.answer(&CronList::none(&params));
         Ok(())
     }
 }

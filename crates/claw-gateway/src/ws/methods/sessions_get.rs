@@ -30,7 +30,7 @@ impl Method for SessionsGet {
             session_key: key.to_string(),
             session_id: found.id.uuid().hyphenated().to_string(),
             messages: shown(&found, &messages),
-            session: sessions::row(&found),
+            session: sessions::row(&found, call.is_stock()),
         });
         Ok(())
     }

@@ -63,7 +63,7 @@ fn filter(call: &Call, params: &ListParams) -> Result<SessionFilter, BadRequest>
 
 /// Rows with what the history says of them, where that is wanted: (title, last message).
 pub(super) async fn rows(call: &Call, found: &[Session], wants: (bool, bool)) -> Result<Vec<SessionRow>, Problem> {
-    let mut rows: Vec<SessionRow> = found.iter().map(sessions::row).collect();
+    let mut rows: Vec<SessionRow> = found.iter().map(|session| sessions::row(session, call.is_stock())).collect();
     if wants == (false, false) {
         return Ok(rows);
     }

@@ -6,8 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::named;
+use super::{SessionRow, named};
 use crate::BadRequest;
+use crate::ws::gateway::ModelDefaults;
 
 /// Parameters of `chat.inject`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -52,6 +53,10 @@ pub struct ChatHistory {
     /// Absent before anything was said there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_id: Option<String>,
+    /// The conversation as `sessions.list` shows it, so that a client need not ask for that too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_info: Option<SessionRow>,
+    pub defaults: ModelDefaults,
     pub messages: Vec<ChatMessage>,
     pub thinking_level: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,7 +71,7 @@ pub struct SessionMessages {
     pub key: String,
     pub session_key: String,
     pub session_id: String,
-    pub session: super::SessionRow,
+    pub session: SessionRow,
     pub messages: Vec<ChatMessage>,
 }
 
