@@ -46,7 +46,7 @@ pub struct Agent {
 }
 
 /// How an attempt ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RunEnd {
     /// The state it left the task in; absent when the attempt had lost its task.
     pub state: Option<StateName>,
@@ -174,9 +174,12 @@ impl Attempt {
         Some(self.parts.retry.delay(failures, asked, chance(&*self.parts.ids)))
     }
 
-    async fn commit(mut self, outcome: Outcome, produced: Produced) -> RunEnd {
+    async fn commit(mut self, outcome: Outcome, mut produced: Produced) -> RunEnd {
         let state = state_after(&outcome);
-        let Produced { mut messages, text, usage, model } = produced;
+        if state != StateName::Completed {
+            produced.unsteer();
+        }
+        let Produced { mut messages, steered, text, usage, model } = produced;
         if !text.is_empty() && state.is_terminal() {
             messages.push(Message::Assistant { text, tool_calls: final_calls(&outcome) });
         }
@@ -197,8 +200,8 @@ impl Attempt {
             self.recorder.show(Arc::clone(event));
         }
         let at = self.parts.clock.now();
-        let finish =
-            Finish { id: self.task.id, attempt: self.task.attempt, outcome, messages, events, usage, model, at };
+        let (id, attempt) = (self.task.id, self.task.attempt);
+        let finish = Finish { id, attempt, outcome, messages, steered, events, usage, model, at };
         let finished = self.finish(finish).await;
         let accepted = finished.as_ref().is_some_and(|finished| finished.accepted);
         if !self.task.attached
@@ -206,6 +209,9 @@ impl Attempt {
             && let Some(event) = shown
         {
             self.recorder.show(event);
+        }
+        for answered in finished.iter().flat_map(|finished| &finished.answered) {
+            self.parts.hub.publish(answered.id, answered.event.clone());
         }
         RunEnd { state: accepted.then_some(state), finished }
     }

@@ -5,6 +5,9 @@ use std::time::Duration;
 /// Rounds of model and tools in one run; more is a loop.
 pub const ROUNDS_MAX: u32 = 32;
 
+/// What others said meanwhile and one run takes up; the rest waits for its turn.
+pub const STEERED_MAX: u32 = 64;
+
 /// Tool calls in one round.
 pub const CALLS_PER_ROUND_MAX: usize = 64;
 

@@ -3,11 +3,13 @@
 mod ask;
 mod context;
 mod failover;
+mod steering;
 mod tool_round;
 
 use claw_core::provider::{FinishReason, Usage};
 use claw_core::run::RunEvent;
 use claw_core::{Failure, FailureReason, Message, Output, ToolCall};
+use claw_store::Steered;
 
 use crate::agent::Attempt;
 use crate::limits::ROUNDS_MAX;
@@ -21,6 +23,8 @@ use context::Conversation;
 pub(crate) struct Produced {
     /// New history: assistant messages with tool calls, and the tools' answers.
     pub(crate) messages: Vec<Message>,
+    /// Tasks that were taken up, with their part of the messages.
+    pub(crate) steered: Vec<Steered>,
     /// What the model has said in the current round.
     pub(crate) text: String,
     /// Of all rounds.
@@ -74,6 +78,9 @@ impl Attempt {
                 self.replay_round(entries, &mut talk, produced).await?;
                 continue;
             }
+            if round > 0 {
+                self.take_up(&mut talk, produced).await?;
+            }
             produced.text.clear();
             let Round { calls, finish } = self.ask(&mut talk, produced).await?;
             let for_caller: Vec<ToolCall> = calls.iter().filter(|call| talk.is_clients(&call.name)).cloned().collect();
@@ -97,6 +104,6 @@ impl Attempt {
             (true, finish) => finish,
         };
         let (text, model) = (produced.text.clone(), produced.model.clone());
-        Output { text, tool_calls, finish, usage: produced.usage, model }
+        Output { text, tool_calls, finish, usage: produced.usage, model, answered_by: None }
     }
 }

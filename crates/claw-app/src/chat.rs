@@ -61,6 +61,7 @@ impl Chat {
             attempts_max: engine.attempts_default(),
             callback: None,
             idempotency: None,
+            steers: false,
             begin: match place {
                 Place::Fresh => Begin::Attached,
                 Place::Named => Begin::Queued { not_before: engine.clock.now(), attached: true },
@@ -130,7 +131,7 @@ impl Engine {
         if let Err(error) = self.noted(submitted.await) {
             tracing::warn!(task.id = %id, "{id} ran but is not in the ledger: {error}");
         }
-        self.after(end.finished).await;
+        self.after(end.finished, &owner, &session).await;
     }
 
     /// Waits for its turn in a session that others use, too.
@@ -270,6 +271,7 @@ impl AttachedRun {
                 | RunEvent::Progress { .. }
                 | RunEvent::Usage { .. }
                 | RunEvent::Switched { .. }
+                | RunEvent::Steered { .. }
                 | RunEvent::Retrying { .. } => {}
             }
         }

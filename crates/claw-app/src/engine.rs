@@ -12,7 +12,7 @@ use claw_core::tool::Tool;
 use claw_core::{Clock, IdSource, PrincipalId, Secret, SessionKey, TaskId, Timestamp};
 use claw_queue::{Queue, Ticket, TicketKind, Workers, worker};
 use claw_runtime::TaskScope;
-use claw_store::{DueTicket, Finished, Recovered, Store, StoreError};
+use claw_store::{Answered, DueTicket, Finished, Recovered, Store, StoreError};
 use tokio::sync::{Semaphore, broadcast};
 
 use crate::chat::Chat;
@@ -290,8 +290,15 @@ impl Engine {
     }
 
     /// Issues what a finish made due.
-    pub(crate) async fn after(&self, finished: Option<Finished>) {
-        if let Some(due) = finished.and_then(|finished| finished.next) {
+    ///
+    /// Those whom the run answered beside its own task are of its owner and session.
+    pub(crate) async fn after(&self, finished: Option<Finished>, owner: &PrincipalId, session: &SessionKey) {
+        let Some(Finished { accepted: _, next, answered }) = finished else { return };
+        for Answered { id, event: _, has_callback } in answered {
+            self.tell(id, owner, session, StateName::Completed, 0);
+            self.desk.wake(has_callback, Some(StateName::Completed));
+        }
+        if let Some(due) = next {
             self.issue(due).await;
         }
     }

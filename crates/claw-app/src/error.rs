@@ -46,6 +46,14 @@ pub enum Error {
         /// `retried`, `cancelled`.
         verb: &'static str,
     },
+    /// The session's run has taken up what the task says and is about to answer it.
+    #[error("{task} was taken up by {by} and can only be cancelled with it")]
+    TakenUp {
+        /// Which.
+        task: TaskId,
+        /// The run that answers it.
+        by: TaskId,
+    },
     /// Runs of the session wait or are on, so it cannot be changed like that.
     #[error("the session {key} is busy and cannot be {verb}; try again when its runs have ended")]
     SessionBusy {

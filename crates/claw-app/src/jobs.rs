@@ -51,7 +51,7 @@ impl Jobs {
             engine.tell(id, &owner, &session, state, attempt);
         }
         engine.desk.wake(has_callback, end.state);
-        engine.after(end.finished).await;
+        engine.after(end.finished, &owner, &session).await;
         Verdict::Done
     }
 }

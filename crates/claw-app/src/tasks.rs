@@ -158,7 +158,7 @@ impl Tasks {
 
     /// Cancels a waiting or running task; returns it as it stands after that.
     ///
-    /// Errors: `NotFound`, `Conflict` (it has ended), `Forbidden`.
+    /// Errors: `NotFound`, `Conflict` (it has ended), `TakenUp` (a run is about to answer it), `Forbidden`.
     pub async fn cancel(&self, principal: &Principal, reference: &str) -> Result<Task, Error> {
         require(principal, Scope::Write)?;
         let task = self.find(principal, reference).await?;
@@ -214,10 +214,22 @@ impl Tasks {
     /// Errors: `Forbidden`; an unknown session has nothing to stop.
     pub async fn abort_session(&self, principal: &Principal, key: &SessionKey) -> Result<Vec<String>, Error> {
         require(principal, Scope::Write)?;
-        let mut stopped = Vec::new();
+        let (mut stopped, mut taken_up) = (Vec::new(), Vec::new());
         for task in self.open(principal, key).await? {
-            self.0.cancel(task.id, principal.visibility()).await?;
-            stopped.push(task.run_id());
+            match self.0.cancel(task.id, principal.visibility()).await {
+                Ok(()) => stopped.push(task.run_id()),
+                // The run that took it up comes later in this list; after that it can be cancelled.
+                Err(Error::TakenUp { .. }) => taken_up.push(task),
+                Err(Error::Conflict { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        for task in taken_up {
+            match self.0.cancel(task.id, principal.visibility()).await {
+                Ok(()) => stopped.push(task.run_id()),
+                Err(Error::TakenUp { .. } | Error::Conflict { .. }) => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(stopped)
     }
@@ -242,7 +254,7 @@ impl Engine {
             delay,
             callback,
             idempotency,
-            when_busy: _,
+            when_busy,
         } = new;
         let attempts_max = attempts_max.unwrap_or_else(|| self.attempts_default());
         if !(1..=ATTEMPTS_MAX).contains(&attempts_max) {
@@ -257,6 +269,7 @@ impl Engine {
         callback.as_ref().map_or(Ok(()), |callback| self.desk.check(callback))?;
         let label = idempotency.as_ref().filter(|_| is_labelled).map(|idempotency| idempotency.key.clone());
         let at = self.clock.now();
+        let steers = when_busy == WhenBusy::Steer && turn.may_steer();
         Ok(NewTask {
             id: TaskId::new(&*self.ids),
             session_id: SessionId::new(&*self.ids),
@@ -269,6 +282,7 @@ impl Engine {
             attempts_max,
             callback,
             idempotency,
+            steers,
             begin: Begin::Queued { not_before: at.plus(delay), attached: false },
             at,
         })
@@ -293,6 +307,7 @@ impl Engine {
             Cancelled::Asked => {
                 self.agent.running().stop(id, StopReason::Cancelled);
             }
+            Cancelled::TakenUp { by } => return Err(Error::TakenUp { task: id, by }),
             Cancelled::Ended(state) => return Err(Error::Conflict { task: id, state, verb: "cancelled" }),
             Cancelled::Absent => return Err(Error::NotFound { what: "task", id: id.to_string() }),
         }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::TaskId;
 use crate::message::ToolCall;
 use crate::provider::Usage;
 use crate::task::{Failure, Output};
@@ -76,6 +77,13 @@ pub enum RunEvent {
         to: String,
         /// Why.
         reason: String,
+    },
+    /// Something said meanwhile was taken up; the model reads it next.
+    Steered {
+        /// The task that said it. It ends with this run, if this run completes.
+        task: TaskId,
+        /// What was said.
+        text: String,
     },
     /// This attempt failed and another follows.
     Retrying {

@@ -330,6 +330,9 @@ pub struct Output {
     pub usage: Usage,
     /// `<provider>/<model>` that answered.
     pub model: String,
+    /// The task whose run took this one up and answered it; that one used the tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered_by: Option<TaskId>,
 }
 
 /// Why a run failed. Stored; version 1.
@@ -402,6 +405,7 @@ mod tests {
             finish: FinishReason::Stop,
             usage: Usage::default(),
             model: "p/m".into(),
+            answered_by: None,
         }
     }
     fn failure() -> Failure {

@@ -71,6 +71,27 @@ pub enum WhenBusy {
 }
 
 impl Turn {
+    /// Whether a run that is on may answer this, too: it asks the session's own agent, chooses
+    /// nothing for itself, and only says something.
+    pub fn may_steer(&self) -> bool {
+        let Self { agent, session, input, context, model, sampling, client_tools, tool_choice, thinking, stream: _ } =
+            self;
+        let chooses = model.is_some()
+            || thinking.is_some()
+            || !client_tools.is_empty()
+            || *sampling != Sampling::default()
+            || *tool_choice != ToolChoice::default()
+            || *context != Context::Session;
+        let says = input.iter().all(|message| matches!(message, Message::System { .. } | Message::User { .. }));
+        *agent == session.agent() && says && !chooses
+    }
+
+    /// Whether a run of this may take up what others say meanwhile: it answers them from the
+    /// session's history as the session's own agent, and its end is nobody's tool call.
+    pub fn may_be_steered(&self) -> bool {
+        self.agent == self.session.agent() && self.context == Context::Session && self.client_tools.is_empty()
+    }
+
     /// A plain text for a session.
     pub fn text(session: SessionKey, text: impl Into<String>) -> Self {
         Self {
@@ -85,5 +106,35 @@ impl Turn {
             thinking: None,
             stream: true,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn turn() -> Turn {
+        Turn::text(SessionKey::of(&AgentId::main(), "s"), "stop there")
+    }
+
+    #[test]
+    fn only_what_chooses_nothing_for_itself_may_steer() {
+        assert!(turn().may_steer());
+        let other = || AgentId::parse("ops").unwrap();
+        for choosy in [
+            Turn { agent: other(), ..turn() },
+            Turn { model: Some("p/m".into()), ..turn() },
+            Turn { thinking: Some("high".into()), ..turn() },
+            Turn { context: Context::Given(Vec::new()), ..turn() },
+            Turn { input: vec![Message::Assistant { text: "I said".into(), tool_calls: Vec::new() }], ..turn() },
+        ] {
+            assert!(!choosy.may_steer(), "{choosy:?}");
+        }
+    }
+
+    #[test]
+    fn a_run_on_its_callers_terms_is_not_steered() {
+        assert!(Turn { model: Some("p/m".into()), ..turn() }.may_be_steered());
+        assert!(!Turn { context: Context::Given(Vec::new()), ..turn() }.may_be_steered());
     }
 }

@@ -117,6 +117,9 @@ impl From<Error> for Problem {
             Error::Conflict { task, .. } => {
                 Self { task: Some(task.to_string().into()), ..new(StatusCode::CONFLICT, "conflict") }
             }
+            Error::TakenUp { task, .. } => {
+                Self { task: Some(task.to_string().into()), ..new(StatusCode::CONFLICT, "conflict") }
+            }
             Error::SessionBusy { runs, .. } => {
                 let busy = new(StatusCode::CONFLICT, "session_busy").retryable(None);
                 let details = Some(Box::new(json!({"code": "SESSION_BUSY", "activeRunIds": runs})));

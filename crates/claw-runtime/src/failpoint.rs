@@ -13,6 +13,7 @@ pub const NAMES: &[&str] = &[
     "events.before_commit",
     "journal.after_intent",
     "journal.after_effect",
+    "take_up.after_commit",
     "finish.before_commit",
     "finish.after_commit",
     "queue.after_claim",

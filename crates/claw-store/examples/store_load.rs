@@ -121,6 +121,7 @@ async fn go(store: &SqliteStore, way: Way) {
         attempts_max: 3,
         callback: None,
         idempotency: None,
+        steers: false,
         begin,
         at: AT,
     };
@@ -145,6 +146,7 @@ fn finish(id: TaskId) -> Finish {
         finish: FinishReason::Stop,
         usage,
         model: "mock/model".into(),
+        answered_by: None,
     };
     let event = |seq, event| Sequenced { seq, at: AT, event };
     Finish {
@@ -152,6 +154,7 @@ fn finish(id: TaskId) -> Finish {
         attempt: 1,
         outcome: Outcome::Completed(output.clone()),
         messages: vec![Message::Assistant { text: output.text.clone(), tool_calls: Vec::new() }],
+        steered: Vec::new(),
         events: vec![
             event(1, RunEvent::Started { attempt: 1, model: "mock/model".into() }),
             event(2, RunEvent::Text { delta: output.text.clone() }),

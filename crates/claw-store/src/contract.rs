@@ -11,6 +11,7 @@ mod outside;
 mod reading;
 mod recovery;
 mod sessions;
+mod steering;
 mod submit;
 
 use async_trait::async_trait;
@@ -155,6 +156,15 @@ macro_rules! contract {
                 the_ends_of_histories_are_read_together,
                 each_day_sums_its_runs,
             ]);
+            contract!(@laws $fixture, steering, [
+                what_a_run_takes_up_ends_with_it_and_stands_where_it_was_heard,
+                only_what_was_said_to_the_run_is_taken_up,
+                what_an_attempt_took_up_and_did_not_answer_waits_on,
+                what_is_taken_up_is_cancelled_only_with_its_run,
+                a_death_after_taking_up_leaves_it_waiting,
+                who_took_something_up_and_lost_its_task_answers_nothing,
+                an_answer_that_somebody_waits_for_is_delivered,
+            ]);
             contract!(@laws $fixture, outside, [
                 a_journal_is_read_back_at_the_next_attempt,
                 a_step_cut_off_is_journaled_once_more_in_its_place,
@@ -226,6 +236,7 @@ fn task(n: u128, session: &str) -> NewTask {
         attempts_max: 3,
         callback: None,
         idempotency: None,
+        steers: false,
         begin: Begin::Queued { not_before: at(0), attached: false },
         at: at(0),
     }
@@ -257,6 +268,7 @@ fn output(text: &str) -> Output {
         finish: FinishReason::Stop,
         usage: USAGE,
         model: "p/m".to_owned(),
+        answered_by: None,
     }
 }
 
@@ -288,6 +300,7 @@ fn end(n: u128, attempt: u32, outcome: Outcome, seq: u64) -> Finish {
         attempt,
         outcome,
         messages,
+        steered: Vec::new(),
         events: event.filter(|_| seq > 0).map(|event| Sequenced { seq, at: at(2), event }).into_iter().collect(),
         usage: USAGE,
         model: "p/m".to_owned(),

@@ -35,12 +35,12 @@ pub use open::Settings;
 use crate::limits::{KIBIBYTES_WAITING_MAX, WRITES_WAITING_MAX};
 use crate::verbs::{
     AppendEvents, Cancel, ChangeSession, Detach, FinishRun, JournalIntent, JournalResult, Retry, ReworkSession, Start,
-    Submit, Verb, work,
+    Submit, TakeUp, Verb, work,
 };
 use crate::{
     ApiKey, Cancelled, Commit, Counts, Cursor, Delivery, DeliveryResult, DueTicket, Ends, Finish, Finished, NewTask,
     Page, PageStart, Recovered, Retried, Rework, Reworked, RunRecord, Session, SessionChange, SessionChanged,
-    SessionFilter, SessionPage, Started, Store, StoreError, StoredMessage, Submitted, TaskFilter, UsageDay,
+    SessionFilter, SessionPage, Started, Store, StoreError, StoredMessage, Submitted, TakenUp, TaskFilter, UsageDay,
 };
 use act::{Act, Slot};
 use read::Reader;
@@ -133,6 +133,15 @@ impl Store for SqliteStore {
     async fn journal_result(&self, id: TaskId, attempt: u32, call_id: String, outcome: ToolOutcome) -> Commit<bool> {
         self.put(Ok(JournalResult { id, attempt, call_id, outcome })).await
     }
+    async fn take_up(
+        &self,
+        id: TaskId,
+        attempt: u32,
+        steering: Vec<TaskId>,
+        at: Timestamp,
+    ) -> Commit<Option<Vec<TakenUp>>> {
+        self.put(Ok(TakeUp { id, attempt, steering, at })).await
+    }
     async fn finish(&self, finish: Finish) -> Commit<Finished> {
         self.put(FinishRun::prepare(finish)).await
     }
@@ -204,6 +213,9 @@ impl Store for SqliteStore {
     }
     async fn runs(&self, id: TaskId) -> Result<Vec<RunRecord>, StoreError> {
         Ok(self.reader.runs(id).await?)
+    }
+    async fn steering(&self, session: SessionId, limit: u32) -> Result<Vec<TaskId>, StoreError> {
+        Ok(self.reader.steering(session, limit).await?)
     }
     async fn events(&self, id: TaskId, after: u64, limit: u32) -> Result<Vec<Sequenced>, StoreError> {
         Ok(self.reader.events(id, after, limit).await?)

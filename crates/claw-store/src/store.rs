@@ -7,7 +7,7 @@ use claw_core::{PrincipalId, SessionId, SessionKey, Task, TaskId, Timestamp, Vis
 use crate::{
     ApiKey, Cancelled, Commit, Counts, Cursor, Delivery, DeliveryResult, Devices, DueTicket, Ends, Finish, Finished,
     NewTask, Page, PageStart, Recovered, Retried, Rework, Reworked, RunRecord, Session, SessionChange, SessionChanged,
-    SessionFilter, SessionPage, Started, StoreError, StoredMessage, Submitted, TaskFilter, UsageDay,
+    SessionFilter, SessionPage, Started, StoreError, StoredMessage, Submitted, TakenUp, TaskFilter, UsageDay,
 };
 
 /// What every backend must do; `contract` runs the laws against each.
@@ -44,14 +44,31 @@ pub trait Store: Devices + Send + Sync {
     /// Journals what the tool answered. False when the attempt has lost its task.
     async fn journal_result(&self, id: TaskId, attempt: u32, call_id: String, outcome: ToolOutcome) -> Commit<bool>;
 
+    /// Gives an attempt the words of waiting tasks that steer it: those of `steering` that wait in its
+    /// session, were never started, are due by `at` and ask on the same principal's behalf; in that order.
+    ///
+    /// They wait on, until a completed [`Store::finish`] of this attempt ends them; when it ends in any
+    /// other way, they take their own turns. Nothing when the attempt has lost its task.
+    async fn take_up(
+        &self,
+        id: TaskId,
+        attempt: u32,
+        steering: Vec<TaskId>,
+        at: Timestamp,
+    ) -> Commit<Option<Vec<TakenUp>>>;
+
     /// Running → what the outcome says, guarded by the attempt: the first finish wins (G2).
     ///
     /// Adds history, events, usage and – for a task with a callback that ended – the delivery. Where
     /// a cancel was asked for, it outweighs `Retry` and `Yielded`: the task ends as cancelled, with
     /// a terminal event of the store's own.
+    ///
+    /// What a completed attempt took up ends with it, completed with the same answer; a task of them
+    /// that no longer waits is left as it is.
     async fn finish(&self, finish: Finish) -> Commit<Finished>;
 
-    /// Cancels a waiting task, or records the wish on a running one.
+    /// Cancels a waiting task, or records the wish on a running one. A task that a running attempt took
+    /// up is refused, unless that attempt is to be cancelled itself.
     async fn cancel(&self, id: TaskId, visibility: Visibility, at: Timestamp) -> Commit<Cancelled>;
 
     /// Failed | Cancelled → Queued, with fresh attempts, at its old place in its session's order.
@@ -114,6 +131,9 @@ pub trait Store: Devices + Send + Sync {
 
     /// The attempts of a task, oldest first.
     async fn runs(&self, id: TaskId) -> Result<Vec<RunRecord>, StoreError>;
+
+    /// Waiting tasks of a session that steer its run, oldest first, at most `limit`.
+    async fn steering(&self, session: SessionId, limit: u32) -> Result<Vec<TaskId>, StoreError>;
 
     /// Stored events with a number above `after`, in order, at most about `limit`.
     async fn events(&self, id: TaskId, after: u64, limit: u32) -> Result<Vec<Sequenced>, StoreError>;

@@ -4,6 +4,8 @@ mod session;
 
 pub use session::*;
 
+use std::ops::Range;
+
 use claw_core::message::Message;
 use claw_core::provider::Usage;
 use claw_core::run::{JournalEntry, Sequenced};
@@ -41,6 +43,8 @@ pub struct NewTask {
     pub callback: Option<Callback>,
     /// Makes the submit idempotent (G4).
     pub idempotency: Option<Idempotency>,
+    /// Whether the session's run may take it up and answer it, too.
+    pub steers: bool,
     /// Whether and how it begins.
     pub begin: Begin,
     /// Now.
@@ -130,6 +134,8 @@ pub struct Finish {
     pub outcome: Outcome,
     /// What it adds to the session's history.
     pub messages: Vec<Message>,
+    /// Tasks that this attempt took up, oldest first; only a completed one answers them.
+    pub steered: Vec<Steered>,
     /// Events not stored yet, the terminal one last.
     pub events: Vec<Sequenced>,
     /// Tokens it used.
@@ -140,14 +146,45 @@ pub struct Finish {
     pub at: Timestamp,
 }
 
-/// What became of a finish.
+/// A task that an attempt took up, and where its words stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Steered {
+    /// Which.
+    pub id: TaskId,
+    /// Its part of [`Finish::messages`].
+    pub messages: Range<usize>,
+}
+
+/// What a task said that an attempt has just taken up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TakenUp {
+    /// Which.
+    pub id: TaskId,
+    /// What it said.
+    pub input: Vec<Message>,
+}
+
+/// A task that ended because the run that took it up completed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answered {
+    /// Which.
+    pub id: TaskId,
+    /// The terminal event, as stored.
+    pub event: Sequenced,
+    /// Whether somebody is to be told at an address.
+    pub has_callback: bool,
+}
+
+/// What became of a finish.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Finished {
     /// Whether it counted; false for an attempt that had lost its task.
     pub accepted: bool,
     /// The session's next waiting task, whose ticket is due now: this one itself when it is to be
     /// tried again.
     pub next: Option<DueTicket>,
+    /// Tasks that ended with it.
+    pub answered: Vec<Answered>,
 }
 
 /// A waiting task that is the first of its session.
@@ -177,6 +214,11 @@ pub enum Cancelled {
     },
     /// It runs; the wish is recorded, its worker has to be told.
     Asked,
+    /// A run took it up and is about to answer it; it can only be cancelled together with that run.
+    TakenUp {
+        /// That run's task.
+        by: TaskId,
+    },
     /// It had ended before.
     Ended(StateName),
     /// There is no such task, or not for this caller.

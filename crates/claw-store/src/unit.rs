@@ -21,7 +21,7 @@ use claw_core::{AgentId, PrincipalId, SessionId, SessionKey, TaskId, Timestamp};
 pub(crate) use line::Line;
 pub(crate) use row::{
     DeletedRow, DeliveryRow, EventPage, JournalRow, KeyRow, MessageRow, PLACE_NUMBER_MAX, PLACE_OWNER_MAX, RunRow,
-    SessionRow, TaskRow, place,
+    SessionRow, Steer, TaskRow, place,
 };
 pub(crate) use wanted::Wanted;
 
@@ -88,6 +88,8 @@ pub(crate) struct Difference {
     pub(crate) session_counts: HashMap<(PrincipalId, AgentId), i64>,
     /// What was used beyond what is stored: runs and tokens by day, owner and model.
     pub(crate) usage_days: HashMap<(i64, PrincipalId, Arc<str>), (i64, Usage)>,
+    /// Tasks whose mark was set or changed; the rare part of a task's row.
+    pub(crate) tasks_steered: HashSet<TaskId>,
     /// Whether the counters moved.
     pub(crate) counts: bool,
 }
@@ -111,6 +113,7 @@ impl Difference {
             sessions_deleted,
             session_counts,
             usage_days,
+            tasks_steered,
             counts,
         } = self;
         sessions_new.is_empty()
@@ -128,6 +131,7 @@ impl Difference {
             && sessions_deleted.is_empty()
             && session_counts.is_empty()
             && usage_days.is_empty()
+            && tasks_steered.is_empty()
             && !counts
     }
 }

@@ -9,4 +9,5 @@ mod failover;
 mod house;
 mod recovery;
 mod sink;
+mod steering;
 mod tasks;

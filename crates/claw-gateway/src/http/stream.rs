@@ -100,6 +100,7 @@ async fn first_sign(run: &mut AttachedRun) -> Result<Arc<Sequenced>, Error> {
             | RunEvent::Progress { .. }
             | RunEvent::Usage { .. }
             | RunEvent::Switched { .. }
+            | RunEvent::Steered { .. }
             | RunEvent::Retrying { .. } => {}
         }
     }
@@ -207,6 +208,7 @@ impl<W: Wording> Streaming<W> {
             | RunEvent::Progress { .. }
             | RunEvent::Usage { .. }
             | RunEvent::Switched { .. }
+            | RunEvent::Steered { .. }
             | RunEvent::Retrying { .. } => None,
         }
     }

@@ -160,6 +160,10 @@ impl<'a> Relay<'a> {
             | RunEvent::Progress { .. }
             | RunEvent::Usage { .. }
             | RunEvent::Switched { .. } => {}
+            RunEvent::Steered { task, text } => {
+                self.flush(true);
+                self.tell(Said::Steered { task_id: &task.to_string(), text });
+            }
             RunEvent::Retrying { attempt, failure, at } => {
                 self.flush(true);
                 let delay_ms = millis(at.since(event.at));

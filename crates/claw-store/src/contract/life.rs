@@ -134,7 +134,10 @@ pub(super) async fn a_wish_to_cancel_outweighs_another_attempt(fixture: &mut dyn
         won(store, n, 0).await;
         store.cancel(id(n), Visibility::All, at(3)).await.await.unwrap();
         let seq = u64::from(n == 1);
-        assert_eq!(finish(store, end(n, 1, outcome, seq)).await, Finished { accepted: true, next: None });
+        assert_eq!(
+            finish(store, end(n, 1, outcome, seq)).await,
+            Finished { accepted: true, next: None, answered: Vec::new() }
+        );
         assert_eq!(state(store, n).await, StateName::Cancelled);
         let last = store.events(id(n), 0, 10).await.unwrap().pop().unwrap();
         assert_eq!(last, Sequenced { seq: seq + 1, at: at(2), event: RunEvent::Cancelled { partial: String::new() } });

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use super::*;
-use crate::{Cancelled, Recovered, Retried, Rework, Reworked};
+use crate::{Cancelled, Recovered, Retried, Rework, Reworked, Steered, TakenUp};
 
 /// One verb with everything that matters for what it comes to.
 #[derive(Debug, Clone)]
@@ -15,6 +15,7 @@ enum Step {
     Submit { session: u8, owner: u8, key: Option<u8>, digest: u8, attached: bool },
     Start { task: u8, late: bool },
     Append { task: u8, late: bool },
+    TakeUp { task: u8, late: bool },
     Finish { task: u8, late: bool, outcome: u8 },
     Cancel { task: u8, who: u8 },
     Retry { task: u8, who: u8 },
@@ -31,6 +32,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(session, owner, key, digest, attached)| Step::Submit { session, owner, key, digest, attached }),
         8 => (task.clone(), late).prop_map(|(task, late)| Step::Start { task, late }),
         3 => (task.clone(), late).prop_map(|(task, late)| Step::Append { task, late }),
+        4 => (task.clone(), late).prop_map(|(task, late)| Step::TakeUp { task, late }),
         6 => (task.clone(), late, 0..5_u8).prop_map(|(task, late, outcome)| Step::Finish { task, late, outcome }),
         2 => (task.clone(), 0..3_u8).prop_map(|(task, who)| Step::Cancel { task, who }),
         3 => (task.clone(), 0..3_u8).prop_map(|(task, who)| Step::Retry { task, who }),
@@ -54,6 +56,9 @@ struct ModelTask {
     asked: bool,
     /// Its session was deleted.
     is_forgotten: bool,
+    steers: bool,
+    /// The task and attempt that took it up.
+    taken: Option<(u128, u32)>,
 }
 
 /// Tasks in accept order, sessions by owner, used keys.
@@ -108,6 +113,8 @@ impl Model {
             attached,
             asked: false,
             is_forgotten: false,
+            steers: digest == 1 && !attached,
+            taken: None,
         };
         self.tasks.push(task);
         format!("created {}", self.due(session) == Some(n))
@@ -127,6 +134,25 @@ impl Model {
         format!("won {}", found.attempt)
     }
 
+    fn take_up(&mut self, task: u8, late: bool) -> String {
+        let Some(run) = self.get(task).filter(|task| task.state == StateName::Running && !late).cloned() else {
+            return "lost".into();
+        };
+        let by = (run.n, run.attempt);
+        let waits = |task: &&mut ModelTask| {
+            let is_fresh = task.state == StateName::Queued && task.attempt == 0;
+            is_fresh && (task.session, task.owner) == (run.session, run.owner) && task.steers && task.taken != Some(by)
+        };
+        let taken: Vec<u128> =
+            self.tasks.iter_mut().filter(waits).map(|task| (task.taken = Some(by), task.n).1).collect();
+        format!("took {taken:?}")
+    }
+
+    /// Who runs and has taken the task up.
+    fn taker(&self, task: &ModelTask) -> Option<&ModelTask> {
+        self.tasks.iter().find(|run| run.state == StateName::Running && task.taken == Some((run.n, run.attempt)))
+    }
+
     fn finish(&mut self, task: u8, late: bool, outcome: u8) -> String {
         let Some(found) = self.get(task).filter(|task| task.state == StateName::Running && !late) else {
             return "lost".into();
@@ -140,8 +166,15 @@ impl Model {
         };
         found.failures += u32::from(outcome == 1 || outcome == 3);
         found.asked = false;
-        let session = found.session;
-        format!("next {:?}", self.due(session))
+        let (session, by) = (found.session, Some((found.n, found.attempt)));
+        let mut answered = Vec::new();
+        for task in self.tasks.iter_mut().filter(|task| outcome == 0 && task.taken == by) {
+            if task.state == StateName::Queued {
+                task.state = StateName::Completed;
+                answered.push(task.n);
+            }
+        }
+        format!("next {:?}, answered {answered:?}", self.due(session))
     }
 
     fn cancel(&mut self, task: u8, who: u8) -> String {
@@ -149,6 +182,12 @@ impl Model {
             return "absent".into();
         };
         let was_due = self.due(found.session) == Some(found.n);
+        if let Some(run) = self.taker(&found)
+            && found.state == StateName::Queued
+            && !run.asked
+        {
+            return format!("taken up by {}", run.n);
+        }
         let row = self.get(task).unwrap();
         match row.state {
             StateName::Queued => {
@@ -237,16 +276,13 @@ async fn send(store: &dyn Store, model: &mut Model, step: &Step, seq: u64) -> (T
             let holds = model.get(task).is_some_and(|task| task.state == StateName::Running) && !late;
             (Box::pin(async { commit.await.unwrap().to_string() }), holds.to_string())
         }
-        Step::Finish { task, late, outcome } => {
+        Step::TakeUp { task, late } => {
             let (n, attempt) = of(task);
-            let commit = store.finish(end(n, attempt + u32::from(late), outcome_of(outcome), seq)).await;
-            let told = async {
-                let Finished { accepted, next } = commit.await.unwrap();
-                let next = next.map(|ticket| ticket.id.uuid().as_u128());
-                if accepted { format!("next {next:?}") } else { "lost".into() }
-            };
-            (Box::pin(told), model.finish(task, late, outcome))
+            let steering = ids.iter().map(|(n, _)| id(*n)).collect();
+            let commit = store.take_up(id(n), attempt + u32::from(late), steering, at(9)).await;
+            (Box::pin(async { taken_told(commit.await.unwrap()) }), model.take_up(task, late))
         }
+        Step::Finish { task, .. } => finish_step(store, model, step, of(task), seq).await,
         Step::Cancel { task, who } => {
             let commit = store.cancel(id(of(task).0), principal(who).visibility(), at(3)).await;
             (Box::pin(async { cancel_told(commit.await.unwrap()) }), model.cancel(task, who))
@@ -289,6 +325,7 @@ async fn send(store: &dyn Store, model: &mut Model, step: &Step, seq: u64) -> (T
 async fn submit_step(store: &dyn Store, model: &mut Model, step: &Step, n: u128) -> (Told, String) {
     let Step::Submit { session, owner, key, digest, attached } = *step else { unreachable!() };
     let mut new = NewTask { principal: principal(owner), ..task(n, &format!("s{session}")) };
+    new.steers = digest == 1 && !attached;
     if attached {
         new.begin = Begin::Attached;
     }
@@ -306,6 +343,27 @@ async fn submit_step(store: &dyn Store, model: &mut Model, step: &Step, n: u128)
         }
     };
     (Box::pin(told), model.submit(n, step))
+}
+
+async fn finish_step(
+    store: &dyn Store,
+    model: &mut Model,
+    step: &Step,
+    (n, attempt): (u128, u32),
+    seq: u64,
+) -> (Told, String) {
+    let Step::Finish { task, late, outcome } = *step else { unreachable!() };
+    // What it says that it took up is more than it did: only the marks count.
+    let steered = model.tasks.iter().map(|task| Steered { id: id(task.n), messages: 0..0 }).collect();
+    let end = end(n, attempt + u32::from(late), outcome_of(outcome), seq);
+    let commit = store.finish(Finish { steered, ..end }).await;
+    let told = async {
+        let Finished { accepted, next, answered } = commit.await.unwrap();
+        let next = next.map(|ticket| ticket.id.uuid().as_u128());
+        let answered: Vec<u128> = answered.iter().map(|answered| answered.id.uuid().as_u128()).collect();
+        if accepted { format!("next {next:?}, answered {answered:?}") } else { "lost".into() }
+    };
+    (Box::pin(told), model.finish(task, late, outcome))
 }
 
 fn outcome_of(outcome: u8) -> Outcome {
@@ -327,10 +385,20 @@ fn start_told(started: Started) -> String {
     }
 }
 
+fn taken_told(taken: Option<Vec<TakenUp>>) -> String {
+    match taken {
+        Some(taken) => {
+            format!("took {:?}", taken.iter().map(|taken| taken.id.uuid().as_u128()).collect::<Vec<_>>())
+        }
+        None => "lost".into(),
+    }
+}
+
 fn cancel_told(cancelled: Cancelled) -> String {
     match cancelled {
         Cancelled::Done { next, .. } => format!("done {:?}", next.map(|ticket| ticket.id.uuid().as_u128())),
         Cancelled::Asked => "asked".into(),
+        Cancelled::TakenUp { by } => format!("taken up by {}", by.uuid().as_u128()),
         Cancelled::Ended(state) => format!("ended {state}"),
         Cancelled::Absent => "absent".into(),
     }

@@ -105,7 +105,7 @@ pub(super) async fn an_attached_run_runs_at_once(fixture: &mut dyn Fixture) {
     assert_eq!(task.state, TaskState::Running { since: at(0) });
     assert_eq!(store.history(session, None, 10).await.unwrap()[0].message, Message::user("input 1"));
     assert_eq!(start(store, 1, 0).await, Started::Stale(StateName::Running));
-    assert_eq!(complete(store, 1, 1, 1).await, Finished { accepted: true, next: None });
+    assert_eq!(complete(store, 1, 1, 1).await, Finished { accepted: true, next: None, answered: Vec::new() });
     assert_eq!(state(store, 1).await, StateName::Completed);
 }
 
@@ -143,7 +143,7 @@ pub(super) async fn a_task_can_be_started_before_its_submit_is_on_disk(fixture: 
     assert!(matches!(submitted.await, Ok(Submitted::Created { is_head: true, .. })));
     assert!(matches!(started.await, Ok(Started::Won(_))));
     assert_eq!(appended.await, Ok(true));
-    assert_eq!(finished.await, Ok(Finished { accepted: true, next: None }));
+    assert_eq!(finished.await, Ok(Finished { accepted: true, next: None, answered: Vec::new() }));
     assert_eq!(state(store, 1).await, StateName::Completed);
     assert_eq!(event_numbers(store, 1).await, [1, 2]);
 }

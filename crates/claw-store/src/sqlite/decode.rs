@@ -15,18 +15,18 @@ use uuid::Uuid;
 
 use super::fault::Fault;
 use crate::stored::{fit, lane, on_crash, priority, scopes, state, value};
-use crate::unit::{SessionRow, TaskRow};
+use crate::unit::{SessionRow, Steer, TaskRow};
 use crate::{Counts, Profile, Session, StoreError};
 
 /// The columns of a task without its turn, of table alias `t`, as [`task_row`] reads them.
 pub(super) const TASK_COLUMNS: &str = "t.n, t.id, t.session, t.owner, t.scopes, t.lane, t.priority, t.label, \
     t.on_crash, t.callback, t.attached, t.attempt, t.failures, t.attempts_max, t.crashes, t.progress, \
-    t.cancel_at, t.created_at, t.started_at, t.state, t.state_at";
+    t.cancel_at, t.created_at, t.started_at, t.state, t.state_at, t.steer";
 
 /// The columns of a whole task, of `t`, its session `s` or `d` and its input `i`, as [`task`] reads them.
 pub(super) const WHOLE_TASK_COLUMNS: &str = "t.n, t.id, t.session, t.owner, t.scopes, t.lane, t.priority, t.label, \
     t.on_crash, t.callback, t.attached, t.attempt, t.failures, t.attempts_max, t.crashes, t.progress, \
-    t.cancel_at, t.created_at, t.started_at, t.state, t.state_at, t.result, t.form, s.id, i.turn, i.form, \
+    t.cancel_at, t.created_at, t.started_at, t.state, t.state_at, t.steer, t.result, t.form, s.id, i.turn, i.form, \
     d.id, d.key, d.agent";
 
 /// The columns of a session, of table alias `s`, as [`session_row`] reads them.
@@ -64,19 +64,20 @@ pub(super) fn task_row(row: &SqliteRow) -> Result<TaskRow, Fault> {
         last_seq: None,
         turn: None,
         turn_is_small: false,
+        steer: row.try_get::<Option<i64>, _>(21)?.map(Steer::from_stored),
     })
 }
 
 /// A whole task.
 pub(super) fn task(row: &SqliteRow) -> Result<Task, Fault> {
     let bare = task_row(row)?;
-    let result: Option<&str> = row.try_get(21)?;
-    let form: i64 = row.try_get(22)?;
-    if row.try_get::<Option<&[u8]>, _>(23)?.is_none() {
+    let result: Option<&str> = row.try_get(22)?;
+    let form: i64 = row.try_get(23)?;
+    if row.try_get::<Option<&[u8]>, _>(24)?.is_none() {
         return forgotten(row, &bare, result, form);
     }
-    let session = SessionId::from_uuid(uuid(row, 23)?);
-    let turn = value(row.try_get(24)?, row.try_get(25)?, "a task's turn")?;
+    let session = SessionId::from_uuid(uuid(row, 24)?);
+    let turn = value(row.try_get(25)?, row.try_get(26)?, "a task's turn")?;
     let callback = bare.callback.as_deref().map(|text| value(text, form, "a task's callback")).transpose()?;
     let at = bare.state_at;
     let ended = || result.ok_or_else(|| StoreError::Corrupt(format!("{} has no result", bare.id)));
@@ -92,9 +93,9 @@ pub(super) fn task(row: &SqliteRow) -> Result<Task, Fault> {
 
 /// An ended task whose session was deleted: what was asked and answered is not shown any more.
 fn forgotten(row: &SqliteRow, bare: &TaskRow, result: Option<&str>, form: i64) -> Result<Task, Fault> {
-    let session = SessionId::from_uuid(uuid(row, 26)?);
-    let key = SessionKey::from_stored(row.try_get(27)?);
-    let turn = Turn { agent: agent(row.try_get(28)?)?, input: Vec::new(), ..Turn::text(key, "") };
+    let session = SessionId::from_uuid(uuid(row, 27)?);
+    let key = SessionKey::from_stored(row.try_get(28)?);
+    let turn = Turn { agent: agent(row.try_get(29)?)?, input: Vec::new(), ..Turn::text(key, "") };
     let at = bare.state_at;
     let ended = || result.ok_or_else(|| StoreError::Corrupt(format!("{} has no result", bare.id)));
     let state = match bare.state {

@@ -9,7 +9,7 @@
 //! - a record: a page of events, up to two messages, an attempt; whichever there are
 //! - the counters; the sums of sessions by owner and agent, and of tokens by day
 //!
-//! What seldom happens to a session, its end or other settings, goes in statements of its own.
+//! What seldom happens, a session's end or other settings and a task's being taken up, goes in statements of its own.
 
 use std::collections::{HashMap, HashSet};
 
@@ -22,7 +22,7 @@ use super::bulk::{Bulk, Values};
 use super::fault::Fault;
 use crate::Counts;
 use crate::stored::{FORM, lane_number, on_crash_number, signed, state_number, text};
-use crate::unit::{DeletedRow, DeliveryRow, EventPage, KeyRow, MessageRow, RunRow, SessionRow, TaskRow, Unit};
+use crate::unit::{DeletedRow, DeliveryRow, EventPage, KeyRow, MessageRow, RunRow, SessionRow, Steer, TaskRow, Unit};
 
 /// The view and its triggers; every writing connection makes them for itself.
 const VIEW: &str = include_str!("batch.sql");
@@ -94,6 +94,7 @@ impl Flush {
         self.deliveries.write(connection, &difference.deliveries, delivery).await?;
         let reshaped = difference.sessions_reshaped.iter().filter_map(|n| unit.session(*n));
         reshape_sessions(connection, reshaped).await?;
+        steer_tasks(connection, difference.tasks_steered.iter().filter_map(|id| unit.task(*id))).await?;
         drop(rows);
         unit.written();
         Ok(())
@@ -149,6 +150,17 @@ async fn reshape_sessions(
         .bind(row.reset_at.map(|at| at.millis()))
         .execute(&mut *connection)
         .await?;
+    }
+    Ok(())
+}
+
+async fn steer_tasks(connection: &mut SqliteConnection, rows: impl Iterator<Item = &TaskRow>) -> Result<(), Fault> {
+    for row in rows {
+        sqlx::query("UPDATE tasks SET steer = ?2 WHERE n = ?1")
+            .bind(row.n)
+            .bind(row.steer.map(Steer::stored))
+            .execute(&mut *connection)
+            .await?;
     }
     Ok(())
 }

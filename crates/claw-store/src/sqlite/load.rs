@@ -65,7 +65,7 @@ impl Load {
             sessions_by_key: Bulk::select(&format!("SELECT {sessions} FROM sessions s WHERE s.key IN ("), ")"),
             waiting_short: waiting(LINE_SHORT),
             waiting_long: waiting(LINE_LONG),
-            running: Bulk::select("SELECT session, n, id FROM tasks WHERE state = 1 AND session IN (", ")"),
+            running: Bulk::select(&format!("SELECT {tasks} FROM tasks t WHERE t.state = 1 AND t.session IN ("), ")"),
             keys: Bulk::select_each(
                 "SELECT k.owner, k.key, k.task, t.id, k.digest, k.at FROM (VALUES ",
                 2,
@@ -217,8 +217,9 @@ impl Load {
                 unit.load_task(row);
             }
             for row in &running {
-                let id = TaskId::from_uuid(decode::uuid(row, 2)?);
-                lines.entry(row.try_get(0)?).or_default().1 = Some((row.try_get(1)?, id));
+                let row = decode::task_row(row)?;
+                lines.entry(row.session).or_default().1 = Some((row.n, row.id));
+                unit.load_task(row);
             }
             for session in sessions {
                 let (waiting, running) = lines.remove(&session).unwrap_or_default();

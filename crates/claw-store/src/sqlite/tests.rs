@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::flush::Flush;
 use super::load::Load;
-use super::read::{CONTEXT, DUE_TICKETS, ENDS, HISTORY, Walk, list_conditions};
+use super::read::{CONTEXT, DUE_TICKETS, ENDS, HISTORY, STEERING, Walk, list_conditions};
 use super::{Settings, SqliteStore};
 use crate::{
     Begin, Idempotency, NewTask, PageStart, SessionFilter, Store, StoreError, Submitted, TaskFilter, UsageDay,
@@ -37,6 +37,7 @@ fn task(n: u128, text: &str) -> NewTask {
         attempts_max: 3,
         callback: None,
         idempotency: None,
+        steers: false,
         begin: Begin::Queued { not_before: NOW, attached: false },
         at: NOW,
     }
@@ -347,7 +348,7 @@ async fn no_hot_statement_walks_over_a_table() {
     for bulk in load.all().into_iter().chain(flush.all()) {
         statements.extend(bulk.texts().map(str::to_owned));
     }
-    statements.push(DUE_TICKETS.to_owned());
+    statements.extend([DUE_TICKETS, STEERING].map(str::to_owned));
     statements.push("SELECT created_at FROM tasks WHERE state = 0 ORDER BY n LIMIT 1".into());
     let tenant = Visibility::Owner(claw_core::PrincipalId::from_stored("key_1".into()));
     for visibility in [Visibility::All, tenant] {

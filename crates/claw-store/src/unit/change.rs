@@ -10,7 +10,7 @@ use claw_core::task::StateName;
 use claw_core::{AgentId, PrincipalId, TaskId, Timestamp};
 
 use super::{
-    DeletedRow, DeliveryRow, EventPage, JournalRow, KeyRow, MessageRow, RunRow, SessionRow, TaskRow, Unit, place,
+    DeletedRow, DeliveryRow, EventPage, JournalRow, KeyRow, MessageRow, RunRow, SessionRow, Steer, TaskRow, Unit, place,
 };
 use crate::{Counts, StoreError};
 
@@ -24,6 +24,9 @@ impl Unit {
         self.totals.next_task = n + 1;
         self.difference.tasks_new.push(id);
         self.difference.inputs.push((n, turn));
+        if row.steer.is_some() {
+            self.difference.tasks_steered.insert(id);
+        }
         self.tasks.insert(id, row);
         self.count(state, 1);
         self.join_line(session, n, id, state);
@@ -51,6 +54,20 @@ impl Unit {
             change(row);
             self.difference.tasks_changed.insert(id);
         }
+    }
+
+    /// The attempt of this place takes a waiting task up.
+    pub(crate) fn take_up(&mut self, id: TaskId, place: i64) {
+        self.change_task(id, |row| row.steer = Some(Steer::Taken(place)));
+        self.difference.tasks_steered.insert(id);
+    }
+
+    /// The task whose running attempt took up `row`, which waits.
+    pub(crate) fn taker(&self, row: &TaskRow) -> Option<&TaskRow> {
+        let Some(Steer::Taken(taken)) = row.steer else { return None };
+        let running = self.session(row.session)?.line.as_ref()?.running()?;
+        let run = self.task(running)?;
+        (run.state == StateName::Running && place(run.n, u64::from(run.attempt)) == Ok(taken)).then_some(run)
     }
 
     /// Something happened in a session.

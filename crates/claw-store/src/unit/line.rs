@@ -65,6 +65,11 @@ impl Line {
         self.running.map(|(_, id)| id).into_iter().chain(self.waiting.values().copied())
     }
 
+    /// Who runs.
+    pub(crate) fn running(&self) -> Option<TaskId> {
+        self.running.map(|(_, id)| id)
+    }
+
     /// Whether nobody waits or runs.
     pub(crate) fn is_empty(&self) -> bool {
         self.running.is_none() && self.waiting.is_empty() && self.horizon == i64::MAX

@@ -29,6 +29,29 @@ pub(crate) fn place(owner: i64, number: u64) -> Result<i64, StoreError> {
     Ok((owner << 31) | i64::try_from(number).unwrap_or(i64::MAX))
 }
 
+/// A waiting task's mark: its session's run may take it up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Steer {
+    /// Nobody has.
+    Free,
+    /// The attempt of this place has; when that attempt no longer runs, nobody has.
+    Taken(i64),
+}
+
+impl Steer {
+    /// As stored; the place of a task and attempt is never 0.
+    pub(crate) const fn stored(self) -> i64 {
+        match self {
+            Self::Free => 0,
+            Self::Taken(place) => place,
+        }
+    }
+    /// From what was stored.
+    pub(crate) const fn from_stored(number: i64) -> Self {
+        if number == 0 { Self::Free } else { Self::Taken(number) }
+    }
+}
+
 /// A task without its turn.
 #[derive(Debug, Clone)]
 pub(crate) struct TaskRow {
@@ -62,6 +85,8 @@ pub(crate) struct TaskRow {
     pub(crate) turn: Option<Arc<Turn>>,
     /// Whether the turn is worth keeping until the task starts.
     pub(crate) turn_is_small: bool,
+    /// Present when it may be taken up.
+    pub(crate) steer: Option<Steer>,
 }
 
 impl TaskRow {

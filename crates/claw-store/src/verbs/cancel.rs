@@ -31,7 +31,10 @@ impl Verb for Cancel {
             Some(_) | None => return Ok(Cancelled::Absent),
         };
         match row.state {
-            StateName::Queued => self.end(unit),
+            StateName::Queued => match unit.taker(row) {
+                Some(run) if run.cancel_at.is_none() => Ok(Cancelled::TakenUp { by: run.id }),
+                Some(_) | None => self.end(unit),
+            },
             StateName::Running => {
                 if row.cancel_at.is_none() {
                     unit.change_task(self.id, |row| row.cancel_at = Some(self.at));

@@ -8,6 +8,7 @@ use claw_core::{RunEvent, TaskId, Timestamp};
 
 use super::Verb;
 use super::events::page;
+use super::take_up::Answers;
 use crate::stored::text;
 use crate::unit::{DeliveryRow, Line, RunRow, Unit, Wanted, place};
 use crate::{DueTicket, Finish, Finished, StoreError};
@@ -76,6 +77,10 @@ impl Verb for FinishRun {
 
     fn wants(&self, wanted: &mut Wanted) {
         wanted.task(self.finish.id);
+        for steered in &self.finish.steered {
+            wanted.task(steered.id);
+            wanted.last_seqs.insert(steered.id);
+        }
         if self.page.is_none() {
             wanted.last_seqs.insert(self.finish.id);
         }
@@ -93,7 +98,7 @@ impl Verb for FinishRun {
         let Finish { id, attempt, usage, at, .. } = &self.finish;
         let row = match unit.task(*id) {
             Some(row) if row.state == StateName::Running && row.attempt == *attempt => row,
-            Some(_) | None => return Ok(Finished { accepted: false, next: None }),
+            Some(_) | None => return Ok(Finished { accepted: false, next: None, answered: Vec::new() }),
         };
         let (n, session, started_at) = (row.n, row.session, row.state_at);
         let owner = row.principal.id.clone();
@@ -103,6 +108,7 @@ impl Verb for FinishRun {
         let run_place = place(n, u64::from(*attempt))?;
         let callback = row.callback.clone().filter(|_| leads.state.is_terminal());
         unit.has_room(session, self.messages.len())?;
+        let answers = Answers::find(unit, &self.finish, run_place)?;
 
         if let Some((last_seq, body)) = &self.page {
             unit.add_events(*id, *last_seq, events_place, body.clone());
@@ -114,7 +120,7 @@ impl Verb for FinishRun {
             }
             None => events_place,
         };
-        unit.add_messages(session, n, *at, &self.messages);
+        self.say(unit, session, n);
         unit.add_usage(session, *usage, &self.model);
         unit.add_usage_day(&owner, *usage, &self.model, *at);
         unit.touch_session(session, *at);
@@ -139,13 +145,26 @@ impl Verb for FinishRun {
                 Outcome::Yielded | Outcome::Cancelled { .. } => {}
             }
         });
-        Ok(Finished { accepted: true, next: due(unit, session) })
+        let answered = answers.give(unit, *at);
+        Ok(Finished { accepted: true, next: due(unit, session), answered })
     }
 
     fn bytes(&self) -> usize {
         let page = self.page.as_ref().map_or(0, |(_, body)| body.len());
         page + self.result.as_ref().map_or(0, |result| result.len())
             + self.messages.iter().map(|m| m.len()).sum::<usize>()
+    }
+}
+
+impl FinishRun {
+    /// Appends to the history, each message by the task that said it.
+    fn say(&self, unit: &mut Unit, session: i64, n: i64) {
+        let steered = &self.finish.steered;
+        for (place, message) in self.messages.iter().enumerate() {
+            let taken = steered.iter().find(|steered| steered.messages.contains(&place));
+            let by = taken.and_then(|steered| unit.task(steered.id)).map_or(n, |row| row.n);
+            unit.add_messages(session, by, self.finish.at, std::slice::from_ref(message));
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use claw_core::{PrincipalId, TaskId, Timestamp, Turn};
 
 use super::Verb;
 use crate::stored::text;
-use crate::unit::{KeyRow, PLACE_OWNER_MAX, TaskRow, Unit, Wanted};
+use crate::unit::{KeyRow, PLACE_OWNER_MAX, Steer, TaskRow, Unit, Wanted};
 use crate::{Begin, Idempotency, NewTask, StoreError, Submitted};
 
 /// A turn of at most so many bytes of JSON is kept in memory until its task starts.
@@ -117,6 +117,7 @@ impl Submit {
             last_seq: Some(0),
             turn,
             turn_is_small: self.turn_text.len() <= TURN_KEPT_BYTES_MAX,
+            steer: new.steers.then_some(Steer::Free),
         }
     }
 }

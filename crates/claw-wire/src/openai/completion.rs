@@ -29,7 +29,7 @@ pub struct ChatCompletion<'a> {
 impl<'a> ChatCompletion<'a> {
     /// The answer to one request.
     pub fn new(id: &'a str, created: i64, model: &'a str, output: &'a Output) -> Self {
-        let Output { text, tool_calls, finish, usage, model: _answered_by } = output;
+        let Output { text, tool_calls, finish, usage, model: _, answered_by: _ } = output;
         let only_calls = text.is_empty() && !tool_calls.is_empty();
         let message = AnswerMessage {
             role: "assistant",
@@ -142,7 +142,7 @@ mod tests {
 
     fn output(text: &str, tool_calls: Vec<ToolCall>, finish: FinishReason) -> Output {
         let usage = CoreUsage { input_tokens: 2, output_tokens: 3, cached_tokens: 0 };
-        Output { text: text.into(), tool_calls, finish, usage, model: "p/m".into() }
+        Output { text: text.into(), tool_calls, finish, usage, model: "p/m".into(), answered_by: None }
     }
 
     #[test]

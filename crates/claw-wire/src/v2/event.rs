@@ -30,6 +30,7 @@ pub enum Happening<'a> {
     Progress { percent: u8 },
     Usage { usage: Usage },
     Switched { from: &'a str, to: &'a str, reason: &'a str },
+    Steered { task_id: String, text: &'a str },
     Retrying { attempt: u32, error: TaskError<'a>, retry_at: String },
     Completed { result: TaskResult<'a> },
     Failed { error: TaskError<'a>, partial: &'a str },
@@ -48,6 +49,7 @@ impl Happening<'_> {
             Self::Progress { .. } => "progress",
             Self::Usage { .. } => "usage",
             Self::Switched { .. } => "switched",
+            Self::Steered { .. } => "steered",
             Self::Retrying { .. } => "retrying",
             Self::Completed { .. } => "completed",
             Self::Failed { .. } => "failed",
@@ -69,6 +71,7 @@ impl<'a> From<&'a RunEvent> for Happening<'a> {
             RunEvent::Progress { percent } => Self::Progress { percent: *percent },
             RunEvent::Usage { usage } => Self::Usage { usage: (*usage).into() },
             RunEvent::Switched { from, to, reason } => Self::Switched { from, to, reason },
+            RunEvent::Steered { task, text } => Self::Steered { task_id: task.to_string(), text },
             RunEvent::Retrying { attempt, failure, at } => {
                 Self::Retrying { attempt: *attempt, error: failure.into(), retry_at: at.to_string() }
             }

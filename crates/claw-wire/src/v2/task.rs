@@ -124,17 +124,21 @@ pub struct TaskResult<'a> {
     /// Calls of the caller's own tools.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tool_calls: Vec<Call<'a>>,
+    /// The task whose run took this one up and answered it, where another's did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answered_by: Option<String>,
 }
 
 impl<'a> From<&'a Output> for TaskResult<'a> {
     fn from(output: &'a Output) -> Self {
-        let Output { text, tool_calls, finish, usage, model } = output;
+        let Output { text, tool_calls, finish, usage, model, answered_by } = output;
         Self {
             response: text,
             usage: Usage::from(*usage),
             model,
             finish_reason: finish.as_str(),
             tool_calls: tool_calls.iter().map(Call::from).collect(),
+            answered_by: answered_by.map(|task| task.to_string()),
         }
     }
 }

@@ -304,7 +304,7 @@ pub struct ShortCounts {
 impl<'a> Finished<'a> {
     /// A run that ended well; `session` is what clients call the conversation.
     pub fn completed(run_id: &'a str, session: &'a str, output: &'a Output, duration_ms: u64, is_keyed: bool) -> Self {
-        let Output { text, tool_calls: _, finish: _, usage, model } = output;
+        let Output { text, tool_calls: _, finish: _, usage, model, answered_by: _ } = output;
         let (provider, model) = model.split_once('/').unwrap_or(("", model));
         let counts = ShortCounts { input: usage.input_tokens, output: usage.output_tokens, total: usage.total() };
         let agent_meta = AgentMeta { session_id: session, provider, model, usage: counts };
@@ -348,6 +348,7 @@ pub enum EventBody<'a> {
     End { ended_at: i64, is_aborted: bool },
     Error { error: &'a str, ended_at: i64 },
     Retrying { message: &'a str, attempt: u32, delay_ms: u64 },
+    Steered { task_id: &'a str, text: &'a str },
     Assistant { text: &'a str, delta: &'a str },
     ToolStart { name: &'a str, tool_call_id: &'a str, args: &'a str },
     ToolResult { name: &'a str, tool_call_id: &'a str, is_error: bool, text: &'a str },
@@ -365,6 +366,7 @@ impl Serialize for EventBody<'_> {
             Self::Retrying { message, attempt, delay_ms } => {
                 json!({"phase": "retrying", "message": message, "attempt": attempt, "delayMs": delay_ms})
             }
+            Self::Steered { task_id, text } => json!({"phase": "steered", "taskId": task_id, "text": text}),
             Self::Assistant { text, delta } => json!({"text": text, "delta": delta}),
             Self::ToolStart { name, tool_call_id, args } => {
                 json!({"phase": "start", "name": name, "toolCallId": tool_call_id, "args": parsed(args)})
@@ -524,7 +526,14 @@ mod tests {
     }
     fn output() -> Output {
         let usage = CoreUsage { input_tokens: 50, output_tokens: 100, cached_tokens: 0 };
-        Output { text: "hi".into(), tool_calls: vec![], finish: FinishReason::Stop, usage, model: "p/m".into() }
+        Output {
+            text: "hi".into(),
+            tool_calls: vec![],
+            finish: FinishReason::Stop,
+            usage,
+            model: "p/m".into(),
+            answered_by: None,
+        }
     }
 
     #[test]

@@ -95,6 +95,13 @@ pub enum Said<'a> {
         /// Whether it failed.
         is_error: bool,
     },
+    /// It took up what was said meanwhile.
+    Steered {
+        /// The task that said it.
+        task_id: &'a str,
+        /// What.
+        text: &'a str,
+    },
     /// This attempt failed, another follows.
     Retrying {
         /// Why.
@@ -167,6 +174,7 @@ fn run_in_b(notice: &RunNotice<'_>) -> Vec<Outgoing> {
         Said::ToolResult { id, name, text, is_error } => {
             vec![agent(notice, "tool", EventBody::ToolResult { name, tool_call_id: id, is_error, text }, None)]
         }
+        Said::Steered { task_id, text } => vec![lifecycle(EventBody::Steered { task_id, text })],
         Said::Retrying { message, attempt, delay_ms } => {
             vec![lifecycle(EventBody::Retrying { message, attempt, delay_ms })]
         }
@@ -245,7 +253,7 @@ fn run_in_c(notice: &RunNotice<'_>) -> Option<String> {
         dialect_c::push("chat.done", &ChatDone { session_key, run_id, seq, status, text, usage: usage.into(), error })
     };
     Some(match said {
-        Said::Started | Said::Draft { .. } | Said::Retrying { .. } => return None,
+        Said::Started | Said::Draft { .. } | Said::Steered { .. } | Said::Retrying { .. } => return None,
         Said::Text { text: _, delta } => dialect_c::push("chat.delta", &ChatDelta { session_key, delta, run_id, seq }),
         Said::ToolCall { id, name, args } => {
             let params = json_or_text(args);

@@ -2,7 +2,7 @@
 
 use claw_core::run::Sequenced;
 use claw_core::task::StateName;
-use claw_core::{PrincipalId, Task, TaskId, Timestamp, Visibility};
+use claw_core::{PrincipalId, SessionId, Task, TaskId, Timestamp, Visibility};
 use futures::TryStreamExt;
 use sqlx::{AssertSqlSafe, Row};
 
@@ -166,6 +166,16 @@ impl Reader {
         Ok(events)
     }
 
+    /// The waiting tasks of a session that steer, oldest first.
+    pub(in crate::sqlite) async fn steering(&self, session: SessionId, limit: u32) -> Result<Vec<TaskId>, Fault> {
+        let rows = sqlx::query(STEERING)
+            .bind(session.uuid().as_bytes().to_vec())
+            .bind(i64::from(limit.clamp(1, PAGE_ROWS_MAX)))
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(|row| Ok(TaskId::from_uuid(decode::uuid(row, 0)?))).collect()
+    }
+
     /// The waiting tasks whose turn it is, oldest first.
     pub(in crate::sqlite) async fn due_tickets(
         &self,
@@ -204,6 +214,10 @@ impl Reader {
         row.fetch_optional(&self.pool).await?.map(|row| decode::moment(&row, 0)).transpose()
     }
 }
+
+/// Waiting, and marked; their index holds no others.
+pub(in crate::sqlite) const STEERING: &str = "SELECT t.id FROM sessions s CROSS JOIN tasks t ON t.session = s.n \
+     WHERE s.id = ?1 AND t.steer IS NOT NULL AND t.state = 0 ORDER BY t.n LIMIT ?2";
 
 /// Waiting, nobody before them in their session, nobody running in it.
 pub(in crate::sqlite) const DUE_TICKETS: &str = "SELECT t.n, t.id, t.attempt, t.lane, t.priority, t.state_at FROM tasks t WHERE t.state = 0 AND t.n > ?1 \

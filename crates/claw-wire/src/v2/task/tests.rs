@@ -118,8 +118,14 @@ fn a_wrong_field_of_a_task_is_named() {
 #[test]
 fn a_finished_task_shows_its_result() {
     let usage = claw_core::provider::Usage { input_tokens: 1, output_tokens: 2, cached_tokens: 0 };
-    let output =
-        Output { text: "done".into(), tool_calls: vec![], finish: FinishReason::Stop, usage, model: "p/m".into() };
+    let output = Output {
+        text: "done".into(),
+        tool_calls: vec![],
+        finish: FinishReason::Stop,
+        usage,
+        model: "p/m".into(),
+        answered_by: None,
+    };
     assert_eq!(
         shown(TaskState::Completed { output, at: ENDED }),
         json!({"id": "task_00000000000000000000000000000007", "type": "agent", "status": "completed", "progress": 100,
@@ -157,6 +163,7 @@ fn a_callback_tells_the_end_in_bytes_that_survive_javascript() {
         finish: FinishReason::Stop,
         usage: CoreUsage { input_tokens: 1 << 60, output_tokens: 2, cached_tokens: 0 },
         model: "p/m".into(),
+        answered_by: None,
     };
     let body = crate::v2::delivery::task_ended(&task(TaskState::Completed { output, at: ENDED })).unwrap();
     // Printed by `JSON.stringify(JSON.parse(body))` from these very bytes.
