@@ -51,6 +51,8 @@ pub const EVENTS: &[&str] = &[
     "presence",
     "health",
     "heartbeat",
+    "device.pair.requested",
+    "device.pair.resolved",
     "tick",
     "shutdown",
 ];

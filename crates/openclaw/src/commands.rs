@@ -14,6 +14,7 @@ mod providers;
 mod sessions;
 mod status;
 mod streamed;
+mod system;
 mod tasks;
 mod terminal;
 
@@ -81,6 +82,8 @@ enum Command {
     Keys(keys::Keys),
     /// Let devices in, and out again
     Devices(devices::Devices),
+    /// Who is connected, what happened outside, heartbeats
+    System(system::System),
     /// Print what a shell needs to complete these commands
     Completions(completions::Completions),
 }
@@ -111,6 +114,7 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<ExitCode, Fatal> {
         Command::Providers(providers) => providers::run(providers, &context),
         Command::Keys(keys) => keys::run(keys, &context),
         Command::Devices(devices) => devices::run(devices, &context),
+        Command::System(system) => system::run(system, &context),
         Command::Completions(completions) => completions::run(&completions),
     }
 }

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use claw_app::devices::{DeviceInfo, DeviceToken, Paired, Pairing};
-use claw_core::{DeviceId, Role, Scopes, Timestamp};
+use claw_core::{DeviceId, PairingId, Role, Scopes, Timestamp};
 use claw_wire::ws::devices::{self as wire, Described, Token, Wish, scope_names};
 
 /// A device that waits.
@@ -14,6 +14,16 @@ pub(crate) fn wish(pairing: &Pairing) -> Wish {
         device: described(*device, public_key, info, *role, *scopes),
         is_repair: *is_upgrade,
         ts: requested_at.millis(),
+    }
+}
+
+/// A decision about a wish.
+pub(crate) fn resolved(id: PairingId, device: DeviceId, is_approved: bool, at: Timestamp) -> wire::Resolved {
+    wire::Resolved {
+        request_id: id.to_string(),
+        device_id: device.to_string(),
+        decision: if is_approved { "approved" } else { "rejected" },
+        ts: at.millis(),
     }
 }
 

@@ -87,7 +87,7 @@ mod wake;
 use std::fmt::Display;
 use std::sync::Arc;
 
-use claw_core::{Principal, Scope};
+use claw_core::{Principal, Scope, Visibility};
 use claw_wire::BadRequest;
 use claw_wire::error::FrameError;
 use claw_wire::ws::frame::{self, FrameId, Request};
@@ -249,6 +249,12 @@ impl Call {
     pub(crate) fn is_stock(&self) -> bool {
         self.line.peer.voice.is_stock
     }
+    /// For what tells of everybody: whoever sees only its own has to be an admin.
+    pub(crate) fn require_overview(&self) -> Result<(), Problem> {
+        let principal = self.principal();
+        let may = principal.visibility() == Visibility::All || principal.scopes.allows(Scope::Admin);
+        if may { Ok(()) } else { Err(claw_app::Error::Forbidden(Scope::Admin.name()).into()) }
+    }
     /// Sends an answer; two-stage methods send two.
     pub(crate) fn answer(&self, payload: &impl Serialize) {
         self.line.outbox.answer(&self.id, payload);
@@ -301,7 +307,9 @@ fn start<M: Method>(call: Call, params: Option<Box<RawValue>>) -> BoxFuture<'sta
 fn refusal(method: &str, problem: &Problem) -> FrameError {
     match &problem.param {
         Some(param) if problem.status == http::StatusCode::BAD_REQUEST => {
-            let bad = BadRequest::of(&**param, &*problem.message);
+            // The frame names the place itself.
+            let message = problem.message.strip_prefix(&format!("{param}: ")).unwrap_or(&problem.message);
+            let bad = BadRequest::of(&**param, message);
             FrameError { details: problem.to_frame_error().details, ..frame::bad_params(method, &bad) }
         }
         _ => problem.to_frame_error(),
@@ -349,5 +357,7 @@ mod tests {
     fn parameters_without_meaning_are_told_like_those_of_the_wrong_type() {
         let problem = Problem::from(BadRequest::of("sessionKey", "too long"));
         assert_eq!(refusal("agent", &problem).message, "invalid agent params: at sessionKey: too long");
+        let problem = Problem::from(BadRequest::of("scopes", "scopes: must be known"));
+        assert_eq!(refusal("keys.create", &problem).message, "invalid keys.create params: at scopes: must be known");
     }
 }

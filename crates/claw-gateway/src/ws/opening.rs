@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use claw_app::devices::Issued;
-use claw_core::{Scope, Scopes};
+use claw_core::{Scope, Scopes, Visibility};
 use claw_wire::ws::connect::{
     Challenge, ConnectParams, Features, Granted, HelloOk, Policy, Server, SessionDefaults, Snapshot,
 };
@@ -183,11 +183,13 @@ async fn hello_ok(
     params: &ConnectParams,
 ) -> Box<RawValue> {
     let may_read = caller.principal().scopes.allows(Scope::Read);
-    let (presence, health) = if may_read {
-        (frame::to_json(&doors.stage.presence()), doors.pulse.health(doors, false).await)
+    let health = if may_read {
+        doors.pulse.health(doors, false).await
     } else {
-        ("[]".to_owned(), RawValue::from_string("{}".to_owned()).expect("this is JSON").into())
+        RawValue::from_string("{}".to_owned()).expect("this is JSON").into()
     };
+    let oversees = may_read && caller.principal().visibility() == Visibility::All;
+    let presence = if oversees { frame::to_json(&doors.stage.presence()) } else { "[]".to_owned() };
     let presence = RawValue::from_string(presence).expect("what was just written is JSON");
     let hello = HelloOk {
         kind: "hello-ok",

@@ -54,6 +54,10 @@ impl Audience {
     pub(crate) const fn of(scope: Scope) -> Self {
         Self { scope, owner: None, subscribed: false }
     }
+    /// Those with `scope` who see everything: news of people and devices is none of a tenant's business.
+    pub(crate) fn overseers(scope: Scope) -> Self {
+        Self { scope, owner: Some(PrincipalId::operator()), subscribed: false }
+    }
     /// Those who asked for news of conversations and may see this one.
     pub(crate) const fn of_session(owner: PrincipalId) -> Self {
         Self { scope: Scope::Read, owner: Some(owner), subscribed: true }
@@ -254,7 +258,7 @@ impl Stage {
 
     /// A heartbeat happened.
     pub(crate) fn beat(&self, event: HeartbeatEvent) {
-        self.share("heartbeat", Audience::of(Scope::Read), &event);
+        self.share("heartbeat", Audience::overseers(Scope::Read), &event);
         self.heartbeats().last = Some(event);
     }
 
@@ -323,6 +327,8 @@ mod tests {
         assert!(Audience::of(Scope::Read).has(&reader, false));
         assert!(!Audience::of(Scope::Pairing).has(&reader, true));
         assert!(Audience::of_session(key).has(&reader, true));
+        assert!(!Audience::overseers(Scope::Read).has(&reader, true));
+        assert!(Audience::overseers(Scope::Pairing).has(&operator, false));
         assert!(
             !Audience::of_session(PrincipalId::operator()).has(&reader, true),
             "foreign conversations are not told"

@@ -276,6 +276,8 @@ async fn devices_are_listed_approved_and_refused_over_a_socket() {
     let params = wanting(Value::Null, &["operator.write"]);
     let error = refused(&house, &one, &params).await;
     let request = error["details"]["requestId"].clone();
+    let told = admin.event("device.pair.requested").await["payload"].clone();
+    assert_eq!((&told["requestId"], &told["deviceId"]), (&request, &json!(one.id())));
     let (key, ts) = (one.public_key(), admin.payload("device.pair.list", &json!({})).await["pending"][0]["ts"].clone());
     let described = json!({
         "deviceId": one.id(), "publicKey": key, "platform": "linux", "clientId": "vscode-extension",
@@ -293,6 +295,8 @@ async fn devices_are_listed_approved_and_refused_over_a_socket() {
     let at = approved["device"]["approvedAtMs"].clone();
     let device = with(json!({"createdAtMs": at, "approvedAtMs": at, "tokens": []}));
     assert_eq!(approved, json!({"requestId": request, "device": device}));
+    let told = admin.event("device.pair.resolved").await["payload"].clone();
+    assert_eq!((&told["requestId"], &told["decision"]), (&request, &json!("approved")));
     let again = admin.call("device.pair.approve", &json!({"requestId": request})).await;
     assert_eq!(again["error"]["code"], json!("NOT_FOUND"));
     admitted(&house, &one, &params).await;

@@ -144,7 +144,7 @@ impl Done {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[expect(missing_docs, reason = "the fields are the protocol's")]
 pub struct WakeParams {
-    pub text: String,
+    pub text: Option<String>,
     /// `now` or `next-heartbeat`.
     pub mode: Option<String>,
 }
@@ -163,7 +163,7 @@ impl WakeParams {
                 return Err(BadRequest::of("mode", format!("must be now or next-heartbeat, found {found:?}")));
             }
         };
-        Ok((checked_text(&self.text)?, is_now))
+        Ok((checked_text(self.text.as_deref().unwrap_or_default())?, is_now))
     }
 }
 
@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn wake_knows_two_modes() {
         let read = |mode: Option<&str>| {
-            WakeParams { text: "x".into(), mode: mode.map(Into::into) }.read().map(|(_, is_now)| is_now)
+            WakeParams { text: Some("x".into()), mode: mode.map(Into::into) }.read().map(|(_, is_now)| is_now)
         };
         assert_eq!((read(Some("now")), read(Some("next-heartbeat")), read(None)), (Ok(true), Ok(false), Ok(false)));
         assert_eq!(read(Some("later")).unwrap_err().param.as_deref(), Some("mode"));

@@ -368,6 +368,34 @@ pub(crate) struct Key {
     pub(crate) revoked_at: Option<String>,
 }
 
+/// An entry of `system-presence`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Present {
+    pub(crate) host: Option<String>,
+    pub(crate) ip: Option<String>,
+    pub(crate) version: Option<String>,
+    pub(crate) platform: Option<String>,
+    pub(crate) mode: Option<String>,
+    pub(crate) text: String,
+}
+
+/// The answer to `wake`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Woken {
+    pub(crate) run_id: Option<String>,
+    pub(crate) reason: Option<String>,
+}
+
+/// A heartbeat.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Beat {
+    pub(crate) status: String,
+    pub(crate) preview: String,
+    pub(crate) run_id: String,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use super::Context;
 use super::config::{print, print_json, warn};
+use crate::client::{ClientError, Connection, Incoming, Reach, Target};
 use crate::compose;
 use crate::config::credentials::{Auth, Decision};
 use crate::config::settings::{Flags, Location, Settings};
@@ -47,6 +48,16 @@ enum Action {
     Restart(ListenArguments),
     /// Have the running gateway read its configuration again
     Reload,
+    /// Call one of the gateway's methods, and print its first answer as JSON
+    Call {
+        /// The method: `openclaw gateway call health`
+        method: String,
+        /// Its parameters, as JSON
+        #[arg(long, default_value = "{}")]
+        params: String,
+        #[command(flatten)]
+        reach: Reach,
+    },
     /// Say whether a gateway runs, and where
     Status {
         /// Print JSON
@@ -84,8 +95,28 @@ pub(crate) fn run(gateway: Gateway, context: &Context) -> Result<ExitCode, Fatal
         Action::Stop => stop(context),
         Action::Restart(listen) => restart(listen, context),
         Action::Reload => reload(context),
+        Action::Call { method, params, reach } => call(&Target::find(context, &reach)?, &method, &params),
         Action::Status { json } => status(context, json),
     }
+}
+
+fn call(target: &Target, method: &str, params: &str) -> Result<ExitCode, Fatal> {
+    let params: serde_json::Value =
+        serde_json::from_str(params).map_err(|error| Fatal::Usage(format!("--params is no JSON: {error}")))?;
+    let result = crate::client::block_on(async {
+        let mut connection = Connection::open(target).await?;
+        let asked = connection.ask(method, &params).await?;
+        let payload = loop {
+            if let Incoming::Answer { id, result } = connection.next().await?
+                && id == asked
+            {
+                break result.map_err(ClientError::Refused)?;
+            }
+        };
+        connection.close().await;
+        Ok(payload)
+    })?;
+    print(&result.pretty())
 }
 
 fn start(arguments: StartArguments, context: &Context) -> Result<ExitCode, Fatal> {

@@ -4,3 +4,5 @@
 mod config;
 mod house;
 mod reload;
+mod resume;
+mod system;

@@ -22,6 +22,8 @@ impl Method for ChatHistoryOf {
         let limit = params.limit.unwrap_or(MESSAGES_DEFAULT).clamp(1, MESSAGES_MAX);
         let app = &call.doors().app;
         let found = app.sessions.get(call.principal(), &key).await?;
+        // Who reads a conversation shows it, and wants to see what others do there.
+        call.line().viewed.look(&key);
         let messages = match &found {
             Some(found) => shown(found, &app.sessions.messages(found, params.before, limit).await?),
             None => Vec::new(),

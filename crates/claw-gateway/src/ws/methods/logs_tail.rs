@@ -5,8 +5,7 @@
 
 use std::sync::Arc;
 
-use claw_app::Error;
-use claw_core::{Scope, Visibility};
+use claw_core::Scope;
 use claw_wire::ws::logs::{Tail, TailParams};
 use http::StatusCode;
 
@@ -28,10 +27,7 @@ impl Method for LogsTail {
 
     async fn run(call: &Call, params: TailParams) -> Result<(), Problem> {
         let TailParams { cursor, limit } = params;
-        let principal = call.principal();
-        if principal.visibility() != Visibility::All && !principal.scopes.allows(Scope::Admin) {
-            return Err(Error::Forbidden(Scope::Admin.name()).into());
-        }
+        call.require_overview()?;
         let limit = limit.unwrap_or(LINES_DEFAULT).clamp(1, LINES_MAX);
         let page = match call.doors().settings.logs.clone() {
             None => LogPage::default(),

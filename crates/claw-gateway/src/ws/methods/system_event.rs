@@ -15,6 +15,7 @@ impl Method for SystemEvent {
     type Params = EventParams;
 
     async fn run(call: &Call, params: EventParams) -> Result<(), Problem> {
+        call.require_overview()?;
         let doors = call.doors();
         doors.stage.note(params.into_entry(doors.app.now())?);
         call.answer(&Done::OK);

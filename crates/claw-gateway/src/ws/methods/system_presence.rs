@@ -14,6 +14,7 @@ impl Method for SystemPresence {
     type Params = Value;
 
     async fn run(call: &Call, _ignored: Value) -> Result<(), Problem> {
+        call.require_overview()?;
         call.answer(&call.doors().stage.presence());
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! `wake`: a text for the main conversation, told with its next turn or in one that begins now.
 //!
-//! A turn that begins now is a run like any other; its end is told as `heartbeat`.
+//! A turn that begins now is a run like any other; its end is told as `heartbeat`. The main
+//! conversation is the operator's: a key's holder cannot put words into it.
 
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ impl Method for Wake {
     type Params = WakeParams;
 
     async fn run(call: &Call, params: WakeParams) -> Result<(), Problem> {
+        call.require_overview()?;
         let (text, is_now) = params.read()?;
         let doors = call.doors();
         if !is_now || !doors.stage.has_heartbeats() {

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use claw_app::devices::PairingNotice;
 use claw_app::notice::{SessionNotice, SessionNoticeKind};
 use claw_core::Scope;
 use claw_core::task::StateName;
@@ -13,6 +14,7 @@ use tokio::sync::broadcast::error::RecvError;
 use super::{Audience, Shared};
 use crate::doors::Doors;
 use crate::limits::{HEALTH_EVERY, PRESENCE_PAUSE};
+use crate::view;
 
 /// Runs until the gateway stops.
 pub(crate) async fn run(doors: Arc<Doors>) {
@@ -22,6 +24,7 @@ pub(crate) async fn run(doors: Arc<Doors>) {
         () = look(&doors) => {}
         () = tell_tasks(&doors) => {}
         () = tell_sessions(&doors) => {}
+        () = tell_pairings(&doors) => {}
     }
 }
 
@@ -32,7 +35,7 @@ async fn tell_presence(doors: &Doors) {
         let mut bytes = 0;
         if stage.listeners() > 0 {
             let presence = Presence { presence: stage.presence() };
-            let shared = Shared::new("presence", Audience::of(Scope::Read), &presence, Some(stage.version()));
+            let shared = Shared::new("presence", Audience::overseers(Scope::Read), &presence, Some(stage.version()));
             bytes = shared.payload().len();
             stage.send(shared);
         }
@@ -90,6 +93,25 @@ async fn tell_sessions(doors: &Doors) {
                 doors.stage.share("sessions.changed", Audience::of_session(owner), &changed);
             }
             Err(RecvError::Lagged(missed)) => tracing::debug!("{missed} changes of conversations were not told"),
+            Err(RecvError::Closed) => return std::future::pending().await,
+        }
+    }
+}
+
+/// Devices that wait to be paired, and decisions about them, to those who may decide.
+async fn tell_pairings(doors: &Doors) {
+    let mut notices = doors.app.devices.notices();
+    let audience = Audience::overseers(Scope::Pairing);
+    loop {
+        match notices.recv().await {
+            Ok(PairingNotice::Requested(pairing)) => {
+                doors.stage.share("device.pair.requested", audience.clone(), &view::devices::wish(&pairing));
+            }
+            Ok(PairingNotice::Resolved { id, device, is_approved, at }) => {
+                let resolved = view::devices::resolved(id, device, is_approved, at);
+                doors.stage.share("device.pair.resolved", audience.clone(), &resolved);
+            }
+            Err(RecvError::Lagged(missed)) => tracing::debug!("{missed} wishes of devices were not told"),
             Err(RecvError::Closed) => return std::future::pending().await,
         }
     }
