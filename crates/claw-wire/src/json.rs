@@ -6,6 +6,7 @@
 use std::fmt::Display;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::BadRequest;
 use crate::limits::JSON_DEPTH_MAX;
@@ -40,6 +41,12 @@ fn within_limits(bytes: &[u8]) -> Result<(), BadRequest> {
     }
     if !is_depth_within(bytes, JSON_DEPTH_MAX) {
         return Err(BadRequest::whole(format!("JSON is nested deeper than {JSON_DEPTH_MAX} levels")));
+    }
+    // A type's fields could be read from a list, too, by their places: nobody means that.
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        serde_json::from_slice::<IgnoredAny>(bytes)
+            .map_err(|error| BadRequest::whole(format!("not valid JSON: {error}")))?;
+        return Err(BadRequest::whole("invalid type: sequence, expected an object"));
     }
     Ok(())
 }
@@ -121,6 +128,8 @@ mod tests {
         assert_eq!(refused(r#"{"inner":[{}]}"#).0.as_deref(), Some("inner[0].number"));
         assert_eq!(refused("{}").0.as_deref(), Some("inner"));
         assert_eq!(refused("[]").0, None);
+        assert_eq!(refused(" [[]]").1, "invalid type: sequence, expected an object");
+        assert!(refused("[").1.starts_with("not valid JSON: "));
     }
 
     #[test]

@@ -6,10 +6,12 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::notice::Dialect;
+use crate::BadRequest;
 use crate::error::FrameError;
 use crate::json;
 use crate::limits::{FRAME_ID_BYTES_MAX, JSON_DEPTH_MAX};
@@ -33,7 +35,10 @@ impl FrameId {
     }
     fn read(raw: &RawValue) -> Option<Self> {
         let text = raw.get();
-        let is_text = text.starts_with('"') && text.len() > 2;
+        // A lone surrogate would be echoed as a text that strict readers refuse.
+        let is_text = text.starts_with('"')
+            && text.len() > 2
+            && (!text.contains('\\') || serde_json::from_str::<String>(text).is_ok());
         let is_whole = text.parse::<i64>().is_ok();
         ((is_text || is_whole) && text.len() <= FRAME_ID_BYTES_MAX).then(|| Self(text.into()))
     }
@@ -112,6 +117,12 @@ fn raw(text: &str) -> Result<RawFrame<'_>, BadFrame> {
         let message = format!("invalid request frame: nested deeper than {JSON_DEPTH_MAX} levels");
         return Err(BadFrame::Invalid { id: FrameId::invalid(), message });
     }
+    // A type's fields could be read from a list, too, by their places: nobody means that.
+    if !text.trim_start().starts_with('{') {
+        serde_json::from_str::<IgnoredAny>(text).map_err(|_| BadFrame::NotJson)?;
+        let message = "invalid request frame: must be an object".to_owned();
+        return Err(BadFrame::Invalid { id: FrameId::invalid(), message });
+    }
     match serde_json::from_str(text) {
         Ok(frame) => Ok(frame),
         Err(error) if error.is_data() => {
@@ -145,7 +156,7 @@ impl<'a> RawFrame<'a> {
 /// # Errors
 /// They do not fit; the message names the method and the path.
 pub fn params<'a, T: Deserialize<'a>>(method: &str, raw: Option<&'a RawValue>) -> Result<T, FrameError> {
-    json::from_slice(object(raw)).map_err(|bad| bad_params(method, &bad))
+    json::from_slice(object(method, raw)?).map_err(|bad| bad_params(method, &bad))
 }
 
 /// The same; `unknown` hears the path of each parameter that the method does not have.
@@ -157,16 +168,19 @@ pub fn params_noting<'a, T: Deserialize<'a>>(
     raw: Option<&'a RawValue>,
     unknown: impl FnMut(&dyn Display),
 ) -> Result<T, FrameError> {
-    json::from_slice_noting(object(raw), unknown).map_err(|bad| bad_params(method, &bad))
+    json::from_slice_noting(object(method, raw)?, unknown).map_err(|bad| bad_params(method, &bad))
 }
 
-fn object(raw: Option<&RawValue>) -> &[u8] {
-    let text = raw.map_or("{}", RawValue::get);
-    if text == "null" { b"{}" } else { text.as_bytes() }
+fn object<'a>(method: &str, raw: Option<&'a RawValue>) -> Result<&'a [u8], FrameError> {
+    match raw.map_or("null", RawValue::get) {
+        "null" => Ok(b"{}"),
+        text if text.starts_with('{') => Ok(text.as_bytes()),
+        _ => Err(bad_params(method, &BadRequest::whole("must be an object"))),
+    }
 }
 
 /// What is said about parameters that do not fit.
-pub fn bad_params(method: &str, bad: &crate::BadRequest) -> FrameError {
+pub fn bad_params(method: &str, bad: &BadRequest) -> FrameError {
     let place = bad.param.as_ref().map_or(String::new(), |param| format!("at {param}: "));
     FrameError::new("INVALID_REQUEST", format!("invalid {method} params: {place}{}", bad.message))
 }
