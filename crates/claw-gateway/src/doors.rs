@@ -8,7 +8,6 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::Gate;
-use crate::limits::HANDSHAKES_MAX;
 use crate::pulse::Pulse;
 use crate::settings::{Settings, Surface};
 use crate::ws::stage::{self, Stage};
@@ -42,7 +41,7 @@ impl Doors {
             gate: Gate::new(settings.credentials.clone(), &app, settings.allow_query),
             stop: scope.token(),
             scope,
-            handshakes: Arc::new(Semaphore::new(HANDSHAKES_MAX)),
+            handshakes: Arc::new(Semaphore::new(settings.handshakes_max)),
             port: AtomicU16::new(0),
             connections: AtomicUsize::new(0),
             sockets: AtomicUsize::new(0),

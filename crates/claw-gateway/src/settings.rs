@@ -87,6 +87,8 @@ pub struct Settings {
     pub surface: watch::Receiver<Arc<Surface>>,
     /// Open connections at most.
     pub connections_max: usize,
+    /// Sockets that are not authenticated yet at most; more are 503.
+    pub handshakes_max: usize,
     /// A body has arrived by then.
     pub body_deadline: Duration,
     /// A socket is authenticated by then.
@@ -111,6 +113,7 @@ impl Settings {
             allow_query: false,
             surface: watch::channel(Arc::default()).1,
             connections_max: limits::CONNECTIONS_MAX,
+            handshakes_max: limits::HANDSHAKES_MAX,
             body_deadline: limits::BODY_DEADLINE,
             handshake_deadline: limits::HANDSHAKE_DEADLINE,
             tick_interval: limits::TICK_INTERVAL,

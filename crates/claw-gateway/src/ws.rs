@@ -31,12 +31,12 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use claw_core::ConnectionId;
-use http::header::{
-    CONNECTION, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
-};
-use http::{Method, StatusCode};
+use http::header::{CONNECTION, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
+use http::{Method, StatusCode, Version};
 use hyper_util::rt::TokioIo;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -65,7 +65,10 @@ pub(crate) struct Visitor {
 
 /// Turns a request into a socket; answers 101 and goes on in a future of its own.
 pub(crate) async fn upgrade(doors: &Arc<Doors>, mut request: Request) -> Result<Response, Problem> {
-    let accept = accept_key(request.method(), request.headers())?;
+    let accept = match accept_key(&request)? {
+        Opening::Accept(accept) => accept,
+        Opening::OtherVersion(answer) => return Ok(answer),
+    };
     let presented = Presented::read(request.headers(), request.uri().query());
     let arrival = request.extensions().get::<Arrival>().ok_or_else(Problem::no_route)?;
     let caller = match doors.gate.admit_socket(&presented, arrival.client).await {
@@ -98,21 +101,36 @@ pub(crate) async fn upgrade(doors: &Arc<Doors>, mut request: Request) -> Result<
     Ok(switching(&accept))
 }
 
-/// RFC 6455, section 4.2.1; the answer to the client's key.
-fn accept_key(method: &Method, headers: &HeaderMap) -> Result<String, Problem> {
+/// What is answered to a request that wants to become a socket.
+enum Opening {
+    /// The answer to the client's key.
+    Accept(String),
+    /// The client speaks another version of the protocol, and is told ours.
+    OtherVersion(Response),
+}
+
+/// RFC 6455, sections 4.2.1 and 4.4.
+fn accept_key(request: &Request) -> Result<Opening, Problem> {
     let refuse = |message: &str| Problem::new(StatusCode::BAD_REQUEST, "invalid_request", message);
+    let headers = request.headers();
     let wants = |value: &HeaderValue| {
         value.to_str().is_ok_and(|value| value.split(',').any(|word| word.trim().eq_ignore_ascii_case("upgrade")))
     };
-    if method != Method::GET || !headers.get_all(CONNECTION).iter().any(wants) {
-        return Err(refuse("a WebSocket is opened by GET with Connection: Upgrade"));
+    let is_get = request.method() == Method::GET && request.version() >= Version::HTTP_11;
+    if !is_get || !headers.get_all(CONNECTION).iter().any(wants) {
+        return Err(refuse("a WebSocket is opened by GET of HTTP/1.1 with Connection: Upgrade"));
     }
-    if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
-        return Err(refuse("Sec-WebSocket-Version must be 13"));
+    let version = headers.get(SEC_WEBSOCKET_VERSION).ok_or_else(|| refuse("Sec-WebSocket-Version is missing"))?;
+    if version != "13" {
+        let message = "Sec-WebSocket-Version must be 13";
+        let mut answer = Problem::new(StatusCode::UPGRADE_REQUIRED, "invalid_request", message).into_response();
+        answer.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        return Ok(Opening::OtherVersion(answer));
     }
-    let key = headers.get(SEC_WEBSOCKET_KEY).filter(|key| key.len() == 24);
+    let is_whole = |key: &&HeaderValue| STANDARD.decode(key.as_bytes()).is_ok_and(|bytes| bytes.len() == 16);
+    let key = headers.get(SEC_WEBSOCKET_KEY).filter(is_whole);
     let key = key.ok_or_else(|| refuse("Sec-WebSocket-Key must be 16 bytes in base64"))?;
-    Ok(derive_accept_key(key.as_bytes()))
+    Ok(Opening::Accept(derive_accept_key(key.as_bytes())))
 }
 
 fn switching(accept: &str) -> Response {

@@ -23,7 +23,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::handshake::{Close, Effect, Handshake};
-use super::opening::{Incoming, of_error, of_message, say_goodbye};
+use super::opening::{Incoming, answer_close, of_error, of_message, say_goodbye};
 use super::outbox::{Next, Outbox, Voice};
 use super::stage::{Present, Shared};
 use super::viewed::Viewed;
@@ -172,11 +172,11 @@ pub(crate) async fn run(
             }
         }
     };
-    let Ok(mut socket) = sink.reunite(stream) else { return };
+    let Ok(socket) = sink.reunite(stream) else { return };
     match close {
         Some(close) => say_goodbye(socket, close).await,
-        // The client closed or is gone; the answer to its close is on its way.
-        None => drop(socket.close(None).await),
+        // The client closed or is gone.
+        None => answer_close(socket).await,
     }
 }
 

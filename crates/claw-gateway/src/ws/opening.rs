@@ -87,10 +87,14 @@ struct Opened {
     first: Option<String>,
 }
 
-/// Closes with a code, and reads on a little so that the code arrives.
+/// Closes with a code, and reads on a little so that the code arrives; a client that has closed
+/// already gets its answer.
 pub(crate) async fn say_goodbye(mut socket: Socket, close: Close) {
     let frame = CloseFrame { code: close.code.into(), reason: close.reason.into() };
-    let _gone = tokio::time::timeout(FAREWELL, socket.send(Message::Close(Some(frame)))).await;
+    let sent = tokio::time::timeout(FAREWELL, socket.send(Message::Close(Some(frame)))).await;
+    if !matches!(sent, Ok(Ok(()))) {
+        return answer_close(socket).await;
+    }
     let intake = socket.get_mut();
     intake.trust();
     let rest = async {
@@ -103,6 +107,11 @@ pub(crate) async fn say_goodbye(mut socket: Socket, close: Close) {
         }
     };
     let _long_enough = tokio::time::timeout(LINGER, rest).await;
+}
+
+/// Sends what the library has ready for a client that closed, which is its close with the right code.
+pub(crate) async fn answer_close(mut socket: Socket) {
+    let _gone = tokio::time::timeout(FAREWELL, SinkExt::close(&mut socket)).await;
 }
 
 /// Challenge, `connect`, hello.

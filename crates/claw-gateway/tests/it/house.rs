@@ -9,7 +9,7 @@ use claw_agent::{AgentProfile, Catalog};
 use claw_app::{App, Callbacks, Parts};
 use claw_core::courier::{Courier, CourierError, Letter, Receipt};
 use claw_core::provider::{ModelInfo, Provider};
-use claw_core::{AgentId, Principal, Scope, Scopes, Secret, retry};
+use claw_core::{AgentId, Clock, IdSource, Principal, Scope, Scopes, Secret, retry};
 use claw_gateway::Settings;
 use claw_gateway::auth::Credentials;
 use claw_net::HttpClient;
@@ -18,12 +18,14 @@ use claw_queue::memory::{self, MemoryQueue};
 use claw_queue::worker;
 use claw_runtime::{SystemClock, SystemIds, TaskScope};
 use claw_store::Store;
+use claw_testkit::clock::{FakeClock, SeededIds};
 use claw_testkit::{Upstream, WsClient};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::http::Http;
+use crate::paper::Paper;
 
 /// Long enough for anything that happens at all.
 const SOON: Duration = Duration::from_secs(20);
@@ -37,6 +39,7 @@ pub(crate) struct House {
     pub(crate) app: App,
     pub(crate) upstream: Upstream,
     pub(crate) credentials: watch::Sender<Arc<Credentials>>,
+    paper: Arc<Paper>,
     store: Arc<dyn Store>,
     work: TaskScope,
     doors: TaskScope,
@@ -49,6 +52,8 @@ pub(crate) struct House {
 pub(crate) struct Plan {
     pub(crate) settings: Settings,
     pub(crate) wait_max: Duration,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn IdSource>,
     credentials: watch::Sender<Arc<Credentials>>,
 }
 
@@ -57,7 +62,19 @@ impl Plan {
         let (token, password) = (Secret::new(TOKEN), Secret::new(PASSWORD));
         let in_force = Credentials::required(Some(&token), Some(&password));
         let (credentials, heard) = watch::channel(Arc::new(in_force));
-        Self { settings: Settings::new(heard), wait_max: Duration::from_secs(300), credentials }
+        Self {
+            settings: Settings::new(heard),
+            wait_max: Duration::from_secs(300),
+            clock: Arc::new(SystemClock),
+            ids: Arc::new(SystemIds),
+            credentials,
+        }
+    }
+
+    /// Time stands still, ids come from a seed, and the version is the contract's (C7).
+    pub(crate) fn seeded(mut self) -> Self {
+        self.settings.version = "2026.2.13".into();
+        Self { clock: Arc::new(FakeClock::default()), ids: Arc::new(SeededIds::default()), ..self }
     }
 
     pub(crate) fn open_to_all(self) -> Self {
@@ -80,8 +97,8 @@ impl Plan {
             catalog: Arc::new(catalog(&upstream)),
             more_tools: Vec::new(),
             callbacks: Callbacks { courier: Arc::new(Nobody), render: |_task| None, secret: None, look_every: SOON },
-            clock: Arc::new(SystemClock),
-            ids: Arc::new(SystemIds),
+            clock: self.clock,
+            ids: self.ids,
             scope: work.clone(),
             settings: claw_app::Settings {
                 retry: retry::Policy { base: Duration::from_millis(1), cap: Duration::from_millis(2), attempts_max: 3 },
@@ -90,18 +107,37 @@ impl Plan {
             },
         };
         let (app, _recovered) = App::start(parts).await.unwrap();
+        let paper = Arc::new(Paper::default());
+        app.open_config(Arc::<Paper>::clone(&paper));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let served = claw_gateway::serve(self.settings, app.clone(), listener, doors.clone());
         let serving = store_scope.spawn(|_ends_with_the_doors| served);
         let credentials = self.credentials;
-        House { address, app, upstream, credentials, store, work, doors, store_scope, serving, _directory: directory }
+        House {
+            address,
+            app,
+            upstream,
+            credentials,
+            paper,
+            store,
+            work,
+            doors,
+            store_scope,
+            serving,
+            _directory: directory,
+        }
     }
 }
 
 impl House {
     pub(crate) async fn open() -> Self {
         Plan::new().build().await
+    }
+
+    /// The configuration.
+    pub(crate) fn paper(&self) -> &Paper {
+        &self.paper
     }
 
     /// HTTP with the right token.
@@ -117,6 +153,12 @@ impl House {
     /// A socket of the contracts' client.
     pub(crate) async fn socket(&self) -> WsClient {
         WsClient::connect(self.address, TOKEN).await
+    }
+
+    /// Waits until so many sockets are open.
+    pub(crate) async fn sockets_are(&self, count: usize) {
+        let counted = async { while self.http().get("/status").await.json()["gateway"]["connections"] != count {} };
+        tokio::time::timeout(SOON, counted).await.expect("sockets come and go in time");
     }
 
     /// A fresh API key with these scopes.

@@ -9,6 +9,8 @@ use crate::auth::device::Untrusted;
 const CONNECT: &str = r#"{"type":"req","id":"1","method":"connect","params":{"minProtocol":3,"maxProtocol":4}}"#;
 const HEALTH: &str = r#"{"type":"req","id":"2","method":"health"}"#;
 
+const STATUS_OF_C: &str = r#"{"method":"system.status","id":3}"#;
+
 fn refused(text: &str) -> (Value, u16) {
     match Handshake::new(false).receive(text) {
         Effect::Refuse(Refusal { answer: Some(answer), close }) => (serde_json::from_str(&answer).unwrap(), close.code),
@@ -153,6 +155,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         Just(HEALTH.to_owned()),
         Just("{}".to_owned()),
         Just("junk".to_owned()),
+        Just(STATUS_OF_C.to_owned()),
+        Just(r#"{"method":"connect","id":1}"#.to_owned()),
+        Just(r#"{"method":5,"id":1}"#.to_owned()),
         ".*",
     ];
     let step = prop_oneof![
@@ -164,39 +169,63 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(step, 0..24)
 }
 
+/// Where a socket must be, said as simply as possible.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Model {
+    Fresh,
+    Verifying,
+    Ready(Dialect),
+    Closed,
+}
+
 proptest! {
-    /// Whatever comes in whatever order: no method before admission, nothing after the last word.
+    /// Whatever comes in whatever order: no method before admission, nothing after the last word, one
+    /// dialect for good, and dialect C only for whom the upgrade made known (K3).
     #[test]
-    fn nobody_calls_before_being_admitted_or_after_being_refused(steps in steps()) {
-        let mut handshake = Handshake::new(false);
-        let (mut verifying, mut admitted, mut closed) = (false, false, false);
+    fn nobody_calls_before_being_admitted_or_after_being_refused(is_known in any::<bool>(), steps in steps()) {
+        let (mut handshake, mut model) = (Handshake::new(is_known), Model::Fresh);
         for step in steps {
             match step {
-                Step::Frame(text) => match handshake.receive(&text) {
-                    Effect::Call(_) => prop_assert!(admitted && !closed),
-                    Effect::Answer(_) => prop_assert!(admitted && !closed),
-                    Effect::Verify(_) => {
-                        prop_assert!(!verifying && !admitted && !closed);
-                        verifying = true;
+                Step::Frame(text) => match (handshake.receive(&text), model) {
+                    (Effect::Call(request), Model::Ready(dialect)) => {
+                        prop_assert_ne!(&*request.method, "connect");
+                        // A socket of B has only typed requests.
+                        prop_assert!(dialect == Dialect::C || frame::read(&text).is_ok());
                     }
-                    Effect::Refuse(_) => {
-                        prop_assert!(!admitted && !closed);
-                        closed = true;
+                    (Effect::Answer(answer), Model::Ready(_)) => {
+                        let answer: Value = serde_json::from_str(&answer).unwrap();
+                        prop_assert_eq!((&answer["type"], &answer["ok"]), (&json!("res"), &json!(false)));
                     }
-                    Effect::Enter => panic!("nobody proved anything with the upgrade"),
-                    Effect::Ignore => {}
+                    (Effect::Ignore, Model::Ready(_)) => prop_assert_eq!(frame::read(&text).err(), Some(BadFrame::NotJson)),
+                    (Effect::Ignore, Model::Verifying | Model::Closed) => {}
+                    (Effect::Verify(_), Model::Fresh) => {
+                        prop_assert_eq!(frame::dialect_of(&text), Dialect::B);
+                        model = Model::Verifying;
+                    }
+                    (Effect::Enter, Model::Fresh) => {
+                        prop_assert!(is_known, "nobody proved anything with the upgrade");
+                        prop_assert_eq!(frame::dialect_of(&text), Dialect::C);
+                        model = Model::Ready(Dialect::C);
+                    }
+                    (Effect::Refuse(refusal), Model::Fresh) => {
+                        prop_assert!(refusal.answer.is_some() && [1002, 1008].contains(&refusal.close.code));
+                        model = Model::Closed;
+                    }
+                    (effect, model) => prop_assert!(false, "{effect:?} to {text:?} in {model:?}"),
                 },
                 Step::Admit => {
                     handshake.admit();
-                    admitted |= verifying && !closed;
+                    if model == Model::Verifying {
+                        model = Model::Ready(Dialect::B);
+                    }
                 }
                 Step::Deny => {
                     handshake.deny(&Denied::Missing);
-                    closed = true;
+                    model = Model::Closed;
                 }
                 Step::TimeOut => {
                     handshake.give_up(Close { code: 1000, reason: "handshake timeout" });
-                    closed = true;
+                    model = Model::Closed;
                 }
             }
         }
