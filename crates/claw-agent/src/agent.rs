@@ -7,7 +7,7 @@ use claw_core::retry;
 use claw_core::run::RunEvent;
 use claw_core::task::{Outcome, StateName};
 use claw_core::tool::Tool;
-use claw_core::{Clock, Failure, FailureReason, IdSource, Message, Task, TaskId};
+use claw_core::{AgentId, Clock, Failure, FailureReason, IdSource, Message, Principal, Task, TaskId};
 use claw_store::{Finish, Finished, StartedRun, Store, StoreError};
 
 use crate::catalog::Catalog;
@@ -89,9 +89,9 @@ impl Agent {
         *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = catalog;
     }
 
-    /// What every agent can do.
-    pub fn tools(&self) -> &[Arc<dyn Tool>] {
-        &self.parts.tools
+    /// What an agent may do for somebody, as things are now.
+    pub fn tools(&self, agent: &AgentId, principal: &Principal) -> Vec<Arc<dyn Tool>> {
+        self.catalog().tools(&self.parts.tools, agent, principal)
     }
 
     /// Reads a run's events with numbers above `after`.

@@ -8,8 +8,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use claw_core::permission::{Permissions, canonical};
 use claw_core::provider::{ModelInfo, Provider};
-use claw_core::{AgentId, Timestamp};
+use claw_core::tool::Tool;
+use claw_core::{AgentId, Principal, PrincipalId, Timestamp};
 
 use crate::breaker::{Breakers, Position};
 use crate::limits::CANDIDATES_MAX;
@@ -94,6 +96,8 @@ pub struct Catalog {
     default_model: Option<String>,
     fallbacks: Vec<String>,
     aliases: BTreeMap<String, String>,
+    tools: Vec<Arc<dyn Tool>>,
+    permissions: Permissions,
     breakers: Arc<Breakers>,
     /// Counts questions, so that keys take turns.
     turn: AtomicUsize,
@@ -128,6 +132,8 @@ impl Catalog {
             default_model,
             fallbacks: Vec::new(),
             aliases: BTreeMap::new(),
+            tools: Vec::new(),
+            permissions: Permissions::default(),
             breakers: Arc::default(),
             turn: AtomicUsize::new(0),
         }
@@ -143,6 +149,20 @@ impl Catalog {
     #[must_use]
     pub fn with_aliases(self, aliases: BTreeMap<String, String>) -> Self {
         Self { aliases, ..self }
+    }
+
+    /// Tools beside the built-in ones, and who may use which of all.
+    #[must_use]
+    pub fn with_tools(self, tools: Vec<Arc<dyn Tool>>, permissions: Permissions) -> Self {
+        Self { tools, permissions, ..self }
+    }
+
+    /// What of `built_in` and the catalogue's own tools `agent` may use for `principal`.
+    pub fn tools(&self, built_in: &[Arc<dyn Tool>], agent: &AgentId, principal: &Principal) -> Vec<Arc<dyn Tool>> {
+        let agent = self.agent(agent).map_or(agent, |profile| &profile.id);
+        let is_api_key = principal.id != PrincipalId::operator();
+        let all = built_in.iter().chain(&self.tools);
+        all.filter(|tool| self.permissions.permits(agent, is_api_key, canonical(&tool.spec().name))).cloned().collect()
     }
 
     /// The agents, as configured.

@@ -11,6 +11,12 @@ pub const STEERED_MAX: u32 = 64;
 /// Tool calls in one round.
 pub const CALLS_PER_ROUND_MAX: usize = 64;
 
+/// So often the same call may have the same result before the model is told that it repeats itself.
+pub const REPEATS_TOLD: u32 = 3;
+
+/// So often, and the run ends: the model is caught in a loop.
+pub const REPEATS_MAX: u32 = 6;
+
 /// Messages of history a model is shown.
 pub const HISTORY_MESSAGES_MAX: u32 = 200;
 

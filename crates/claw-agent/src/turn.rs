@@ -3,6 +3,7 @@
 mod ask;
 mod context;
 mod failover;
+mod repeats;
 mod steering;
 mod tool_round;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use claw_agent::{AgentProfile, BreakerState};
 use claw_core::provider::{ModelInfo, ToolSpec};
-use claw_core::{AgentId, Timestamp};
+use claw_core::{AgentId, Principal, Timestamp};
 
 use crate::Error;
 use crate::engine::Engine;
@@ -35,9 +35,9 @@ impl Models {
         self.0.agent.catalog().default_model(agent)
     }
 
-    /// The tools every agent has.
-    pub fn tools(&self) -> Vec<ToolSpec> {
-        self.0.agent.tools().iter().map(|tool| tool.spec()).collect()
+    /// The tools this agent may use for `principal`.
+    pub fn tools(&self, agent: &AgentId, principal: &Principal) -> Vec<ToolSpec> {
+        self.0.agent.tools(agent, principal).iter().map(|tool| tool.spec()).collect()
     }
 
     /// The default agent.

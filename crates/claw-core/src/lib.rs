@@ -7,6 +7,7 @@
 //! - [`id`] typed ids with a prefix; [`time`] timestamps and the clock port
 //! - [`message`] what a conversation is made of; [`turn`] one input to an agent
 //! - [`provider`] the port to a model; [`estimate`] how large a prompt is; [`tool`] the port to a tool
+//! - [`permission`] who may use which tool
 //! - [`run`] what happens while an agent works; [`task`] the durable state machine around it
 //! - [`courier`] the port to addresses outside; [`retry`] how long to wait before trying again
 //! - [`principal`] who is asking, and what they may do; [`device`] machines with a key of their own
@@ -17,6 +18,7 @@ pub mod device;
 pub mod estimate;
 pub mod id;
 pub mod message;
+pub mod permission;
 pub mod principal;
 pub mod provider;
 pub mod retry;

@@ -10,6 +10,7 @@ mod doors;
 mod effect;
 mod live;
 mod providers;
+mod tools;
 mod watch;
 
 use std::net::SocketAddr;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use claw_core::estimate;
+use claw_core::permission::canonical;
 use claw_core::provider::{ProviderError, ToolSpec};
 use claw_core::tool::Tool;
 use claw_core::turn::Context;
@@ -10,6 +11,7 @@ use claw_core::{Failure, FailureReason, Message, Task};
 use claw_store::StoreError;
 
 use super::Stop;
+use super::repeats::Repeats;
 use crate::agent::Parts;
 use crate::catalog::{Catalog, Resolved, UnknownModel};
 use crate::limits::HISTORY_MESSAGES_MAX;
@@ -26,6 +28,10 @@ pub(super) struct Conversation {
     pub(super) specs: Arc<[ToolSpec]>,
     pub(super) message_count: u64,
     client_tools: Vec<String>,
+    /// What the agent may use; the rest is not there.
+    tools: Vec<Arc<dyn Tool>>,
+    /// Calls made so far, with what came of them.
+    pub(super) repeats: Repeats,
 }
 
 impl Conversation {
@@ -37,7 +43,8 @@ impl Conversation {
         })?;
         let unknown = |unknown: UnknownModel| Failure::new(FailureReason::UnknownModel, unknown.to_string());
         let route = catalog.route(turn.model.as_deref(), agent).map_err(unknown)?;
-        let specs = specs(task, &parts.tools);
+        let tools = catalog.tools(&parts.tools, &turn.agent, &task.principal);
+        let specs = specs(task, &tools);
         let mut messages = Vec::new();
         messages.extend(agent.system_prompt.clone().map(|text| Message::System { text }));
         let mut message_count = 0;
@@ -56,7 +63,17 @@ impl Conversation {
         messages.extend_from_slice(&turn.input);
         let client_tools = turn.client_tools.iter().map(|tool| tool.name.clone()).collect();
         let model_name = route.first().map(Resolved::full_name).unwrap_or_default();
-        Ok(Self { route, answered: 0, model_name, messages, specs, message_count, client_tools })
+        Ok(Self {
+            route,
+            answered: 0,
+            model_name,
+            messages,
+            specs,
+            message_count,
+            client_tools,
+            tools,
+            repeats: Repeats::default(),
+        })
     }
 
     /// Why this candidate need not even be asked: it calls no tools and the caller has some, or
@@ -79,6 +96,12 @@ impl Conversation {
                 format!("the conversation has about {about} tokens, and {} takes {fits}", candidate.full_name());
             ProviderError::Unsupported { provider: provider(), cause }
         })
+    }
+
+    /// Our tool of this name or alias, if the agent may use it.
+    pub(super) fn tool(&self, name: &str) -> Option<&Arc<dyn Tool>> {
+        let own = canonical(name);
+        self.tools.iter().find(|tool| tool.spec().name == own)
     }
 
     /// Whether the caller runs this tool itself.

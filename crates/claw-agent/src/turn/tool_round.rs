@@ -1,20 +1,20 @@
 //! One round of tools: each call journaled, run, and answered.
 
-use std::sync::Arc;
+use std::fmt::Write as _;
 
 use claw_core::run::{JournalEntry, RunEvent, ToolOutcome};
-use claw_core::tool::{Tool, ToolContext};
-use claw_core::{Message, ToolCall};
+use claw_core::tool::ToolContext;
+use claw_core::{Failure, FailureReason, Message, ToolCall};
 
 use super::context::Conversation;
 use super::{Produced, Stop};
 use crate::agent::Attempt;
 use crate::journal::NotWritten;
-use crate::limits::{CALLS_PER_ROUND_MAX, TOOL_RESULT_BYTES_MAX};
+use crate::limits::{CALLS_PER_ROUND_MAX, REPEATS_MAX, REPEATS_TOLD, TOOL_RESULT_BYTES_MAX};
 use crate::sessions::StopReason;
 
 impl Attempt {
-    /// Runs the calls one after another and adds them and their answers to the conversation.
+    /// Runs the calls, at once where none changes anything, and adds them and their answers to the conversation.
     pub(super) async fn tool_round(
         &mut self,
         round: u32,
@@ -25,16 +25,47 @@ impl Attempt {
         calls.truncate(CALLS_PER_ROUND_MAX);
         let text = std::mem::take(&mut produced.text);
         append(talk, produced, Message::Assistant { text: text.clone(), tool_calls: calls.clone() });
-        for call in calls {
-            let entry = JournalEntry {
+        let is_idempotent = |call: &ToolCall| talk.tool(&call.name).is_none_or(|tool| tool.is_idempotent());
+        let entries: Vec<JournalEntry> = calls
+            .into_iter()
+            .map(|call| JournalEntry {
                 round,
                 text: text.clone(),
-                is_idempotent: self.tool(&call.name).is_none_or(|tool| tool.is_idempotent()),
+                is_idempotent: is_idempotent(&call),
                 call,
                 result: None,
-            };
-            let outcome = self.step(entry, talk, produced).await?;
-            append(talk, produced, outcome);
+            })
+            .collect();
+        // What changes nothing may run at once; what changes something keeps its place in the order.
+        if entries.len() > 1 && entries.iter().all(|entry| entry.is_idempotent) {
+            return self.together(entries, talk, produced).await;
+        }
+        for entry in entries {
+            self.step(entry, talk, produced).await?;
+        }
+        Ok(())
+    }
+
+    /// Runs calls that change nothing at once, and answers them in their order.
+    async fn together(
+        &mut self,
+        entries: Vec<JournalEntry>,
+        talk: &mut Conversation,
+        produced: &mut Produced,
+    ) -> Result<(), Stop> {
+        let calls: Vec<ToolCall> = entries.iter().map(|entry| entry.call.clone()).collect();
+        for entry in entries {
+            self.begin(entry).await?;
+        }
+        let context = self.tool_context(talk, produced);
+        let all = futures::future::join_all(calls.iter().map(|call| perform(talk, &context, call)));
+        let outcomes = tokio::select! {
+            reason = self.control.stopped() => return Err(Stop::Told(reason)),
+            outcomes = all => outcomes,
+        };
+        for (call, outcome) in calls.iter().zip(outcomes) {
+            self.journal.result(call, outcome.clone()).await;
+            self.answer(call, outcome, talk, produced)?;
         }
         Ok(())
     }
@@ -53,57 +84,70 @@ impl Attempt {
         }
         append(talk, produced, Message::Assistant { text, tool_calls });
         for entry in entries {
-            let answer = match entry.result.clone() {
+            match entry.result.clone() {
                 Some(outcome) => {
                     self.recorder.emit(RunEvent::ToolCall { call: entry.call.clone() });
-                    self.answered(&entry.call, outcome)
+                    self.answer(&entry.call, outcome, talk, produced)?;
                 }
                 None => self.step(entry, talk, produced).await?,
-            };
-            append(talk, produced, answer);
+            }
         }
         Ok(())
     }
 
-    /// Runs one call under the journal and returns its answer.
-    async fn step(&mut self, entry: JournalEntry, talk: &Conversation, produced: &Produced) -> Result<Message, Stop> {
+    /// Runs one call under the journal and answers it.
+    async fn step(
+        &mut self,
+        entry: JournalEntry,
+        talk: &mut Conversation,
+        produced: &mut Produced,
+    ) -> Result<(), Stop> {
         let call = entry.call.clone();
-        self.recorder.emit(RunEvent::ToolCall { call: call.clone() });
-        match self.journal.intent(entry).await {
-            Ok(()) => {}
-            Err(NotWritten::Fenced) => return Err(Stop::Told(StopReason::Fenced)),
-            Err(NotWritten::Failed(failure)) => {
-                return Err(Stop::Transient { failure, shown: true });
-            }
-        }
+        self.begin(entry).await?;
         let context = self.tool_context(talk, produced);
-        let outcome = match self.tool(&call.name) {
-            None => ToolOutcome { text: format!("there is no tool {:?}", call.name), is_error: true },
-            Some(tool) => tokio::select! {
-                reason = self.control.stopped() => return Err(Stop::Told(reason)),
-                result = tool.call(&context, &call.arguments) => match result {
-                    Ok(text) => ToolOutcome { text: capped(text), is_error: false },
-                    Err(error) => ToolOutcome { text: capped(error.to_string()), is_error: true },
-                },
-            },
+        let outcome = tokio::select! {
+            reason = self.control.stopped() => return Err(Stop::Told(reason)),
+            outcome = perform(talk, &context, &call) => outcome,
         };
         self.journal.result(&call, outcome.clone()).await;
-        Ok(self.answered(&call, outcome))
+        self.answer(&call, outcome, talk, produced)
     }
 
-    fn answered(&mut self, call: &ToolCall, outcome: ToolOutcome) -> Message {
-        let ToolOutcome { text, is_error } = outcome;
-        self.recorder.emit(RunEvent::ToolResult {
-            call_id: call.id.clone(),
-            name: call.name.clone(),
-            text: text.clone(),
-            is_error,
-        });
-        Message::Tool { call_id: call.id.clone(), text, is_error }
+    /// Shows that a call is about to be made, and writes it down.
+    async fn begin(&mut self, entry: JournalEntry) -> Result<(), Stop> {
+        self.recorder.emit(RunEvent::ToolCall { call: entry.call.clone() });
+        match self.journal.intent(entry).await {
+            Ok(()) => Ok(()),
+            Err(NotWritten::Fenced) => Err(Stop::Told(StopReason::Fenced)),
+            Err(NotWritten::Failed(failure)) => Err(Stop::Transient { failure, shown: true }),
+        }
     }
 
-    fn tool(&self, name: &str) -> Option<Arc<dyn Tool>> {
-        self.parts.tools.iter().find(|tool| tool.spec().name == name).cloned()
+    /// Adds what a call came to; a model that only repeats itself is told, and stopped at last.
+    fn answer(
+        &mut self,
+        call: &ToolCall,
+        outcome: ToolOutcome,
+        talk: &mut Conversation,
+        produced: &mut Produced,
+    ) -> Result<(), Stop> {
+        let ToolOutcome { mut text, is_error } = outcome;
+        let times = talk.repeats.count(call, &text);
+        if (REPEATS_TOLD..REPEATS_MAX).contains(&times) {
+            let _infallible = write!(
+                text,
+                "\n[this call has had this same result {times} times; do something else, or say why you cannot go on]"
+            );
+        }
+        let (call_id, name) = (call.id.clone(), call.name.clone());
+        self.recorder.emit(RunEvent::ToolResult { call_id: call_id.clone(), name, text: text.clone(), is_error });
+        append(talk, produced, Message::Tool { call_id, text, is_error });
+        if times < REPEATS_MAX {
+            return Ok(());
+        }
+        let message =
+            format!("the model made the same call of {:?} {times} times, with the same result each time", call.name);
+        Err(Failure::new(FailureReason::Limit, message).into())
     }
 
     fn tool_context(&self, talk: &Conversation, produced: &Produced) -> ToolContext {
@@ -115,6 +159,17 @@ impl Attempt {
             usage: produced.usage,
             message_count: talk.message_count,
         }
+    }
+}
+
+/// Makes one call. What the agent may not use is answered as what is not there.
+async fn perform(talk: &Conversation, context: &ToolContext, call: &ToolCall) -> ToolOutcome {
+    let Some(tool) = talk.tool(&call.name) else {
+        return ToolOutcome { text: format!("there is no tool {:?}", call.name), is_error: true };
+    };
+    match tool.call(context, &call.arguments).await {
+        Ok(text) => ToolOutcome { text: capped(text), is_error: false },
+        Err(error) => ToolOutcome { text: capped(error.to_string()), is_error: true },
     }
 }
 

@@ -129,7 +129,7 @@ impl Calls {
     }
 }
 
-fn catalog(upstream: &Upstream) -> Catalog {
+pub(crate) fn catalog(upstream: &Upstream) -> Catalog {
     claw_net::install_crypto();
     let client = HttpClient::new(claw_net::Settings::default()).unwrap();
     let mut settings = claw_providers::Settings::new("mock", upstream.base_url());
@@ -213,5 +213,23 @@ impl Tool for Effect {
             gate.pass().await;
         }
         Ok("done".into())
+    }
+}
+
+/// A tool that changes nothing, and answers when two calls of it have met.
+pub(crate) struct Meeting(pub(crate) tokio::sync::Barrier);
+
+#[async_trait]
+impl Tool for Meeting {
+    fn spec(&self) -> ToolSpec {
+        let (name, description) = ("meet".into(), "Meets.".into());
+        ToolSpec { name, description, parameters: JsonText::new(r#"{"type":"object"}"#) }
+    }
+    fn is_idempotent(&self) -> bool {
+        true
+    }
+    async fn call(&self, _: &ToolContext, arguments: &JsonText) -> Result<String, ToolError> {
+        self.0.wait().await;
+        Ok(arguments.as_str().to_owned())
     }
 }

@@ -11,3 +11,4 @@ mod recovery;
 mod sink;
 mod steering;
 mod tasks;
+mod tools;

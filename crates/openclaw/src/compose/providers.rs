@@ -67,7 +67,8 @@ pub(super) fn catalog(foundation: &Foundation, settings: &Live) -> Result<Catalo
     let fallbacks = defaults.model.as_ref().map(|model| model.fallbacks().to_vec()).unwrap_or_default();
     let catalog = Catalog::new(providers, agents, default_agent, default_model(settings))
         .with_fallbacks(fallbacks)
-        .with_aliases(aliases(settings));
+        .with_aliases(aliases(settings))
+        .with_tools(super::tools::tools(settings), super::tools::permissions(settings));
     warn_of_unknown_fallbacks(&catalog, settings);
     Ok(catalog)
 }

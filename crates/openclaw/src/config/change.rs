@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use super::file::{Agent, AgentDefaults, Agents, Embedded, Endpoints, Provider, Tasks, Webhooks, Workers};
 use super::settings::{Fixed, Live, Logging, Settings};
+use super::tools::{ToolRules, Tools};
 use super::values::ModelChoice;
 
 /// Dotted paths of keys, in the order of the file.
@@ -56,6 +57,9 @@ fn live(old: &Live, new: &Live) -> Vec<String> {
         reload,
         providers,
         agents,
+        tools,
+        // Follows from the agents.
+        workspaces: _,
         workers: Workers { max_concurrent },
         tasks: Tasks { max_attempts },
         webhooks: Webhooks { secret, allow_hosts },
@@ -74,6 +78,7 @@ fn live(old: &Live, new: &Live) -> Vec<String> {
         keys.provider(id, providers.get(id), new.providers.get(id));
     }
     keys.agents(agents, &new.agents);
+    keys.tools(tools, &new.tools);
     keys.note("workers.maxConcurrent", *max_concurrent == new.workers.max_concurrent);
     keys.note("tasks.maxAttempts", *max_attempts == new.tasks.max_attempts);
     keys.note("webhooks.secret", *secret == new.webhooks.secret);
@@ -110,22 +115,42 @@ impl Keys {
     }
 
     fn agents(&mut self, old: &Agents, new: &Agents) {
-        let Agents { defaults: AgentDefaults { model, models, system_prompt }, list } = old;
+        let Agents { defaults: AgentDefaults { model, models, system_prompt, workspace }, list } = old;
         self.model("agents.defaults", model.as_ref(), new.defaults.model.as_ref());
         self.note("agents.defaults.models", *models == new.defaults.models);
         self.note("agents.defaults.systemPrompt", *system_prompt == new.defaults.system_prompt);
+        self.note("agents.defaults.workspace", *workspace == new.defaults.workspace);
         let same_people = list.iter().map(|agent| &agent.id).eq(new.list.iter().map(|agent| &agent.id));
         if !same_people {
             return self.note("agents.list", false);
         }
         for (index, (old, new)) in list.iter().zip(&new.list).enumerate() {
             let key = format!("agents.list.{index}");
-            let Agent { id: _, default, name, model, system_prompt } = old;
+            let Agent { id: _, default, name, model, system_prompt, workspace, tools } = old;
             self.note(format!("{key}.default"), *default == new.default);
             self.note(format!("{key}.name"), *name == new.name);
             self.model(&key, model.as_ref(), new.model.as_ref());
             self.note(format!("{key}.systemPrompt"), *system_prompt == new.system_prompt);
+            self.note(format!("{key}.workspace"), *workspace == new.workspace);
+            self.tool_rules(&format!("{key}.tools"), tools, &new.tools);
         }
+    }
+
+    fn tools(&mut self, old: &Tools, new: &Tools) {
+        let Tools { profile, allow, also_allow, deny, api_keys } = old;
+        self.note("tools.profile", *profile == new.profile);
+        self.note("tools.allow", *allow == new.allow);
+        self.note("tools.alsoAllow", *also_allow == new.also_allow);
+        self.note("tools.deny", *deny == new.deny);
+        self.tool_rules("tools.apiKeys", api_keys, &new.api_keys);
+    }
+
+    fn tool_rules(&mut self, key: &str, old: &ToolRules, new: &ToolRules) {
+        let ToolRules { profile, allow, also_allow, deny } = old;
+        self.note(format!("{key}.profile"), *profile == new.profile);
+        self.note(format!("{key}.allow"), *allow == new.allow);
+        self.note(format!("{key}.alsoAllow"), *also_allow == new.also_allow);
+        self.note(format!("{key}.deny"), *deny == new.deny);
     }
 
     fn model(&mut self, key: &str, old: Option<&ModelChoice>, new: Option<&ModelChoice>) {
@@ -174,7 +199,13 @@ mod tests {
             ("{ models: { providers: { 'my.p': { baseUrl: 'http://x' } } } }", "models.providers.\"my.p\""),
             ("{ agents: { defaults: { model: 'p/m' } } }", "agents.defaults.model.primary"),
             ("{ agents: { defaults: { systemPrompt: 'x' } } }", "agents.defaults.systemPrompt"),
+            ("{ agents: { defaults: { workspace: 'x' } } }", "agents.defaults.workspace"),
             ("{ agents: { list: [{ id: 'a' }] } }", "agents.list"),
+            ("{ tools: { profile: 'minimal' } }", "tools.profile"),
+            ("{ tools: { allow: ['read'] } }", "tools.allow"),
+            ("{ tools: { alsoAllow: ['read'] } }", "tools.alsoAllow"),
+            ("{ tools: { deny: ['group:fs'] } }", "tools.deny"),
+            ("{ tools: { apiKeys: { deny: [] } } }", "tools.apiKeys.deny"),
             ("{ workers: { maxConcurrent: 1 } }", "workers.maxConcurrent"),
             ("{ tasks: { maxAttempts: 1 } }", "tasks.maxAttempts"),
             ("{ webhooks: { secret: 'x' } }", "webhooks.secret"),

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::price::Dollars;
 use super::secret::SecretText;
+use super::tools::{ToolRules, Tools};
 use super::values::{AgentName, AllowedHost, BaseUrl, Bind, ModelChoice, Port, Whole};
 
 /// The configuration of OpenClaw, `openclaw.json`.
@@ -26,6 +27,8 @@ pub(crate) struct File {
     pub(crate) models: Models,
     /// Who answers.
     pub(crate) agents: Agents,
+    /// What agents may do, and how.
+    pub(crate) tools: Tools,
     /// Where the truth lies.
     pub(crate) store: Store,
     /// What runs the tasks.
@@ -282,6 +285,9 @@ pub(crate) struct AgentDefaults {
     pub(crate) models: BTreeMap<String, ModelEntry>,
     /// What the model is told first.
     pub(crate) system_prompt: Option<String>,
+    /// The directory they work in; relative to the state directory. If unset, `workspace` there
+    /// for the default agent and `workspace-<id>` for the others.
+    pub(crate) workspace: Option<String>,
 }
 
 /// What agents know about a model.
@@ -310,6 +316,12 @@ pub(crate) struct Agent {
     /// What its model is told first.
     #[serde(default)]
     pub(crate) system_prompt: Option<String>,
+    /// The directory it works in; relative to the state directory.
+    #[serde(default)]
+    pub(crate) workspace: Option<String>,
+    /// What it may do; a base of its own takes the place of the general one, denials add up.
+    #[serde(default)]
+    pub(crate) tools: ToolRules,
 }
 
 /// Where the truth lies.

@@ -14,8 +14,14 @@ use super::reference;
 use super::settings::Location;
 use super::tree::{Kind, Node};
 
-/// Keys that name files; they are changed on the machine itself.
-const FILES: &[&[&str]] = &[&["store", "path"], &["logging", "file"], &["embedded", "path"]];
+/// Keys that name files, or say what may run; they are changed on the machine itself.
+const FILES: &[&[&str]] = &[
+    &["store", "path"],
+    &["logging", "file"],
+    &["embedded", "path"],
+    &["agents", "defaults", "workspace"],
+    &["tools", "exec"],
+];
 
 /// The text with `value` at `path`.
 pub(crate) fn set(location: &Location, text: &str, path: &[String], value: &Node) -> Result<String, EditError> {
@@ -67,13 +73,38 @@ pub(crate) fn check(location: &Location, old: &str, new: &str) -> Result<(), Edi
         let after = new.at(&path);
         if !is_same(before, after) {
             let message = format!(
-                "names a file: change it on the machine itself, with `openclaw config set {} …`",
+                "names a file or what may run: change it on the machine itself, with `openclaw config set {} …`",
                 path.join(".")
             );
             return Err(EditError::Refused(problem(after.unwrap_or(&new), &path, &message)));
         }
     }
+    check_workspaces(&new, old.as_ref()).map_err(EditError::Refused)?;
     check_texts(&new, old.as_ref(), &mut Vec::new()).map_err(EditError::Refused)
+}
+
+/// An agent's workspace is a directory of this machine, too.
+fn check_workspaces(new: &Node, old: Option<&Node>) -> Result<(), Problem> {
+    let path = ["agents".to_owned(), "list".to_owned()];
+    let (new, old) = (new.at(&path).map(agents), old.and_then(|old| old.at(&path)).map(agents));
+    for agent in new.unwrap_or_default() {
+        let same_id = |other: &&Node| is_same(other.member("id"), agent.member("id"));
+        let before =
+            old.as_ref().and_then(|old| old.iter().copied().find(same_id)).and_then(|old| old.member("workspace"));
+        let after = agent.member("workspace");
+        if after.is_some() && !is_same(before, after) {
+            let message = "names a directory: change it on the machine itself, with `openclaw config set`";
+            return Err(problem(agent, &path, message));
+        }
+    }
+    Ok(())
+}
+
+fn agents(list: &Node) -> Vec<&Node> {
+    match &list.kind {
+        Kind::List(items) => items.iter().map(|(_, item)| item).collect(),
+        _ => Vec::new(),
+    }
 }
 
 fn check_texts(node: &Node, old: Option<&Node>, path: &mut Vec<String>) -> Result<(), Problem> {

@@ -7,12 +7,15 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use claw_core::AgentId;
 use claw_providers::presets::{self, Preset, Protocol};
+use claw_tools::Workspaces;
 
 use super::credentials::Credentials;
 use super::file::{self, Agents, AuthMode, Embedded, Endpoints, File, Provider, ReloadMode, Tasks, Webhooks, Workers};
 use super::problem::ConfigError;
 use super::secret::SecretText;
+use super::tools::Tools;
 use super::values::{BaseUrl, Bind};
 use crate::env::Environment;
 use crate::exit::Fatal;
@@ -92,6 +95,9 @@ pub(crate) struct Live {
     /// By id: those of the file, then those found in the environment.
     pub(crate) providers: BTreeMap<String, Provider>,
     pub(crate) agents: Agents,
+    pub(crate) tools: Tools,
+    /// Where agents work: of the default one, of the others, of API keys; absolute.
+    pub(crate) workspaces: Workspaces,
     pub(crate) workers: Workers,
     pub(crate) tasks: Tasks,
     pub(crate) webhooks: Webhooks,
@@ -122,7 +128,8 @@ pub(crate) struct Logging {
 impl Settings {
     /// Resolves the file's keys into what holds.
     pub(crate) fn resolve(file: File, location: Location, environment: &Environment) -> Self {
-        let File { schema: _, gateway, models, agents, store, workers, tasks, webhooks, embedded, logging } = file;
+        let File { schema: _, gateway, models, agents, tools, store, workers, tasks, webhooks, embedded, logging } =
+            file;
         let in_state = |path: &str| location.state_dir.join(expand_home(environment, Path::new(path)));
         let embedded =
             Embedded { path: embedded.path.map(|path| in_state(&path).to_string_lossy().into_owned()), ..embedded };
@@ -165,7 +172,9 @@ impl Settings {
             allowed_hosts,
             reload: reload.mode,
             providers: with_found_providers(models.providers, environment),
+            workspaces: workspaces(&agents, &location, in_state),
             agents,
+            tools,
             workers,
             tasks,
             webhooks,
@@ -179,6 +188,26 @@ impl Settings {
         let Live { token, password, .. } = &self.live;
         Credentials { mode: self.fixed.auth_mode, token: token.clone(), password: password.clone() }
     }
+}
+
+/// Where everybody works: what the file says, else beside the rest of the state.
+fn workspaces(agents: &Agents, location: &Location, in_state: impl Fn(&str) -> PathBuf) -> Workspaces {
+    let named = agents.defaults.workspace.as_deref().filter(|path| !path.is_empty());
+    let first = agents.list.iter().find(|agent| agent.default).or(agents.list.first());
+    let own = agents.list.iter().filter_map(|agent| {
+        let is_first = first.is_some_and(|first| first.id == agent.id);
+        let path = match (agent.workspace.as_deref().filter(|path| !path.is_empty()), named) {
+            (Some(path), _) | (None, Some(path)) => in_state(path),
+            (None, None) if is_first => in_state("workspace"),
+            (None, None) => in_state(&format!("workspace-{}", agent.id.as_str())),
+        };
+        Some((AgentId::parse(agent.id.as_str()).ok()?, path))
+    });
+    let own: Vec<(AgentId, PathBuf)> = own.collect();
+    // The default agent's is also that of whoever asks for `main`.
+    let of_first = first.and_then(|first| own.iter().find(|(id, _)| id.as_str() == first.id.as_str()));
+    let default = of_first.map_or_else(|| in_state(named.unwrap_or("workspace")), |(_, path)| path.clone());
+    Workspaces { default, agents: own, api_keys: location.state_dir.join("workspaces") }
 }
 
 /// Model files are data of the user, not of one gateway: `$XDG_DATA_HOME/openclaw/models`.

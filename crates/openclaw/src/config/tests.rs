@@ -253,8 +253,8 @@ fn an_unknown_key_is_a_warning_with_its_line_and_the_nearest_key() {
             "openclaw.json:1:3: \"channels\" is not used by this version",
         ),
         (
-            "{ agents: { defaults: { workspace: '~/w' } } }",
-            "openclaw.json:1:25: \"agents.defaults.workspace\" is not used by this version",
+            "{ agents: { defaults: { memorySearch: {} } } }",
+            "openclaw.json:1:25: \"agents.defaults.memorySearch\" is not used by this version",
         ),
         (
             "{ gateway: { port: 1, port: 2 } }",

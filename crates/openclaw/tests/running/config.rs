@@ -128,6 +128,8 @@ async fn a_change_that_would_not_do_writes_nothing() {
         // Nothing but the file itself can be written to, and no secret read back.
         (json!({"logging": {"file": "/tmp/elsewhere"}}), "names a file"),
         (json!({"store": {"path": "/tmp/elsewhere"}}), "names a file"),
+        (json!({"agents": {"defaults": {"workspace": "/"}}}), "names a file"),
+        (json!({"agents": {"list": [{"id": "main", "workspace": "/"}]}}), "names a directory"),
         (json!({"agents": {"defaults": {"systemPrompt": PLACEHOLDER}}}), "there is none"),
         (json!({"models": {"providers": {"evil": {"baseUrl": "http://x", "apiKey": PLACEHOLDER}}}}), "there is none"),
         (json!({"agents": {"defaults": {"systemPrompt": format!("say {PLACEHOLDER}")}}}), "there is none"),

@@ -17,7 +17,7 @@ impl Method for ToolsCatalog {
     async fn run(call: &Call, params: AgentParams) -> Result<(), Problem> {
         let models = &call.doors().app.models;
         let agent = models.agent(&params.agent()?)?;
-        call.answer(&ToolCatalog::of(agent.id.to_string(), models.tools()));
+        call.answer(&ToolCatalog::of(agent.id.to_string(), models.tools(&agent.id, call.principal())));
         Ok(())
     }
 }

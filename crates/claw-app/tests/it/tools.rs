@@ -1,0 +1,189 @@
+//! What a model may have done: tools under their permissions, whoever it obeys.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use claw_agent::Catalog;
+use claw_app::{App, Settings};
+use claw_core::permission::{Permissions, Profile, Rules};
+use claw_core::run::RunEvent;
+use claw_core::task::StateName;
+use claw_core::tool::Tool;
+use claw_core::{AgentId, Principal, TaskState};
+use claw_testkit::{Reply, Upstream};
+use claw_tools::Workspaces;
+
+use crate::house::{Calls, House, SOON, all, catalog, operator, stranger, task};
+
+fn equipped(directory: &Path, upstream: &Upstream, permissions: Permissions) -> Catalog {
+    catalog(upstream).with_tools(file_tools(directory), permissions)
+}
+
+fn file_tools(directory: &Path) -> Vec<Arc<dyn Tool>> {
+    let at = |name: &str| directory.join(name);
+    let own = vec![(AgentId::parse("ops").unwrap(), at("ops"))];
+    claw_tools::files::tools(&Arc::new(Workspaces { default: at("workspace"), agents: own, api_keys: at("keys") }))
+}
+
+async fn open(directory: &Path, upstream: &Upstream, permissions: Permissions) -> House {
+    let catalog = equipped(directory, upstream, permissions);
+    House::open_over(directory, catalog, Vec::new(), Settings::default(), Calls::default()).await
+}
+
+/// What each call was answered with, and how the run ended.
+async fn run(app: &App, principal: &Principal, session: &str) -> (Vec<(String, String, bool)>, TaskState) {
+    let id = app.tasks.submit(principal, task(session, "go")).await.unwrap().id;
+    let events = all(app.tasks.read(id, 0)).await;
+    let told = events.into_iter().filter_map(|event| match event.event {
+        RunEvent::ToolResult { name, text, is_error, .. } => Some((name, text, is_error)),
+        _ => None,
+    });
+    (told.collect(), app.tasks.wait(id, SOON).await.unwrap().unwrap().state)
+}
+
+fn offered(upstream: &Upstream) -> Vec<String> {
+    let requests = upstream.requests();
+    let tools =
+        requests.last().unwrap().body.get("tools").and_then(|tools| tools.as_array().cloned()).unwrap_or_default();
+    tools.iter().map(|tool| tool.pointer("/function/name").unwrap().as_str().unwrap().to_owned()).collect()
+}
+
+/// A8: the model acts on files of the workspace, by either name of a tool.
+#[tokio::test]
+async fn a_model_reads_and_writes_the_workspace() {
+    let (directory, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await);
+    let house = open(directory.path(), &upstream, Permissions::default()).await;
+    upstream.script([
+        Reply::tool_call("write", r#"{"path":"a.txt","content":"hello\n"}"#),
+        Reply::tool_call("fs_read", r#"{"path":"a.txt"}"#).and_tool_call("fs_list", "{}"),
+        Reply::tool_call("read", r#"{"path":"a.txt","lines":3}"#),
+        Reply::text("done"),
+    ]);
+    let (told, state) = run(&house.app, &operator(), "s").await;
+    let expected = [
+        ("write", "created a.txt (6 bytes)", false),
+        ("fs_read", "hello\n", false),
+        ("fs_list", "a.txt (6 bytes)\n", false),
+        (
+            "read",
+            "bad arguments: lines: unknown field `lines`, expected one of `file`, `file_path`, `path`, `offset`, `limit`",
+            true,
+        ),
+    ];
+    let expected: Vec<_> = expected.map(|(name, text, is_error)| (name.to_owned(), text.to_owned(), is_error)).to_vec();
+    assert_eq!((told, state.name()), (expected, StateName::Completed));
+    assert_eq!(std::fs::read_to_string(directory.path().join("workspace/a.txt")).unwrap(), "hello\n");
+    house.stop().await;
+}
+
+/// E13: a run begins with the permissions of its moment, and sees no tool that it may not use.
+#[tokio::test]
+async fn what_is_not_permitted_is_not_shown_and_not_there() {
+    let (directory, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await);
+    let deny =
+        |list: &[&str]| Rules { deny: list.iter().map(|text| text.parse().unwrap()).collect(), ..Rules::default() };
+    let permissions = Permissions { general: deny(&["write", "edit", "apply_patch"]), ..Permissions::default() };
+    let house = open(directory.path(), &upstream, permissions).await;
+    upstream.script([Reply::tool_call("fs_write", r#"{"path":"a","content":"x"}"#), Reply::text("done")]);
+    let (told, _) = run(&house.app, &operator(), "s").await;
+    assert_eq!(told, [("fs_write".to_owned(), "there is no tool \"fs_write\"".to_owned(), true)]);
+    assert_eq!(offered(&upstream), ["session_status", "read", "ls", "grep", "find"]);
+    assert!(!directory.path().join("workspace/a").exists());
+
+    let minimal = Rules { profile: Some(Profile::Minimal), ..Rules::default() };
+    let agents = vec![(AgentId::parse("ops").unwrap(), minimal)];
+    let catalog = equipped(directory.path(), &upstream, Permissions { agents, ..Permissions::default() });
+    let names = |agent: &str| -> Vec<String> {
+        let tools = catalog.tools(&[], &AgentId::parse(agent).unwrap(), &operator());
+        tools.iter().map(|tool| tool.spec().name).collect()
+    };
+    assert_eq!((names("ops").len(), names("main").len()), (0, 7));
+    house.stop().await;
+}
+
+/// G13: who comes with an API key never sees the operator's files.
+#[tokio::test]
+async fn an_api_keys_run_works_on_its_own_files() {
+    let (directory, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await);
+    let house = open(directory.path(), &upstream, Permissions::default()).await;
+    std::fs::create_dir(directory.path().join("workspace")).unwrap();
+    std::fs::write(directory.path().join("workspace/plan"), "secret").unwrap();
+    let read = || Reply::tool_call("read", r#"{"path":"plan"}"#);
+    upstream.script([read(), Reply::text("done"), read(), Reply::text("done")]);
+    let (of_key, _) = run(&house.app, &stranger(1), "s").await;
+    let (of_operator, _) = run(&house.app, &operator(), "s").await;
+    assert!(
+        of_key.iter().all(|(_, _, is_error)| *is_error) && of_operator.iter().any(|(_, text, _)| text == "secret\n")
+    );
+    house.stop().await;
+}
+
+/// A model that always obeys, told to break out: nothing comes of it, in every case.
+#[tokio::test]
+async fn a_model_that_obeys_anybody_has_no_effect_outside() {
+    let (directory, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await);
+    let rules = Rules { deny: vec!["group:runtime".parse().unwrap()], ..Rules::default() };
+    let house = open(directory.path(), &upstream, Permissions { general: rules, ..Permissions::default() }).await;
+    let victim = directory.path().join("victim");
+    std::fs::write(&victim, "untouched").unwrap();
+    std::fs::create_dir(directory.path().join("workspace")).unwrap();
+    std::os::unix::fs::symlink(directory.path(), directory.path().join("workspace/up")).unwrap();
+    std::fs::hard_link(&victim, directory.path().join("workspace/twin")).unwrap();
+    let full = victim.display().to_string();
+    let mut orders: Vec<(String, serde_json::Value)> = Vec::new();
+    let paths =
+        ["../victim", "a/../../victim", &full, "up/victim", "./up/./victim", "../../../../etc/cron.d/x", "twin"];
+    for path in paths {
+        orders.push(("write".into(), serde_json::json!({"path": path, "content": "owned"})));
+        orders.push(("edit".into(), serde_json::json!({"path": path, "old_text": "untouched", "new_text": "owned"})));
+        let patch = format!("*** Begin Patch\n*** Delete File: {path}\n*** Add File: {path}\n+owned\n*** End Patch");
+        orders.push(("apply_patch".into(), serde_json::json!({ "input": patch })));
+        orders.push(("fs_write".into(), serde_json::json!({"file_path": path, "content": "owned"})));
+    }
+    for command in ["exec", "bash", "shell", "process", "run", "system", "EXEC", "exec "] {
+        orders.push((command.into(), serde_json::json!({"command": format!("echo owned > {full}")})));
+    }
+    assert!(orders.len() >= 30);
+    let count = orders.len();
+    for (index, (tool, arguments)) in orders.into_iter().enumerate() {
+        upstream.script([Reply::tool_call(&tool, arguments.to_string()), Reply::text("done")]);
+        let (told, _) = run(&house.app, &operator(), &format!("s{index}")).await;
+        assert!(told.iter().all(|(_, _, is_error)| *is_error), "{tool} {arguments}: {told:?}");
+        assert_eq!(std::fs::read_to_string(&victim).unwrap(), "untouched", "{tool} {arguments}");
+    }
+    let left: BTreeMap<String, bool> = std::fs::read_dir(directory.path().join("workspace"))
+        .unwrap()
+        .map(|entry| (entry.unwrap().file_name().into_string().unwrap(), true))
+        .collect();
+    assert_eq!(left.into_keys().collect::<Vec<_>>(), ["twin", "up"], "0 effects of {count} orders");
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn a_model_that_repeats_itself_is_told_and_then_stopped() {
+    let (directory, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await);
+    let house = open(directory.path(), &upstream, Permissions::default()).await;
+    upstream.respond_with(|_| Reply::tool_call("read", r#"{"path":"none"}"#));
+    let (told, state) = run(&house.app, &operator(), "s").await;
+    let plain = "cannot read none: there is no such file or directory";
+    assert_eq!(told.len(), 6);
+    assert!(told[..2].iter().all(|(_, text, _)| text == plain), "{told:?}");
+    assert!(told[2..5].iter().all(|(_, text, _)| text.contains("do something else")), "{told:?}");
+    let TaskState::Failed { failure, .. } = state else { panic!("{state:?}") };
+    assert_eq!(failure.message, "the model made the same call of \"read\" 6 times, with the same result each time");
+    house.stop().await;
+}
+
+/// Each of the two waits for the other: one after another they would never end.
+#[tokio::test]
+async fn calls_that_change_nothing_run_at_once() {
+    let (directory, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await);
+    let meet: Arc<dyn Tool> = Arc::new(crate::house::Meeting(tokio::sync::Barrier::new(2)));
+    let house = House::open_with(directory.path(), &upstream, vec![meet], Settings::default()).await;
+    upstream.script([Reply::tool_call("meet", r#"{"n":1}"#).and_tool_call("meet", r#"{"n":2}"#), Reply::text("done")]);
+    let (told, state) = run(&house.app, &operator(), "s").await;
+    let answers: Vec<&str> = told.iter().map(|(_, text, _)| text.as_str()).collect();
+    assert_eq!((answers, state.name()), (vec![r#"{"n":1}"#, r#"{"n":2}"#], StateName::Completed));
+    house.stop().await;
+}

@@ -1,0 +1,330 @@
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use claw_core::provider::Usage;
+use claw_core::{AgentId, Principal, SessionKey};
+use tempfile::TempDir;
+
+use super::*;
+
+pub(super) struct Desk {
+    pub(super) home: TempDir,
+    tools: Vec<Arc<dyn Tool>>,
+}
+
+pub(super) fn context() -> ToolContext {
+    ToolContext {
+        principal: Principal::operator(),
+        agent: AgentId::main(),
+        session: SessionKey::main(&AgentId::main()),
+        model: "m/m".into(),
+        usage: Usage::default(),
+        message_count: 0,
+    }
+}
+
+impl Desk {
+    pub(super) fn new() -> Self {
+        let home = TempDir::new().unwrap();
+        let at = |name: &str| home.path().join(name);
+        let workspaces = Workspaces { default: at("workspace"), agents: Vec::new(), api_keys: at("keys") };
+        std::fs::create_dir(at("workspace")).unwrap();
+        std::fs::write(at("secret"), "outside\n").unwrap();
+        Self { tools: tools(&Arc::new(workspaces)), home }
+    }
+
+    pub(super) fn put(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    pub(super) fn path(&self, name: &str) -> std::path::PathBuf {
+        self.home.path().join("workspace").join(name)
+    }
+
+    pub(super) fn text(&self, name: &str) -> Option<String> {
+        std::fs::read_to_string(self.path(name)).ok()
+    }
+
+    pub(super) async fn call(&self, tool: &str, arguments: serde_json::Value) -> Result<String, String> {
+        let tool = self.tools.iter().find(|known| known.spec().name == tool).unwrap();
+        let arguments = JsonText::new(arguments.to_string());
+        tool.call(&context(), &arguments).await.map_err(|error| error.to_string())
+    }
+}
+
+#[tokio::test]
+async fn a_file_is_read_in_windows_of_lines() {
+    let desk = Desk::new();
+    desk.put("a.txt", "one\ntwo\r\nthree");
+    desk.put("empty", "");
+    let absolute = desk.path("a.txt");
+    let table = [
+        (serde_json::json!({"path": "a.txt"}), Ok("one\ntwo\nthree\n")),
+        (
+            serde_json::json!({"path": "./x/../a.txt"}),
+            Err("cannot read ./x/../a.txt: there is no such file or directory"),
+        ),
+        (serde_json::json!({"path": absolute}), Ok("one\ntwo\nthree\n")),
+        (serde_json::json!({"path": "a.txt", "limit": 1}), Ok("one\n[lines 1 to 1 of 3; go on with offset 2]")),
+        (serde_json::json!({"path": "a.txt", "offset": 3}), Ok("three\n[lines 3 to 3 of 3]")),
+        (serde_json::json!({"path": "a.txt", "offset": 4}), Err("offset 4 is beyond the end: a.txt has 3 lines")),
+        (serde_json::json!({"path": "empty"}), Ok("[empty is empty]")),
+        (serde_json::json!({"path": "none"}), Err("cannot read none: there is no such file or directory")),
+        (serde_json::json!({"path": "."}), Err("cannot read .: it is a directory")),
+        (serde_json::json!({"path": 1}), Err("bad arguments: path: invalid type: integer `1`, expected a string")),
+        (serde_json::json!({}), Err("bad arguments: missing field `path`")),
+    ];
+    for (arguments, expected) in table {
+        let found = desk.call("read", arguments.clone()).await;
+        assert_eq!(found.as_deref().map_err(String::as_str), expected, "{arguments}");
+    }
+}
+
+#[tokio::test]
+async fn floods_and_binaries_are_told_and_not_shown() {
+    let desk = Desk::new();
+    desk.put("long", &"x".repeat(5_000));
+    desk.put("many", &"0123456789\n".repeat(100_000));
+    std::fs::write(desk.path("binary"), b"ab\0cd").unwrap();
+    let long = desk.call("read", serde_json::json!({"path": "long"})).await.unwrap();
+    assert!(long.ends_with("… [3000 bytes more]\n") && long.len() < 2_100);
+    let many = desk.call("read", serde_json::json!({"path": "many", "limit": 90_000})).await.unwrap();
+    assert!(
+        many.len() < 62_000 && many.ends_with("of 100000; go on with offset 5586]"),
+        "{}",
+        &many[many.len() - 80..]
+    );
+    let binary = desk.call("read", serde_json::json!({"path": "binary"})).await;
+    assert_eq!(binary, Err("binary is a binary file (5 bytes)".into()));
+}
+
+/// Advisories 49 to 52: every way out, by name and by link.
+#[tokio::test]
+async fn nothing_outside_the_workspace_is_read() {
+    let desk = Desk::new();
+    let outside = desk.home.path().join("secret");
+    symlink(&outside, desk.path("link")).unwrap();
+    symlink(desk.home.path(), desk.path("up")).unwrap();
+    symlink("../secret", desk.path("relative")).unwrap();
+    symlink("/proc/self/root", desk.path("magic")).unwrap();
+    desk.put("sub/file", "inside");
+    let full = outside.display().to_string();
+    let magic = format!("magic{full}");
+    let paths = [
+        "../secret",
+        "sub/../../secret",
+        "/etc/passwd",
+        &full,
+        "link",
+        "up/secret",
+        "relative",
+        &magic,
+        "sub/./../../secret",
+        "/proc/self/environ",
+        "..",
+        "../",
+        "/",
+    ];
+    for path in paths {
+        let found = desk.call("read", serde_json::json!({ "path": path })).await.unwrap_err();
+        assert!(found.contains("lies outside the workspace"), "{path}: {found}");
+    }
+    for path in ["..%2fsecret", "~/.ssh/id_rsa", "..\\secret", "%2e%2e/secret", "file:///etc/passwd"] {
+        let found = desk.call("read", serde_json::json!({ "path": path })).await.unwrap_err();
+        assert!(found.contains("there is no such file"), "{path}: {found}");
+    }
+    assert!(desk.call("read", serde_json::json!({"path": "a\0b"})).await.is_err());
+    symlink("sub/file", desk.path("inner")).unwrap();
+    assert_eq!(desk.call("read", serde_json::json!({"path": "inner"})).await, Ok("inside\n".into()));
+    assert!(Path::new(&full).exists());
+}
+
+/// Opening a pipe waits for a writer, and a device may do anything.
+#[tokio::test]
+async fn pipes_are_not_opened() {
+    let desk = Desk::new();
+    let made = std::process::Command::new("mkfifo").arg(desk.path("pipe")).status().unwrap();
+    assert!(made.success());
+    assert_eq!(
+        desk.call("read", serde_json::json!({"path": "pipe"})).await,
+        Err("cannot read pipe: it is no plain file".into())
+    );
+}
+
+#[tokio::test]
+async fn files_are_written_edited_listed_and_found() {
+    let desk = Desk::new();
+    let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    let steps = [
+        ("write", r#"{"path":"notes/a.md","content":"one\ntwo\n"}"#, Ok("created notes/a.md (8 bytes)")),
+        ("write", r#"{"path":"notes/a.md","content":"one\ntwo\ntwo\n"}"#, Ok("replaced notes/a.md (12 bytes)")),
+        ("edit", r#"{"path":"notes/a.md","oldText":"one","newText":"ONE"}"#, Ok("edited notes/a.md in 1 place")),
+        (
+            "edit",
+            r#"{"path":"notes/a.md","old_text":"two","new_text":"2"}"#,
+            Err(
+                "cannot edit notes/a.md: old_text stands in 2 places; give more of what is around it, or set replace_all",
+            ),
+        ),
+        (
+            "edit",
+            r#"{"path":"notes/a.md","old_text":"two","new_text":"2","replace_all":true}"#,
+            Ok("edited notes/a.md in 2 places"),
+        ),
+        (
+            "edit",
+            r#"{"path":"notes/a.md","old_text":"x","new_text":"y"}"#,
+            Err("cannot edit notes/a.md: old_text does not stand in it; read the file and copy the place exactly"),
+        ),
+        ("read", r#"{"path":"notes/a.md"}"#, Ok("ONE\n2\n2\n")),
+        ("ls", "{}", Ok("notes/\n")),
+        ("ls", r#"{"path":"notes"}"#, Ok("a.md (8 bytes)\n")),
+        ("ls", r#"{"path":"none"}"#, Err("cannot list none: there is no such file or directory")),
+        ("ls", r#"{"path":".."}"#, Err(".. lies outside the workspace; give a path inside it, relative to its root")),
+        ("find", r#"{"pattern":"*.md"}"#, Ok("notes/a.md\n")),
+        ("find", r#"{"pattern":"*.rs"}"#, Ok("[no file]")),
+        (
+            "find",
+            r#"{"pattern":"*","path":"../"}"#,
+            Err("../ lies outside the workspace; give a path inside it, relative to its root"),
+        ),
+        ("grep", r#"{"pattern":"^one$","ignore_case":true}"#, Ok("notes/a.md:1: ONE\n")),
+        (
+            "grep",
+            r#"{"pattern":"2","limit":1}"#,
+            Ok("notes/a.md:2: 2\n[there are more; narrow the search or raise the limit]"),
+        ),
+        ("grep", r#"{"pattern":"ONE","context":1,"glob":"*.md"}"#, Ok("notes/a.md:1: ONE\nnotes/a.md-2- 2\n")),
+        ("grep", r#"{"pattern":"[","literal":true}"#, Ok("[no match]")),
+        ("write", r#"{"path":"notes","content":""}"#, Err("cannot write notes: it is a directory")),
+        ("write", r#"{"path":"notes/","content":""}"#, Err("bad arguments: path: notes/ names no file")),
+        (
+            "write",
+            r#"{"path":"notes/a.md/b","content":""}"#,
+            Err("cannot write notes/a.md/b: a part of the path is no directory"),
+        ),
+    ];
+    for (tool, arguments, expected) in steps {
+        let found = desk.call(tool, json(arguments)).await;
+        assert_eq!(found.as_deref().map_err(String::as_str), expected, "{tool} {arguments}");
+    }
+    let left: Vec<_> = std::fs::read_dir(desk.path("notes")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["a.md"], "nothing lies about");
+}
+
+#[tokio::test]
+async fn a_patch_changes_several_files_or_none() {
+    let desk = Desk::new();
+    desk.put("src/a.rs", "fn one() {\n    1\n}\n\nfn two() {\n    1\n}\n");
+    desk.put("old", "x\n");
+    let patch = "*** Begin Patch\n*** Update File: src/a.rs\n@@ fn two() {\n-    1\n+    2\n*** Add File: new/b\n+hello\n+\n\
+                 *** Delete File: old\n*** End Patch";
+    let told = desk.call("apply_patch", serde_json::json!({ "input": patch })).await;
+    assert_eq!(told, Ok("changed src/a.rs\nadded new/b\ndeleted old".into()));
+    assert_eq!(desk.text("src/a.rs").unwrap(), "fn one() {\n    1\n}\n\nfn two() {\n    2\n}\n");
+    assert_eq!((desk.text("new/b").as_deref(), desk.text("old")), (Some("hello\n\n"), None));
+    let moved = "*** Begin Patch\n*** Update File: new/b\n*** Move to: c\n@@\n-hello\n+bye\n*** End Patch\n";
+    assert_eq!(desk.call("apply_patch", serde_json::json!({ "patch": moved })).await, Ok("moved new/b to c".into()));
+    assert_eq!((desk.text("c").as_deref(), desk.text("new/b")), (Some("bye\n\n"), None));
+
+    let before = desk.text("c");
+    let refused = [
+        ("*** Update File: c\n@@\n-bye\n+x\n*** Update File: src/a.rs\n@@\n-nowhere\n+x", "does not stand in it"),
+        ("*** Update File: c\n@@\n-bye\n+x\n*** Delete File: none", "there is no such file"),
+        ("*** Add File: c\n+x", "it is there already"),
+        ("*** Add File: ../evil\n+x", "lies outside the workspace"),
+        ("*** Add File: /tmp/evil\n+x", "lies outside the workspace"),
+        ("*** Delete File: ../secret", "lies outside the workspace"),
+        ("*** Update File: c\n*** Move to: ../evil\n@@\n-bye\n+x", "lies outside the workspace"),
+        ("*** Update File: c\n?x", "begins with neither"),
+        ("*** Rename: c", "is no line a patch may have here"),
+        ("", "it changes no file"),
+    ];
+    for (body, why) in refused {
+        let input = format!("*** Begin Patch\n{body}\n*** End Patch");
+        let found = desk.call("apply_patch", serde_json::json!({ "input": input })).await.unwrap_err();
+        assert!(found.contains(why), "{body}: {found}");
+        assert_eq!(desk.text("c"), before, "{body}");
+    }
+    assert_eq!(std::fs::read_to_string(desk.home.path().join("secret")).unwrap(), "outside\n");
+    assert!(!desk.home.path().join("evil").exists());
+}
+
+/// Advisories 49 and 52: 0 bytes outside, by name, link, hard link or pipe.
+#[tokio::test]
+async fn nothing_outside_the_workspace_is_written() {
+    let desk = Desk::new();
+    let outside = desk.home.path().join("secret");
+    symlink(&outside, desk.path("link")).unwrap();
+    symlink(desk.home.path(), desk.path("up")).unwrap();
+    symlink("/tmp", desk.path("tmp")).unwrap();
+    std::fs::hard_link(&outside, desk.path("hard")).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(desk.path("pipe")).status().unwrap().success());
+    let full = outside.display().to_string();
+    let paths =
+        ["../secret", "a/../../secret", &full, "link", "up/secret", "up/new", "tmp/x/new", "hard", "pipe", "/x", ".."];
+    for path in paths {
+        let write = desk.call("write", serde_json::json!({ "path": path, "content": "evil" })).await;
+        let edit =
+            desk.call("edit", serde_json::json!({ "path": path, "old_text": "outside", "new_text": "evil" })).await;
+        assert!(write.is_err() && edit.is_err(), "{path}: {write:?} {edit:?}");
+    }
+    assert_eq!(std::fs::read_to_string(&outside).unwrap(), "outside\n");
+    assert!(!desk.home.path().join("new").exists() && !Path::new("/tmp/x/new").exists());
+    assert!(desk.path("link").is_symlink());
+}
+
+/// Advisory 51: a directory that becomes a link between check and use leads nowhere.
+#[tokio::test]
+async fn a_directory_that_flips_to_a_link_lets_nothing_out() {
+    let desk = Desk::new();
+    let victim = desk.home.path().join("victim");
+    std::fs::create_dir(&victim).unwrap();
+    let (flip, real) = (desk.path("flip"), desk.path("real"));
+    std::fs::create_dir(&real).unwrap();
+    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let racer = {
+        let (stop, victim, flip, real) = (Arc::clone(&stop), victim.clone(), flip.clone(), real.clone());
+        std::thread::spawn(move || {
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                let _may_lose = std::fs::rename(&real, &flip);
+                let _may_lose = std::fs::rename(&flip, &real);
+                let _may_lose = symlink(&victim, &flip);
+                let _may_lose = std::fs::remove_file(&flip);
+            }
+        })
+    };
+    let workspaces = Workspaces { default: desk.path(""), agents: Vec::new(), api_keys: desk.path("") };
+    let workspace = workspaces.open(&context()).unwrap();
+    for _ in 0..3_000 {
+        let _won_or_lost = workspace.replace("flip/file", b"x");
+        let _won_or_lost = workspace.read_text("flip/file");
+        let _won_or_lost = workspace.remove("flip/file");
+    }
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    racer.join().unwrap();
+    assert_eq!(std::fs::read_dir(&victim).unwrap().count(), 0, "0 escapes");
+}
+
+/// G13: an API key's files are its own.
+#[tokio::test]
+async fn an_api_key_works_in_a_directory_of_its_own() {
+    let desk = Desk::new();
+    desk.put("mine", "the operator's");
+    let key = |n: u8| {
+        let uuid = format!("00000000-0000-0000-0000-0000000000{n:02}");
+        let id = claw_core::PrincipalId::api_key(format!("key_{uuid}").replace('-', "").parse().unwrap());
+        ToolContext { principal: Principal { id, scopes: claw_core::Scopes::NONE }, ..context() }
+    };
+    let call = async |name: &str, context: ToolContext, arguments: &str| {
+        let tool = desk.tools.iter().find(|tool| tool.spec().name == name).unwrap();
+        tool.call(&context, &JsonText::new(arguments)).await
+    };
+    assert!(call("read", key(1), r#"{"path":"mine"}"#).await.is_err());
+    call("write", key(1), r#"{"path":"own","content":"x"}"#).await.unwrap();
+    assert_eq!(call("ls", key(1), "{}").await, Ok("own (1 bytes)\n".into()));
+    assert_eq!(call("ls", key(2), "{}").await, Ok("[the directory is empty]".into()));
+    assert_eq!(call("ls", context(), "{}").await, Ok("mine (14 bytes)\n".into()));
+}

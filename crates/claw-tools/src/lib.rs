@@ -1,0 +1,18 @@
+//! What agents can do, each tool inside its limits.
+//!
+//! A model is assumed hostile: it obeys whoever wrote the page it has just read. So no tool trusts
+//! its arguments. They are checked against the tool's schema first ([`arguments`]); files are
+//! reached through a handle to the workspace that no path leads out of ([`workspace`]).
+//!
+//! - [`files`] read, write, edit, apply_patch, ls, grep, find
+//! - [`limits`] every written limit
+//!
+//! Knows no store, no queue, no provider and no door. Who may use which tool is decided in
+//! `claw_core::permission`, before a call arrives here.
+
+mod arguments;
+pub mod files;
+pub mod limits;
+pub mod workspace;
+
+pub use workspace::Workspaces;

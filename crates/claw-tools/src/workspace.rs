@@ -1,0 +1,235 @@
+//! The directory an agent works in, reached through a handle that no path leads out of.
+//!
+//! `..`, absolute paths and symbolic links are resolved by the kernel under the handle
+//! (`openat2`, `RESOLVE_BENEATH`), so there is no moment between check and use (advisories 49, 51).
+//! A file with a second name is not written to: its other name may lie outside (52). Whatever is
+//! neither a file nor a directory is not opened: a pipe would never answer.
+
+use std::io::{self, Read, Write};
+use std::path::{Component, Path, PathBuf};
+
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, DirBuilder, DirBuilderExt, File, Metadata, MetadataExt, OpenOptions, OpenOptionsExt};
+use claw_core::tool::{ToolContext, ToolError};
+use claw_core::{AgentId, PrincipalId};
+
+use crate::limits::{FILE_BYTES_MAX, PATH_BYTES_MAX};
+
+/// `O_NONBLOCK`, so that opening a pipe that took a file's place returns.
+#[cfg(target_os = "linux")]
+pub(crate) const NONBLOCK: i32 = 0o4000;
+#[cfg(not(target_os = "linux"))]
+pub(crate) const NONBLOCK: i32 = 0x0004;
+
+/// Which directory is whose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Workspaces {
+    /// Of every agent that has none of its own; absolute.
+    pub default: PathBuf,
+    /// Of single agents; absolute.
+    pub agents: Vec<(AgentId, PathBuf)>,
+    /// Where API keys have theirs, one each and apart from the operator's; absolute (G13).
+    pub api_keys: PathBuf,
+}
+
+impl Workspaces {
+    /// The directory of the run that calls.
+    ///
+    /// Errors: [`ToolError::Failed`] – the principal's id is no name of a directory.
+    pub(crate) fn path(&self, context: &ToolContext) -> Result<PathBuf, ToolError> {
+        let id = &context.principal.id;
+        if *id != PrincipalId::operator() {
+            let is_name = id.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+            return match is_name && !id.as_str().is_empty() {
+                true => Ok(self.api_keys.join(id.as_str()).join(context.agent.as_str())),
+                false => Err(ToolError::Failed("there is no workspace for this caller".into())),
+            };
+        }
+        let own = self.agents.iter().find(|(agent, _)| *agent == context.agent).map(|(_, path)| path);
+        Ok(own.unwrap_or(&self.default).clone())
+    }
+
+    /// Opens it, made if it is not there. Blocks on the disk.
+    pub(crate) fn open(&self, context: &ToolContext) -> Result<Workspace, ToolError> {
+        let root = self.path(context)?;
+        let opened = make_private(&root).and_then(|()| Dir::open_ambient_dir(&root, ambient_authority()));
+        let dir = opened.map_err(|error| ToolError::Failed(format!("the workspace cannot be opened: {error}")))?;
+        Ok(Workspace { root, dir })
+    }
+}
+
+fn make_private(root: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(root)
+}
+
+/// An open workspace.
+#[derive(Debug)]
+pub(crate) struct Workspace {
+    root: PathBuf,
+    dir: Dir,
+}
+
+impl Workspace {
+    /// The handle everything goes through.
+    pub(crate) fn dir(&self) -> &Dir {
+        &self.dir
+    }
+
+    /// What the model wrote as a path under the handle. An absolute path into the workspace is
+    /// taken for the relative one it means; the kernel has the last word about the rest.
+    pub(crate) fn relative(&self, written: &str) -> Result<PathBuf, ToolError> {
+        if written.is_empty() || written.len() > PATH_BYTES_MAX || written.contains('\0') {
+            return Err(ToolError::Arguments(format!("path: must be 1 to {PATH_BYTES_MAX} bytes without NUL")));
+        }
+        let path = Path::new(written);
+        let path = if path.is_absolute() { path.strip_prefix(&self.root).map_err(|_| outside(written))? } else { path };
+        // Told early, so that no directory is made on the way; links make it only a first look.
+        let mut depth = 0_i32;
+        for part in path.components() {
+            depth += match part {
+                Component::Normal(_) => 1,
+                Component::ParentDir => -1,
+                Component::CurDir | Component::RootDir | Component::Prefix(_) => 0,
+            };
+            if depth < 0 {
+                return Err(outside(written));
+            }
+        }
+        // `a/.` and `a//b` are spelled out of it, `..` is the kernel's to judge.
+        let plain: PathBuf = path.components().filter(|part| !matches!(part, Component::CurDir)).collect();
+        Ok(if plain.as_os_str().is_empty() { PathBuf::from(".") } else { plain })
+    }
+
+    /// Opens a plain file to read.
+    pub(crate) fn open_file(&self, written: &str) -> Result<(File, Metadata), ToolError> {
+        let path = self.relative(written)?;
+        let failed = |error: io::Error| explain("read", written, &error);
+        plain_file(&self.dir.metadata(&path).map_err(failed)?, "read", written)?;
+        let mut options = OpenOptions::new();
+        options.read(true).custom_flags(NONBLOCK);
+        let file = self.dir.open_with(&path, &options).map_err(failed)?;
+        // Looked at again: what was judged may have been changed for something else.
+        let metadata = file.metadata().map_err(failed)?;
+        plain_file(&metadata, "read", written)?;
+        Ok((file, metadata))
+    }
+
+    /// The whole text of a file of at most [`FILE_BYTES_MAX`].
+    pub(crate) fn read_text(&self, written: &str) -> Result<String, ToolError> {
+        let (file, metadata) = self.open_file(written)?;
+        let too_large = || ToolError::Failed(format!("{written} is larger than {FILE_BYTES_MAX} bytes"));
+        if metadata.len() > FILE_BYTES_MAX {
+            return Err(too_large());
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
+        file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| explain("read", written, &error))?;
+        if bytes.len() as u64 > FILE_BYTES_MAX {
+            return Err(too_large());
+        }
+        String::from_utf8(bytes)
+            .ok()
+            .filter(|text| !text.contains('\0'))
+            .ok_or_else(|| ToolError::Failed(format!("{written} is a binary file ({} bytes)", metadata.len())))
+    }
+
+    /// Puts `bytes` in the place of a file, whole or not at all, making its directory.
+    ///
+    /// The new file is written beside the old one and renamed over it: readers see one or the
+    /// other, and whatever the old name led to is left alone. Returns whether it is a new file.
+    pub(crate) fn replace(&self, written: &str, bytes: &[u8]) -> Result<bool, ToolError> {
+        if bytes.len() as u64 > FILE_BYTES_MAX {
+            return Err(ToolError::Failed(format!("cannot write {written}: more than {FILE_BYTES_MAX} bytes")));
+        }
+        let (parent, name) = self.parent(written, true)?;
+        let failed = |error: io::Error| explain("write", written, &error);
+        let old = self.judge_target(&parent, &name, written)?;
+        let beside = format!(".openclaw-{:016x}.tmp", fastrand::u64(..));
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true).mode(0o600);
+        let mut file = parent.open_with(&beside, &options).map_err(failed)?;
+        let mut put = || -> io::Result<()> {
+            file.write_all(bytes)?;
+            if let Some(old) = &old {
+                file.set_permissions(old.permissions())?;
+            }
+            file.sync_all()?;
+            parent.rename(&beside, &parent, &name)
+        };
+        put().map_err(|error| {
+            let _already_told = parent.remove_file(&beside);
+            failed(error)
+        })?;
+        Ok(old.is_none())
+    }
+
+    /// Takes a file away.
+    pub(crate) fn remove(&self, written: &str) -> Result<(), ToolError> {
+        let (parent, name) = self.parent(written, false)?;
+        let failed = |error: io::Error| explain("delete", written, &error);
+        plain_file(&parent.symlink_metadata(&name).map_err(failed)?, "delete", written)?;
+        parent.remove_file(&name).map_err(failed)
+    }
+
+    fn parent(&self, written: &str, make: bool) -> Result<(Dir, PathBuf), ToolError> {
+        let path = self.relative(written)?;
+        let failed = |error: io::Error| explain("write", written, &error);
+        let Some(name) = path.file_name().filter(|_| !written.ends_with('/')) else {
+            return Err(ToolError::Arguments(format!("path: {written} names no file")));
+        };
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if make {
+            let mut builder = DirBuilder::new();
+            builder.recursive(true).mode(0o700);
+            self.dir.create_dir_with(parent, &builder).map_err(failed)?;
+        }
+        Ok((self.dir.open_dir(parent).map_err(failed)?, PathBuf::from(name)))
+    }
+
+    /// What stands where a file is to be put; an error if it is not to be touched.
+    fn judge_target(&self, parent: &Dir, name: &Path, written: &str) -> Result<Option<Metadata>, ToolError> {
+        let old = match parent.symlink_metadata(name) {
+            Ok(old) => old,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(explain("write", written, &error)),
+        };
+        plain_file(&old, "write", written)?;
+        if old.nlink() > 1 {
+            let why = "it has a second name (hard link), which may lie outside the workspace";
+            return Err(ToolError::Failed(format!("cannot write {written}: {why}")));
+        }
+        Ok(Some(old))
+    }
+}
+
+fn plain_file(metadata: &Metadata, verb: &str, written: &str) -> Result<(), ToolError> {
+    let what = match metadata.file_type() {
+        kind if kind.is_file() => return Ok(()),
+        kind if kind.is_dir() => "it is a directory",
+        kind if kind.is_symlink() => "it is a symbolic link; name the file it leads to",
+        _ => "it is no plain file",
+    };
+    Err(ToolError::Failed(format!("cannot {verb} {written}: {what}")))
+}
+
+fn outside(written: &str) -> ToolError {
+    ToolError::Failed(format!("{written} lies outside the workspace; give a path inside it, relative to its root"))
+}
+
+/// An I/O error in words for a model.
+pub(crate) fn explain(verb: &str, written: &str, error: &io::Error) -> ToolError {
+    // The guard's own refusal carries no number of the system's.
+    let is_escape = error.kind() == io::ErrorKind::PermissionDenied && error.raw_os_error().is_none();
+    if is_escape {
+        return outside(written);
+    }
+    let why = match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file or directory".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => "a part of the path is no directory".to_owned(),
+        io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
+        io::ErrorKind::StorageFull => "the disk is full".to_owned(),
+        _ => error.to_string(),
+    };
+    ToolError::Failed(format!("cannot {verb} {written}: {why}"))
+}

@@ -1,0 +1,128 @@
+//! The section `tools`: what agents may do, and how.
+
+use claw_core::permission::{self, Pattern, Rules};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{self, Deserializer, Unexpected};
+use serde::{Deserialize, Serialize};
+
+/// What agents may do, and how.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct Tools {
+    /// The base: `minimal`, `messaging`, `coding` or `full`; every tool if neither it nor `allow` is set.
+    pub(crate) profile: Option<Profile>,
+    /// Tools, beginnings such as `web_*`, and groups such as `group:fs` that are permitted beside
+    /// the profile; if no profile is set, these alone.
+    pub(crate) allow: Vec<ToolPattern>,
+    /// Permitted beside whatever else is.
+    pub(crate) also_allow: Vec<ToolPattern>,
+    /// Never permitted, whatever else says so.
+    pub(crate) deny: Vec<ToolPattern>,
+    /// What else must permit a tool where the run is an API key's; commands are denied if unset.
+    pub(crate) api_keys: ToolRules,
+}
+
+impl Default for Tools {
+    fn default() -> Self {
+        let runtime = ToolPattern { text: "group:runtime".to_owned(), pattern: None };
+        let runtime = ToolPattern { pattern: runtime.text.parse().ok(), ..runtime };
+        Self {
+            profile: None,
+            allow: Vec::new(),
+            also_allow: Vec::new(),
+            deny: Vec::new(),
+            api_keys: ToolRules { deny: vec![runtime], ..ToolRules::default() },
+        }
+    }
+}
+
+impl Tools {
+    /// What is said of permissions for everybody.
+    pub(crate) fn rules(&self) -> Rules {
+        let Self { profile, allow, also_allow, deny, api_keys: _ } = self;
+        rules(*profile, allow, also_allow, deny)
+    }
+}
+
+/// What one agent, or a kind of caller, may do.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct ToolRules {
+    /// The base.
+    pub(crate) profile: Option<Profile>,
+    /// Permitted beside the profile; if no profile is set, these alone.
+    pub(crate) allow: Vec<ToolPattern>,
+    /// Permitted beside whatever else is.
+    pub(crate) also_allow: Vec<ToolPattern>,
+    /// Never permitted.
+    pub(crate) deny: Vec<ToolPattern>,
+}
+
+impl ToolRules {
+    /// The same in the core's words.
+    pub(crate) fn rules(&self) -> Rules {
+        let Self { profile, allow, also_allow, deny } = self;
+        rules(*profile, allow, also_allow, deny)
+    }
+}
+
+fn rules(profile: Option<Profile>, allow: &[ToolPattern], also_allow: &[ToolPattern], deny: &[ToolPattern]) -> Rules {
+    let patterns = |list: &[ToolPattern]| list.iter().filter_map(|entry| entry.pattern.clone()).collect();
+    let profile = profile.map(|profile| match profile {
+        Profile::Minimal => permission::Profile::Minimal,
+        Profile::Messaging => permission::Profile::Messaging,
+        Profile::Coding => permission::Profile::Coding,
+        Profile::Full => permission::Profile::Full,
+    });
+    Rules { profile, allow: patterns(allow), also_allow: patterns(also_allow), deny: patterns(deny) }
+}
+
+/// What an agent starts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Profile {
+    /// It knows where it is, and nothing else.
+    Minimal,
+    /// It talks to sessions and people.
+    Messaging,
+    /// Files, commands, the web, sessions, memory.
+    Coding,
+    /// Everything there is.
+    Full,
+}
+
+/// A tool's name, the beginning of some with a `*`, or a group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub(crate) struct ToolPattern {
+    text: String,
+    #[serde(skip)]
+    pattern: Option<Pattern>,
+}
+
+impl<'de> Deserialize<'de> for ToolPattern {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.parse() {
+            Ok(pattern) => Ok(Self { text, pattern: Some(pattern) }),
+            Err(permission::BadPattern { known, found: _ }) => {
+                let allowed = format!("a tool's name, the beginning of some such as \"web_*\", or one of {known}");
+                Err(de::Error::invalid_value(Unexpected::Str(&text), &allowed.as_str()))
+            }
+        }
+    }
+}
+
+impl JsonSchema for ToolPattern {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "ToolPattern".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "minLength": 1 })
+    }
+}
