@@ -14,6 +14,7 @@ use crate::http::Http;
 /// `user:pa:ss word` in base64.
 const BASIC: &str = "Basic dXNlcjpwYTpzcyB3b3Jk";
 
+/// K14, C1, C3, C4: and a query only from here, with an answer that nobody keeps.
 #[tokio::test]
 async fn every_form_of_credential_opens_http() {
     let house = House::open().await;

@@ -274,6 +274,7 @@ fn an_unknown_key_is_a_warning_with_its_line_and_the_nearest_key() {
     }
 }
 
+/// B7, K1.
 #[test]
 fn flag_wins_over_environment_over_file() {
     let home = Home::with("{ gateway: { port: 1, bind: 'lan', auth: { token: 'f' } } }");
