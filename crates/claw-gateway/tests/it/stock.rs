@@ -88,3 +88,22 @@ async fn a_history_is_found_by_its_agent_and_a_short_key() {
     assert_eq!(history["sessionInfo"]["key"], json!("agent:ops:main"));
     house.stop().await;
 }
+
+/// `openclaw agent --session-id` with an id that a list showed; any other name is the conversation's own (K6).
+#[tokio::test]
+async fn an_agent_goes_on_in_the_conversation_whose_id_is_given() {
+    let house = House::open().await;
+    let (mut socket, _) = stock(&house).await;
+    talk(&mut socket, "agent:main:plan", "first").await;
+    let listed = socket.payload("sessions.list", &json!({})).await;
+    let asked = json!({"message": "second", "sessionId": listed["sessions"][0]["sessionId"], "idempotencyKey": "2"});
+    let id = socket.ask("agent", &asked).await;
+    assert_eq!(socket.answer(&id).await["payload"]["sessionKey"], json!("agent:main:plan"));
+    socket.answer(&id).await;
+    let unknown = json!({"message": "x", "sessionId": "01a1fdda-a4fd-76ba-8759-f86cd23a8cb2", "idempotencyKey": "3"});
+    let id = socket.ask("agent", &unknown).await;
+    let key = json!("agent:main:01a1fdda-a4fd-76ba-8759-f86cd23a8cb2");
+    assert_eq!(socket.answer(&id).await["payload"]["sessionKey"], key);
+    socket.answer(&id).await;
+    house.stop().await;
+}

@@ -8,6 +8,7 @@ use claw_wire::ws::agent::{Accepted, AgentCall, AgentParams, Finished};
 
 use super::{Call, Method};
 use crate::error::{Problem, of_failure};
+use crate::sessions;
 use crate::ws::begin::{begin, show};
 use crate::ws::relay::{End, Run};
 
@@ -19,7 +20,7 @@ impl Method for Agent {
     type Params = AgentParams;
 
     async fn run(call: &Call, params: AgentParams) -> Result<(), Problem> {
-        let asked = AgentCall::try_from(params)?;
+        let asked = AgentCall::try_from(by_shown_id(call, params).await?)?;
         let is_keyed = asked.idempotency_key.is_some();
         let begun = begin(call, asked).await?;
         if begun.is_replay {
@@ -38,6 +39,18 @@ impl Method for Agent {
         finish(call, &run, &end, is_keyed);
         Ok(())
     }
+}
+
+/// An id as our answers show it means the conversation it was shown for, not a new one of that name.
+async fn by_shown_id(call: &Call, mut params: AgentParams) -> Result<AgentParams, Problem> {
+    let shown = params.session_id.as_deref().and_then(sessions::id).filter(|_| params.session_key.is_none());
+    if let Some(id) = shown
+        && let Some(found) = call.doors().app.sessions.by_id(call.principal(), id).await?
+    {
+        params.session_id = None;
+        params.session_key = Some(found.key.to_string());
+    }
+    Ok(params)
 }
 
 /// A repeated key hears only the end.

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use claw_core::Scope;
-use claw_wire::ws::logs::{Tail, TailParams};
+use claw_wire::ws::logs::{Tail, TailParams, with_old_words};
 use http::StatusCode;
 
 use super::{Call, Method};
@@ -26,7 +26,7 @@ impl Method for LogsTail {
     type Params = TailParams;
 
     async fn run(call: &Call, params: TailParams) -> Result<(), Problem> {
-        let TailParams { cursor, limit } = params;
+        let TailParams { cursor, limit, max_bytes: _ } = params;
         call.require_overview()?;
         let limit = limit.unwrap_or(LINES_DEFAULT).clamp(1, LINES_MAX);
         let page = match call.doors().settings.logs.clone() {
@@ -35,6 +35,8 @@ impl Method for LogsTail {
             Some(logs) => read(logs, cursor, limit).await?,
         };
         let LogPage { file, cursor, size, lines, is_truncated, is_reset } = page;
+        let is_old = call.is_stock() && call.line().peer.protocol < 4;
+        let lines = if is_old { lines.into_iter().map(with_old_words).collect() } else { lines };
         call.answer(&Tail { file, cursor, size, lines, truncated: is_truncated, reset: is_reset });
         Ok(())
     }
