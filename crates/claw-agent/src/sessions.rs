@@ -90,6 +90,11 @@ impl Running {
         control.inspect(|control| control.stop(reason)).is_some()
     }
 
+    /// Whether it runs here.
+    pub fn has(&self, id: TaskId) -> bool {
+        self.0.taken().contains_key(&id)
+    }
+
     /// The runs of a session; at most one by construction, but nobody here relies on it.
     pub fn of_session(&self, session: SessionId) -> Vec<TaskId> {
         let running = self.0.taken();

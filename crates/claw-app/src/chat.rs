@@ -8,7 +8,6 @@
 mod keyed;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use claw_agent::{Attempt, EventReader, StopReason};
@@ -75,7 +74,11 @@ impl Chat {
         };
         let guard = Guard { engine: Arc::clone(engine), id, armed: true, _permit: permit };
         let events = Events::Live(events);
-        Ok(AttachedRun { id, session, created_at, is_replay: false, events, stop: None, guard })
+        let turn = match place {
+            Place::Fresh => None,
+            Place::Named => Some(engine.draining.clone()),
+        };
+        Ok(AttachedRun { id, session, created_at, is_replay: false, events, turn, stop: None, guard })
     }
 }
 
@@ -94,7 +97,7 @@ impl Engine {
         if !principal.scopes.allows(Scope::Write) {
             return Err(Error::Forbidden(Scope::Write.name()));
         }
-        if self.draining.load(Ordering::Relaxed) {
+        if self.draining.is_cancelled() {
             return Err(Error::Stopping);
         }
         let catalog = self.agent.catalog();
@@ -178,6 +181,14 @@ fn running_task(new: &NewTask) -> Task {
     }
 }
 
+/// Resolves when there is a token and it is cancelled. Cancel-safe.
+async fn cancelled(token: Option<&CancellationToken>) {
+    match token {
+        Some(token) => token.cancelled().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// A run with its caller on the line.
 pub struct AttachedRun {
     /// The run's task.
@@ -189,6 +200,8 @@ pub struct AttachedRun {
     /// Whether the same request had been accepted before (G4).
     pub is_replay: bool,
     events: Events,
+    /// Until the run has begun: ends the waiting for a turn that does not come any more.
+    turn: Option<CancellationToken>,
     /// Ends the waiting where the run itself waits for the next process.
     stop: Option<CancellationToken>,
     guard: Guard,
@@ -221,16 +234,23 @@ impl Events {
 impl AttachedRun {
     /// The next event; nothing after the terminal one. Cancel-safe.
     ///
-    /// Errors: the store cannot be read; `Stopping` – the run goes on in the next process.
+    /// Errors: the store cannot be read; `Stopping` – the run has not begun and ends with this caller, or,
+    /// under a key, goes on in the next process.
     pub async fn next(&mut self) -> Result<Option<Arc<Sequenced>>, Error> {
-        let event = match &self.stop {
-            None => self.events.next().await?,
-            Some(stop) => tokio::select! {
+        let event = loop {
+            tokio::select! {
                 biased;
-                event = self.events.next() => event?,
-                () = stop.cancelled() => return Err(Error::Stopping),
-            },
+                event = self.events.next() => break event?,
+                () = cancelled(self.stop.as_ref()) => return Err(Error::Stopping),
+                () = cancelled(self.turn.as_ref()) => {
+                    if !self.guard.engine.agent.running().has(self.id) {
+                        return Err(Error::Stopping);
+                    }
+                    self.turn = None;
+                }
+            }
         };
+        self.turn = None;
         if event.as_ref().is_none_or(|event| event.event.is_terminal()) {
             self.guard.armed = false;
         }

@@ -14,6 +14,7 @@ use claw_queue::{Queue, Ticket, TicketKind, Workers, worker};
 use claw_runtime::TaskScope;
 use claw_store::{Answered, DueTicket, Finished, Recovered, Store, StoreError};
 use tokio::sync::{Semaphore, broadcast};
+use tokio_util::sync::CancellationToken;
 
 use crate::chat::Chat;
 use crate::config::{ConfigFile, Configuration};
@@ -128,7 +129,8 @@ pub(crate) struct Engine {
     pub(crate) devices: Board,
     pub(crate) attached: Arc<Semaphore>,
     pub(crate) attempts_default: AtomicU32,
-    pub(crate) draining: AtomicBool,
+    /// Cancelled when nothing new is begun any more.
+    pub(crate) draining: CancellationToken,
     pub(crate) disk_full: AtomicBool,
     pub(crate) lag: Lag,
     pub(crate) started_at: Timestamp,
@@ -172,7 +174,7 @@ impl App {
             session_notices: Notices::new(),
             devices: Board::new(),
             attached: Arc::new(Semaphore::new(ATTACHED_MAX)),
-            draining: AtomicBool::new(false),
+            draining: CancellationToken::new(),
             disk_full: AtomicBool::new(false),
             lag: Lag::default(),
             started_at,
@@ -242,10 +244,10 @@ impl App {
 
     /// Accepts nothing new from now on; `/readyz` says so. What runs goes on.
     pub fn drain(&self) {
-        self.engine.draining.store(true, Ordering::Relaxed);
         if let Some(workers) = self.engine.workers.get() {
             workers.pause();
         }
+        self.engine.draining.cancel();
     }
 
     /// Waits until nothing runs here, at most `grace`; returns how many runs were left. Cancel-safe.

@@ -80,6 +80,6 @@ impl Health {
 
     /// Whether it is stopping.
     pub fn is_draining(&self) -> bool {
-        self.0.draining.load(Ordering::Relaxed)
+        self.0.draining.is_cancelled()
     }
 }

@@ -141,6 +141,35 @@ async fn an_answer_is_printed_as_it_comes() {
     assert_eq!(end(child).await, Ended { code: 0, output: "two\n".to_owned(), errors: String::new() });
 }
 
+/// E5.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_to_a_busy_conversation_waits_steers_interrupts_or_is_refused() {
+    let house = House::new().await;
+    let gate = Gate::new();
+    let call = Reply::tool_call("session_status", "{}").held(&gate);
+    house.upstream.script([call, Reply::text("left it is"), Reply::text("never").held(&gate), Reply::text("at last")]);
+    let ask = |text, mode: &'static [&'static str]| {
+        let arguments = ["agent", "--session", "walk", "--message", text];
+        house.command(&[&arguments[..], mode].concat()).spawn().unwrap()
+    };
+    let walk = ask("walk", &[]);
+    house.upstream.requested(1).await;
+    let refused = end(ask("hello?", &["--queue-mode", "reject"])).await;
+    assert_eq!(refused.code, 70);
+    assert!(refused.errors.contains("is busy"), "{}", refused.errors);
+    let left = ask("go left", &["--queue-mode", "steer"]);
+    while !house.says(&["tasks", "list"]).await.contains("queued") {}
+    gate.open(1);
+    let walked = end(walk).await;
+    assert_eq!((walked.code, walked.output.as_str()), (0, "left it is\n"));
+    assert!(walked.errors.contains("[hears: go left]"), "{}", walked.errors);
+    assert_eq!(end(left).await.output, "left it is\n");
+    let endless = ask("endless", &["--queue-mode", "followup"]);
+    house.upstream.requested(3).await;
+    assert_eq!(end(ask("stop", &["--queue-mode", "interrupt"])).await.output, "at last\n");
+    assert_eq!(end(endless).await.code, 70);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_comes_from_standard_input_and_json_is_the_whole_answer() {
     let house = House::new().await;

@@ -33,9 +33,9 @@ impl Chat {
         let Accepted { id, is_replay, run_id: _ } = Tasks(Arc::clone(engine)).submit(principal, run).await?;
         let (task, events) = engine.told(id).await?;
         let guard = Guard { engine: Arc::clone(engine), id, armed: false, _permit: permit };
-        let stop = Some(engine.scope.token());
+        let (turn, stop) = (Some(engine.draining.clone()), Some(engine.scope.token()));
         let (session, created_at) = (task.turn.session, task.created_at);
-        Ok(AttachedRun { id, session, created_at, is_replay, events, stop, guard })
+        Ok(AttachedRun { id, session, created_at, is_replay, events, turn, stop, guard })
     }
 }
 

@@ -24,6 +24,7 @@ mod scopes;
 mod sessions;
 mod sockets;
 mod stage;
+mod steering;
 mod stock;
 mod tasks;
 mod websocket;

@@ -169,6 +169,7 @@ pub(crate) struct AgentEventData {
     pub(crate) delta: Option<String>,
     pub(crate) name: Option<String>,
     pub(crate) message: Option<String>,
+    pub(crate) text: Option<String>,
 }
 
 /// An answer about one task.

@@ -44,6 +44,9 @@ pub(crate) struct Agent {
     /// How much to think: off, minimal, low, medium, high
     #[arg(long, value_name = "LEVEL", value_parser = ["off", "minimal", "low", "medium", "high"])]
     thinking: Option<String>,
+    /// What to do while the conversation is busy: wait, end its run, be heard by its run, or give up
+    #[arg(long, value_name = "MODE", default_value = "followup", value_parser = ["followup", "interrupt", "steer", "reject"])]
+    queue_mode: String,
     /// Give up, and end the run, after so many seconds
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
     timeout: Option<u64>,
@@ -56,13 +59,14 @@ pub(crate) struct Agent {
 
 /// Runs `openclaw agent`.
 pub(crate) fn run(arguments: Agent, context: &Context) -> Result<ExitCode, Fatal> {
-    let Agent { message: text, session, agent, model, thinking, timeout: seconds, json, reach } = arguments;
+    let Agent { message: text, session, agent, model, thinking, queue_mode, timeout: seconds, json, reach } = arguments;
     let params = json!({
         "message": message(&text)?,
         "sessionKey": session,
         "agentId": agent,
         "model": model,
         "thinking": thinking,
+        "queueMode": queue_mode,
         "stream": true,
     });
     let target = Target::find(context, &reach)?;
@@ -148,6 +152,10 @@ impl Question {
             ("tool", Some("start")) => {
                 let name = event.data.name.as_deref().unwrap_or_default();
                 self.streamed.aside(&format!("[calls {name}]"))
+            }
+            ("lifecycle", Some("steered")) => {
+                let text = event.data.text.as_deref().unwrap_or_default();
+                self.streamed.aside(&format!("[hears: {text}]"))
             }
             ("lifecycle", Some("retrying")) => {
                 self.streamed.restart()?;
