@@ -21,7 +21,9 @@ with_embedded() { [ "${EMBEDDED:-yes}" != no ]; }
 
 has_libclang() {
     [ -n "${LIBCLANG_PATH:-}" ] && return
-    compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null && return
+    # Not libclang-cpp, which is another library and often there alone.
+    compgen -G '/usr/lib/llvm-*/lib/libclang.so*' >/dev/null && return
+    compgen -G '/usr/lib/llvm-*/lib/libclang-[0-9]*.so*' >/dev/null && return
     compgen -G '/usr/lib*/libclang.so*' >/dev/null && return
     ldconfig -p 2>/dev/null | grep -q 'libclang\.so' && return
     [ "$(uname)" = Darwin ] && xcode-select -p >/dev/null 2>&1
