@@ -180,8 +180,9 @@ impl Attempt {
             produced.unsteer();
         }
         let Produced { mut messages, steered, text, usage, model } = produced;
-        if !text.is_empty() && state.is_terminal() {
-            messages.push(Message::Assistant { text, tool_calls: final_calls(&outcome) });
+        let tool_calls = final_calls(&outcome);
+        if state.is_terminal() && !(text.is_empty() && tool_calls.is_empty()) {
+            messages.push(Message::Assistant { text, tool_calls });
         }
         let (events, shown) = match last_event(&self.task, &outcome) {
             Some(event) => {

@@ -86,6 +86,11 @@ impl Engine {
     /// Checks what can be checked before a caller's run is made.
     fn admit(&self, principal: &Principal, turn: &Turn) -> Result<OwnedSemaphorePermit, Error> {
         self.check(principal, turn)?;
+        self.seat()
+    }
+
+    /// Room for one more caller on the line.
+    fn seat(&self) -> Result<OwnedSemaphorePermit, Error> {
         Arc::clone(&self.attached).try_acquire_owned().map_err(|_| Error::Overloaded {
             what: "too many callers wait for an answer".into(),
             retry_after: OVERLOAD_RETRY,

@@ -100,3 +100,5 @@ pub const LAG_LATE: Duration = Duration::from_millis(500);
 
 /// So many late beats in a row make the gateway not ready, until one comes in time.
 pub const LAG_ROW: usize = 4;
+/// Messages of a conversation that another run can go on from; older ones are left out.
+pub const THREAD_MESSAGES_MAX: u32 = 1000;

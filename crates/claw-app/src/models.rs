@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use claw_agent::{AgentProfile, BreakerState};
+use claw_core::permission::canonical;
 use claw_core::provider::{ModelInfo, ToolSpec};
 use claw_core::{AgentId, Principal, Timestamp};
 
@@ -38,6 +39,12 @@ impl Models {
     /// The tools this agent may use for `principal`.
     pub fn tools(&self, agent: &AgentId, principal: &Principal) -> Vec<ToolSpec> {
         self.0.agent.tools(agent, principal).iter().map(|tool| tool.spec()).collect()
+    }
+
+    /// The own name of the tool that an agent may use under this name or alias.
+    pub fn tool_named(&self, principal: &Principal, agent: &AgentId, name: &str) -> Option<String> {
+        let own = canonical(name);
+        self.0.agent.tools(agent, principal).iter().map(|tool| tool.spec().name).find(|known| known == own)
     }
 
     /// The default agent.

@@ -5,11 +5,14 @@ mod rework;
 
 use std::sync::Arc;
 
-use claw_core::{AgentId, Principal, SessionId, SessionKey};
+use claw_core::task::TaskState;
+use claw_core::turn::Context;
+use claw_core::{AgentId, Message, Principal, SessionId, SessionKey, Task};
 use claw_store::{Ends, PageStart, Session, SessionFilter, SessionPage, StoredMessage};
 
 use crate::Error;
 use crate::engine::Engine;
+use crate::limits::THREAD_MESSAGES_MAX;
 use crate::tasks::page_size;
 
 pub use change::{Settings, VERBOSE_LEVELS};
@@ -92,6 +95,24 @@ impl Sessions {
         Ok(self.0.store.history(session.id, before, limit).await?)
     }
 
+    /// What a run that has ended had before it and added to it, oldest first: what another one needs
+    /// to go on from there. The task is one that [`Tasks::find`](crate::tasks::Tasks::find) found.
+    pub async fn thread(&self, task: &Task) -> Result<Vec<Message>, Error> {
+        self.0.store.settled().await?;
+        let stored = self.0.store.history(task.session, None, THREAD_MESSAGES_MAX).await?;
+        let Some(last) = stored.iter().rposition(|said| said.task == Some(task.id)) else {
+            return Ok(retold(task));
+        };
+        let upto = stored.into_iter().take(last + 1);
+        Ok(match &task.turn.context {
+            Context::Session => upto.map(|said| said.message).collect(),
+            Context::Given(head) => {
+                let own = upto.filter(|said| said.task == Some(task.id)).map(|said| said.message);
+                head.iter().cloned().chain(own).collect()
+            }
+        })
+    }
+
     /// What sessions that one of the verbs gave began and ended with; those without messages are left out.
     pub async fn ends(&self, sessions: &[Session]) -> Result<Vec<Ends>, Error> {
         let keys: Vec<SessionKey> = sessions.iter().map(|session| session.key.clone()).collect();
@@ -110,4 +131,23 @@ impl Sessions {
         let resolved = catalog.resolve(wanted, profile);
         resolved.map(|resolved| resolved.full_name()).map_err(|unknown| Error::UnknownModel(unknown.to_string()))
     }
+}
+
+/// The same from the task alone: the steps in between are lost.
+fn retold(task: &Task) -> Vec<Message> {
+    let head = match &task.turn.context {
+        Context::Session => &[][..],
+        Context::Given(head) => head,
+    };
+    let answer = match &task.state {
+        TaskState::Completed { output, .. } => {
+            let (text, tool_calls) = (output.text.clone(), output.tool_calls.clone());
+            Some(Message::Assistant { text, tool_calls })
+        }
+        TaskState::Queued { .. }
+        | TaskState::Running { .. }
+        | TaskState::Failed { .. }
+        | TaskState::Cancelled { .. } => None,
+    };
+    head.iter().chain(&task.turn.input).cloned().chain(answer).collect()
 }

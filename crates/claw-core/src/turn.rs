@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::message::Message;
+use crate::message::{JsonText, Message};
 use crate::provider::{Sampling, ToolChoice, ToolSpec};
 use crate::session::{AgentId, SessionKey};
 
@@ -39,6 +39,15 @@ pub struct Turn {
     /// Whether somebody wants the answer piece by piece; if not, providers may answer whole.
     #[serde(default = "yes")]
     pub stream: bool,
+    /// What this run alone is told, behind the agent's own prompt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instructions: Option<String>,
+    /// The only ones of our tools that may be used, by their own names; all when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_tools: Option<Vec<String>>,
+    /// What the door that took it needs to tell of it later; nobody else looks into it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extra: Option<JsonText>,
 }
 
 fn yes() -> bool {
@@ -74,9 +83,12 @@ impl Turn {
     /// Whether a run that is on may answer this, too: it asks the session's own agent, chooses
     /// nothing for itself, and only says something.
     pub fn may_steer(&self) -> bool {
-        let Self { agent, session, input, context, model, sampling, client_tools, tool_choice, thinking, stream: _ } =
-            self;
+        let Self { agent, session, input, context, model, sampling, client_tools, tool_choice, thinking, .. } = self;
+        let Self { stream: _, instructions, own_tools, extra, .. } = self;
         let chooses = model.is_some()
+            || instructions.is_some()
+            || own_tools.is_some()
+            || extra.is_some()
             || thinking.is_some()
             || !client_tools.is_empty()
             || *sampling != Sampling::default()
@@ -105,7 +117,15 @@ impl Turn {
             tool_choice: ToolChoice::default(),
             thinking: None,
             stream: true,
+            instructions: None,
+            own_tools: None,
+            extra: None,
         }
+    }
+
+    /// Whether a tool of ours may be used, as far as the caller has chosen.
+    pub fn admits(&self, own_tool: &str) -> bool {
+        self.own_tools.as_ref().is_none_or(|names| names.iter().any(|name| name == own_tool))
     }
 }
 

@@ -15,6 +15,7 @@ pub(crate) mod front;
 mod health;
 mod models;
 mod render;
+mod responses;
 mod sessions;
 mod stream;
 pub(crate) mod tasks;
@@ -42,6 +43,10 @@ pub(crate) fn router(doors: &Arc<Doors>) -> Router {
         .route("/v1/chat/completions", post(chat::complete))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{*id}", get(models::one))
+        .route("/v1/responses", post(responses::create))
+        .route("/v1/responses/{id}", get(responses::one).delete(responses::delete))
+        .route("/v1/responses/{id}/cancel", post(responses::cancel))
+        .route("/v1/responses/{id}/input_items", get(responses::input_items))
         .route("/v1/agent/run", post(agent::run))
         .route("/v1/agent/run/stream", post(agent::stream))
         .route("/v1/sessions", get(sessions::list))

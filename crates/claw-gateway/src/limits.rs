@@ -102,3 +102,9 @@ pub const SYSTEM_EVENTS_MAX: usize = 20;
 pub const HEALTH_EVERY: Duration = Duration::from_secs(5);
 /// Conversations one socket can have in view; the first is forgotten beyond.
 pub const VIEWED_MAX: usize = 64;
+/// Items of a response's input in one answer when nothing is said.
+pub const INPUT_ITEMS_DEFAULT: usize = 20;
+/// And at most.
+pub const INPUT_ITEMS_MAX: usize = 100;
+/// How long the cancelling of a response waits for its run to end.
+pub const CANCEL_WAIT: Duration = Duration::from_secs(5);

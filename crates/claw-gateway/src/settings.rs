@@ -57,7 +57,7 @@ impl Surface {
         match path {
             "/v1/chat/completions" => !self.chat_completions,
             "/v1/responses" => !self.responses,
-            _ => false,
+            path => path.starts_with("/v1/responses/") && !self.responses,
         }
     }
 }

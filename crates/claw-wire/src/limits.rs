@@ -24,6 +24,11 @@ pub const DELAY_SECONDS_MAX: u64 = 366 * 24 * 3600;
 pub const PAGE_MAX: u32 = 200;
 /// Rows of a page when nothing is said.
 pub const PAGE_DEFAULT: u32 = 50;
-
 /// Jobs in a page of `cron.list`.
 pub const CRON_PAGE_MAX: u64 = 200;
+/// Most entries of a response's metadata.
+pub const METADATA_MAX: usize = 16;
+/// Longest key of such an entry, in characters.
+pub const METADATA_KEY_CHARS_MAX: usize = 64;
+/// Longest value of such an entry, in characters.
+pub const METADATA_VALUE_CHARS_MAX: usize = 512;

@@ -1,9 +1,11 @@
 //! OpenAI's wire, as its own clients speak it.
 //!
 //! - [`chat`] the request; [`completion`] the whole answer; [`chunk`] the streamed one
+//! - [`responses`] the other way to ask, with answers that can be looked at again
 //! - [`model`] the list of models, and the spellings by which `model` selects an agent (K11)
 
 pub mod chat;
 pub mod chunk;
 pub mod completion;
 pub mod model;
+pub mod responses;

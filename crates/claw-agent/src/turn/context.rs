@@ -43,10 +43,12 @@ impl Conversation {
         })?;
         let unknown = |unknown: UnknownModel| Failure::new(FailureReason::UnknownModel, unknown.to_string());
         let route = catalog.route(turn.model.as_deref(), agent).map_err(unknown)?;
-        let tools = catalog.tools(&parts.tools, &turn.agent, &task.principal);
+        let mut tools = catalog.tools(&parts.tools, &turn.agent, &task.principal);
+        tools.retain(|tool| turn.admits(&tool.spec().name));
         let specs = specs(task, &tools);
         let mut messages = Vec::new();
         messages.extend(agent.system_prompt.clone().map(|text| Message::System { text }));
+        messages.extend(turn.instructions.clone().map(|text| Message::System { text }));
         let mut message_count = 0;
         match &turn.context {
             Context::Given(given) => messages.extend_from_slice(given),

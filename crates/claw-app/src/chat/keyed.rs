@@ -37,6 +37,21 @@ impl Chat {
         let (session, created_at) = (task.turn.session, task.created_at);
         Ok(AttachedRun { id, session, created_at, is_replay, events, turn, stop, guard })
     }
+
+    /// Watches a run from the beginning of its last attempt; whoever hangs up ends nothing. The task
+    /// is one that [`Tasks::find`] found.
+    ///
+    /// Errors: `Overloaded`; the store cannot be read.
+    pub async fn rejoin(&self, task: Task) -> Result<AttachedRun, Error> {
+        let engine = &self.0;
+        let permit = engine.seat()?;
+        let begun = engine.last_start(task.id).await?;
+        let events = Events::Live(engine.hub.read(task.id, begun));
+        let guard = Guard { engine: Arc::clone(engine), id: task.id, armed: false, _permit: permit };
+        let (turn, stop) = (Some(engine.draining.clone()), Some(engine.scope.token()));
+        let (session, created_at) = (task.turn.session, task.created_at);
+        Ok(AttachedRun { id: task.id, session, created_at, is_replay: true, events, turn, stop, guard })
+    }
 }
 
 impl Engine {
@@ -72,6 +87,20 @@ impl Engine {
             let Some(last) = page.last() else { return Ok(end) };
             seen = last.seq;
             end = page.iter().rev().find(|event| event.event.is_terminal()).map_or(end, |event| event.seq);
+        }
+    }
+}
+
+impl Engine {
+    /// The number behind which the last attempt begins; what was said before counts no more.
+    async fn last_start(&self, id: TaskId) -> Result<u64, Error> {
+        let (mut seen, mut begun) = (0, 0);
+        loop {
+            let page = self.store.events(id, seen, REBUILD_PAGE).await?;
+            let Some(last) = page.last() else { return Ok(begun) };
+            seen = last.seq;
+            let start = page.iter().rev().find(|event| matches!(event.event, RunEvent::Started { .. }));
+            begun = start.map_or(begun, |event| event.seq.saturating_sub(1));
         }
     }
 }

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use claw_app::chat::Place;
-use claw_core::{Output, TaskId};
+use claw_core::{Output, TaskId, Timestamp};
 use claw_wire::v1::agent::{self, Asked, RunAnswer, RunRequest};
 use http::StatusCode;
 use http::header::HeaderMap;
@@ -85,7 +85,7 @@ impl Wording for Events {
         agent::delta(&self.run_id, delta).into()
     }
 
-    fn complete(&mut self, output: &Output, said: bool) -> Vec<Bytes> {
+    fn complete(&mut self, output: &Output, said: bool, _at: Timestamp) -> Vec<Bytes> {
         let unsaid = (!said && !output.text.is_empty()).then(|| self.text(&output.text));
         unsaid.into_iter().chain([agent::done(&self.run_id, output.finish).into()]).collect()
     }

@@ -10,7 +10,7 @@ use claw_app::Idempotency;
 use claw_app::chat::Place;
 use claw_core::message::Message;
 use claw_core::turn::Context;
-use claw_core::{Output, SessionKey, TaskId, Turn};
+use claw_core::{Output, SessionKey, TaskId, Timestamp, Turn};
 use claw_wire::openai::chat::{Chat, ChatRequest};
 use claw_wire::openai::chunk::{ChunkWriter, DONE};
 use claw_wire::openai::completion::{ChatCompletion, completion_id};
@@ -28,8 +28,8 @@ use crate::doors::Doors;
 use crate::error::Problem;
 use crate::submit;
 
-const AGENT: &str = "x-openclaw-agent-id";
-const SESSION: &str = "x-openclaw-session-key";
+pub(super) const AGENT: &str = "x-openclaw-agent-id";
+pub(super) const SESSION: &str = "x-openclaw-session-key";
 /// What answers when the field `model` is absent.
 const MODEL: &str = "openclaw";
 
@@ -79,7 +79,7 @@ impl Wording for Chunks {
         self.writer.text(delta).into()
     }
 
-    fn complete(&mut self, output: &Output, said: bool) -> Vec<Bytes> {
+    fn complete(&mut self, output: &Output, said: bool, _at: Timestamp) -> Vec<Bytes> {
         let mut pieces = Vec::new();
         if !said && !output.text.is_empty() {
             pieces.push(self.writer.text(&output.text).into());
@@ -100,7 +100,7 @@ impl Wording for Chunks {
 }
 
 /// The client's key. Another conversation makes another request, also where a header names it.
-fn idempotency(headers: &HeaderMap, body: &[u8]) -> Result<Option<Idempotency>, Problem> {
+pub(super) fn idempotency(headers: &HeaderMap, body: &[u8]) -> Result<Option<Idempotency>, Problem> {
     let named: Vec<&[u8]> =
         [AGENT, SESSION].map(|name| headers.get(name).map_or(&[][..], HeaderValue::as_bytes)).into();
     if named.iter().all(|name| name.is_empty()) {
@@ -126,8 +126,21 @@ fn turn(doors: &Doors, chat: Chat, model: &str, headers: &HeaderMap) -> Result<(
         Place::Named | Place::Fresh => (Context::Given(head), tail),
     };
     let model = selection.model;
-    let turn =
-        Turn { agent, session, input, context, model, sampling, client_tools: tools, tool_choice, thinking, stream };
+    let turn = Turn {
+        agent,
+        session,
+        input,
+        context,
+        model,
+        sampling,
+        client_tools: tools,
+        tool_choice,
+        thinking,
+        stream,
+        instructions: None,
+        own_tools: None,
+        extra: None,
+    };
     Ok((turn, place))
 }
 

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use claw_app::Error;
 use claw_app::chat::AttachedRun;
 use claw_core::run::{RunEvent, Sequenced};
-use claw_core::{Output, TaskId};
+use claw_core::{Output, TaskId, Timestamp};
 use claw_wire::error::ErrorBody;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use tokio::time::{Instant, Sleep};
@@ -33,10 +33,10 @@ const COMMENT: &[u8] = b": keep-alive\n\n";
 pub(crate) trait Wording: Send + 'static {
     /// What comes before anything of the run, in order.
     fn opening(&mut self) -> Vec<Bytes>;
-    /// More of the answer.
+    /// More of the answer; empty when there is nothing to send.
     fn text(&mut self, delta: &str) -> Bytes;
     /// What ends a finished answer, in order; `said` tells whether any of its text was sent.
-    fn complete(&mut self, output: &Output, said: bool) -> Vec<Bytes>;
+    fn complete(&mut self, output: &Output, said: bool, at: Timestamp) -> Vec<Bytes>;
     /// What ends a broken one, in order.
     fn fail(&mut self, problem: &Problem, request_id: &str, task: TaskId) -> Vec<Bytes>;
 }
@@ -63,7 +63,7 @@ pub(crate) fn streaming<W: Wording>(
     ready: Option<Arc<Sequenced>>,
     request_id: Arc<str>,
 ) -> Response {
-    let waiting = VecDeque::from(wording.opening());
+    let waiting = wording.opening().into_iter().filter(|piece| !piece.is_empty()).collect();
     let state = Streaming {
         run,
         wording,
@@ -191,10 +191,10 @@ impl<W: Wording> Streaming<W> {
         match &event.event {
             RunEvent::Text { delta } => {
                 self.said = true;
-                Some(self.wording.text(delta))
+                Some(self.wording.text(delta)).filter(|piece| !piece.is_empty())
             }
             RunEvent::Completed { output } => {
-                let pieces = self.wording.complete(output, self.said);
+                let pieces = self.wording.complete(output, self.said, event.at);
                 self.end(pieces)
             }
             RunEvent::Failed { failure, .. } => self.fail(Error::Run(failure.clone())),
@@ -220,7 +220,7 @@ impl<W: Wording> Streaming<W> {
 
     fn end(&mut self, pieces: Vec<Bytes>) -> Option<Bytes> {
         self.is_over = true;
-        self.waiting = pieces.into();
+        self.waiting = pieces.into_iter().filter(|piece| !piece.is_empty()).collect();
         self.waiting.pop_front()
     }
 }

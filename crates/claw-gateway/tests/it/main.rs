@@ -20,6 +20,7 @@ mod one_port;
 mod operator;
 mod paper;
 mod raw;
+mod responses;
 mod scopes;
 mod sessions;
 mod sockets;

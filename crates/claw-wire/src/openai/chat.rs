@@ -172,7 +172,7 @@ impl TryFrom<ChatRequest> for Chat {
             sampling,
             tools,
             tool_choice,
-            thinking: effort(reasoning_effort)?,
+            thinking: effort("reasoning_effort", reasoning_effort.as_deref())?,
         })
     }
 }
@@ -186,7 +186,7 @@ fn unsupported(n: Option<u32>, logprobs: Option<bool>, functions: bool) -> Resul
     }
 }
 
-fn within(param: &str, value: Option<f32>, low: f32, high: f32) -> Result<Option<f32>, BadRequest> {
+pub(super) fn within(param: &str, value: Option<f32>, low: f32, high: f32) -> Result<Option<f32>, BadRequest> {
     match value {
         Some(found) if !(low..=high).contains(&found) => {
             Err(BadRequest::of(param, format!("{param} must be {low} to {high}, found {found}")))
@@ -195,7 +195,7 @@ fn within(param: &str, value: Option<f32>, low: f32, high: f32) -> Result<Option
     }
 }
 
-fn positive(param: &str, value: Option<u32>) -> Result<Option<u32>, BadRequest> {
+pub(super) fn positive(param: &str, value: Option<u32>) -> Result<Option<u32>, BadRequest> {
     match value {
         Some(0) => Err(BadRequest::of(param, format!("{param} must be at least 1, found 0"))),
         fits => Ok(fits),
@@ -210,16 +210,17 @@ fn stops(stop: Option<StopTexts>) -> Result<Vec<String>, BadRequest> {
     Ok(texts.into_iter().filter(|text| !text.is_empty()).collect())
 }
 
-fn effort(word: Option<String>) -> Result<Option<String>, BadRequest> {
-    let level = match word.as_deref() {
+pub(super) fn effort(param: &str, word: Option<&str>) -> Result<Option<String>, BadRequest> {
+    let level = match word {
         None => return Ok(None),
         Some("none" | "off") => "off",
-        Some("minimal" | "low") => "low",
+        Some("minimal") => "minimal",
+        Some("low") => "low",
         Some("medium") => "medium",
         Some("high" | "xhigh") => "high",
         Some(found) => {
-            let message = format!("reasoning_effort must be none, minimal, low, medium or high, found {found:?}");
-            return Err(BadRequest::of("reasoning_effort", message));
+            let message = format!("{param} must be none, minimal, low, medium or high, found {found:?}");
+            return Err(BadRequest::of(param, message));
         }
     };
     Ok(Some(level.to_owned()))
@@ -284,19 +285,29 @@ fn spec(index: usize, raw: Tool) -> Result<ToolSpec, BadRequest> {
     let Some(Function { name, description, parameters }) = function else {
         return Err(BadRequest::of(at(".function"), "missing field `function`"));
     };
+    function_spec(|field| at(&format!(".function{field}")), name, description, parameters)
+}
+
+/// A client's function as a model is shown it; `at` names its fields.
+pub(super) fn function_spec(
+    at: impl Fn(&str) -> String,
+    name: String,
+    description: Option<String>,
+    parameters: Option<Box<RawValue>>,
+) -> Result<ToolSpec, BadRequest> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     if !(1..=TOOL_NAME_BYTES_MAX).contains(&name.len()) || !name.bytes().all(is_plain) {
         let message = format!("a tool's name is 1 to {TOOL_NAME_BYTES_MAX} of a-z, A-Z, 0-9, `_` and `-`");
-        return Err(BadRequest::of(at(".function.name"), message));
+        return Err(BadRequest::of(at(".name"), message));
     }
     let parameters = parameters.map_or_else(|| JsonText::new(r#"{"type":"object","properties":{}}"#), json_text);
     if !parameters.as_str().starts_with('{') {
-        return Err(BadRequest::of(at(".function.parameters"), "parameters must be a JSON schema object"));
+        return Err(BadRequest::of(at(".parameters"), "parameters must be a JSON schema object"));
     }
     Ok(ToolSpec { name, description: description.unwrap_or_default(), parameters })
 }
 
-fn choice(raw: Option<ToolChoice>, tools: &[ToolSpec]) -> Result<CoreToolChoice, BadRequest> {
+pub(super) fn choice(raw: Option<ToolChoice>, tools: &[ToolSpec]) -> Result<CoreToolChoice, BadRequest> {
     let refuse = |message: String| Err(BadRequest::of("tool_choice", message));
     match raw {
         None | Some(ToolChoice::Auto) => Ok(CoreToolChoice::Auto),
@@ -308,7 +319,7 @@ fn choice(raw: Option<ToolChoice>, tools: &[ToolSpec]) -> Result<CoreToolChoice,
     }
 }
 
-fn json_text(raw: Box<RawValue>) -> JsonText {
+pub(super) fn json_text(raw: Box<RawValue>) -> JsonText {
     let text: Box<str> = raw.into();
     JsonText::new(text)
 }

@@ -88,7 +88,7 @@ impl ContentPart {
             }
             _ => Err(BadRequest::of(
                 format!("{param}[{index}].type"),
-                format!("a part's type must be text or image_url, found {kind:?}"),
+                format!("a part must be a text or an image, found type {kind:?}"),
             )),
         }
     }

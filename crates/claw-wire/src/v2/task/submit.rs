@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use claw_core::message::Message;
-use claw_core::provider::{Sampling, ToolChoice};
-use claw_core::turn::Context;
+use claw_core::provider::Sampling;
 use claw_core::{Callback, Lane, OnCrash, Priority, SessionKey, Turn};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -113,17 +111,12 @@ impl Submission {
     /// The turn it asks for; `fresh` names a conversation when the client named none.
     pub fn turn(&self, fresh: impl FnOnce() -> String) -> Turn {
         let Target { agent, session } = &self.target;
+        let session = session.clone().unwrap_or_else(|| SessionKey::of(agent, &fresh()));
         Turn {
-            agent: agent.clone(),
-            session: session.clone().unwrap_or_else(|| SessionKey::of(agent, &fresh())),
-            input: vec![Message::user(self.message.clone())],
-            context: Context::Session,
             model: self.model.clone(),
             sampling: self.sampling.clone(),
-            client_tools: Vec::new(),
-            tool_choice: ToolChoice::Auto,
             thinking: self.thinking.clone(),
-            stream: true,
+            ..Turn::text(session, self.message.clone())
         }
     }
 }

@@ -1,0 +1,217 @@
+//! `/v1/responses`: runs whose answers can be looked at again, continued and cancelled (E10, K10).
+//!
+//! A response is a task; what its object says again of the request is kept with the task. Without a
+//! conversation of the client's own each response has one to itself, and `previous_response_id` gives it what
+//! was said before: so two responses may go on from the same one, and one can be deleted alone.
+
+mod asked;
+mod events;
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::{Path, RawQuery, State};
+use axum::response::{IntoResponse, Response as Answer};
+use claw_app::tasks::{Accepted, NewRun};
+use claw_app::{Error, Idempotency};
+use claw_core::turn::Context;
+use claw_core::{Lane, Message, Principal, Task, Turn};
+use claw_wire::BadRequest;
+use claw_wire::openai::responses::events::EventWriter;
+use claw_wire::openai::responses::items::{ItemPage, ShownItem, shown};
+use claw_wire::openai::responses::object::{Deleted, Response};
+use claw_wire::openai::responses::request::ResponsesRequest;
+use claw_wire::openai::responses::{Kept, response_id, task_of};
+use http::StatusCode;
+use http::header::HeaderMap;
+
+use super::body::Json;
+use super::caller::{Allowed, Read, Write};
+use super::chat::idempotency;
+use super::front::Arrival;
+use super::tasks::parse_number;
+use super::{render, stream};
+use crate::auth::presented::query_pairs;
+use crate::doors::Doors;
+use crate::error::Problem;
+use crate::limits::{CANCEL_WAIT, INPUT_ITEMS_DEFAULT, INPUT_ITEMS_MAX};
+
+use asked::Asked;
+use events::Events;
+
+/// `POST /v1/responses`: whole, streamed, or in the background.
+pub(crate) async fn create(
+    State(doors): State<Arc<Doors>>,
+    allowed: Allowed<Write>,
+    Extension(arrival): Extension<Arrival>,
+    headers: HeaderMap,
+    Json { value, bytes }: Json<ResponsesRequest>,
+) -> Result<Answer, Problem> {
+    let key = idempotency(&headers, &bytes)?;
+    let Asked { turn, place, kept, stream } = asked::read(&doors, allowed.principal(), value, &headers).await?;
+    if kept.background {
+        return begin(&doors, allowed.principal(), (turn, kept, key), stream, arrival.request_id).await;
+    }
+    let run = match key {
+        None => doors.app.chat.start(allowed.principal(), turn, place).await?,
+        Some(key) => doors.app.chat.start_keyed(allowed.principal(), turn, key).await?,
+    };
+    let (task, created, is_replay) = (run.id, run.created_at.seconds(), run.is_replay);
+    let answered = if stream {
+        let writer = EventWriter::new(task, created, kept, None);
+        stream::answer(&doors, run, Events(writer), arrival.request_id).await
+    } else {
+        let (output, id) = (run.output().await, response_id(task));
+        let now = doors.app.now().seconds();
+        let open = Response::open(&id, created, "in_progress", &kept);
+        output.map(|output| render::json(StatusCode::OK, &open.with_output(task, &output, now))).map_err(Problem::from)
+    };
+    Ok(render::of_task(answered.unwrap_or_else(IntoResponse::into_response), task, is_replay))
+}
+
+/// Accepts a run that goes on without its caller.
+async fn begin(
+    doors: &Doors,
+    principal: &Principal,
+    (turn, kept, idempotency): (Turn, Kept, Option<Idempotency>),
+    is_stream: bool,
+    request_id: Arc<str>,
+) -> Result<Answer, Problem> {
+    let created = doors.app.now();
+    let run = NewRun { idempotency, ..NewRun::of(turn, Lane::Interactive) };
+    let Accepted { id, run_id: _, is_replay } = doors.app.tasks.submit(principal, run).await?;
+    let answer = if is_stream {
+        let task = doors.app.tasks.find(principal, &id.to_string()).await?;
+        let writer = EventWriter::new(id, task.created_at.seconds(), kept, None);
+        stream::streaming(doors.app.chat.rejoin(task).await?, Events(writer), None, request_id)
+    } else if is_replay {
+        let task = doors.app.tasks.find(principal, &id.to_string()).await?;
+        render::json(StatusCode::OK, &Response::of(&response_id(id), &task, &kept))
+    } else {
+        render::json(StatusCode::OK, &Response::open(&response_id(id), created.seconds(), "queued", &kept))
+    };
+    Ok(render::of_task(answer, id, is_replay))
+}
+
+/// `GET /v1/responses/{id}?stream=&starting_after=`.
+pub(crate) async fn one(
+    State(doors): State<Arc<Doors>>,
+    allowed: Allowed<Read>,
+    Extension(arrival): Extension<Arrival>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Answer, Problem> {
+    let (mut is_stream, mut seen) = (false, None);
+    for (name, value) in query_pairs(query.as_deref().unwrap_or_default()) {
+        match (name, value.as_str()) {
+            ("stream", "true" | "false") => is_stream = value == "true",
+            ("stream", found) => {
+                return Err(BadRequest::of("stream", format!("stream must be true or false, found {found:?}")).into());
+            }
+            ("starting_after", _) => seen = Some(parse_number(name, &value)?),
+            _ => {}
+        }
+    }
+    let (task, kept) = found(&doors, allowed.principal(), &id).await?;
+    let name = task.id;
+    let answer = if is_stream {
+        let writer = EventWriter::new(name, task.created_at.seconds(), kept, seen);
+        stream::streaming(doors.app.chat.rejoin(task).await?, Events(writer), None, arrival.request_id)
+    } else {
+        render::json(StatusCode::OK, &Response::of(&response_id(name), &task, &kept))
+    };
+    Ok(render::of_task(answer, name, false))
+}
+
+/// `DELETE /v1/responses/{id}`.
+pub(crate) async fn delete(
+    State(doors): State<Arc<Doors>>,
+    allowed: Allowed<Write>,
+    Path(id): Path<String>,
+) -> Result<Answer, Problem> {
+    let (task, kept) = found(&doors, allowed.principal(), &id).await?;
+    if !kept.is_alone {
+        let message = format!("{id} is part of the conversation {}, which is deleted as a whole", task.turn.session);
+        return Err(Problem::new(StatusCode::CONFLICT, "conflict", message));
+    }
+    doors.app.sessions.delete(allowed.principal(), &task.turn.session).await?.ok_or_else(|| absent(&id))?;
+    Ok(render::json(StatusCode::OK, &Deleted::new(&id)))
+}
+
+/// `POST /v1/responses/{id}/cancel`: what has ended stays as it is.
+pub(crate) async fn cancel(
+    State(doors): State<Arc<Doors>>,
+    allowed: Allowed<Write>,
+    Path(id): Path<String>,
+) -> Result<Answer, Problem> {
+    let (task, kept) = found(&doors, allowed.principal(), &id).await?;
+    let name = task.id.to_string();
+    let task = match doors.app.tasks.cancel(allowed.principal(), &name).await {
+        Ok(task) if task.state.name().is_terminal() => task,
+        Ok(task) => doors.app.tasks.wait(task.id, CANCEL_WAIT).await?.unwrap_or(task),
+        Err(Error::Conflict { .. }) => doors.app.tasks.find(allowed.principal(), &name).await?,
+        Err(error) => return Err(error.into()),
+    };
+    Ok(render::of_task(render::json(StatusCode::OK, &Response::of(&id, &task, &kept)), task.id, false))
+}
+
+/// `GET /v1/responses/{id}/input_items?limit=&order=&after=`.
+pub(crate) async fn input_items(
+    State(doors): State<Arc<Doors>>,
+    allowed: Allowed<Read>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Answer, Problem> {
+    let (mut limit, mut is_ascending, mut after) = (INPUT_ITEMS_DEFAULT, false, None);
+    for (name, value) in query_pairs(query.as_deref().unwrap_or_default()) {
+        match (name, value.as_str()) {
+            ("limit", _) => limit = parse_number(name, &value)?,
+            ("order", "asc" | "desc") => is_ascending = value == "asc",
+            ("order", found) => {
+                return Err(BadRequest::of("order", format!("order must be asc or desc, found {found:?}")).into());
+            }
+            ("after", _) => after = Some(value),
+            _ => {}
+        }
+    }
+    if !(1..=INPUT_ITEMS_MAX).contains(&limit) {
+        let message = format!("limit must be 1 to {INPUT_ITEMS_MAX}, found {limit}");
+        return Err(BadRequest::of("limit", message).into());
+    }
+    let (task, _) = found(&doors, allowed.principal(), &id).await?;
+    let given = match &task.turn.context {
+        Context::Session => &[][..],
+        Context::Given(given) => given,
+    };
+    let messages: Vec<Message> = given.iter().chain(&task.turn.input).cloned().collect();
+    let mut items = shown(&task.id.uuid().as_simple().to_string(), &messages);
+    if !is_ascending {
+        items.reverse();
+    }
+    let from = match after {
+        None => 0,
+        Some(after) => {
+            let place = items.iter().position(|item| item.id() == after);
+            let absent = || BadRequest::of("after", format!("there is no item {after:?}"));
+            place.ok_or_else(absent)? + 1
+        }
+    };
+    let rest: Vec<ShownItem<'_>> = items.split_off(from);
+    let page = rest.get(..limit).unwrap_or(&rest);
+    Ok(render::json(StatusCode::OK, &ItemPage::new(page, rest.len() > limit)))
+}
+
+/// A stored response of this caller's, and what was kept with it.
+async fn found(doors: &Doors, principal: &Principal, id: &str) -> Result<(Task, Kept), Problem> {
+    let task = task_of(id).ok_or_else(|| absent(id))?;
+    let task = match doors.app.tasks.find(principal, &task.to_string()).await {
+        Err(Error::NotFound { .. }) => return Err(absent(id).into()),
+        found => found?,
+    };
+    let kept = Kept::read(task.turn.extra.as_ref()).filter(|kept| kept.store);
+    Ok((task, kept.ok_or_else(|| absent(id))?))
+}
+
+fn absent(id: &str) -> Error {
+    Error::NotFound { what: "response", id: id.chars().take(80).collect() }
+}

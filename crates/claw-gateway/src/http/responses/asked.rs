@@ -1,0 +1,115 @@
+//! What a request for a response comes to: a turn, its place, and what is kept with it.
+
+use claw_app::chat::Place;
+use claw_core::task::StateName;
+use claw_core::turn::Context;
+use claw_core::{AgentId, Message, Principal, Turn};
+use claw_wire::BadRequest;
+use claw_wire::openai::model::Selection;
+use claw_wire::openai::responses::Kept;
+use claw_wire::openai::responses::items::check_calls;
+use claw_wire::openai::responses::request::{Ask, ResponsesRequest};
+use claw_wire::openai::responses::tools::Tools;
+use claw_wire::target::Target;
+use http::StatusCode;
+use http::header::HeaderMap;
+
+use super::found;
+use crate::doors::Doors;
+use crate::error::Problem;
+use crate::http::chat::{AGENT, SESSION};
+
+/// A response that can be begun.
+pub(super) struct Asked {
+    pub(super) turn: Turn,
+    pub(super) place: Place,
+    pub(super) kept: Kept,
+    pub(super) stream: bool,
+}
+
+/// Resolves agent, conversation, tools and the response before.
+pub(super) async fn read(
+    doors: &Doors,
+    principal: &Principal,
+    request: ResponsesRequest,
+    headers: &HeaderMap,
+) -> Result<Asked, Problem> {
+    let Ask { input, sampling, tools, tool_choice, thinking, stream, mut kept } = request.try_into()?;
+    let selection = Selection::parse(&kept.model)?;
+    let header = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("\u{fffd}"));
+    let agent = header(AGENT).or(selection.agent.as_ref().map(AgentId::as_str));
+    let by_user = kept.user.as_ref().map(|user| format!("openai-user:{user}"));
+    let names =
+        [(SESSION, header(SESSION)), ("conversation", kept.conversation.as_deref()), ("user", by_user.as_deref())];
+    let Target { agent, session } = Target::resolve((AGENT, agent), &names)?;
+    let before = match &kept.previous_response_id {
+        Some(id) => Some(before(doors, principal, id).await?),
+        None => None,
+    };
+    let (session, place, context) = match (session, before) {
+        (Some(session), None) => (session, Place::Named, Context::Session),
+        (_, before) => {
+            let fresh = doors.app.chat.fresh_session(&agent);
+            let before = before.unwrap_or_default();
+            check_calls(&before.iter().chain(&input).cloned().collect::<Vec<_>>())?;
+            (fresh, Place::Fresh, Context::Given(before))
+        }
+    };
+    kept.is_alone = place == Place::Fresh;
+    let own_tools = own_tools(doors, principal, &agent, &tools)?;
+    let turn = Turn {
+        agent,
+        session,
+        input,
+        context,
+        model: selection.model,
+        sampling,
+        client_tools: tools.clients,
+        tool_choice,
+        thinking,
+        // Whoever comes back may want to watch.
+        stream: stream || kept.background,
+        instructions: kept.instructions.clone(),
+        own_tools,
+        extra: Some(kept.to_text()),
+    };
+    Ok(Asked { turn, place, kept, stream })
+}
+
+/// What was said up to the end of an earlier response.
+async fn before(doors: &Doors, principal: &Principal, id: &str) -> Result<Vec<Message>, Problem> {
+    let refuse = |code: &'static str, message: String| Problem {
+        param: Some("previous_response_id".into()),
+        ..Problem::new(StatusCode::BAD_REQUEST, code, message)
+    };
+    let (task, _) = match found(doors, principal, id).await {
+        Err(problem) if problem.status == StatusCode::NOT_FOUND => {
+            let message = format!("there is no response {:?}", id.chars().take(80).collect::<String>());
+            return Err(refuse("previous_response_not_found", message));
+        }
+        found => found?,
+    };
+    if task.state.name() != StateName::Completed {
+        let message = format!("{id} is {}; only a completed response can be continued", task.state.name().as_str());
+        return Err(refuse("invalid_request", message));
+    }
+    Ok(doors.app.sessions.thread(&task).await?)
+}
+
+/// The gateway's tools a request names, by their own names (K10).
+fn own_tools(
+    doors: &Doors,
+    principal: &Principal,
+    agent: &AgentId,
+    tools: &Tools,
+) -> Result<Option<Vec<String>>, Problem> {
+    if tools.named.is_empty() {
+        return Ok(None);
+    }
+    doors.app.models.agent(agent)?;
+    let resolve = |(index, name): &(usize, String)| {
+        let absent = || BadRequest::of(format!("tools[{index}]"), format!("there is no tool {name:?}"));
+        doors.app.models.tool_named(principal, agent, name).ok_or_else(absent)
+    };
+    Ok(Some(tools.named.iter().map(resolve).collect::<Result<_, _>>()?))
+}

@@ -1,0 +1,37 @@
+//! A response as a stream of its events.
+
+use bytes::Bytes;
+use claw_core::{Output, TaskId, Timestamp};
+use claw_wire::openai::responses::events::EventWriter;
+use http::StatusCode;
+
+use crate::error::Problem;
+use crate::http::stream::Wording;
+
+/// A stream in the events of `/v1/responses`.
+pub(super) struct Events(pub(super) EventWriter);
+
+impl Wording for Events {
+    fn opening(&mut self) -> Vec<Bytes> {
+        vec![self.0.opening().into()]
+    }
+
+    fn text(&mut self, delta: &str) -> Bytes {
+        self.0.text(delta).into()
+    }
+
+    fn complete(&mut self, output: &Output, _said: bool, at: Timestamp) -> Vec<Bytes> {
+        vec![self.0.complete(output, at.seconds()).into()]
+    }
+
+    fn fail(&mut self, problem: &Problem, _request_id: &str, _task: TaskId) -> Vec<Bytes> {
+        let message = &problem.message;
+        vec![Bytes::from(match problem.status {
+            // Nothing failed: somebody stopped it, or it goes on elsewhere.
+            StatusCode::CONFLICT | StatusCode::SERVICE_UNAVAILABLE => self.0.error(problem.code, message),
+            StatusCode::TOO_MANY_REQUESTS => self.0.fail("rate_limit_exceeded", message),
+            StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND => self.0.fail("invalid_prompt", message),
+            _ => self.0.fail("server_error", message),
+        })]
+    }
+}

@@ -1,0 +1,305 @@
+//! The request of a response.
+//!
+//! [`ResponsesRequest`] reads what clients send, unknown fields ignored; [`Ask`] is what it means,
+//! every range checked and every complaint naming its field.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use claw_core::message::{JsonText, Message};
+use claw_core::provider::{Sampling, ToolChoice as CoreToolChoice};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::Kept;
+use super::items::Input;
+use super::object::raw;
+use super::tools::{GivenTool, Tools, shown_choice};
+use crate::BadRequest;
+use crate::limits::{METADATA_KEY_CHARS_MAX, METADATA_MAX, METADATA_VALUE_CHARS_MAX};
+use crate::openai::chat::{ToolChoice, choice, effort, positive, within};
+
+/// The body of `POST /v1/responses`.
+#[derive(Debug, Deserialize)]
+#[expect(missing_docs, reason = "the fields are OpenAI's; what they mean here stands in `Ask`")]
+pub struct ResponsesRequest {
+    pub model: Option<String>,
+    pub input: Option<Input>,
+    pub instructions: Option<String>,
+    pub tools: Option<Vec<GivenTool>>,
+    pub tool_choice: Option<ToolChoice>,
+    pub parallel_tool_calls: Option<bool>,
+    pub stream: Option<bool>,
+    pub background: Option<bool>,
+    pub store: Option<bool>,
+    pub previous_response_id: Option<String>,
+    pub conversation: Option<Conversation>,
+    pub text: Option<TextOptions>,
+    pub reasoning: Option<Reasoning>,
+    pub max_output_tokens: Option<u32>,
+    pub temperature: Option<f32>,
+    pub top_p: Option<f32>,
+    pub presence_penalty: Option<f32>,
+    pub frequency_penalty: Option<f32>,
+    pub top_logprobs: Option<u32>,
+    pub truncation: Option<String>,
+    pub metadata: Option<BTreeMap<String, String>>,
+    pub user: Option<String>,
+    pub safety_identifier: Option<String>,
+    pub prompt_cache_key: Option<String>,
+    pub prompt: Option<IgnoredAny>,
+}
+
+/// How to write the answer.
+#[derive(Debug, Deserialize)]
+#[expect(missing_docs, reason = "the fields are OpenAI's")]
+pub struct TextOptions {
+    pub format: Option<TextFormat>,
+    pub verbosity: Option<String>,
+}
+
+/// The format of the answer.
+#[derive(Debug, Deserialize, Serialize)]
+#[expect(missing_docs, reason = "the fields are OpenAI's")]
+pub struct TextFormat {
+    #[serde(rename = "type")]
+    pub kind: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schema: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub strict: Option<bool>,
+}
+
+/// How much to reason.
+#[derive(Debug, Default, Deserialize)]
+#[expect(missing_docs, reason = "the fields are OpenAI's")]
+pub struct Reasoning {
+    pub effort: Option<String>,
+    pub summary: Option<String>,
+}
+
+/// A conversation: its id, or an object with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conversation(pub String);
+
+impl<'de> Deserialize<'de> for Conversation {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Object {
+            id: String,
+        }
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Conversation;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a conversation's id or an object with the string `id`")
+            }
+            fn visit_str<E: Error>(self, id: &str) -> Result<Conversation, E> {
+                Ok(Conversation(id.to_owned()))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Conversation, A::Error> {
+                Object::deserialize(MapAccessDeserializer::new(fields)).map(|object| Conversation(object.id))
+            }
+        }
+        deserializer.deserialize_any(Reader)
+    }
+}
+
+/// What a response is asked to be.
+#[derive(Debug)]
+pub struct Ask {
+    /// What is new; never empty.
+    pub input: Vec<Message>,
+    /// How to sample.
+    pub sampling: Sampling,
+    /// Ours and the client's.
+    pub tools: Tools,
+    /// Whether one must be called.
+    pub tool_choice: CoreToolChoice,
+    /// One of the thinking levels.
+    pub thinking: Option<String>,
+    /// Whether to stream.
+    pub stream: bool,
+    /// What the answer says again.
+    pub kept: Kept,
+}
+
+/// The model that answers when the field is absent.
+const MODEL: &str = "openclaw";
+
+impl TryFrom<ResponsesRequest> for Ask {
+    type Error = BadRequest;
+
+    fn try_from(request: ResponsesRequest) -> Result<Self, BadRequest> {
+        unsupported(&request)?;
+        let ResponsesRequest {
+            model,
+            input,
+            instructions,
+            tools,
+            tool_choice,
+            parallel_tool_calls,
+            stream,
+            background,
+            store,
+            previous_response_id,
+            conversation,
+            text,
+            reasoning,
+            max_output_tokens,
+            temperature,
+            top_p,
+            presence_penalty,
+            frequency_penalty,
+            top_logprobs: _,
+            truncation,
+            metadata,
+            user,
+            safety_identifier,
+            prompt_cache_key,
+            prompt: _,
+        } = request;
+        let input = input.ok_or_else(|| BadRequest::of("input", "missing field `input`"))?.into_messages()?;
+        let (tools, shown_tools) = Tools::read(tools.unwrap_or_default())?;
+        let tool_choice = choice(tool_choice, &tools.clients)?;
+        let (response_format, shown_text) = text_format(text)?;
+        let Reasoning { effort: word, summary } = reasoning.unwrap_or_default();
+        let kept = Kept {
+            model: model.filter(|model| !model.trim().is_empty()).unwrap_or_else(|| MODEL.to_owned()),
+            store: store.unwrap_or(true),
+            background: background.unwrap_or(false),
+            is_alone: true,
+            parallel_tool_calls: parallel_tool_calls.unwrap_or(true),
+            truncation: word_of("truncation", truncation, &["disabled", "auto"])?
+                .unwrap_or_else(|| "disabled".to_owned()),
+            instructions,
+            previous_response_id,
+            conversation: conversation.map(|Conversation(id)| id),
+            max_output_tokens,
+            temperature,
+            top_p,
+            presence_penalty,
+            frequency_penalty,
+            summary: word_of("reasoning.summary", summary, &["auto", "concise", "detailed"])?,
+            user: user.filter(|user| !user.trim().is_empty()),
+            safety_identifier,
+            prompt_cache_key,
+            metadata: checked_metadata(metadata.unwrap_or_default())?,
+            tools: shown_tools,
+            tool_choice: shown_choice(&tool_choice),
+            text: shown_text,
+            effort: word,
+        };
+        let thinking = effort("reasoning.effort", kept.effort.as_deref())?;
+        let sampling = sampling(&kept, response_format)?;
+        Ok(Self { input, sampling, tools, tool_choice, thinking, stream: stream.unwrap_or(false), kept })
+    }
+}
+
+fn sampling(kept: &Kept, response_format: Option<JsonText>) -> Result<Sampling, BadRequest> {
+    Ok(Sampling {
+        temperature: within("temperature", kept.temperature, 0.0, 2.0)?,
+        top_p: within("top_p", kept.top_p, 0.0, 1.0)?,
+        max_tokens: positive("max_output_tokens", kept.max_output_tokens)?,
+        presence_penalty: within("presence_penalty", kept.presence_penalty, -2.0, 2.0)?,
+        frequency_penalty: within("frequency_penalty", kept.frequency_penalty, -2.0, 2.0)?,
+        response_format,
+        ..Sampling::default()
+    })
+}
+
+fn unsupported(request: &ResponsesRequest) -> Result<(), BadRequest> {
+    let refuse = |param: &str, message: &str| Err(BadRequest::of(param, message));
+    if request.prompt.is_some() {
+        return refuse("prompt", "prompt templates are not supported: send `instructions` and `input`");
+    }
+    if request.top_logprobs.is_some_and(|count| count > 0) {
+        return refuse("top_logprobs", "logprobs are not supported");
+    }
+    if request.background == Some(true) && request.store == Some(false) {
+        return refuse("background", "a background response must be stored");
+    }
+    if request.previous_response_id.is_some() && request.conversation.is_some() {
+        return refuse("previous_response_id", "previous_response_id and conversation exclude each other");
+    }
+    Ok(())
+}
+
+fn word_of(param: &str, word: Option<String>, known: &[&str]) -> Result<Option<String>, BadRequest> {
+    match word {
+        Some(found) if !known.contains(&found.as_str()) => {
+            Err(BadRequest::of(param, format!("{param} must be {}, found {found:?}", known.join(" or "))))
+        }
+        fits => Ok(fits),
+    }
+}
+
+fn checked_metadata(metadata: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, BadRequest> {
+    if metadata.len() > METADATA_MAX {
+        let message = format!("at most {METADATA_MAX} entries, found {}", metadata.len());
+        return Err(BadRequest::of("metadata", message));
+    }
+    for (key, value) in &metadata {
+        if key.chars().count() > METADATA_KEY_CHARS_MAX || value.chars().count() > METADATA_VALUE_CHARS_MAX {
+            let message =
+                format!("a key has at most {METADATA_KEY_CHARS_MAX} characters, a value {METADATA_VALUE_CHARS_MAX}");
+            return Err(BadRequest::of(format!("metadata.{key}"), message));
+        }
+    }
+    Ok(metadata)
+}
+
+/// The format in a chat completion's shape, which all providers are given, and as answers show it.
+fn text_format(text: Option<TextOptions>) -> Result<(Option<JsonText>, Box<RawValue>), BadRequest> {
+    #[derive(Serialize)]
+    struct Shown {
+        format: TextFormat,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        verbosity: Option<String>,
+    }
+    #[derive(Serialize)]
+    struct Wanted<'a> {
+        #[serde(rename = "type")]
+        kind: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        json_schema: Option<JsonSchema<'a>>,
+    }
+    #[derive(Serialize)]
+    struct JsonSchema<'a> {
+        name: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        description: Option<&'a str>,
+        schema: &'a RawValue,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        strict: Option<bool>,
+    }
+    let TextOptions { format, verbosity } = text.unwrap_or(TextOptions { format: None, verbosity: None });
+    let verbosity = word_of("text.verbosity", verbosity, &["low", "medium", "high"])?;
+    let plain = TextFormat { kind: "text".to_owned(), name: None, description: None, schema: None, strict: None };
+    let format = format.unwrap_or(plain);
+    let wanted = match (format.kind.as_str(), &format.name, &format.schema) {
+        ("text", _, _) => None,
+        ("json_object", _, _) => Some(Wanted { kind: "json_object", json_schema: None }),
+        ("json_schema", Some(name), Some(schema)) => {
+            let description = format.description.as_deref();
+            let json_schema = JsonSchema { name, description, schema, strict: format.strict };
+            Some(Wanted { kind: "json_schema", json_schema: Some(json_schema) })
+        }
+        ("json_schema", name, _) => {
+            let missing = if name.is_none() { "name" } else { "schema" };
+            return Err(BadRequest::of(format!("text.format.{missing}"), format!("missing field `{missing}`")));
+        }
+        (found, _, _) => {
+            let message = format!("text.format.type must be text, json_object or json_schema, found {found:?}");
+            return Err(BadRequest::of("text.format.type", message));
+        }
+    };
+    let wanted = wanted.map(|wanted| JsonText::new(raw(&wanted).get()));
+    Ok((wanted, raw(&Shown { format, verbosity })))
+}
