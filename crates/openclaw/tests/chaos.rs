@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use claw_runtime::failpoint;
 use claw_testkit::process::{Api, GatewayProcess, TOKEN, write_config};
-use claw_testkit::{Reply, Upstream};
+use claw_testkit::{Gate, Reply, Upstream, WsClient};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -49,6 +49,39 @@ async fn nothing_accepted_is_lost_doubled_or_repeated() {
         chaos.accepted.len()
     );
     assert!(completed > kills, "the gateway got work done between the kills");
+}
+
+/// G1: what a run had taken up when the process died is answered afterwards, once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_taken_up_before_a_death_is_answered_once() {
+    let (directory, upstream, gate) = (tempfile::tempdir().unwrap(), Upstream::start().await, Gate::new());
+    let held = gate.clone();
+    upstream.respond_with(move |seen| match (seen.last_user().as_str(), seen.last_role()) {
+        ("walk", "user") => Reply::tool_call("session_status", "{}").held(&held),
+        (asked, _) => Reply::text(format!("answer to {asked}")),
+    });
+    write_config(directory.path(), &upstream.base_url()).unwrap();
+    let deadly = [("OPENCLAW_FAILPOINT", "take_up.after_commit:1".to_owned())];
+    let mut gateway = start(directory.path(), &deadly).await;
+    let mut socket = WsClient::connect(gateway.address(), TOKEN).await;
+    let mut tasks = Vec::new();
+    for (text, mode) in [("walk", "followup"), ("go left", "steer")] {
+        let id = socket.ask("agent", &json!({"message": text, "sessionKey": "walk", "queueMode": mode})).await;
+        tasks.push(socket.answer(&id).await["payload"]["taskId"].as_str().unwrap().to_owned());
+        gate.reached_by(1).await;
+    }
+    gate.open_for_good();
+    while !gateway.has_ended() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let gateway = start(directory.path(), &[]).await;
+    let api = Api::new(gateway.address(), TOKEN).unwrap();
+    for id in &tasks {
+        assert_eq!(ended(&api, id).await["result"]["response"], json!("answer to go left"));
+    }
+    let heard = upstream.requests().iter().filter(|seen| seen.last_user() == "go left").count();
+    assert_eq!(heard, 1, "the dead process had not asked yet");
+    gateway.kill().await.unwrap();
 }
 
 impl Chaos {
