@@ -5,14 +5,17 @@
 //! reached through a handle to the workspace that no path leads out of ([`workspace`]).
 //!
 //! - [`files`] read, write, edit, apply_patch, ls, grep, find
+//! - [`exec`] commands, inside the [`sandbox`]
 //! - [`limits`] every written limit
 //!
 //! Knows no store, no queue, no provider and no door. Who may use which tool is decided in
 //! `claw_core::permission`, before a call arrives here.
 
 mod arguments;
+pub mod exec;
 pub mod files;
 pub mod limits;
+pub mod sandbox;
 pub mod workspace;
 
 pub use workspace::Workspaces;

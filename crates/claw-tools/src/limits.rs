@@ -1,5 +1,7 @@
 //! The written limits of the tools.
 
+use std::time::Duration;
+
 /// Longest path, in bytes.
 pub const PATH_BYTES_MAX: usize = 4096;
 
@@ -35,3 +37,36 @@ pub const PATTERN_BYTES_MAX: usize = 1024 * 1024;
 
 /// Files one patch may change.
 pub const PATCH_FILES_MAX: usize = 200;
+
+/// Longest command, in bytes.
+pub const COMMAND_BYTES_MAX: usize = 64 * 1024;
+
+/// How long a command may take unless it is told otherwise.
+pub const TIMEOUT_DEFAULT: Duration = Duration::from_mins(2);
+
+/// How long any command may take, in the background too.
+pub const TIMEOUT_MAX: Duration = Duration::from_mins(30);
+
+/// Bytes of a command's output kept from its beginning, and as many from its end.
+pub const OUTPUT_HALF_BYTES: usize = 24 * 1024;
+
+/// Bytes read from a pipe at once.
+pub const PIPE_BYTES: usize = 16 * 1024;
+
+/// How long the rest of the output is waited for after the end.
+pub const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// Commands in the background at once, of everybody.
+pub const BACKGROUND_MAX: usize = 32;
+
+/// How long a poll waits for an end.
+pub const POLL_WAIT: Duration = Duration::from_secs(5);
+
+/// Largest file a command may write, in bytes.
+pub const COMMAND_FILE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+
+/// Files a command may have open.
+pub const COMMAND_FILES_MAX: u64 = 1024;
+
+/// Processes and threads of one command, where the user is not root.
+pub const COMMAND_PROCESSES_MAX: u64 = 512;

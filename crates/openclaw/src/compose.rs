@@ -30,6 +30,7 @@ use tokio::net::TcpListener;
 use self::live::{LiveConfig, Parts, Trigger};
 use self::providers::Foundation;
 pub(crate) use self::providers::{Source, sources};
+pub(crate) use self::tools::SANDBOX_WORD;
 use crate::config::Sources;
 use crate::config::credentials::Auth;
 use crate::config::settings::Settings;
@@ -51,7 +52,7 @@ pub(crate) async fn serve(settings: Settings, sources: Sources, auth: Auth, mut 
     let (store_scope, work_scope, door_scope) = (TaskScope::new(), TaskScope::new(), TaskScope::new());
     doors::keep_small(&metrics, &door_scope);
     let store = open_store(&settings, &store_scope).await?;
-    let foundation = Foundation::lay(&settings.fixed)?;
+    let foundation = Foundation::lay(&settings.fixed, &work_scope)?;
     let app = start_app(&settings, &foundation, Arc::clone(&store), &work_scope).await?;
     let (doors, locks) = doors::Doors::open(&settings, &auth, address, metrics);
     let levels = std::mem::take(&mut life.level);

@@ -30,6 +30,11 @@ use crate::exit::Fatal;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // The gateway starts itself again as the box a command runs in; nothing else may happen before.
+    let mut words = std::env::args().skip(1);
+    if words.next().as_deref() == Some(compose::SANDBOX_WORD) {
+        std::process::exit(claw_tools::sandbox::enter(&words.next().unwrap_or_default()));
+    }
     let result = match Arguments::try_parse() {
         Ok(arguments) => commands::dispatch(arguments),
         Err(error) => return not_parsed(&error),

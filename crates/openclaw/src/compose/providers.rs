@@ -11,6 +11,8 @@ use claw_embedded::models::Folder;
 use claw_embedded::{EmbeddedProvider, Engine};
 use claw_net::HttpClient;
 use claw_providers::{Anthropic, BadSettings, OpenAi, Responses};
+use claw_runtime::TaskScope;
+use claw_tools::exec::Processes;
 
 use crate::config::file::{self, Api};
 use crate::config::secret::SecretText;
@@ -26,12 +28,15 @@ const DEFAULTS: [(&str, &str); 3] =
 pub(super) struct Foundation {
     client: HttpClient,
     embedded: Option<Arc<dyn Provider>>,
+    /// Commands that outlive a change of the configuration.
+    processes: Processes,
 }
 
 impl Foundation {
     /// Errors: no HTTP client, no thread for the embedded model.
-    pub(super) fn lay(settings: &Fixed) -> Result<Self, Fatal> {
-        Ok(Self { client: http_client()?, embedded: embedded(settings)? })
+    pub(super) fn lay(settings: &Fixed, scope: &TaskScope) -> Result<Self, Fatal> {
+        let processes = Processes::new(scope.child());
+        Ok(Self { client: http_client()?, embedded: embedded(settings)?, processes })
     }
 }
 
@@ -39,7 +44,7 @@ impl Foundation {
 ///
 /// Errors: a provider that cannot be built ([`Fatal::Config`]), naming its key.
 pub(super) fn catalog(foundation: &Foundation, settings: &Live) -> Result<Catalog, Fatal> {
-    let Foundation { client, embedded } = foundation;
+    let Foundation { client, embedded, processes } = foundation;
     let mut providers: Vec<Arc<dyn Provider>> = Vec::new();
     for (id, provider) in &settings.providers {
         providers.extend(keyed(id, provider, client)?);
@@ -68,7 +73,7 @@ pub(super) fn catalog(foundation: &Foundation, settings: &Live) -> Result<Catalo
     let catalog = Catalog::new(providers, agents, default_agent, default_model(settings))
         .with_fallbacks(fallbacks)
         .with_aliases(aliases(settings))
-        .with_tools(super::tools::tools(settings), super::tools::permissions(settings));
+        .with_tools(super::tools::tools(settings, processes), super::tools::permissions(settings));
     warn_of_unknown_fallbacks(&catalog, settings);
     Ok(catalog)
 }

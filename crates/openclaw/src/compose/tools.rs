@@ -5,12 +5,21 @@ use std::sync::Arc;
 use claw_core::AgentId;
 use claw_core::permission::Permissions;
 use claw_core::tool::Tool;
+use claw_tools::exec::{self, Launcher, Processes};
+use claw_tools::files;
 
 use crate::config::settings::Live;
+use crate::config::tools::{Ask, Exec, Sandbox, Security};
+
+/// The first word this program is started with when it is to become a sandbox.
+pub(crate) const SANDBOX_WORD: &str = "--become-sandbox";
 
 /// Every tool beside the built-in ones.
-pub(super) fn tools(settings: &Live) -> Vec<Arc<dyn Tool>> {
-    claw_tools::files::tools(&Arc::new(settings.workspaces.clone()))
+pub(super) fn tools(settings: &Live, processes: &Processes) -> Vec<Arc<dyn Tool>> {
+    let workspaces = Arc::new(settings.workspaces.clone());
+    let mut tools = files::tools(&workspaces);
+    tools.extend(exec::tools(&workspaces, commands(&settings.tools.exec), processes));
+    tools
 }
 
 /// Who may use which.
@@ -22,5 +31,30 @@ pub(super) fn permissions(settings: &Live) -> Permissions {
             .filter_map(|agent| Some((AgentId::parse(agent.id.as_str()).ok()?, agent.tools.rules())))
             .collect(),
         api_keys: settings.tools.api_keys.rules(),
+    }
+}
+
+fn commands(settings: &Exec) -> exec::Settings {
+    let Exec { security, ask, allowlist, network, sandbox } = settings;
+    let launcher = |is_lenient| Launcher {
+        // This very program, also after another was put in its place on the disk.
+        program: "/proc/self/exe".into(),
+        argument: Some(SANDBOX_WORD.to_owned()),
+        is_lenient,
+    };
+    exec::Settings {
+        security: match security {
+            Security::Deny => exec::Security::Deny,
+            Security::Allowlist => exec::Security::Allowlist,
+            Security::Full => exec::Security::Full,
+        },
+        allowlist: allowlist.clone(),
+        asks: *ask != Ask::Off,
+        network: *network,
+        launcher: match sandbox {
+            Sandbox::Require => Some(launcher(false)),
+            Sandbox::Auto => Some(launcher(true)),
+            Sandbox::Off => None,
+        },
     }
 }

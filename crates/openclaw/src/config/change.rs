@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::file::{Agent, AgentDefaults, Agents, Embedded, Endpoints, Provider, Tasks, Webhooks, Workers};
 use super::settings::{Fixed, Live, Logging, Settings};
-use super::tools::{ToolRules, Tools};
+use super::tools::{Exec, ToolRules, Tools};
 use super::values::ModelChoice;
 
 /// Dotted paths of keys, in the order of the file.
@@ -137,12 +137,18 @@ impl Keys {
     }
 
     fn tools(&mut self, old: &Tools, new: &Tools) {
-        let Tools { profile, allow, also_allow, deny, api_keys } = old;
+        let Tools { profile, allow, also_allow, deny, api_keys, exec } = old;
+        let Exec { security, ask, allowlist, network, sandbox } = exec;
         self.note("tools.profile", *profile == new.profile);
         self.note("tools.allow", *allow == new.allow);
         self.note("tools.alsoAllow", *also_allow == new.also_allow);
         self.note("tools.deny", *deny == new.deny);
         self.tool_rules("tools.apiKeys", api_keys, &new.api_keys);
+        self.note("tools.exec.security", *security == new.exec.security);
+        self.note("tools.exec.ask", *ask == new.exec.ask);
+        self.note("tools.exec.allowlist", *allowlist == new.exec.allowlist);
+        self.note("tools.exec.network", *network == new.exec.network);
+        self.note("tools.exec.sandbox", *sandbox == new.exec.sandbox);
     }
 
     fn tool_rules(&mut self, key: &str, old: &ToolRules, new: &ToolRules) {
@@ -206,6 +212,11 @@ mod tests {
             ("{ tools: { alsoAllow: ['read'] } }", "tools.alsoAllow"),
             ("{ tools: { deny: ['group:fs'] } }", "tools.deny"),
             ("{ tools: { apiKeys: { deny: [] } } }", "tools.apiKeys.deny"),
+            ("{ tools: { exec: { security: 'full' } } }", "tools.exec.security"),
+            ("{ tools: { exec: { ask: 'always' } } }", "tools.exec.ask"),
+            ("{ tools: { exec: { allowlist: [['/bin/ls']] } } }", "tools.exec.allowlist"),
+            ("{ tools: { exec: { network: true } } }", "tools.exec.network"),
+            ("{ tools: { exec: { sandbox: 'off' } } }", "tools.exec.sandbox"),
             ("{ workers: { maxConcurrent: 1 } }", "workers.maxConcurrent"),
             ("{ tasks: { maxAttempts: 1 } }", "tasks.maxAttempts"),
             ("{ webhooks: { secret: 'x' } }", "webhooks.secret"),

@@ -20,6 +20,8 @@ pub(crate) struct Tools {
     pub(crate) deny: Vec<ToolPattern>,
     /// What else must permit a tool where the run is an API key's; commands are denied if unset.
     pub(crate) api_keys: ToolRules,
+    /// How commands run.
+    pub(crate) exec: Exec,
 }
 
 impl Default for Tools {
@@ -32,6 +34,7 @@ impl Default for Tools {
             also_allow: Vec::new(),
             deny: Vec::new(),
             api_keys: ToolRules { deny: vec![runtime], ..ToolRules::default() },
+            exec: Exec::default(),
         }
     }
 }
@@ -39,9 +42,64 @@ impl Default for Tools {
 impl Tools {
     /// What is said of permissions for everybody.
     pub(crate) fn rules(&self) -> Rules {
-        let Self { profile, allow, also_allow, deny, api_keys: _ } = self;
+        let Self { profile, allow, also_allow, deny, api_keys: _, exec: _ } = self;
         rules(*profile, allow, also_allow, deny)
     }
+}
+
+/// How commands run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct Exec {
+    /// Which commands may run: none, the programs of `allowlist` without a shell, or all.
+    pub(crate) security: Security,
+    /// Whether a person is to be asked first. This version cannot ask, so all but `off` permits nothing.
+    pub(crate) ask: Ask,
+    /// Programs by their absolute path, each perhaps with the arguments a command must begin with.
+    pub(crate) allowlist: Vec<Vec<String>>,
+    /// Whether commands reach the network, this machine's own ports included.
+    pub(crate) network: bool,
+    /// The box commands run in.
+    pub(crate) sandbox: Sandbox,
+}
+
+/// Which commands may run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Security {
+    /// None.
+    #[default]
+    Deny,
+    /// Those of the list, started without a shell.
+    Allowlist,
+    /// All, by the shell.
+    Full,
+}
+
+/// Whether a person is to be asked first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Ask {
+    /// Nobody.
+    #[default]
+    Off,
+    /// For what is not on the list.
+    OnMiss,
+    /// For everything.
+    Always,
+}
+
+/// The box commands run in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Sandbox {
+    /// Whole, or nothing runs.
+    #[default]
+    Require,
+    /// As much of it as this machine can make; what is missing is told in the output.
+    Auto,
+    /// None: commands may do whatever the gateway's user may.
+    Off,
 }
 
 /// What one agent, or a kind of caller, may do.

@@ -6,3 +6,4 @@ mod house;
 mod reload;
 mod resume;
 mod system;
+mod tools;

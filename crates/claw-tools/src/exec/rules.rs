@@ -1,0 +1,124 @@
+//! May this command run, and as what exactly.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use claw_core::tool::ToolError;
+
+/// How the operator lets commands run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Which commands.
+    pub security: Security,
+    /// Programs that may run under [`Security::Allowlist`], by absolute path, and what their
+    /// arguments must begin with.
+    pub allowlist: Vec<Vec<String>>,
+    /// Whether somebody is to be asked first. Nobody can be: so nothing runs.
+    pub asks: bool,
+    /// Whether commands reach the network.
+    pub network: bool,
+    /// Starts the sandbox; absent where the operator has switched it off.
+    pub launcher: Option<Launcher>,
+}
+
+/// The program that becomes the sandbox and then the command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Launcher {
+    /// What to start.
+    pub program: PathBuf,
+    /// What it is told first, so that it knows what it is.
+    pub argument: Option<String>,
+    /// Whether to run a command although a part of the sandbox is missing on this machine.
+    pub is_lenient: bool,
+}
+
+/// Which commands may run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Security {
+    /// None.
+    Deny,
+    /// The listed programs, started without a shell.
+    Allowlist,
+    /// All, by the shell.
+    Full,
+}
+
+fn denied<T>(why: &str) -> Result<T, ToolError> {
+    Err(ToolError::Failed(format!("commands are not permitted: {why}")))
+}
+
+/// The program and arguments to start, if they may be.
+pub(super) fn judge(
+    settings: &Settings,
+    command: &str,
+    env: &BTreeMap<String, String>,
+) -> Result<Vec<String>, ToolError> {
+    let Settings { security, allowlist, asks, network: _, launcher: _ } = settings;
+    if *asks {
+        return denied("tools.exec.ask wants a person to be asked, and this version cannot ask one; set it to \"off\"");
+    }
+    match security {
+        Security::Deny => denied(
+            "the operator can allow them in the configuration: tools.exec.security \"allowlist\" (with tools.exec.allowlist) or \"full\"",
+        ),
+        Security::Full => Ok(vec!["/bin/sh".into(), "-c".into(), command.into()]),
+        Security::Allowlist if !env.is_empty() => {
+            denied("no environment may be set where only listed programs may run")
+        }
+        Security::Allowlist => {
+            let Some(words) = words(command) else {
+                return denied(
+                    "only listed programs may run, and without a shell: no pipes, redirections, variables, patterns or several commands",
+                );
+            };
+            let Some(argv) = resolved(words) else { return denied("there is no such program") };
+            let fits = |entry: &&Vec<String>| !entry.is_empty() && argv.starts_with(entry);
+            match allowlist.iter().find(fits) {
+                Some(_) => Ok(argv),
+                None => denied("this program with these arguments is not in tools.exec.allowlist"),
+            }
+        }
+    }
+}
+
+/// The words of a command without anything a shell would act on; none if there is something.
+///
+/// What comes out is exactly what is started, so a difference to a real shell can only make a
+/// command fail, not turn it into another.
+fn words(command: &str) -> Option<Vec<String>> {
+    let mut words: Vec<String> = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote: Option<char> = None;
+    for letter in command.chars() {
+        match (quote, letter) {
+            (Some(open), letter) if letter == open => quote = None,
+            (Some('"'), '$' | '`' | '\\') => return None,
+            (Some(_), letter) => word.get_or_insert_default().push(letter),
+            (None, '\'' | '"') => {
+                word.get_or_insert_default();
+                quote = Some(letter);
+            }
+            (None, ' ' | '\t') => words.extend(word.take()),
+            (None, letter) if letter.is_control() || "$`\\|&;<>(){}[]*?~#!=".contains(letter) && word.is_none() => {
+                return None;
+            }
+            (None, letter) if "$`\\|&;<>(){}[]*?".contains(letter) => return None,
+            (None, letter) => word.get_or_insert_default().push(letter),
+        }
+    }
+    words.extend(word.take());
+    (quote.is_none() && !words.is_empty()).then_some(words)
+}
+
+/// With the program by its real absolute path.
+fn resolved(mut words: Vec<String>) -> Option<Vec<String>> {
+    let first = words.first_mut()?;
+    let found = match first.contains('/') {
+        true => Some(PathBuf::from(first.as_str())).filter(|path| path.is_absolute()),
+        false => {
+            super::child::PATH.split(':').map(|folder| Path::new(folder).join(&*first)).find(|path| path.is_file())
+        }
+    };
+    *first = found?.canonicalize().ok()?.to_str()?.to_owned();
+    Some(words)
+}

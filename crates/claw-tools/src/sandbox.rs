@@ -1,0 +1,63 @@
+//! The box a command runs in, made by a fresh process that then becomes the command.
+//!
+//! The gateway starts its own program again with [`Orders`]; nothing is done between `fork` and
+//! `exec` of a process with threads. Two stages: the first makes namespaces (user, mounts,
+//! processes, IPC, and the network unless it is granted) and waits; the second, first process of
+//! its namespace, covers `/tmp` and `/run`, lets Landlock permit the system's programs to be read
+//! and the workspace to be written, limits resources, and executes. When it ends, the kernel ends
+//! whatever it left behind, however it hid.
+//!
+//! What it does not do: filter system calls (no seccomp), limit memory, or keep a command with the
+//! network granted from this machine's own ports.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+#[cfg(target_os = "linux")]
+mod linux;
+
+/// What the launcher is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Orders {
+    /// The one directory that may be written.
+    pub workspace: PathBuf,
+    /// Whether the network stays.
+    pub network: bool,
+    /// Whether to go on where a part of the box cannot be made.
+    pub is_lenient: bool,
+    /// What the program is told first, so that it knows what it is.
+    pub argument: Option<String>,
+    /// Whether this is the second stage.
+    pub is_inside: bool,
+    /// What to become.
+    pub argv: Vec<String>,
+}
+
+impl Orders {
+    /// As one argument.
+    pub(crate) fn text(&self) -> String {
+        serde_json::to_string(self).expect("paths of the configuration are text")
+    }
+}
+
+/// Obeys the orders in `text`; returns only the exit code of what ran, or 126 and why on the
+/// standard error.
+pub fn enter(text: &str) -> i32 {
+    let entered = serde_json::from_str(text).map_err(|error| error.to_string()).and_then(|orders| run(&orders));
+    entered.unwrap_or_else(|why| {
+        use std::io::Write as _;
+        let _nobody_listens = writeln!(std::io::stderr(), "the sandbox cannot be made, so nothing has run: {why}");
+        126
+    })
+}
+
+#[cfg(target_os = "linux")]
+fn run(orders: &Orders) -> Result<i32, String> {
+    if orders.is_inside { linux::inside(orders) } else { linux::outside(orders) }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn run(_orders: &Orders) -> Result<i32, String> {
+    Err("this system has none; tools.exec.sandbox \"off\" runs commands without".into())
+}

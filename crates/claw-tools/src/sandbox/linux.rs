@@ -1,0 +1,157 @@
+//! The box on Linux.
+
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use landlock::{
+    ABI, Access as _, AccessFs, CompatLevel, Compatible as _, PathBeneath, PathFd, Ruleset, RulesetAttr as _,
+    RulesetCreatedAttr as _, RulesetStatus, Scope,
+};
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::prctl;
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::Signal;
+use nix::unistd::{getegid, geteuid};
+
+use super::Orders;
+use crate::limits::{COMMAND_FILE_BYTES_MAX, COMMAND_FILES_MAX, COMMAND_PROCESSES_MAX};
+
+/// Read and executed.
+const SYSTEM: [&str; 9] =
+    ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/opt", "/nix/store", "/etc/alternatives"];
+/// Read; what else is in `/etc` may hold secrets.
+const READ: [&str; 14] = [
+    "/etc/ld.so.cache",
+    "/etc/ld.so.conf",
+    "/etc/ld.so.conf.d",
+    "/etc/ssl",
+    "/etc/ca-certificates",
+    "/etc/pki",
+    "/etc/passwd",
+    "/etc/group",
+    "/etc/nsswitch.conf",
+    "/etc/hosts",
+    "/etc/resolv.conf",
+    "/etc/localtime",
+    "/etc/mime.types",
+    "/proc",
+];
+/// Read and written.
+const DEVICES: [&str; 5] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
+/// Covered by empty ones of the box's own: sockets of other services lie there.
+const COVERED: [&str; 4] = ["/tmp", "/run", "/var/tmp", "/dev/shm"];
+
+/// Makes the namespaces, starts the second stage in them and waits for it.
+pub(super) fn outside(orders: &Orders) -> Result<i32, String> {
+    let ids = (geteuid(), getegid());
+    let mut flags =
+        CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWIPC;
+    if !orders.network {
+        flags |= CloneFlags::CLONE_NEWNET;
+    }
+    let apart = unshare(flags).map_err(|error| format!("no namespaces: {error}")).and_then(|()| {
+        let map = |name: &str, text: &str| {
+            std::fs::write(format!("/proc/self/{name}"), text).map_err(|error| format!("no identity ({name}): {error}"))
+        };
+        map("setgroups", "deny")?;
+        map("uid_map", &format!("{0} {0} 1", ids.0))?;
+        map("gid_map", &format!("{0} {0} 1", ids.1))
+    });
+    lenient(orders, apart)?;
+    let second = Orders { is_inside: true, ..orders.clone() };
+    let status = Command::new("/proc/self/exe").args(&orders.argument).arg(second.text()).status();
+    let status = status.map_err(|error| format!("the second stage does not start: {error}"))?;
+    Ok(status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default()))
+}
+
+/// Closes the box from inside and becomes the command.
+pub(super) fn inside(orders: &Orders) -> Result<i32, String> {
+    let told = |what: &str, error: nix::Error| format!("{what}: {error}");
+    prctl::set_pdeathsig(Signal::SIGKILL).map_err(|error| told("it would outlive the gateway", error))?;
+    prctl::set_no_new_privs().map_err(|error| told("privileges cannot be given up", error))?;
+    let covered = cover(&orders.workspace);
+    let is_covered = covered.is_ok();
+    lenient(orders, covered)?;
+    limits().map_err(|error| told("no limits", error))?;
+    lenient(orders, landlock(&orders.workspace, is_covered))?;
+    let (program, rest) = orders.argv.split_first().ok_or("there is no command")?;
+    Err(format!("{program} does not start: {}", Command::new(program).args(rest).exec()))
+}
+
+/// What fails ends it, unless the operator takes what there is.
+fn lenient(orders: &Orders, result: Result<(), String>) -> Result<(), String> {
+    match result {
+        Err(why) if orders.is_lenient => {
+            use std::io::Write as _;
+            let _nobody_listens = writeln!(std::io::stderr(), "[the sandbox lacks a part: {why}]");
+            Ok(())
+        }
+        result => result,
+    }
+}
+
+/// Mounts of the box's own: nothing of other services' sockets and files, its own processes.
+fn cover(workspace: &Path) -> Result<(), String> {
+    let none: Option<&str> = None;
+    let failed = |path: &'static str| move |error: nix::Error| format!("{path} cannot be covered: {error}");
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).map_err(failed("/"))?;
+    let quiet = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+    for path in COVERED {
+        // The workspace must stay where it is.
+        if workspace.starts_with(path) || !Path::new(path).is_dir() {
+            continue;
+        }
+        mount(Some("tmpfs"), path, Some("tmpfs"), quiet, Some("size=256m,mode=1777")).map_err(failed(path))?;
+    }
+    mount(Some("proc"), "/proc", Some("proc"), quiet | MsFlags::MS_NOEXEC, none).map_err(failed("/proc"))
+}
+
+fn limits() -> nix::Result<()> {
+    setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
+    setrlimit(Resource::RLIMIT_FSIZE, COMMAND_FILE_BYTES_MAX, COMMAND_FILE_BYTES_MAX)?;
+    setrlimit(Resource::RLIMIT_NOFILE, COMMAND_FILES_MAX, COMMAND_FILES_MAX)?;
+    setrlimit(Resource::RLIMIT_NPROC, COMMAND_PROCESSES_MAX, COMMAND_PROCESSES_MAX)
+}
+
+fn landlock(workspace: &Path, is_covered: bool) -> Result<(), String> {
+    let all = AccessFs::from_all(ABI::V5);
+    let read = AccessFs::ReadFile | AccessFs::ReadDir;
+    let build = || -> Result<RulesetStatus, landlock::RulesetError> {
+        let mut ruleset = Ruleset::default()
+            .set_compatibility(CompatLevel::BestEffort)
+            .handle_access(all)?
+            .scope(Scope::from_all(ABI::V6))?
+            .create()?;
+        let mut permit = |path: &Path, access| -> Result<(), landlock::RulesetError> {
+            // What this machine does not have needs no permission.
+            if let Ok(opened) = PathFd::new(path) {
+                let access = if path.is_dir() { access } else { access & AccessFs::from_file(ABI::V5) };
+                (&mut ruleset).add_rule(PathBeneath::new(opened, access))?;
+            }
+            Ok(())
+        };
+        for path in SYSTEM {
+            permit(Path::new(path), read | AccessFs::Execute)?;
+        }
+        // Without a namespace of its own, `/proc` shows the environments of other processes.
+        for path in READ.into_iter().filter(|path| is_covered || *path != "/proc") {
+            permit(Path::new(path), read)?;
+        }
+        for path in DEVICES {
+            permit(Path::new(path), AccessFs::ReadFile | AccessFs::WriteFile)?;
+        }
+        let own = COVERED.into_iter().map(PathBuf::from).filter(|path| is_covered && !workspace.starts_with(path));
+        for path in own {
+            permit(&path, all)?;
+        }
+        permit(workspace, all)?;
+        Ok(ruleset.restrict_self()?.ruleset)
+    };
+    match build() {
+        Ok(RulesetStatus::FullyEnforced | RulesetStatus::PartiallyEnforced) => Ok(()),
+        Ok(RulesetStatus::NotEnforced) => Err("the kernel has no Landlock".into()),
+        Err(error) => Err(format!("Landlock refuses: {error}")),
+    }
+}
