@@ -3,12 +3,16 @@
 use std::sync::Arc;
 
 use claw_agent::{AgentProfile, BreakerState};
+use claw_core::message::JsonText;
 use claw_core::permission::canonical;
-use claw_core::provider::{ModelInfo, ToolSpec};
-use claw_core::{AgentId, Principal, Timestamp};
+use claw_core::provider::{ModelInfo, ToolSpec, Usage};
+use claw_core::run::ToolOutcome;
+use claw_core::tool::ToolContext;
+use claw_core::{AgentId, Principal, Scope, SessionKey, Timestamp};
 
 use crate::Error;
 use crate::engine::Engine;
+use crate::tasks::require;
 
 /// Models, agents and their tools.
 #[derive(Clone)]
@@ -39,6 +43,29 @@ impl Models {
     /// The tools this agent may use for `principal`.
     pub fn tools(&self, agent: &AgentId, principal: &Principal) -> Vec<ToolSpec> {
         self.0.agent.tools(agent, principal).iter().map(|tool| tool.spec()).collect()
+    }
+
+    /// Makes one call of a tool for a caller, outside of any run (K9). A tool that fails says so in
+    /// the outcome. Cancel-safe: dropping the future ends the work.
+    ///
+    /// Errors: `Forbidden`, `Stopping`, `NotFound` (agent, tool).
+    pub async fn invoke(
+        &self,
+        principal: &Principal,
+        session: SessionKey,
+        name: &str,
+        arguments: &JsonText,
+    ) -> Result<ToolOutcome, Error> {
+        require(principal, Scope::Write)?;
+        let agent = self.agent(&session.agent())?;
+        if self.0.draining.is_cancelled() {
+            return Err(Error::Stopping);
+        }
+        let model = self.model_of(&agent).unwrap_or_default();
+        let (principal, agent) = (principal.clone(), agent.id);
+        let context = ToolContext { principal, agent, session, model, usage: Usage::default(), message_count: 0 };
+        let absent = || Error::NotFound { what: "tool", id: name.chars().take(80).collect() };
+        self.0.agent.invoke(&context, name, arguments).await.ok_or_else(absent)
     }
 
     /// The own name of the tool that an agent may use under this name or alias.

@@ -19,6 +19,7 @@ mod responses;
 mod sessions;
 mod stream;
 pub(crate) mod tasks;
+mod tools;
 
 use std::sync::Arc;
 
@@ -49,6 +50,8 @@ pub(crate) fn router(doors: &Arc<Doors>) -> Router {
         .route("/v1/responses/{id}/input_items", get(responses::input_items))
         .route("/v1/agent/run", post(agent::run))
         .route("/v1/agent/run/stream", post(agent::stream))
+        .route("/v1/tools/invoke", post(tools::invoke))
+        .route("/tools/invoke", post(tools::invoke))
         .route("/v1/sessions", get(sessions::list))
         .route("/v1/sessions/{*key}", get(sessions::one).delete(sessions::delete))
         .route("/v2/tasks", post(tasks::submit).get(tasks::list))

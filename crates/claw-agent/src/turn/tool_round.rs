@@ -2,13 +2,15 @@
 
 use std::fmt::Write as _;
 
+use claw_core::message::JsonText;
+use claw_core::permission::canonical;
 use claw_core::run::{JournalEntry, RunEvent, ToolOutcome};
-use claw_core::tool::ToolContext;
+use claw_core::tool::{ToolContext, ToolError};
 use claw_core::{Failure, FailureReason, Message, ToolCall};
 
 use super::context::Conversation;
 use super::{Produced, Stop};
-use crate::agent::Attempt;
+use crate::agent::{Agent, Attempt};
 use crate::journal::NotWritten;
 use crate::limits::{CALLS_PER_ROUND_MAX, REPEATS_MAX, REPEATS_TOLD, TOOL_RESULT_BYTES_MAX};
 use crate::sessions::StopReason;
@@ -162,12 +164,27 @@ impl Attempt {
     }
 }
 
+impl Agent {
+    /// Makes one call outside of any run, with what the agent may use for the caller; nothing when
+    /// that tool is not there. Cancel-safe: dropping the future ends the work.
+    pub async fn invoke(&self, context: &ToolContext, name: &str, arguments: &JsonText) -> Option<ToolOutcome> {
+        let own = canonical(name);
+        let tools = self.tools(&context.agent, &context.principal);
+        let tool = tools.into_iter().find(|tool| tool.spec().name == own)?;
+        Some(outcome(tool.call(context, arguments).await))
+    }
+}
+
 /// Makes one call. What the agent may not use is answered as what is not there.
 async fn perform(talk: &Conversation, context: &ToolContext, call: &ToolCall) -> ToolOutcome {
     let Some(tool) = talk.tool(&call.name) else {
         return ToolOutcome { text: format!("there is no tool {:?}", call.name), is_error: true };
     };
-    match tool.call(context, &call.arguments).await {
+    outcome(tool.call(context, &call.arguments).await)
+}
+
+fn outcome(result: Result<String, ToolError>) -> ToolOutcome {
+    match result {
         Ok(text) => ToolOutcome { text: capped(text), is_error: false },
         Err(error) => ToolOutcome { text: capped(error.to_string()), is_error: true },
     }

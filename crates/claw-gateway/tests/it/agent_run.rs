@@ -139,3 +139,46 @@ async fn conversations_are_listed_read_and_deleted_by_raw_and_encoded_keys() {
     }
     house.stop().await;
 }
+
+/// E11, K9.
+#[tokio::test]
+async fn a_tool_is_invoked_in_both_spellings_and_refused_by_its_own_words() {
+    let house = House::open().await;
+    let http = house.http();
+    for path in ["/v1/tools/invoke", "/tools/invoke"] {
+        for body in [
+            json!({"tool": "session_status", "arguments": {}}),
+            json!({"tool": "session_status", "args": {}, "sessionKey": "agent:main:main"}),
+        ] {
+            let reply = http.post(path, &body).await;
+            let answer = reply.json();
+            assert_eq!((reply.status, &answer["ok"]), (200, &json!(true)), "{answer}");
+            assert_eq!(answer["result"]["details"]["session"], json!("agent:main:main"));
+            assert_eq!(answer["result"]["content"][0]["type"], json!("text"));
+        }
+        for (body, status, code, param) in [
+            (json!({"tool": "no_such_tool"}), 404, "not_found", Value::Null),
+            (json!({"tool": "session_status", "agentId": "nobody"}), 404, "not_found", Value::Null),
+            (json!({"tool": ""}), 400, "invalid_request", json!("tool")),
+            (json!({}), 400, "invalid_request", json!("tool")),
+            (json!({"tool": 5}), 400, "invalid_request", json!("tool")),
+            (json!({"tool": "session_status", "args": []}), 400, "invalid_request", json!("args")),
+            (json!({"tool": "session_status", "args": {}, "arguments": {}}), 400, "invalid_request", json!("args")),
+            (
+                json!({"tool": "session_status", "sessionKey": "agent:main:"}),
+                400,
+                "invalid_request",
+                json!("sessionKey"),
+            ),
+        ] {
+            let reply = http.post(path, &body).await;
+            let error = reply.json();
+            let found = (reply.status, reply.code(), error["error"]["param"].clone());
+            assert_eq!(found, (status, code.to_owned(), param), "{body} {error}");
+        }
+    }
+    let (_, reader) = house.key(&[Scope::Read]).await;
+    let body = json!({"tool": "session_status"});
+    assert_eq!(house.stranger().with("x-api-key", &reader).post("/tools/invoke", &body).await.status, 403);
+    house.stop().await;
+}
