@@ -152,6 +152,23 @@ pub(crate) enum Denied {
     Unavailable,
 }
 
+/// A time in which neither the gateway's secrets nor any device changed.
+pub(crate) struct Epoch {
+    credentials: watch::Receiver<Arc<Credentials>>,
+    devices: u64,
+}
+
+impl Epoch {
+    /// Whether it is over; then the next one has begun.
+    pub(crate) fn has_passed(&mut self, gate: &Gate) -> bool {
+        let now = gate.epoch();
+        // A sender that is gone changes nothing any more.
+        let has_passed = self.credentials.has_changed().unwrap_or(false) || self.devices != now.devices;
+        *self = now;
+        has_passed
+    }
+}
+
 /// The one place where callers are made.
 #[derive(Clone)]
 pub(crate) struct Gate {
@@ -222,6 +239,18 @@ impl Gate {
             }
             Proof::Device => caller.held.is_some(),
         }
+    }
+
+    /// Whether only the store can say if this caller is still welcome; an [`Epoch`] tells of the others.
+    pub(crate) const fn must_ask_again(&self, caller: &Caller) -> bool {
+        matches!(caller.proof, Proof::Key(_))
+    }
+
+    /// What counts now.
+    pub(crate) fn epoch(&self) -> Epoch {
+        let mut credentials = self.credentials.clone();
+        credentials.mark_unchanged();
+        Epoch { credentials, devices: self.devices.changes() }
     }
 
     /// All of them have to fit.

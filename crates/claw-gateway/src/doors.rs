@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::Gate;
 use crate::pulse::Pulse;
 use crate::settings::{Settings, Surface};
+use crate::ws::methods::Counters;
 use crate::ws::stage::{self, Stage};
 use crate::ws::unknown::UnknownFields;
 
@@ -31,6 +32,8 @@ pub(crate) struct Doors {
     pub(crate) pulse: Pulse,
     /// Parameters of methods that nobody reads.
     pub(crate) unknown_fields: UnknownFields,
+    /// How often each method of the sockets was called.
+    pub(crate) counters: Counters,
     /// What everybody may hear.
     pub(crate) stage: Arc<Stage>,
 }
@@ -47,6 +50,7 @@ impl Doors {
             sockets: AtomicUsize::new(0),
             pulse: Pulse::default(),
             unknown_fields: UnknownFields::default(),
+            counters: Counters::new(),
             stage: Arc::new(Stage::new(stage::own_entry(&settings.host, &settings.version, app.now()))),
             app,
             settings,

@@ -24,6 +24,10 @@ pub const INTAKE_BYTES_MAX: usize = 64 * 1024;
 pub const FRAME_BYTES_MAX: usize = 25 * 1024 * 1024;
 /// Read buffer of a socket: the library's own 128 KiB would be most of an idle socket's memory.
 pub const SOCKET_BUFFER_BYTES: usize = 4 * 1024;
+/// Bytes gathered on their way out of a socket; more wait in its outbox.
+pub const OUTFLOW_BYTES_MAX: usize = 16 * 1024;
+/// Room for them that an idle socket keeps.
+pub const OUTFLOW_BYTES_KEPT: usize = 1024;
 /// Frames waiting to be sent on one socket; deltas are left out beyond half, 1013 at the end.
 pub const OUTBOX_FRAMES_MAX: usize = 2048;
 /// The same in bytes.

@@ -6,7 +6,7 @@
 //! close code with a reason.
 //!
 //! - `intake` what a socket may send before it is trusted; `outbox` what waits to be sent, in the
-//!   socket's dialect
+//!   socket's dialect; `pipe` both at work, `outflow` frames on their way out
 //! - `methods` the table of methods, one file each; `begin` how all of them start a run; `unknown`
 //!   parameters nobody reads
 //! - `relay` a run's events on their way out; `viewed` the conversations a socket has in view
@@ -22,6 +22,8 @@ mod intake;
 pub(crate) mod methods;
 mod opening;
 mod outbox;
+mod outflow;
+mod pipe;
 pub(crate) mod relay;
 pub(crate) mod stage;
 pub(crate) mod unknown;
@@ -51,7 +53,7 @@ use crate::http::front::Arrival;
 use crate::limits::{FRAME_BYTES_MAX, SOCKET_BUFFER_BYTES};
 
 /// A socket as it is read and written here.
-type Socket = WebSocketStream<intake::Intake<TokioIo<hyper::upgrade::Upgraded>>>;
+type Socket = WebSocketStream<intake::Intake<outflow::Outflow<TokioIo<hyper::upgrade::Upgraded>>>>;
 
 /// Where a socket comes from and what its upgrade carried.
 #[derive(Debug, Clone)]
@@ -90,9 +92,10 @@ pub(crate) async fn upgrade(doors: &Arc<Doors>, mut request: Request) -> Result<
         let _counted = Counted::one(&doors.sockets);
         match upgraded.await {
             Ok(upgraded) => {
-                let intake = intake::Intake::new(TokioIo::new(upgraded));
+                let intake = intake::Intake::new(outflow::Outflow::new(TokioIo::new(upgraded)));
                 let socket = WebSocketStream::from_raw_socket(intake, Role::Server, Some(config())).await;
-                opening::open(&doors, socket, visitor, permit).await;
+                let Some(ready) = Box::pin(opening::open(&doors, socket, visitor, permit)).await else { return };
+                connection::run(&doors, ready).await;
             }
             Err(error) => tracing::debug!("a socket broke off during its upgrade: {error}"),
         }

@@ -137,6 +137,11 @@ impl Devices {
         }
     }
 
+    /// How often devices and their tokens have changed: as long as it is the same, all of them still hold.
+    pub fn changes(&self) -> u64 {
+        self.0.devices.changes.load(Ordering::SeqCst)
+    }
+
     /// Whether what let a device in still would (G12). An error denies.
     pub async fn still_holds(&self, held: &Held) -> bool {
         let changes = self.0.devices.changes.load(Ordering::SeqCst);

@@ -15,25 +15,22 @@ use claw_wire::ws::frame::Request;
 use claw_wire::ws::gateway::Shutdown;
 use claw_wire::ws::notice::{Dialect, Notice};
 use claw_wire::ws::system::PresenceEntry;
+use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
-use futures::{SinkExt, StreamExt};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, MissedTickBehavior};
-use tokio_tungstenite::tungstenite::Message;
 
 use super::handshake::{Close, Effect, Handshake};
-use super::opening::{Incoming, answer_close, of_error, of_message, say_goodbye};
-use super::outbox::{Next, Outbox, Voice};
-use super::stage::{Present, Shared};
+use super::opening::{Ready, answer_close, say_goodbye};
+use super::outbox::{Outbox, Voice};
+use super::pipe::Turn;
+use super::stage::{News, Present, Shared};
 use super::viewed::Viewed;
-use super::{Socket, Visitor, methods, relay};
+use super::{Visitor, methods, relay};
 use crate::auth::Caller;
 use crate::doors::Doors;
 use crate::limits::{CALLS_MAX, RECHECK};
-
-/// Frames sent before they are flushed together.
-const FLUSH_FRAMES: usize = 64;
 
 /// Who is at the other end.
 #[derive(Debug, Clone)]
@@ -116,67 +113,67 @@ impl Line {
             peer,
         }
     }
+
+    /// Closes the socket if what let it in does not count any more (G12).
+    async fn recheck(&self) {
+        if !self.doors.gate.still_admits(&self.peer.caller).await {
+            self.outbox.close(Close { code: 1008, reason: "credential revoked" });
+        }
+    }
 }
 
 type Calls = FuturesUnordered<BoxFuture<'static, ()>>;
 
-/// Serves a socket to its end; `first` is a frame that was read with the handshake.
-pub(crate) async fn run(
-    doors: &Arc<Doors>,
-    socket: Socket,
-    mut handshake: Handshake,
-    peer: Peer,
-    first: Option<String>,
-) {
+/// Serves a socket to its end.
+pub(crate) async fn run(doors: &Arc<Doors>, ready: Ready) {
+    let Ready { mut pipe, handshake, peer, first } = ready;
     let mut news = doors.stage.listen();
-    let line = Arc::new(Line::new(doors, peer));
-    let (mut sink, mut stream) = socket.split();
-    let close = {
-        let writer = write(&mut sink, &line.outbox);
-        tokio::pin!(writer);
-        let mut calls = Calls::new();
-        let mut tick = interval(doors.settings.tick_interval);
-        let mut recheck = interval(RECHECK);
-        let mut is_told = false;
-        if let Some(text) = first {
-            receive(&line, &mut handshake, &mut calls, &text);
-        }
-        loop {
-            tokio::select! {
-                close = &mut writer => break close,
-                message = stream.next() => match message.map(|message| message.map(of_message)) {
-                    Some(Ok(Incoming::Text(text))) => receive(&line, &mut handshake, &mut calls, &text),
-                    Some(Ok(Incoming::Nothing)) => {}
-                    Some(Ok(Incoming::Close)) | None => break None,
-                    // The library reads nothing after an error, so there is nothing to wait for.
-                    Some(Err(error)) => break Some(of_error(&error)),
-                },
-                Some(()) = calls.next() => {}
-                shared = news.recv() => match shared {
-                    Ok(shared) => hear(&line, &mut calls, &shared),
-                    Err(RecvError::Lagged(missed)) => tracing::debug!("a socket missed {missed} pieces of news"),
-                    Err(RecvError::Closed) => line.outbox.close(Close { code: 1012, reason: "service restart" }),
-                },
-                _moment = tick.tick() => line.outbox.tell(&Notice::Tick { ts: doors.app.now().millis() }),
-                _moment = recheck.tick() => {
-                    if !doors.gate.still_admits(&line.peer.caller).await {
-                        line.outbox.close(Close { code: 1008, reason: "credential revoked" });
-                    }
+    let line = Arc::new(Line::new(doors, *peer));
+    let mut desk = Desk { line: Arc::clone(&line), handshake, calls: Calls::new() };
+    let mut tick = interval(doors.settings.tick_interval);
+    let mut recheck = interval(RECHECK);
+    let must_ask = doors.gate.must_ask_again(&line.peer.caller);
+    let stop = doors.stop.cancelled();
+    tokio::pin!(stop);
+    let mut is_told = false;
+    if let Some(text) = first {
+        desk.receive(&text);
+    }
+    let close = loop {
+        // A reader that stalls is not woken for what it would not read: news waits, and what it
+        // misses can be read again; a box that is half full is kept for answers.
+        let has_room = line.outbox.has_room();
+        tokio::select! {
+            turn = pipe.turn(&line.outbox) => match turn {
+                Turn::Text(text) => desk.receive(&text),
+                Turn::Relieved => {}
+                Turn::Ended(close) => break close,
+            },
+            Some(()) = desk.calls.next() => {}
+            heard = news.recv(), if has_room => match heard {
+                Ok(News::Shared(shared)) => desk.hear(&shared),
+                Ok(News::CredentialsChanged) => line.recheck().await,
+                Err(RecvError::Lagged(missed)) => {
+                    tracing::debug!("a socket missed {missed} pieces of news");
+                    line.recheck().await;
                 }
-                () = doors.stop.cancelled(), if !is_told => {
-                    is_told = true;
-                    let shutdown = Shutdown { reason: "gateway stopping", restart_expected_ms: None };
-                    line.outbox.tell(&Notice::Shutdown(shutdown));
-                    line.outbox.close(Close { code: 1012, reason: "service restart" });
-                }
+                Err(RecvError::Closed) => line.outbox.close(Close { code: 1012, reason: "service restart" }),
+            },
+            _moment = tick.tick() => line.outbox.tell(&Notice::Tick { ts: doors.app.now().millis() }),
+            _moment = recheck.tick(), if must_ask || !has_room => line.recheck().await,
+            () = &mut stop, if !is_told => {
+                is_told = true;
+                let shutdown = Shutdown { reason: "gateway stopping", restart_expected_ms: None };
+                line.outbox.tell(&Notice::Shutdown(shutdown));
+                line.outbox.close(Close { code: 1012, reason: "service restart" });
             }
         }
     };
-    let Ok(socket) = sink.reunite(stream) else { return };
+    let socket = pipe.into_socket();
     match close {
-        Some(close) => say_goodbye(socket, close).await,
+        Some(close) => Box::pin(say_goodbye(socket, close)).await,
         // The client closed or is gone.
-        None => answer_close(socket).await,
+        None => Box::pin(answer_close(socket)).await,
     }
 }
 
@@ -186,72 +183,51 @@ fn interval(period: std::time::Duration) -> tokio::time::Interval {
     interval
 }
 
-/// Sends what waits until there is a reason to close; nothing when the socket is broken.
-async fn write<S>(sink: &mut S, outbox: &Outbox) -> Option<Close>
-where
-    S: futures::Sink<Message> + Unpin,
-{
-    let mut next = outbox.next().await;
-    loop {
-        let mut unflushed = 0;
-        loop {
-            match next {
-                Next::Close(close) => {
-                    sink.flush().await.ok()?;
-                    return Some(close);
-                }
-                Next::Frame(text) => sink.feed(Message::text(text)).await.ok()?,
-            }
-            unflushed += 1;
-            if unflushed == FLUSH_FRAMES {
-                break;
-            }
-            match outbox.take() {
-                Some(more) => next = more,
-                None => break,
-            }
+/// Where a socket's frames and news arrive.
+struct Desk {
+    line: Arc<Line>,
+    handshake: Handshake,
+    calls: Calls,
+}
+
+impl Desk {
+    fn receive(&mut self, text: &str) {
+        let outbox = &self.line.outbox;
+        match self.handshake.receive(text) {
+            Effect::Ignore | Effect::Verify(_) | Effect::Enter => {}
+            Effect::Answer(answer) => outbox.push(answer),
+            Effect::Refuse(refusal) => outbox.close(refusal.close),
+            Effect::Call(request) => match call(&self.line, self.calls.len(), &request) {
+                Ok(unfinished) => self.calls.extend(unfinished),
+                Err(error) => outbox.refuse(&request.id, &error),
+            },
         }
-        sink.flush().await.ok()?;
-        next = outbox.next().await;
+    }
+
+    /// Passes news on, to whom it may concern; a run that begins in a conversation in view is shown.
+    fn hear(&mut self, shared: &Arc<Shared>) {
+        let line = &self.line;
+        let is_subscribed = line.is_subscribed.load(Ordering::Relaxed);
+        if !shared.audience().has(line.peer.caller.principal(), is_subscribed) {
+            return;
+        }
+        if let Some(notice) = shared.task()
+            && let Some(watch) = watch(line, notice)
+            && self.calls.len() < CALLS_MAX
+        {
+            self.calls.push(watch);
+        }
+        line.outbox.share(shared);
     }
 }
 
-fn receive(line: &Arc<Line>, handshake: &mut Handshake, calls: &mut Calls, text: &str) {
-    match handshake.receive(text) {
-        Effect::Ignore | Effect::Verify(_) | Effect::Enter => {}
-        Effect::Answer(answer) => line.outbox.push(answer),
-        Effect::Refuse(refusal) => line.outbox.close(refusal.close),
-        Effect::Call(request) => match call(line, calls.len(), &request) {
-            Ok(started) => calls.push(started),
-            Err(error) => line.outbox.refuse(&request.id, &error),
-        },
-    }
-}
-
-fn call(line: &Arc<Line>, running: usize, request: &Request<'_>) -> Result<BoxFuture<'static, ()>, FrameError> {
+/// Starts a call; gives what is left of it when it has to wait for something.
+fn call(line: &Arc<Line>, running: usize, request: &Request<'_>) -> Result<Option<BoxFuture<'static, ()>>, FrameError> {
     if running >= CALLS_MAX {
         let error = FrameError::new("UNAVAILABLE", format!("{CALLS_MAX} calls of this socket are in progress already"));
         return Err(FrameError { retryable: Some(true), ..error });
     }
     methods::dispatch(line, request)
-}
-
-/// Passes news on, to whom it may concern; a run that begins in a conversation in view is shown.
-fn hear(line: &Arc<Line>, calls: &mut Calls, shared: &Arc<Shared>) {
-    let is_subscribed = line.is_subscribed.load(Ordering::Relaxed);
-    if !shared.audience().has(line.peer.caller.principal(), is_subscribed) {
-        return;
-    }
-    if let Some(notice) = shared.task()
-        && let Some(watch) = watch(line, notice)
-        && calls.len() < CALLS_MAX
-    {
-        calls.push(watch);
-    }
-    // News can be read again; a box that is half full is kept for answers.
-    if line.outbox.has_room() {
-        line.outbox.share(shared);
-    }
 }
 
 /// Shows somebody else's run, if it is in view and nobody here shows it already.

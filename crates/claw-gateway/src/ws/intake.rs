@@ -28,6 +28,10 @@ impl<S> Intake<S> {
     pub(crate) const fn new(inner: S) -> Self {
         Self { inner, budget: Some(INTAKE_BYTES_MAX) }
     }
+    /// What is below.
+    pub(crate) const fn inner(&mut self) -> &mut S {
+        &mut self.inner
+    }
     /// Lifts the limit.
     pub(crate) const fn trust(&mut self) {
         self.budget = None;

@@ -84,8 +84,10 @@ mod usage_cost;
 mod usage_status;
 mod wake;
 
+use std::collections::HashMap;
 use std::fmt::Display;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use claw_core::{Principal, Scope, Visibility};
 use claw_wire::BadRequest;
@@ -119,7 +121,7 @@ trait Method {
 struct Entry {
     name: &'static str,
     scope: Scope,
-    start: fn(Call, Option<Box<RawValue>>) -> BoxFuture<'static, ()>,
+    start: fn(Call, Option<&RawValue>) -> Option<BoxFuture<'static, ()>>,
     #[cfg(test)]
     params: fn(&mut schemars::SchemaGenerator) -> schemars::Schema,
 }
@@ -222,6 +224,22 @@ pub(crate) fn names() -> Vec<&'static str> {
     METHODS.iter().map(|entry| entry.name).collect()
 }
 
+/// How often each method was called: the counters are found once, not with each call.
+pub(crate) struct Counters(HashMap<&'static str, [metrics::Counter; 2]>);
+
+impl Counters {
+    /// Those of the process's metrics, which have to be there by now.
+    pub(crate) fn new() -> Self {
+        let counter = |name, ok| metrics::counter!("openclaw_ws_calls_total", "method" => name, "ok" => ok);
+        Self(METHODS.iter().map(|entry| (entry.name, [counter(entry.name, "0"), counter(entry.name, "1")])).collect())
+    }
+    fn count(&self, method: &str, is_ok: bool) {
+        if let Some([refused, carried_out]) = self.0.get(method) {
+            if is_ok { carried_out } else { refused }.increment(1);
+        }
+    }
+}
+
 /// One call of a method.
 pub(crate) struct Call {
     id: FrameId,
@@ -263,17 +281,25 @@ impl Call {
     pub(crate) fn answer_json(&self, payload: &RawValue) {
         self.line.outbox.answer_json(&self.id, payload);
     }
+    /// Counts the call, and answers a refusal.
+    fn done<M: Method>(&self, done: Result<(), FrameError>) {
+        self.doors().counters.count(M::NAME, done.is_ok());
+        if let Err(error) = done {
+            tracing::debug!("refused with {}: {}", error.code, error.message);
+            self.line.outbox.refuse(&self.id, &error);
+        }
+    }
     /// Sends a refusal with a payload beside it.
     pub(crate) fn refuse_with(&self, error: &FrameError, payload: &impl Serialize) {
         self.line.outbox.push(frame::refusal_with(&self.id, error, payload));
     }
 }
 
-/// Finds the method and what it needs; the future answers by itself.
+/// Finds the method and begins it; what it cannot answer at once is given back and answers by itself.
 ///
 /// # Errors
 /// There is no such method, or the caller may not.
-pub(crate) fn dispatch(line: &Arc<Line>, request: &Request<'_>) -> Result<BoxFuture<'static, ()>, FrameError> {
+pub(crate) fn dispatch(line: &Arc<Line>, request: &Request<'_>) -> Result<Option<BoxFuture<'static, ()>>, FrameError> {
     let Some(entry) = METHODS.iter().find(|entry| entry.name == request.method) else {
         let shown: String = request.method.chars().take(80).collect();
         return Err(FrameError::new("INVALID_REQUEST", format!("unknown method: {shown}")));
@@ -283,24 +309,28 @@ pub(crate) fn dispatch(line: &Arc<Line>, request: &Request<'_>) -> Result<BoxFut
     }
     let call = Call { id: request.id.clone(), line: Arc::clone(line) };
     let span = tracing::info_span!("call", method = entry.name);
-    let started = (entry.start)(call, request.params.map(ToOwned::to_owned));
-    Ok(Box::pin(started.instrument(span)))
+    Ok(span.in_scope(|| (entry.start)(call, request.params)))
 }
 
-fn start<M: Method>(call: Call, params: Option<Box<RawValue>>) -> BoxFuture<'static, ()> {
-    Box::pin(async move {
-        let note = |path: &dyn Display| call.doors().unknown_fields.note(M::NAME, path);
-        let done = match frame::params_noting(M::NAME, params.as_deref(), note) {
-            Ok(params) => M::run(&call, params).await.map_err(|problem| refusal(M::NAME, &problem)),
-            Err(error) => Err(error),
-        };
-        metrics::counter!("openclaw_ws_calls_total", "method" => M::NAME, "ok" => if done.is_ok() { "1" } else { "0" })
-            .increment(1);
-        if let Err(error) = done {
-            tracing::debug!("refused with {}: {}", error.code, error.message);
-            call.line.outbox.refuse(&call.id, &error);
+fn start<M: Method>(call: Call, params: Option<&RawValue>) -> Option<BoxFuture<'static, ()>> {
+    let note = |path: &dyn Display| call.doors().unknown_fields.note(M::NAME, path);
+    let params = match frame::params_noting(M::NAME, params, note) {
+        Ok(params) => params,
+        Err(error) => {
+            call.done::<M>(Err(error));
+            return None;
         }
-    })
+    };
+    let run = async move {
+        let done = M::run(&call, params).await.map_err(|problem| refusal(M::NAME, &problem));
+        call.done::<M>(done);
+    };
+    let mut run: BoxFuture<'static, ()> = Box::pin(run.in_current_span());
+    // Most methods have nothing to wait for; whoever has is asked again where it can be woken.
+    match run.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(()) => None,
+        Poll::Pending => Some(run),
+    }
 }
 
 /// Parameters that mean nothing are told like parameters of the wrong type.

@@ -3,6 +3,9 @@
 //! Obeys [`Handshake`]; the socket is not split yet, and what it may send is limited. A socket whose
 //! upgrade proved who it is hears `connected` as well (C7) and may take its time: whether it speaks B
 //! or C shows with its first frame, and until then nothing else is pushed (K3).
+//!
+//! What only these seconds need is in futures of their own on the heap, so that an idle socket does
+//! not carry it along.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,15 +20,16 @@ use claw_wire::ws::frame;
 use claw_wire::ws::{EVENTS, FEATURES};
 use futures::{SinkExt, StreamExt};
 use serde_json::value::RawValue;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_tungstenite::tungstenite::error::CapacityError;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
-use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 use tokio_util::bytes::Bytes;
 
-use super::connection::{self, Peer};
+use super::connection::Peer;
 use super::handshake::{Close, Effect, Handshake, Hello, Refusal};
+use super::pipe::Pipe;
 use super::{Socket, Visitor, intake, methods};
 use crate::auth::{Admission, Caller, Denied, device};
 use crate::doors::Doors;
@@ -39,8 +43,13 @@ const LINGER_BYTES_MAX: usize = 2 * FRAME_BYTES_MAX;
 /// How long the last frames may take to leave.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// Leads a socket through its handshake and hands it to [`connection`].
-pub(crate) async fn open(doors: &Arc<Doors>, mut socket: Socket, visitor: Visitor, permit: OwnedSemaphorePermit) {
+/// Leads a socket through its handshake; whoever is not let in has heard why when nothing is given back.
+pub(crate) async fn open(
+    doors: &Arc<Doors>,
+    mut socket: Socket,
+    visitor: Visitor,
+    permit: OwnedSemaphorePermit,
+) -> Option<Ready> {
     let is_known = visitor.caller.is_some();
     let mut handshake = Handshake::new(is_known);
     let permit = Some(permit).filter(|_| !is_known);
@@ -52,7 +61,7 @@ pub(crate) async fn open(doors: &Arc<Doors>, mut socket: Socket, visitor: Visito
             Ok(Opened { peer, first }) => {
                 drop(permit);
                 socket.get_mut().trust();
-                return connection::run(doors, socket, handshake, peer, first).await;
+                return Some(Ready { pipe: Box::new(Pipe::new(socket)), handshake, peer: Box::new(peer), first });
             }
             Err(refusal) => refusal,
         },
@@ -65,6 +74,7 @@ pub(crate) async fn open(doors: &Arc<Doors>, mut socket: Socket, visitor: Visito
         let _gone = tokio::time::timeout(FAREWELL, socket.send(Message::text(answer))).await;
     }
     say_goodbye(socket, close).await;
+    None
 }
 
 /// Ends when a socket may not wait any longer: its time is up, or its credential does not count any more.
@@ -81,10 +91,19 @@ async fn impatience(doors: &Doors, visitor: &Visitor) -> Close {
     }
 }
 
-/// A socket that is ready, and a frame that it has sent by then.
+/// A socket that was let in.
+pub(crate) struct Ready {
+    pub(crate) pipe: Box<Pipe>,
+    pub(crate) handshake: Handshake,
+    pub(crate) peer: Box<Peer>,
+    /// A frame that was read with the handshake.
+    pub(crate) first: Option<Utf8Bytes>,
+}
+
+/// Who was let in, and a frame that it has sent by then.
 struct Opened {
     peer: Peer,
-    first: Option<String>,
+    first: Option<Utf8Bytes>,
 }
 
 /// Closes with a code, and reads on a little so that the code arrives; a client that has closed
@@ -111,7 +130,12 @@ pub(crate) async fn say_goodbye(mut socket: Socket, close: Close) {
 
 /// Sends what the library has ready for a client that closed, which is its close with the right code.
 pub(crate) async fn answer_close(mut socket: Socket) {
-    let _gone = tokio::time::timeout(FAREWELL, SinkExt::close(&mut socket)).await;
+    let answer = async {
+        let _ended = SinkExt::close(&mut socket).await;
+        // The library counts as sent what it has written.
+        socket.get_mut().flush().await
+    };
+    let _gone = tokio::time::timeout(FAREWELL, answer).await;
 }
 
 /// Challenge, `connect`, hello.
@@ -230,10 +254,11 @@ async fn hello_ok(
 }
 
 async fn send(socket: &mut Socket, text: String) -> Result<(), Refusal> {
-    socket.send(Message::text(text)).await.map_err(|error| Refusal { answer: None, close: of_error(&error) })
+    socket.get_mut().inner().put(&text);
+    socket.flush().await.map_err(|error| Refusal { answer: None, close: of_error(&error) })
 }
 
-async fn read(socket: &mut Socket) -> Result<String, Refusal> {
+async fn read(socket: &mut Socket) -> Result<Utf8Bytes, Refusal> {
     loop {
         let refusal = |close| Refusal { answer: None, close };
         match socket.next().await {
@@ -250,7 +275,7 @@ async fn read(socket: &mut Socket) -> Result<String, Refusal> {
 
 /// What a message is to us.
 pub(crate) enum Incoming {
-    Text(String),
+    Text(Utf8Bytes),
     Nothing,
     Close,
 }
@@ -258,8 +283,8 @@ pub(crate) enum Incoming {
 /// Binary frames are read like text; what is not UTF-8 is no frame of ours.
 pub(crate) fn of_message(message: Message) -> Incoming {
     match message {
-        Message::Text(text) => Incoming::Text(text.as_str().to_owned()),
-        Message::Binary(bytes) => Incoming::Text(lossy(&bytes)),
+        Message::Text(text) => Incoming::Text(text),
+        Message::Binary(bytes) => Incoming::Text(lossy(&bytes).into()),
         Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Incoming::Nothing,
         Message::Close(_) => Incoming::Close,
     }

@@ -10,14 +10,15 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 
 use claw_wire::error::FrameError;
 use claw_wire::ws::dialect_c;
 use claw_wire::ws::frame::{self, FrameId, StateVersion};
 use claw_wire::ws::notice::{Dialect, Notice, Outgoing};
+use futures::task::AtomicWaker;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tokio::sync::Notify;
 
 use super::handshake::Close;
 use super::stage::Shared;
@@ -71,13 +72,13 @@ struct Waiting {
 pub(crate) struct Outbox {
     voice: Voice,
     waiting: Mutex<Waiting>,
-    filled: Notify,
+    filled: AtomicWaker,
 }
 
 impl Outbox {
     /// An empty one.
     pub(crate) fn new(voice: Voice) -> Self {
-        Self { voice, waiting: Mutex::default(), filled: Notify::new() }
+        Self { voice, waiting: Mutex::default(), filled: AtomicWaker::new() }
     }
 
     /// Adds a frame as it is.
@@ -142,7 +143,7 @@ impl Outbox {
     /// Closes the socket after what waits already; the first reason counts.
     pub(crate) fn close(&self, close: Close) {
         self.waiting().close.get_or_insert(close);
-        self.filled.notify_one();
+        self.filled.wake();
     }
 
     /// Whether more deltas are welcome.
@@ -151,19 +152,22 @@ impl Outbox {
         waiting.frames.len() * 2 <= OUTBOX_FRAMES_MAX && waiting.bytes * 2 <= OUTBOX_BYTES_MAX
     }
 
-    /// Waits for the next thing to send. Cancel-safe.
-    pub(crate) async fn next(&self) -> Next {
-        loop {
-            let filled = self.filled.notified();
-            if let Some(next) = self.take() {
-                return next;
-            }
-            filled.await;
+    /// The next thing to send; if there is none, the caller is woken when there is. One at a time waits.
+    pub(crate) fn poll_next(&self, context: &mut Context<'_>) -> Poll<Next> {
+        if let Some(next) = self.take() {
+            return Poll::Ready(next);
         }
+        self.filled.register(context.waker());
+        self.take().map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// Whoever waits does so until the result is dropped; then nobody is woken any more.
+    pub(crate) const fn listening(&self) -> Listening<'_> {
+        Listening(self)
     }
 
     /// The next thing to send, if it is there.
-    pub(crate) fn take(&self) -> Option<Next> {
+    fn take(&self) -> Option<Next> {
         let mut waiting = self.waiting();
         let Some(frame) = waiting.frames.pop_front() else { return waiting.close.map(Next::Close) };
         waiting.bytes -= frame.bytes();
@@ -202,7 +206,7 @@ impl Outbox {
             waiting.frames.push_back(frame);
         }
         drop(waiting);
-        self.filled.notify_one();
+        self.filled.wake();
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
@@ -210,10 +214,23 @@ impl Outbox {
     }
 }
 
+/// Somebody waits for what is sent next.
+pub(crate) struct Listening<'a>(&'a Outbox);
+
+impl Drop for Listening<'_> {
+    fn drop(&mut self) {
+        drop(self.0.filled.take());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::ws::stage::{Audience, Version};
+
+    async fn next(outbox: &Outbox) -> Next {
+        std::future::poll_fn(|context| outbox.poll_next(context)).await
+    }
 
     fn outbox(dialect: Dialect) -> Outbox {
         Outbox::new(Voice { dialect, is_stock: true })
@@ -231,12 +248,12 @@ mod tests {
         outbox.share(&shared("heartbeat", 2, None));
         outbox.close(Close { code: 1012, reason: "service restart" });
         outbox.push("late".into());
-        assert_eq!(outbox.next().await, Next::Frame("a".into()));
+        assert_eq!(next(&outbox).await, Next::Frame("a".into()));
         let tick = r#"{"type":"event","event":"tick","payload":{"ts":1},"seq":1}"#;
-        assert_eq!(outbox.next().await, Next::Frame(tick.into()));
+        assert_eq!(next(&outbox).await, Next::Frame(tick.into()));
         let beat = r#"{"type":"event","event":"heartbeat","payload":2,"seq":2}"#;
-        assert_eq!(outbox.next().await, Next::Frame(beat.into()));
-        assert_eq!(outbox.next().await, Next::Close(Close { code: 1012, reason: "service restart" }));
+        assert_eq!(next(&outbox).await, Next::Frame(beat.into()));
+        assert_eq!(next(&outbox).await, Next::Close(Close { code: 1012, reason: "service restart" }));
     }
 
     #[tokio::test]
@@ -246,10 +263,10 @@ mod tests {
         outbox.tell(&Notice::Tick { ts: 1 });
         outbox.share(&shared("presence", 2, Some(Version { presence: 2, health: 1 })));
         let tick = r#"{"type":"event","event":"tick","payload":{"ts":1},"seq":1}"#;
-        assert_eq!(outbox.next().await, Next::Frame(tick.into()));
+        assert_eq!(next(&outbox).await, Next::Frame(tick.into()));
         let presence =
             r#"{"type":"event","event":"presence","payload":2,"seq":2,"stateVersion":{"presence":2,"health":1}}"#;
-        assert_eq!(outbox.next().await, Next::Frame(presence.into()));
+        assert_eq!(next(&outbox).await, Next::Frame(presence.into()));
         assert_eq!(outbox.take(), None);
     }
 
@@ -259,7 +276,7 @@ mod tests {
         outbox.share(&shared("presence", 1, None));
         outbox.tell(&Notice::Tick { ts: 1 });
         let beat = r#"{"type":"heartbeat","data":{"timestamp":1,"status":"ok"}}"#;
-        assert_eq!(outbox.next().await, Next::Frame(beat.into()));
+        assert_eq!(next(&outbox).await, Next::Frame(beat.into()));
         assert_eq!(outbox.take(), None);
     }
 
@@ -274,7 +291,7 @@ mod tests {
         for _ in 0..OUTBOX_FRAMES_MAX {
             outbox.push("x".into());
         }
-        assert_eq!(outbox.next().await, Next::Close(Close { code: 1013, reason: "slow consumer" }));
+        assert_eq!(next(&outbox).await, Next::Close(Close { code: 1013, reason: "slow consumer" }));
     }
 
     #[tokio::test]
@@ -283,6 +300,6 @@ mod tests {
         outbox.push("x".repeat(OUTBOX_BYTES_MAX));
         assert!(!outbox.has_room());
         outbox.push("x".into());
-        assert_eq!(outbox.next().await, Next::Close(Close { code: 1013, reason: "slow consumer" }));
+        assert_eq!(next(&outbox).await, Next::Close(Close { code: 1013, reason: "slow consumer" }));
     }
 }

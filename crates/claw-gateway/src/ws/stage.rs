@@ -126,9 +126,18 @@ impl Shared {
     }
 }
 
+/// What every socket hears.
+#[derive(Debug, Clone)]
+pub(crate) enum News {
+    /// Something to pass on.
+    Shared(Arc<Shared>),
+    /// Whoever is connected may not be welcome any more (G12).
+    CredentialsChanged,
+}
+
 /// See the module.
 pub(crate) struct Stage {
-    news: broadcast::Sender<Arc<Shared>>,
+    news: broadcast::Sender<News>,
     roster: Mutex<Roster>,
     presence_version: AtomicU64,
     health_version: AtomicU64,
@@ -163,7 +172,7 @@ impl Stage {
     }
 
     /// Hears everything that is shared from now on.
-    pub(crate) fn listen(&self) -> broadcast::Receiver<Arc<Shared>> {
+    pub(crate) fn listen(&self) -> broadcast::Receiver<News> {
         self.news.subscribe()
     }
 
@@ -178,7 +187,12 @@ impl Stage {
     }
 
     fn send(&self, shared: Shared) {
-        let _nobody_listens = self.news.send(Arc::new(shared));
+        let _nobody_listens = self.news.send(News::Shared(Arc::new(shared)));
+    }
+
+    /// Has every socket make sure that its credential still counts.
+    fn recheck(&self) {
+        let _nobody_listens = self.news.send(News::CredentialsChanged);
     }
 
     /// How often the states have changed.

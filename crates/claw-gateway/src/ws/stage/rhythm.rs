@@ -1,5 +1,5 @@
-//! The stage's own time: tells changes of presence, of tasks and of conversations, and looks at
-//! health now and then.
+//! The stage's own time: tells changes of presence, of tasks, of conversations and of credentials,
+//! and looks at health now and then.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::{Audience, Shared};
 use crate::doors::Doors;
-use crate::limits::{HEALTH_EVERY, PRESENCE_PAUSE};
+use crate::limits::{HEALTH_EVERY, PRESENCE_PAUSE, RECHECK};
 use crate::view;
 
 /// Runs until the gateway stops.
@@ -25,6 +25,7 @@ pub(crate) async fn run(doors: Arc<Doors>) {
         () = tell_tasks(&doors) => {}
         () = tell_sessions(&doors) => {}
         () = tell_pairings(&doors) => {}
+        () = watch_credentials(&doors) => {}
     }
 }
 
@@ -113,6 +114,17 @@ async fn tell_pairings(doors: &Doors) {
             }
             Err(RecvError::Lagged(missed)) => tracing::debug!("{missed} wishes of devices were not told"),
             Err(RecvError::Closed) => return std::future::pending().await,
+        }
+    }
+}
+
+/// Looks for all sockets whether credentials have changed, so that an idle one costs nothing (G12).
+async fn watch_credentials(doors: &Doors) {
+    let mut epoch = doors.gate.epoch();
+    loop {
+        tokio::time::sleep(RECHECK).await;
+        if epoch.has_passed(&doors.gate) {
+            doors.stage.recheck();
         }
     }
 }
