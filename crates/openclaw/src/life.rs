@@ -5,6 +5,7 @@
 //! served. [`run`] calls a future it is given and tells it through [`Life`] when to stop.
 
 pub(crate) mod daemon;
+mod descriptors;
 pub(crate) mod lock;
 pub(crate) mod probe;
 pub(crate) mod service;
@@ -101,6 +102,7 @@ where
         Audience::Launcher => log::Terminal::Hidden,
     };
     let level = log::start(&settings.fixed.logging, settings.live.log_level, terminal)?;
+    descriptors::raise();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
