@@ -15,6 +15,9 @@ use tokio::sync::{broadcast, watch};
 
 use crate::serving;
 
+/// As large as the gateway's: the library clears its read buffer with each look at the socket, and
+/// clearing its own 128 KiB would be most of what the reference does.
+const BUFFER_BYTES: usize = 4 * 1024;
 /// News a slow reader may be behind, as many as the gateway keeps.
 const NEWS_MAX: usize = 1024;
 
@@ -49,7 +52,7 @@ async fn publish(State(shared): State<Arc<Shared>>, text: String) -> StatusCode 
 
 async fn calls(State(shared): State<Arc<Shared>>, upgrade: WebSocketUpgrade) -> Response {
     let answer = shared.answer.borrow().clone();
-    upgrade.on_upgrade(move |mut socket: WebSocket| async move {
+    upgrade.read_buffer_size(BUFFER_BYTES).on_upgrade(move |mut socket: WebSocket| async move {
         while let Some(Ok(message)) = socket.recv().await {
             if matches!(message, Message::Text(_)) && socket.send(Message::Text(answer.clone())).await.is_err() {
                 break;
@@ -60,7 +63,7 @@ async fn calls(State(shared): State<Arc<Shared>>, upgrade: WebSocketUpgrade) -> 
 
 async fn feed(State(shared): State<Arc<Shared>>, upgrade: WebSocketUpgrade) -> Response {
     let mut news = shared.news.subscribe();
-    upgrade.on_upgrade(move |mut socket: WebSocket| async move {
+    upgrade.read_buffer_size(BUFFER_BYTES).on_upgrade(move |mut socket: WebSocket| async move {
         loop {
             tokio::select! {
                 message = socket.recv() => match message {
