@@ -1,14 +1,16 @@
 //! Letters to addresses that strangers name: the guarded way out (advisories 29–40).
 //!
 //! Parse → `http` or `https` only → canonical host → resolve once → every address must be global
-//! or on the operator's list → dial just those. No redirect is followed, no proxy is taken from
-//! the environment, and every phase has its limit. [`crate::HttpClient`] is for addresses that
+//! or on the operator's list → dial just those. A letter follows no redirect, no proxy is taken from
+//! the environment, and every phase has its limit. Pages ([`Page`]) are fetched the same way, redirects
+//! followed by hand and judged each. [`crate::HttpClient`] is for addresses that
 //! the operator wrote into the configuration; whatever else names one comes through here.
 //!
 //! Surprise: each letter has a client of its own, because reqwest pins addresses per client. The
 //! costly part, the system's certificates, is read once and shared.
 
 mod allow;
+mod fetch;
 mod guard;
 mod special;
 
@@ -21,6 +23,8 @@ use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use rustls_platform_verifier::ConfigVerifierExt as _;
 
 use guard::{Denied, Lookup, Pinned, SystemLookup};
+
+pub use fetch::Page;
 
 pub use allow::{AllowList, Allowed, BadEntry, ENTRIES_MAX};
 

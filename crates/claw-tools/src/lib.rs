@@ -6,6 +6,7 @@
 //!
 //! - [`files`] read, write, edit, apply_patch, ls, grep, find
 //! - [`exec`] commands, inside the [`sandbox`]
+//! - [`web`] pages, through the guard that refuses addresses inside
 //! - [`limits`] every written limit
 //!
 //! Knows no store, no queue, no provider and no door. Who may use which tool is decided in
@@ -16,6 +17,7 @@ pub mod exec;
 pub mod files;
 pub mod limits;
 pub mod sandbox;
+pub mod web;
 pub mod workspace;
 
 pub use workspace::Workspaces;

@@ -70,3 +70,6 @@ pub const COMMAND_FILES_MAX: u64 = 1024;
 
 /// Processes and threads of one command, where the user is not root.
 pub const COMMAND_PROCESSES_MAX: u64 = 512;
+
+/// Bytes fetched of a page.
+pub const PAGE_BYTES_MAX: usize = 2 * 1024 * 1024;

@@ -79,7 +79,7 @@ pub(super) async fn check(address: &str, allow: &AllowList, lookup: &dyn Lookup)
         // All of them: one that passes must not carry in one that does not.
         let special = found.iter().filter(|address| !allow.has_address(**address)).find_map(|found| special(*found));
         if let Some(what) = special {
-            return refused(format!("the host's address is {what}, and the host is not in webhooks.allowHosts"));
+            return refused(format!("the host's address is {what}, and the operator's list does not name the host"));
         }
     }
     Ok(Pinned { url, host, addresses: found.into_iter().map(|ip| SocketAddr::new(ip, port)).collect() })

@@ -17,6 +17,10 @@ struct Canary {
 
 impl Canary {
     fn start(answer: &'static [u8]) -> Self {
+        Self::start_until(answer, b"}")
+    }
+
+    fn start_until(answer: &'static [u8], end: &'static [u8]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -26,7 +30,7 @@ impl Canary {
                 let mut stream = stream.unwrap();
                 let mut request = Vec::new();
                 let mut piece = [0; 1024];
-                while !request.ends_with(b"}") {
+                while !request.ends_with(end) {
                     match stream.read(&mut piece) {
                         Ok(read @ 1..) => request.extend_from_slice(&piece[..read]),
                         Ok(0) | Err(_) => break,
@@ -37,6 +41,11 @@ impl Canary {
             }
         });
         Self { address, seen }
+    }
+
+    /// For requests without a body.
+    fn start_plain(answer: &'static [u8]) -> Self {
+        Self::start_until(answer, b"\r\n\r\n")
     }
 
     fn seen(&self) -> Vec<String> {
@@ -246,6 +255,39 @@ async fn a_name_is_resolved_once_and_what_was_judged_is_dialled() {
     assert!(canary.seen()[0].contains(&format!("host: hooks.example:{port}\r\n")), "{}", canary.seen()[0]);
     let rebound = courier.deliver(letter(format!("http://hooks.example:{port}/"))).await.unwrap_err();
     assert!(matches!(rebound, CourierError::Refused(_)), "nothing is kept from the first call");
+}
+
+/// Advisory 38: each step of a redirected way is judged like the first.
+#[tokio::test]
+async fn a_page_that_redirects_inside_is_not_followed_there() {
+    let canary = Canary::start(OK);
+    let port = canary.address.port();
+    let spelled: Vec<String> =
+        spellings(Ipv4Addr::LOCALHOST).iter().map(|host| format!("http://{host}:{port}/")).collect();
+    for url in &spelled {
+        let (egress, _) = courier(&[], &[&["127.0.0.1"]]);
+        assert!(egress.get(url, 100).await.is_err(), "{url}");
+    }
+    let head = format!("HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:{port}/\r\ncontent-length: 0\r\n\r\n{{}}");
+    let door = Canary::start_plain(head.leak().as_bytes());
+    let listed = format!("door.test:{}", door.address.port());
+    let (egress, _) = courier(&[&listed], &[&["127.0.0.1"]]);
+    let refused = egress.get(&format!("http://{listed}/"), 100).await;
+    assert!(matches!(refused, Err(CourierError::Refused(_))), "{refused:?}");
+    assert_eq!((canary.seen(), door.seen().len()), (vec![], 1), "0 hits inside");
+}
+
+/// G9: a page without an end is cut.
+#[tokio::test]
+async fn a_page_is_read_as_far_as_it_is_wanted() {
+    let page = b"HTTP/1.1 200 OK\r\ncontent-type: Text/HTML; charset=utf-8\r\ncontent-length: 10\r\n\r\n0123456789";
+    let door = Canary::start_plain(page);
+    let listed = format!("door.test:{}", door.address.port());
+    let (egress, _) = courier(&[&listed], &[&["127.0.0.1"]]);
+    let url = format!("http://{listed}/");
+    let found = egress.get(&url, 4).await.unwrap();
+    let expected = Page { url, status: 200, media_type: "text/html".into(), body: b"0123".to_vec(), is_cut: true };
+    assert_eq!(found, expected);
 }
 
 #[tokio::test]

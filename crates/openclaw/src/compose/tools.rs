@@ -5,8 +5,10 @@ use std::sync::Arc;
 use claw_core::AgentId;
 use claw_core::permission::Permissions;
 use claw_core::tool::Tool;
+use claw_net::egress::{AllowList, Egress};
 use claw_tools::exec::{self, Launcher, Processes};
 use claw_tools::files;
+use claw_tools::web::WebFetch;
 
 use crate::config::settings::Live;
 use crate::config::tools::{Ask, Exec, Sandbox, Security};
@@ -18,6 +20,8 @@ pub(crate) const SANDBOX_WORD: &str = "--become-sandbox";
 pub(super) fn tools(settings: &Live, processes: &Processes) -> Vec<Arc<dyn Tool>> {
     let workspaces = Arc::new(settings.workspaces.clone());
     let mut tools = files::tools(&workspaces);
+    // No address of this house or its network: nobody lists any here.
+    tools.push(Arc::new(WebFetch::new(Egress::new(AllowList::default()))));
     tools.extend(exec::tools(&workspaces, commands(&settings.tools.exec), processes));
     tools
 }

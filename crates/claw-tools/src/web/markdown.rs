@@ -1,0 +1,266 @@
+//! HTML as markdown that can be read: one pass over the text, no tree, so that no depth and no
+//! size of a page can do more than take its time once.
+
+/// How far a tag's quotes are looked at; a page of open quotes would else cost its size squared.
+const TAG_BYTES_MAX: usize = 4096;
+/// Elements whose inside is not for readers.
+const SKIPPED: [&str; 9] = ["script", "style", "noscript", "svg", "template", "iframe", "nav", "footer", "form"];
+/// Elements that begin a line of their own.
+const BLOCKS: [&str; 18] = [
+    "p",
+    "div",
+    "section",
+    "article",
+    "main",
+    "header",
+    "aside",
+    "ul",
+    "ol",
+    "table",
+    "tr",
+    "blockquote",
+    "figure",
+    "dl",
+    "dt",
+    "dd",
+    "hr",
+    "title",
+];
+
+/// The page as markdown.
+pub(super) fn of(html: &str) -> String {
+    let mut page = Writer::default();
+    let mut rest = html;
+    while let Some(open) = rest.find('<') {
+        let (text, tagged) = rest.split_at(open);
+        page.text(text);
+        rest = page.tag(tagged);
+    }
+    page.text(rest);
+    page.out.trim().to_owned()
+}
+
+#[derive(Default)]
+struct Writer {
+    out: String,
+    /// Inside `pre`, where spaces count.
+    is_verbatim: bool,
+    /// Where the open link leads.
+    link: Option<String>,
+}
+
+impl Writer {
+    /// Takes what begins with `<`; what follows it.
+    fn tag<'a>(&mut self, tagged: &'a str) -> &'a str {
+        if let Some(comment) = tagged.strip_prefix("<!--") {
+            return comment.find("-->").and_then(|end| comment.get(end + 3..)).unwrap_or_default();
+        }
+        let Some(inside) = tagged.strip_prefix('<').filter(|rest| rest.starts_with(is_tag)) else {
+            self.text("<");
+            return tagged.get(1..).unwrap_or_default();
+        };
+        let Some(end) = end_of_tag(inside) else { return "" };
+        let (whole, rest) = (inside.get(..end).unwrap_or_default(), inside.get(end + 1..).unwrap_or_default());
+        let (closes, whole) = whole.strip_prefix('/').map_or((false, whole), |whole| (true, whole));
+        let name_end = whole.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(whole.len());
+        let name = whole.get(..name_end).unwrap_or_default().to_ascii_lowercase();
+        if !closes && SKIPPED.contains(&name.as_str()) && !whole.ends_with('/') {
+            return behind(rest, &name);
+        }
+        self.element(&name, closes, whole);
+        rest
+    }
+
+    fn element(&mut self, name: &str, closes: bool, whole: &str) {
+        match (name, closes) {
+            ("h1" | "h2" | "h3" | "h4" | "h5" | "h6", false) => {
+                self.line(2);
+                let level = name.bytes().last().map_or(1, |digit| usize::from(digit - b'0'));
+                self.out.push_str(&"#".repeat(level));
+                self.out.push(' ');
+            }
+            ("h1" | "h2" | "h3" | "h4" | "h5" | "h6", true) => self.line(2),
+            ("br", _) => self.line(1),
+            ("li", false) => {
+                self.line(1);
+                self.out.push_str("- ");
+            }
+            ("pre", false) => {
+                self.line(2);
+                self.out.push_str("```\n");
+                self.is_verbatim = true;
+            }
+            ("pre", true) => {
+                self.is_verbatim = false;
+                self.line(1);
+                self.out.push_str("```\n");
+            }
+            ("code", _) if !self.is_verbatim => self.out.push('`'),
+            ("strong" | "b", _) => self.out.push_str("**"),
+            ("em" | "i", _) => self.out.push('_'),
+            ("td" | "th", true) => self.out.push_str(" | "),
+            ("a", false) => {
+                self.link = attribute(whole, "href").filter(|link| link.starts_with("http") || link.starts_with('/'));
+                self.out.push_str(if self.link.is_some() { "[" } else { "" });
+            }
+            ("a", true) => {
+                if let Some(link) = self.link.take() {
+                    self.out.push_str("](");
+                    self.out.push_str(&link);
+                    self.out.push(')');
+                }
+            }
+            (name, _) if BLOCKS.contains(&name) => self.line(if name == "tr" { 1 } else { 2 }),
+            _ => {}
+        }
+    }
+
+    fn text(&mut self, text: &str) {
+        let text = decoded(text);
+        if self.is_verbatim {
+            self.out.push_str(&text);
+            return;
+        }
+        for (index, word) in text.split(|c: char| c.is_ascii_whitespace()).enumerate() {
+            if index > 0 && !self.out.is_empty() && !self.out.ends_with([' ', '\n']) {
+                self.out.push(' ');
+            }
+            self.out.push_str(word);
+        }
+    }
+
+    /// Ends the line, with at most so many line ends in a row.
+    fn line(&mut self, ends: usize) {
+        let kept = self.out.trim_end_matches(' ').len();
+        self.out.truncate(kept);
+        let there = self.out.bytes().rev().take_while(|byte| *byte == b'\n').count();
+        if !self.out.is_empty() {
+            self.out.push_str(&"\n".repeat(ends.saturating_sub(there)));
+        }
+    }
+}
+
+fn is_tag(letter: char) -> bool {
+    letter.is_ascii_alphabetic() || matches!(letter, '/' | '!' | '?')
+}
+
+/// Where the tag ends: the first `>` outside quotes.
+fn end_of_tag(inside: &str) -> Option<usize> {
+    let mut quote = None;
+    for (at, byte) in inside.bytes().take(TAG_BYTES_MAX).enumerate() {
+        match (quote, byte) {
+            (None, b'>') => return Some(at),
+            (None, b'"' | b'\'') => quote = Some(byte),
+            (Some(open), byte) if open == byte => quote = None,
+            _ => {}
+        }
+    }
+    // A quote without an end, or a long one: the tag then ends where it seems to.
+    inside.find('>')
+}
+
+/// What comes after the end of an element whose inside is skipped.
+fn behind<'a>(rest: &'a str, name: &str) -> &'a str {
+    let mut from = 0;
+    while let Some(at) = rest.get(from..).and_then(|rest| rest.find("</")) {
+        let start = from + at + 2;
+        let is_it = rest.get(start..start + name.len()).is_some_and(|found| found.eq_ignore_ascii_case(name));
+        if is_it {
+            let end = rest.get(start..).and_then(|rest| rest.find('>'));
+            return end.and_then(|end| rest.get(start + end + 1..)).unwrap_or_default();
+        }
+        from = start;
+    }
+    ""
+}
+
+fn attribute(tag: &str, name: &str) -> Option<String> {
+    let at = tag.to_ascii_lowercase().find(&format!("{name}="))?;
+    let value = tag.get(at + name.len() + 1..)?;
+    let quote = value.chars().next().filter(|first| matches!(first, '"' | '\''));
+    let value = match quote {
+        Some(quote) => value.get(1..)?.split(quote).next()?,
+        None => value.split([' ', '>']).next()?,
+    };
+    Some(decoded(value.trim()))
+}
+
+/// Characters that are written by name or number.
+fn decoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('&') {
+        out.push_str(rest.get(..at).unwrap_or_default());
+        rest = rest.get(at..).unwrap_or_default();
+        let named = rest.bytes().take(12).position(|byte| byte == b';').and_then(|end| {
+            let name = rest.get(1..end)?;
+            Some((character(name)?, rest.get(end + 1..)?))
+        });
+        match named {
+            Some((letter, after)) => {
+                out.push(letter);
+                rest = after;
+            }
+            None => {
+                out.push('&');
+                rest = rest.get(1..).unwrap_or_default();
+            }
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+fn character(name: &str) -> Option<char> {
+    if let Some(number) = name.strip_prefix('#') {
+        let code = match number.strip_prefix(['x', 'X']) {
+            Some(digits) => u32::from_str_radix(digits, 16).ok()?,
+            None => number.parse().ok()?,
+        };
+        return char::from_u32(code).filter(|letter| !letter.is_control());
+    }
+    Some(match name {
+        "amp" => '&',
+        "lt" => '<',
+        "gt" => '>',
+        "quot" => '"',
+        "apos" => '\'',
+        "nbsp" => ' ',
+        "copy" => '©',
+        "mdash" => '—',
+        "ndash" => '–',
+        "hellip" => '…',
+        "lsquo" => '‘',
+        "rsquo" => '’',
+        "ldquo" => '“',
+        "rdquo" => '”',
+        "euro" => '€',
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_read_and_what_only_machines_read_is_not() {
+        let html = "<!DOCTYPE html><html><head><title>T &amp; U</title><style>p{}</style><script>if (a<b) x()</script></head>\
+                    <body><nav><a href='/x'>menu</a></nav><h1>Head</h1><p>One  <b>two</b>\n<a href=\"https://a.b/c?d&amp;e\">three</a>.</p>\
+                    <ul><li>a<li>b</ul><pre>x  &lt; y\n  z</pre><!-- <p>no</p> --><table><tr><td>1</td><td>2</td></tr></table>\
+                    <p>5 < 6 &#8364; &#x41;&bogus;</p><footer>no</footer></body></html>";
+        let expected = "T & U\n\n# Head\n\nOne **two** [three](https://a.b/c?d&e).\n\n- a\n- b\n\n```\nx  < y\n  z\n```\n\n\
+                        1 | 2 |\n\n5 < 6 € A&bogus;";
+        assert_eq!(of(html), expected);
+    }
+
+    #[test]
+    fn no_page_takes_more_than_its_size() {
+        let deep = "<div>".repeat(400_000) + "x";
+        assert_eq!(of(&deep), "x");
+        assert!(of(&"<a \"".repeat(100_000)).is_empty());
+        for broken in ["<", "<a", "<a href=\"x", "<!--", "<script>", "</", "&#xffffffff;&", "<a href='>x</a>", "<svg"] {
+            let _any = of(broken);
+        }
+    }
+}
