@@ -45,8 +45,11 @@ impl Chat {
     /// Starts a run whose caller waits. Drop the result to hang up.
     ///
     /// Errors: `Forbidden`, `NotFound` (agent), `UnknownModel`, `Overloaded`, `DiskFull`, `Stopping`.
-    pub async fn start(&self, principal: &Principal, turn: Turn, place: Place) -> Result<AttachedRun, Error> {
+    pub async fn start(&self, principal: &Principal, mut turn: Turn, place: Place) -> Result<AttachedRun, Error> {
         let engine = &self.0;
+        if place == Place::Named {
+            turn.session = principal.place(&turn.session);
+        }
         let permit = engine.admit(principal, &turn)?;
         let new = NewTask {
             id: TaskId::new(&*engine.ids),

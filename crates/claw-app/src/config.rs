@@ -181,5 +181,8 @@ impl Configuration {
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
     let died = |_| Error::ConfigUnavailable("the configuration could not be worked on".to_owned());
+    // Few at once: the threads are everybody's.
+    static AT_ONCE: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(crate::limits::CONFIG_WORK_MAX);
+    let _permit = AT_ONCE.acquire().await;
     tokio::task::spawn_blocking(work).await.map_err(died)
 }

@@ -102,3 +102,5 @@ pub const LAG_LATE: Duration = Duration::from_millis(500);
 pub const LAG_ROW: usize = 4;
 /// Messages of a conversation that another run can go on from; older ones are left out.
 pub const THREAD_MESSAGES_MAX: u32 = 1000;
+/// Reads and changes of the configuration at once; more wait.
+pub const CONFIG_WORK_MAX: usize = 2;

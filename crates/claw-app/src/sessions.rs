@@ -50,7 +50,7 @@ impl Sessions {
     /// One session; nothing when there is none, or not for this caller.
     pub async fn get(&self, principal: &Principal, key: &SessionKey) -> Result<Option<Session>, Error> {
         self.0.store.settled().await?;
-        Ok(self.0.store.session(key, &principal.visibility()).await?)
+        Ok(self.0.store.session(&principal.place(key), &principal.visibility()).await?)
     }
 
     /// The session of this id; nothing when there is none, or not for this caller.

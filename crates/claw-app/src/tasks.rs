@@ -71,6 +71,8 @@ pub struct Accepted {
     pub id: TaskId,
     /// What the client calls the run.
     pub run_id: String,
+    /// Its conversation.
+    pub session: SessionKey,
     /// Whether the same request had been accepted before (`Idempotent-Replayed`).
     pub is_replay: bool,
 }
@@ -80,8 +82,9 @@ impl Tasks {
     ///
     /// Errors: `Invalid`, `Forbidden`, `NotFound` (agent, session), `UnknownModel`, `KeyReused`,
     /// `DiskFull`, `Stopping`, `Store`.
-    pub async fn submit(&self, principal: &Principal, new: NewRun) -> Result<Accepted, Error> {
+    pub async fn submit(&self, principal: &Principal, mut new: NewRun) -> Result<Accepted, Error> {
         let engine = &self.0;
+        new.turn.session = principal.place(&new.turn.session);
         engine.check(principal, &new.turn)?;
         let when_busy = new.when_busy;
         let task = engine.new_task(principal, new)?;
@@ -92,8 +95,10 @@ impl Tasks {
         }
         let (id, due, label) = (task.id, task.due(), task.label.clone());
         let session = task.turn.session.clone();
-        let accepted =
-            |id: TaskId, is_replay| Accepted { id, run_id: label.clone().unwrap_or_else(|| id.as_run()), is_replay };
+        let accepted = |id: TaskId, is_replay| {
+            let run_id = label.clone().unwrap_or_else(|| id.as_run());
+            Accepted { id, run_id, session: session.clone(), is_replay }
+        };
         match engine.noted(engine.store.submit(task).await.await)? {
             Submitted::Created { is_head, session: _ } => {
                 engine.tell(id, &principal.id, &session, StateName::Queued, 0);
@@ -200,7 +205,9 @@ impl Tasks {
     async fn open(&self, principal: &Principal, key: &SessionKey) -> Result<Vec<Task>, Error> {
         let visibility = principal.visibility();
         self.0.store.settled().await?;
-        let Some(session) = self.0.store.session(key, &visibility).await? else { return Ok(Vec::new()) };
+        let Some(session) = self.0.store.session(&principal.place(key), &visibility).await? else {
+            return Ok(Vec::new());
+        };
         let mut open = Vec::new();
         for state in [StateName::Queued, StateName::Running] {
             let filter = TaskFilter { state: Some(state), session: Some(session.id) };

@@ -7,6 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::ApiKeyId;
+use crate::session::SessionKey;
 
 /// Whose objects these are: the operator's or one API key's. Stored with every object.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -136,6 +137,19 @@ impl Principal {
     pub fn operator() -> Self {
         Self { id: PrincipalId::operator(), scopes: Scopes::of(&[Scope::Admin]) }
     }
+    /// Where its conversation of this name lies: the holder of an API key has names of its own, so that
+    /// it neither meets nor finds what others call the same (G13).
+    pub fn place(&self, key: &SessionKey) -> SessionKey {
+        if self.id == PrincipalId::operator() {
+            return key.clone();
+        }
+        let own = format!("{}:", self.id);
+        if key.rest().starts_with(&own) {
+            key.clone()
+        } else {
+            SessionKey::of(&key.agent(), &format!("{own}{}", key.rest()))
+        }
+    }
     /// Which objects it may see: an API key only its own, the operator all.
     pub fn visibility(&self) -> Visibility {
         if self.id == PrincipalId::operator() { Visibility::All } else { Visibility::Owner(self.id.clone()) }
@@ -173,6 +187,17 @@ mod tests {
         assert_eq!(write.iter().collect::<Vec<_>>(), [Scope::Read, Scope::Write]);
         assert!(!Scopes::of(&[Scope::Approvals, Scope::Pairing]).allows(Scope::Read));
         assert!(!Scopes::NONE.allows(Scope::Read));
+    }
+
+    #[test]
+    fn a_keys_names_are_its_own() {
+        let key = PrincipalId::api_key(ApiKeyId::from_uuid(uuid::Uuid::from_u128(1)));
+        let principal = Principal { id: key.clone(), scopes: Scopes::of(&[Scope::Write]) };
+        let main = SessionKey::main(&crate::session::AgentId::main());
+        let placed = principal.place(&main);
+        assert_eq!(placed.as_str(), format!("agent:main:{key}:main"));
+        assert_eq!(principal.place(&placed), placed, "its canonical key leads back to it");
+        assert_eq!(Principal::operator().place(&main), main);
     }
 
     #[test]

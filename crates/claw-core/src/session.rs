@@ -103,6 +103,10 @@ impl SessionKey {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+    /// What stands behind the agent.
+    pub fn rest(&self) -> &str {
+        self.0.splitn(3, ':').nth(2).unwrap_or_default()
+    }
     /// The agent part.
     pub fn agent(&self) -> AgentId {
         self.0.split(':').nth(1).and_then(|agent| AgentId::parse(agent).ok()).unwrap_or_else(AgentId::main)

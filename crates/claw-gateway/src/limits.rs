@@ -112,3 +112,5 @@ pub const INPUT_ITEMS_DEFAULT: usize = 20;
 pub const INPUT_ITEMS_MAX: usize = 100;
 /// How long the cancelling of a response waits for its run to end.
 pub const CANCEL_WAIT: Duration = Duration::from_secs(5);
+/// Reads of the log at once; more wait.
+pub const LOG_READS_MAX: usize = 2;

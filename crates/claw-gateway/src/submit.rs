@@ -92,7 +92,7 @@ impl Fresh {
             max_attempts: self.run.attempts_max.unwrap_or_default(),
             run_id: self.accepted.run_id.clone(),
             agent_id: self.run.turn.agent.as_str(),
-            session_key: self.run.turn.session.as_str(),
+            session_key: self.accepted.session.as_str(),
             lane: self.run.lane.as_str(),
             priority: self.run.priority.get(),
         }

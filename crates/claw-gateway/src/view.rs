@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use claw_app::health::Snapshot;
 use claw_app::{BreakerState, Depth, Lateness, Position, Session, Stats};
-use claw_core::{Lane, Principal, Timestamp};
+use claw_core::{Lane, Principal, Scope, Timestamp, Visibility};
 use claw_wire::ws::gateway::{
     AgentHealth, AgentHeartbeat, EventLoop, GatewayStatus, Health, Heartbeat, HeartbeatStatus, ModelDefaults,
     ProviderHealth, QueueStatus, SessionsHealth, SessionsStatus, Status, StatusSession, TaskCounts, WorkersStatus,
@@ -80,6 +80,7 @@ fn provider(state: BreakerState) -> ProviderHealth {
 
 /// `status`, as `principal` may see it.
 pub(crate) async fn status(doors: &Doors, principal: &Principal) -> Status {
+    let oversees = principal.visibility() == Visibility::All || principal.scopes.allows(Scope::Admin);
     let snapshot = doors.app.health.snapshot().await;
     let default_agent = doors.app.models.default_agent();
     let agents = doors.app.models.agents().into_iter().map(|agent| AgentHeartbeat {
@@ -103,10 +104,10 @@ pub(crate) async fn status(doors: &Doors, principal: &Principal) -> Status {
         runtime_version: doors.settings.version.clone(),
         heartbeat: HeartbeatStatus { default_agent_id: default_agent.to_string(), agents: agents.collect() },
         channel_summary: Vec::new(),
-        queued_system_events: doors.stage.remembered(),
+        queued_system_events: if oversees { doors.stage.remembered() } else { Vec::new() },
         tasks: counts(&snapshot).into(),
         sessions: SessionsStatus {
-            paths: vec![doors.settings.state_dir.clone()],
+            paths: if oversees { vec![doors.settings.state_dir.clone()] } else { Vec::new() },
             count: snapshot.counts.map_or(0, |counts| counts.sessions),
             defaults: defaults(doors),
             recent: recent(doors, principal).await,

@@ -30,7 +30,8 @@ impl Chat {
         let engine = &self.0;
         let permit = engine.admit(principal, &turn)?;
         let run = NewRun { idempotency: Some(idempotency), ..NewRun::of(turn, Lane::Interactive) };
-        let Accepted { id, is_replay, run_id: _ } = Tasks(Arc::clone(engine)).submit(principal, run).await?;
+        let Accepted { id, is_replay, run_id: _, session: _ } =
+            Tasks(Arc::clone(engine)).submit(principal, run).await?;
         let (task, events) = engine.told(id).await?;
         let guard = Guard { engine: Arc::clone(engine), id, armed: false, _permit: permit };
         let (turn, stop) = (Some(engine.draining.clone()), Some(engine.scope.token()));

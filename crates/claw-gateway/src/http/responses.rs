@@ -79,7 +79,7 @@ async fn begin(
 ) -> Result<Answer, Problem> {
     let created = doors.app.now();
     let run = NewRun { idempotency, ..NewRun::of(turn, Lane::Interactive) };
-    let Accepted { id, run_id: _, is_replay } = doors.app.tasks.submit(principal, run).await?;
+    let Accepted { id, run_id: _, session: _, is_replay } = doors.app.tasks.submit(principal, run).await?;
     let answer = if is_stream {
         let task = doors.app.tasks.find(principal, &id.to_string()).await?;
         let writer = EventWriter::new(id, task.created_at.seconds(), kept, None);

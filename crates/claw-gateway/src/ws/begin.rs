@@ -35,8 +35,9 @@ pub(crate) async fn begin(call: &Call, asked: AgentCall) -> Result<Begun, Proble
     // The key stands for what the client sent, not for what we add.
     let digested = frame::to_json(&turn);
     let (app, stage) = (&call.doors().app, &call.doors().stage);
-    let (session, agent) = (turn.session.clone(), turn.agent.to_string());
-    let remembered = if session == SessionKey::main(&turn.agent) { stage.take_remembered() } else { Vec::new() };
+    let agent = turn.agent.to_string();
+    let is_main = call.principal().place(&turn.session) == SessionKey::main(&turn.agent);
+    let remembered = if is_main { stage.take_remembered() } else { Vec::new() };
     if !remembered.is_empty() {
         let text = format!("System events:\n- {}", remembered.join("\n- "));
         turn.input.insert(0, Message::System { text });
@@ -51,7 +52,7 @@ pub(crate) async fn begin(call: &Call, asked: AgentCall) -> Result<Begun, Proble
     if accepted.as_ref().map_or(true, |accepted| accepted.is_replay) {
         remembered.into_iter().for_each(|text| stage.remember(text));
     }
-    let Accepted { id, run_id, is_replay } = accepted?;
+    let Accepted { id, run_id, session, is_replay } = accepted?;
     Ok(Begun { id, run_id, session, agent, is_replay })
 }
 

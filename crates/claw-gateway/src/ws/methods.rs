@@ -273,6 +273,12 @@ impl Call {
         let may = principal.visibility() == Visibility::All || principal.scopes.allows(Scope::Admin);
         if may { Ok(()) } else { Err(claw_app::Error::Forbidden(Scope::Admin.name()).into()) }
     }
+    /// A refusal in this socket's words: a scope that is missing is told as the table tells it.
+    fn refusal(&self, method: &str, problem: &Problem) -> FrameError {
+        let missing =
+            Scope::ALL.into_iter().find(|scope| *problem.message == *format!("missing scope: {}", scope.name()));
+        missing.map_or_else(|| refusal(method, problem), |scope| missing_scope(scope, self.line.peer.protocol))
+    }
     /// Sends an answer; two-stage methods send two.
     pub(crate) fn answer(&self, payload: &impl Serialize) {
         self.line.outbox.answer(&self.id, payload);
@@ -322,7 +328,7 @@ fn start<M: Method>(call: Call, params: Option<&RawValue>) -> Option<BoxFuture<'
         }
     };
     let run = async move {
-        let done = M::run(&call, params).await.map_err(|problem| refusal(M::NAME, &problem));
+        let done = M::run(&call, params).await.map_err(|problem| call.refusal(M::NAME, &problem));
         call.done::<M>(done);
     };
     let mut run: BoxFuture<'static, ()> = Box::pin(run.in_current_span());

@@ -234,7 +234,7 @@ async fn hello_ok(
             health: &health,
             state_version: doors.stage.version().shown(params.is_stock_client()),
             uptime_ms: millis(doors.app.health.uptime()),
-            session_defaults: SessionDefaults::default(),
+            session_defaults: SessionDefaults::of(doors.app.models.default_agent().to_string()),
             auth_mode: doors.gate.mode(),
         },
         auth: Granted {

@@ -3,7 +3,7 @@
 use claw_core::{Scope, Secret};
 use claw_gateway::auth::Credentials;
 use claw_testkit::WsClient;
-use claw_testkit::ws_client::connect_params;
+use claw_testkit::ws_client::{connect_params, stock_params};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio_tungstenite::tungstenite::Error;
@@ -250,7 +250,38 @@ async fn a_keys_objects_are_its_own_and_a_foreign_id_answers_like_an_absent_one(
     }
     assert_eq!(theirs.get("/v2/tasks").await.json()["tasks"], json!([]));
     assert_eq!(mine.get("/v2/tasks").await.json()["tasks"].as_array().unwrap().len(), 1);
-    let squat = theirs.post("/v2/tasks", &json!({"input": {"message": "hi", "sessionKey": "mine"}})).await;
-    assert_eq!(squat.status, 404, "a foreign session is as absent");
+    // The same name means another conversation to somebody else; the whole key of a foreign one, too.
+    for name in [json!("mine"), task["sessionKey"].clone()] {
+        let other = theirs.post("/v2/tasks", &json!({"input": {"message": "hi", "sessionKey": name}})).await;
+        assert_eq!(other.status, 202);
+        assert_ne!(other.json()["sessionKey"], task["sessionKey"], "{name}");
+    }
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn a_key_that_speaks_first_does_not_own_the_operators_main_conversation() {
+    // G13: neither the words of the operator nor what the gateway was told reach a tenant.
+    let house = House::open().await;
+    let (_, key) = house.key(&[Scope::Write]).await;
+    let mut operator = WsClient::connect_with(house.address, &stock_params(TOKEN)).await.0;
+    operator.payload("system-event", &json!({"text": "the safe is open"})).await;
+    let mut tenant = WsClient::connect(house.address, &key).await;
+    let status = tenant.payload("status", &json!({})).await;
+    assert_eq!((&status["queuedSystemEvents"], &status["sessions"]["paths"]), (&json!([]), &json!([])));
+    for (socket, words) in [(&mut tenant, "tenant hi"), (&mut operator, "operator private")] {
+        let id = socket.ask("agent", &json!({"message": words})).await;
+        socket.answer(&id).await;
+        socket.answer(&id).await;
+    }
+    let of_tenant = tenant.payload("sessions.history", &json!({"sessionId": "main"})).await.to_string();
+    assert!(of_tenant.contains("tenant hi"), "{of_tenant}");
+    assert!(!of_tenant.contains("operator private") && !of_tenant.contains("the safe"), "{of_tenant}");
+    let of_operator = operator.payload("sessions.history", &json!({"sessionId": "main"})).await.to_string();
+    assert!(of_operator.contains("operator private") && of_operator.contains("the safe"), "{of_operator}");
+    assert!(!of_operator.contains("tenant hi"));
+    tenant.payload("sessions.reset", &json!({"key": "main"})).await;
+    let kept = operator.payload("sessions.history", &json!({"sessionId": "main"})).await.to_string();
+    assert!(kept.contains("operator private"), "a tenant forgets its own words only");
     house.stop().await;
 }

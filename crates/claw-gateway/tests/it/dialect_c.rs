@@ -132,8 +132,8 @@ async fn tools_are_seen_and_an_abort_is_heard() {
     until(&mut socket, "chat.delta").await;
     let aborted = ask(&mut socket, json!({"method": "chat.abort", "id": 3, "params": {"runId": id}})).await;
     assert_eq!(aborted["result"]["aborted"], json!(true));
-    let end = until(&mut socket, "chat.done").await;
-    let done = of_type(&end, "chat.done")[0];
+    let end = until(&mut socket, "chat.error").await;
+    let done = of_type(&end, "chat.error")[0];
     assert_eq!((&done["status"], &done["text"]), (&json!("aborted"), &json!("so far")));
     house.stop().await;
 }

@@ -399,9 +399,9 @@ async fn c_runs(house: &House, trace: &mut Trace) {
     trace.say(run(30, "go on for ever")).await;
     trace.hear(&[&task("running"), &delta("so far")]).await;
     trace.say(json!({"method": "chat.abort", "params": {"sessionKey": "golden"}, "id": 31})).await;
-    trace.hear(&[&answer(json!(31)), &push("chat.done"), &task("cancelled")]).await;
+    trace.hear(&[&answer(json!(31)), &push("chat.error"), &task("cancelled")]).await;
     trace.chapter("an error of the upstream");
     house.upstream.script([Scripted::status(400, "not like this")]);
     trace.say(run(40, "fail")).await;
-    trace.hear(&[&push("chat.done"), &task("failed")]).await;
+    trace.hear(&[&push("chat.error"), &task("failed")]).await;
 }

@@ -272,7 +272,11 @@ async fn the_log_is_for_whoever_sees_everything_or_is_an_admin() {
     assert_eq!(tail, expected);
     let (_, write) = house.key(&[Scope::Write]).await;
     let refused = WsClient::connect(house.address, &write).await.call("logs.tail", &json!({})).await;
-    assert_eq!(refused["error"], json!({"code": "FORBIDDEN", "message": "missing scope: operator.admin"}));
+    // It speaks protocol 3, whose clients know no other code for it.
+    let missing =
+        json!({"code": "MISSING_SCOPE", "missingScope": "operator.admin", "requiredScopes": ["operator.admin"]});
+    let error = json!({"code": "INVALID_REQUEST", "message": "missing scope: operator.admin", "details": missing});
+    assert_eq!(refused["error"], error);
     let (_, admin) = house.key(&[Scope::Admin]).await;
     params["auth"] = json!({"token": admin});
     params["scopes"] = json!(["operator.admin"]);

@@ -23,13 +23,13 @@ async fn a_steering_message_is_accepted_at_once_and_shown_in_the_run_that_hears_
     let left = guide.ask("agent", &params).await;
     let accepted = guide.answer(&left).await["payload"].clone();
     assert_eq!((&accepted["status"], &accepted["runId"]), (&json!("accepted"), &json!("left")));
-    let waits = guide.ask("agent.wait", &json!({"runId": "left", "timeoutMs": 20_000})).await;
+    let waits = viewer.ask("agent.wait", &json!({"runId": "left", "timeoutMs": 20_000})).await;
     gate.open(1);
     for (socket, id) in [(&mut walker, &walk), (&mut guide, &left)] {
         let end = socket.answer(id).await["payload"].clone();
         assert_eq!((&end["status"], &end["result"]["payloads"][0]["text"]), (&json!("ok"), &json!("left it is")));
     }
-    assert_eq!(guide.answer(&waits).await["payload"]["status"], json!("ok"));
+    assert_eq!(viewer.answer(&waits).await["payload"]["status"], json!("ok"));
 
     let expected = json!({"phase": "steered", "taskId": accepted["taskId"], "text": "go left"});
     for socket in [&mut walker, &mut viewer] {

@@ -4,7 +4,7 @@
 //! `kind:"output", text` in events and token counts in `summary`; stock ones send an idempotency
 //! key, read `stream` and `data`, and expect `summary` to be a word.
 
-use claw_core::provider::Usage as CoreUsage;
+use claw_core::provider::{Thinking, Usage as CoreUsage};
 use claw_core::{Output, SessionKey, Turn, WhenBusy};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -90,9 +90,25 @@ impl TryFrom<AgentParams> for AgentCall {
         )?;
         let mut turn = Turn::text(session.unwrap_or_else(|| SessionKey::main(&agent)), message);
         turn.model = selection.model;
-        turn.thinking = thinking.filter(|level| !level.is_empty());
+        turn.thinking = thinking_level(thinking)?;
         let when_busy = when_busy(queue_mode.as_deref())?;
         Ok(Self { turn, idempotency_key: checked_key(idempotency_key)?, when_busy })
+    }
+}
+
+/// A level of reasoning (C47); blank counts as none.
+///
+/// # Errors
+/// A word that is none of them.
+pub fn thinking_level(word: Option<String>) -> Result<Option<String>, BadRequest> {
+    let word = word.filter(|level| !level.trim().is_empty());
+    match word.as_deref().map(|level| (level, Thinking::parse(level))) {
+        Some((found, None)) => {
+            let found: String = found.chars().take(40).collect();
+            let message = format!("must be off, minimal, low, medium or high, found {found:?}");
+            Err(BadRequest::of("thinking", message))
+        }
+        _ => Ok(word),
     }
 }
 
@@ -562,6 +578,7 @@ mod tests {
             (r#"{"message":"x","sessionKey":"agent:main:"}"#, "sessionKey"),
             (long.as_str(), "idempotencyKey"),
             (r#"{"message":"x","queueMode":"later"}"#, "queueMode"),
+            (r#"{"message":"x","thinking":"banana"}"#, "thinking"),
         ] {
             assert_eq!(read(text).unwrap_err().param.as_deref(), Some(param), "{text}");
         }

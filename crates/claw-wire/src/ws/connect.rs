@@ -170,20 +170,16 @@ pub struct Snapshot<'a> {
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "the fields are the protocol's")]
 pub struct SessionDefaults {
-    pub default_agent_id: &'static str,
+    pub default_agent_id: String,
     pub main_key: &'static str,
     pub main_session_key: &'static str,
     pub scope: &'static str,
 }
 
-impl Default for SessionDefaults {
-    fn default() -> Self {
-        Self {
-            default_agent_id: claw_core::session::MAIN_AGENT,
-            main_key: "main",
-            main_session_key: "agent:main:main",
-            scope: "per-sender",
-        }
+impl SessionDefaults {
+    /// Where this agent, the default one, has its main conversation: `main` is its name, too (K7).
+    pub const fn of(default_agent_id: String) -> Self {
+        Self { default_agent_id, main_key: "main", main_session_key: "agent:main:main", scope: "per-sender" }
     }
 }
 

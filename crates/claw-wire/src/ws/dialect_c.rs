@@ -45,7 +45,7 @@ pub struct ChatDelta<'a> {
     pub seq: u64,
 }
 
-/// `chat.done` (C10); `status` tells how.
+/// `chat.done` (C10): the answer is whole.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "the fields are the protocol's")]
@@ -53,13 +53,26 @@ pub struct ChatDone<'a> {
     pub session_key: &'a str,
     pub run_id: &'a str,
     pub seq: u64,
-    /// `ok`, `error` or `aborted`.
+    /// `ok`.
     pub status: &'static str,
+    pub text: &'a str,
+    pub usage: PromptCounts,
+}
+
+/// `chat.error`: the run ended without a whole answer.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the fields are the protocol's")]
+pub struct ChatError<'a> {
+    pub session_key: &'a str,
+    pub run_id: &'a str,
+    pub seq: u64,
+    /// `error` or `aborted`.
+    pub status: &'static str,
+    /// What there was by then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<&'a str>,
-    pub usage: PromptCounts,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<Failure<'a>>,
+    pub error: Failure<'a>,
 }
 
 /// Why a run failed.

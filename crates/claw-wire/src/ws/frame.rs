@@ -39,8 +39,8 @@ impl FrameId {
         let is_text = text.starts_with('"')
             && text.len() > 2
             && (!text.contains('\\') || serde_json::from_str::<String>(text).is_ok());
-        let is_whole = text.parse::<i64>().is_ok();
-        ((is_text || is_whole) && text.len() <= FRAME_ID_BYTES_MAX).then(|| Self(text.into()))
+        let is_number = text.starts_with(|c: char| c == '-' || c.is_ascii_digit());
+        ((is_text || is_number) && text.len() <= FRAME_ID_BYTES_MAX).then(|| Self(text.into()))
     }
 }
 
@@ -144,7 +144,7 @@ impl<'a> RawFrame<'a> {
         };
         let method = method.and_then(|raw| serde_json::from_str::<Cow<'_, str>>(raw.get()).ok());
         match (id.clone(), method.filter(|method| !method.is_empty())) {
-            (None, _) => wrong("at /id: must be a text that is not empty"),
+            (None, _) => wrong("at /id: must be a text that is not empty, or a number"),
             (_, None) => wrong("at /method: must be a text that is not empty"),
             (Some(id), Some(method)) => Ok(Request { id, method, params }),
         }
@@ -324,7 +324,8 @@ mod tests {
             (r#"{"type":"req","method":"x"}"#, "\"invalid\""),
             (r#"{"type":"req","id":"","method":"x"}"#, "\"invalid\""),
             (r#"{"type":"req","id":{},"method":"x"}"#, "\"invalid\""),
-            (r#"{"type":"req","id":1.5,"method":"x"}"#, "\"invalid\""),
+            (r#"{"type":"req","id":1.5,"method":"x"}"#, "fine"),
+            (r#"{"type":"req","id":true,"method":"x"}"#, "\"invalid\""),
             (r#"{"type":"req","id":"a","method":5}"#, "\"a\""),
             ("[]", "\"invalid\""),
             ("5", "\"invalid\""),

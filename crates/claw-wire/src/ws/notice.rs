@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::agent::{AgentEvent, ChatEvent, ChatMessage, EventBody};
-use super::dialect_c::{self, ChatDelta, ChatDone, Failure, Heartbeat, ToolCall, ToolResult};
+use super::dialect_c::{self, ChatDelta, ChatDone, ChatError, Failure, Heartbeat, ToolCall, ToolResult};
 use super::frame;
 use super::gateway::{Shutdown, Tick};
 use super::tasks::{TaskChanged, Watched};
@@ -248,9 +248,10 @@ fn in_c(notice: &Notice<'_>) -> Option<String> {
 fn run_in_c(notice: &RunNotice<'_>) -> Option<String> {
     let RunNotice { run, seq, ts: _, said } = *notice;
     let RunName { run_id, session_key, agent_id: _ } = run;
-    let done = |status, text, usage: Usage, error: Option<&str>| {
-        let error = error.map(|message| Failure { message });
-        dialect_c::push("chat.done", &ChatDone { session_key, run_id, seq, status, text, usage: usage.into(), error })
+    // `chat.done` is said of an answer that is whole (G8).
+    let failed = |status, message, text| {
+        let error = Failure { message };
+        dialect_c::push("chat.error", &ChatError { session_key, run_id, seq, status, text, error })
     };
     Some(match said {
         Said::Started | Said::Draft { .. } | Said::Steered { .. } | Said::Retrying { .. } => return None,
@@ -269,9 +270,12 @@ fn run_in_c(notice: &RunNotice<'_>) -> Option<String> {
                 &ToolResult { run_id, session_key, call_id: id, tool: name, result, is_error, seq },
             )
         }
-        Said::Completed { text, usage } => done("ok", Some(text), usage, None),
-        Said::Failed { message } => done("error", None, Usage::default(), Some(message)),
-        Said::Aborted { partial } => done("aborted", Some(partial), Usage::default(), None),
+        Said::Completed { text, usage } => dialect_c::push(
+            "chat.done",
+            &ChatDone { session_key, run_id, seq, status: "ok", text, usage: usage.into() },
+        ),
+        Said::Failed { message } => failed("error", message, None),
+        Said::Aborted { partial } => failed("aborted", "the run was aborted", Some(partial)),
     })
 }
 

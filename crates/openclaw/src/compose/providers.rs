@@ -58,6 +58,13 @@ pub(super) fn catalog(foundation: &Foundation, settings: &Live) -> Result<Catalo
         Some(agent) => agent_id(agent)?,
         None => AgentId::main(),
     };
+    // Both names mean the default agent to every client (K7), so they cannot mean two.
+    if default_agent != AgentId::main() && agents.iter().any(|agent| agent.id == AgentId::main()) {
+        return Err(Fatal::Config(format!(
+            "agents.list has {default_agent} as its default beside an agent \"main\", but \"main\" is the default \
+             agent's other name; rename \"main\", or make it the default"
+        )));
+    }
     let mut agents = agents;
     if agents.is_empty() {
         let system_prompt = defaults.system_prompt.clone();

@@ -1,7 +1,7 @@
 //! `chat.abort`: stops one run, or whatever runs and waits in a session.
 
 use claw_app::Error;
-use claw_core::Scope;
+use claw_core::{Scope, SessionKey};
 use claw_wire::BadRequest;
 use claw_wire::ws::agent::{AbortParams, Aborted};
 
@@ -27,6 +27,7 @@ pub(super) async fn abort(call: &Call, params: &AbortParams) -> Result<Vec<Strin
     let tasks = &call.doors().app.tasks;
     let session = params.session()?;
     match (&params.run_id, &session) {
+        (Some(run_id), Some(session)) if !belongs(call, run_id, session).await => Ok(Vec::new()),
         (Some(run_id), _) => match tasks.cancel(call.principal(), run_id).await {
             Ok(task) => Ok(vec![task.run_id()]),
             // Nothing is left to stop: the stock gateway calls that a success, too.
@@ -36,4 +37,10 @@ pub(super) async fn abort(call: &Call, params: &AbortParams) -> Result<Vec<Strin
         (None, Some(session)) => Ok(tasks.abort_session(call.principal(), session).await?),
         (None, None) => Err(BadRequest::of("sessionKey", "name a sessionKey or a runId").into()),
     }
+}
+
+/// Whether the run is one of this conversation; an unknown run is nobody's.
+async fn belongs(call: &Call, run_id: &str, session: &SessionKey) -> bool {
+    let found = call.doors().app.tasks.find(call.principal(), run_id).await;
+    found.is_ok_and(|task| task.turn.session == call.principal().place(session))
 }

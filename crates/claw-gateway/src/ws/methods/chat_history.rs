@@ -23,7 +23,7 @@ impl Method for ChatHistoryOf {
         let app = &call.doors().app;
         let found = app.sessions.get(call.principal(), &key).await?;
         // Who reads a conversation shows it, and wants to see what others do there.
-        call.line().viewed.look(&key);
+        call.line().viewed.look(&call.principal().place(&key));
         let messages = match &found {
             Some(found) => shown(found, &app.sessions.messages(found, params.before, limit).await?),
             None => Vec::new(),

@@ -8,9 +8,11 @@ use std::sync::Arc;
 use claw_core::Scope;
 use claw_wire::ws::logs::{Tail, TailParams, with_old_words};
 use http::StatusCode;
+use tokio::sync::Semaphore;
 
 use super::{Call, Method};
 use crate::error::Problem;
+use crate::limits::LOG_READS_MAX;
 use crate::settings::LogPage;
 
 /// Lines in one answer when nothing is said.
@@ -43,6 +45,9 @@ impl Method for LogsTail {
 }
 
 async fn read(logs: Arc<dyn crate::settings::LogTail>, cursor: Option<u64>, limit: usize) -> Result<LogPage, Problem> {
+    // Few at once: the threads are everybody's.
+    static AT_ONCE: Semaphore = Semaphore::const_new(LOG_READS_MAX);
+    let _permit = AT_ONCE.acquire().await;
     tokio::task::spawn_blocking(move || logs.tail(cursor, limit)).await.map_err(|_panicked| {
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "the log cannot be read")
     })

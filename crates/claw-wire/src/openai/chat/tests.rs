@@ -36,7 +36,7 @@ fn every_field_arrives() {
     .unwrap();
     assert!(chat.stream && chat.include_usage);
     assert_eq!(chat.user.as_deref(), Some("u"));
-    assert_eq!(chat.thinking.as_deref(), Some("low"));
+    assert_eq!(chat.thinking.as_deref(), Some("minimal"));
     assert_eq!(chat.tool_choice, CoreToolChoice::Named("look_up".into()));
     assert_eq!(chat.tools[0].parameters.as_str(), r#"{"type":"object"}"#);
     assert_eq!(
