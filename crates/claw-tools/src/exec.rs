@@ -1,6 +1,6 @@
 //! `exec` and `process`: commands, in a sandbox, under a policy that denies unless told otherwise.
 //!
-//! Call → [`rules`] (may this run, and as what exactly) → [`child`] (one process group, its output
+//! Call → `rules` (may this run, and as what exactly) → `child` (one process group, its output
 //! bounded, killed when whoever waits is gone) inside [`crate::sandbox`]. A shell's text is never
 //! judged: an allowlist permits programs that are started without a shell (advisory 57). The
 //! environment is built from nothing (62).

@@ -1,7 +1,7 @@
 //! What agents can do, each tool inside its limits.
 //!
 //! A model is assumed hostile: it obeys whoever wrote the page it has just read. So no tool trusts
-//! its arguments. They are checked against the tool's schema first ([`arguments`]); files are
+//! its arguments. They are checked against the tool's schema first (`arguments`); files are
 //! reached through a handle to the workspace that no path leads out of ([`workspace`]).
 //!
 //! - [`files`] read, write, edit, apply_patch, ls, grep, find
