@@ -26,9 +26,11 @@ pub(crate) fn is_hidden(path: &[String], kind: &Kind) -> bool {
     }
 }
 
-/// An address with a password in it.
+/// An address with a password in it, or a secret in its query.
 fn carries_password(text: &str) -> bool {
-    text.contains("://") && url::Url::parse(text).is_ok_and(|url| url.password().is_some())
+    let carries =
+        |url: url::Url| url.password().is_some() || url.query_pairs().any(|(name, _)| is_secret_name(&name));
+    text.contains("://") && url::Url::parse(text).is_ok_and(carries)
 }
 
 /// The text without its secrets; absent if it cannot be read, for then they cannot be found.
@@ -287,6 +289,8 @@ mod tests {
             ("{ env: { ANYTHING: 's3', vars: { A: 's3' } } }", true),
             ("{ models: { providers: { p: { headers: { 'x-any': 's3' } } } } }", true),
             ("{ models: { providers: { p: { baseUrl: 'http://u:s3@host' } } } }", true),
+            ("{ channels: { x: { webhook: 'https://host/b?room=1&token=s3' } } }", true),
+            ("{ channels: { x: { webhook: 'https://host/b?room=1' } } }", false),
             ("{ gateway: { auth: { token: '${TOKEN}' } } }", false),
             ("{ gateway: { auth: { token: { source: 'env', id: 'TOKEN' } } } }", false),
             ("{ models: { providers: { p: { baseUrl: 'http://host', models: [{ maxTokens: 53 }] } } } }", false),
