@@ -28,8 +28,7 @@ pub(crate) fn is_hidden(path: &[String], kind: &Kind) -> bool {
 
 /// An address with a password in it, or a secret in its query.
 fn carries_password(text: &str) -> bool {
-    let carries =
-        |url: url::Url| url.password().is_some() || url.query_pairs().any(|(name, _)| is_secret_name(&name));
+    let carries = |url: url::Url| url.password().is_some() || url.query_pairs().any(|(name, _)| is_secret_name(&name));
     text.contains("://") && url::Url::parse(text).is_ok_and(carries)
 }
 
