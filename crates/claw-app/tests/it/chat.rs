@@ -112,8 +112,12 @@ async fn a_named_session_remembers_and_a_stranger_does_not_see_it() {
     assert_eq!(seen, ["user", "assistant", "user"]);
     let key = turn("talk", "").session;
     assert_eq!(house.app.sessions.history(&stranger(1), &key, None, 10).await.unwrap(), []);
-    let refused = house.app.chat.start(&stranger(1), turn("talk", "mine?"), Place::Named).await.map(drop).unwrap_err();
-    assert!(matches!(refused, Error::NotFound { what: "session", .. }), "{refused}");
+    // The same name means another conversation to somebody else (G13).
+    let other = house.app.chat.start(&stranger(1), turn("talk", "mine?"), Place::Named).await.unwrap();
+    assert_ne!(other.session, key);
+    other.output().await.unwrap();
+    let asked: Vec<_> = upstream.requests()[2].messages().iter().map(|said| said["content"].clone()).collect();
+    assert_eq!(asked, ["mine?"], "nothing of the operator's reaches it");
     house.stop().await;
 }
 
