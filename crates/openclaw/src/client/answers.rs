@@ -302,7 +302,8 @@ pub(crate) struct Session {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Described {
-    pub(crate) session: Session,
+    /// Nothing when there is none of that name.
+    pub(crate) session: Option<Session>,
 }
 
 /// What a change of a conversation came to.

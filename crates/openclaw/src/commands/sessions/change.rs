@@ -108,10 +108,13 @@ impl Settings {
 /// `sessions get`.
 pub(super) fn get(one: &One, context: &Context) -> Result<ExitCode, Fatal> {
     let payload = call(one, context, "sessions.describe", json!({}))?;
+    let Described { session } = payload.read()?;
+    let Some(session) = session else {
+        return Err(Fatal::other(format!("there is no session {:?}", one.key), "see `openclaw sessions list`"));
+    };
     if one.json {
         return print(&payload.pretty());
     }
-    let Described { session } = payload.read()?;
     let moment = |millis| time(&Timestamp::from_millis(millis).to_string());
     let Session {
         key,
