@@ -22,8 +22,9 @@ pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(15);
 pub const INTAKE_BYTES_MAX: usize = 64 * 1024;
 /// Largest frame after that; larger closes the socket with 1009.
 pub const FRAME_BYTES_MAX: usize = 25 * 1024 * 1024;
-/// Read buffer of a socket: the library's own 128 KiB would be most of an idle socket's memory.
-pub const SOCKET_BUFFER_BYTES: usize = 4 * 1024;
+/// Read buffer of a socket: the library's own 128 KiB would be most of an idle socket's memory, and it
+/// clears the buffer each time it looks whether something came. What is larger comes in several reads.
+pub const SOCKET_BUFFER_BYTES: usize = 1024;
 /// Bytes gathered on their way out of a socket; more wait in its outbox.
 pub const OUTFLOW_BYTES_MAX: usize = 16 * 1024;
 /// Room for them that an idle socket keeps.

@@ -144,12 +144,9 @@ pub(crate) async fn run(doors: &Arc<Doors>, ready: Ready) {
         // misses can be read again; a box that is half full is kept for answers.
         let has_room = line.outbox.has_room();
         tokio::select! {
-            turn = pipe.turn(&line.outbox) => match turn {
-                Turn::Text(text) => desk.receive(&text),
-                Turn::Relieved => {}
-                Turn::Ended(close) => break close,
-            },
-            Some(()) = desk.calls.next() => {}
+            // The socket last: news ends when the box is half full, the others when they were heard,
+            // but a client that never stops talking does not keep them waiting.
+            biased;
             heard = news.recv(), if has_room => match heard {
                 Ok(News::Shared(shared)) => desk.hear(&shared),
                 Ok(News::CredentialsChanged) => line.recheck().await,
@@ -157,7 +154,7 @@ pub(crate) async fn run(doors: &Arc<Doors>, ready: Ready) {
                     tracing::debug!("a socket missed {missed} pieces of news");
                     line.recheck().await;
                 }
-                Err(RecvError::Closed) => line.outbox.close(Close { code: 1012, reason: "service restart" }),
+                Err(RecvError::Closed) => break Some(Close { code: 1012, reason: "service restart" }),
             },
             _moment = tick.tick() => line.outbox.tell(&Notice::Tick { ts: doors.app.now().millis() }),
             _moment = recheck.tick(), if must_ask || !has_room => line.recheck().await,
@@ -167,6 +164,12 @@ pub(crate) async fn run(doors: &Arc<Doors>, ready: Ready) {
                 line.outbox.tell(&Notice::Shutdown(shutdown));
                 line.outbox.close(Close { code: 1012, reason: "service restart" });
             }
+            Some(()) = desk.calls.next() => {}
+            turn = pipe.turn(&line.outbox) => match turn {
+                Turn::Text(text) => desk.receive(&text),
+                Turn::Relieved => {}
+                Turn::Ended(close) => break close,
+            },
         }
     };
     let socket = pipe.into_socket();
