@@ -302,7 +302,8 @@ async fn send(store: &dyn Store, model: &mut Model, step: &Step, seq: u64) -> (T
             let what = if deletes {
                 Rework::Delete
             } else {
-                Rework::Reset(SessionId::from_uuid(Uuid::from_u128(u128::from(seq))))
+                // Far from the ids that submits give out.
+                Rework::Reset(SessionId::from_uuid(Uuid::from_u128((1 << 64) + u128::from(seq))))
             };
             let key = key(&format!("s{session}"));
             let commit = store.rework_session(key, principal(who).visibility(), what, at(6)).await;
