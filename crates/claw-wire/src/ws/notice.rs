@@ -8,7 +8,7 @@ use claw_core::provider::Usage;
 use serde::Serialize;
 use serde_json::json;
 
-use super::agent::{AgentEvent, ChatEvent, ChatMessage, EventBody};
+use super::agent::event::{AgentEvent, ChatEvent, ChatMessage, EventBody};
 use super::dialect_c::{self, ChatDelta, ChatDone, ChatError, Failure, Heartbeat, ToolCall, ToolResult};
 use super::frame;
 use super::gateway::{Shutdown, Tick};
