@@ -6,7 +6,6 @@ use std::time::Duration;
 use claw_core::retry;
 use claw_core::run::RunEvent;
 use claw_core::task::{Outcome, StateName};
-use claw_core::tool::Tool;
 use claw_core::{AgentId, Clock, Failure, FailureReason, IdSource, Message, Principal, Task, TaskId};
 use claw_store::{Finish, Finished, StartedRun, Store, StoreError};
 
@@ -16,6 +15,7 @@ use crate::journal::Journal;
 use crate::limits::{FINISH_RETRY, FINISH_TRIES_ATTACHED};
 use crate::recorder::Recorder;
 use crate::sessions::{Control, Place, Running, StopReason};
+use crate::tools::Offer;
 use crate::turn::{Produced, Stop};
 
 /// What an agent is made of.
@@ -27,7 +27,7 @@ pub struct Parts {
     /// Models and agents, until others take their place.
     pub catalog: Arc<Catalog>,
     /// What it can do.
-    pub tools: Vec<Arc<dyn Tool>>,
+    pub tools: Vec<Offer>,
     /// Wall-clock time.
     pub clock: Arc<dyn Clock>,
     /// Chance, for jitter.
@@ -90,7 +90,7 @@ impl Agent {
     }
 
     /// What an agent may do for somebody, as things are now.
-    pub fn tools(&self, agent: &AgentId, principal: &Principal) -> Vec<Arc<dyn Tool>> {
+    pub fn tools(&self, agent: &AgentId, principal: &Principal) -> Vec<Offer> {
         self.catalog().tools(&self.parts.tools, agent, principal)
     }
 

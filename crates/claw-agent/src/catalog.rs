@@ -15,6 +15,7 @@ use claw_core::{AgentId, Principal, PrincipalId, Timestamp};
 
 use crate::breaker::{Breakers, Position};
 use crate::limits::CANDIDATES_MAX;
+use crate::tools::Offer;
 
 mod family;
 
@@ -96,7 +97,7 @@ pub struct Catalog {
     default_model: Option<String>,
     fallbacks: Vec<String>,
     aliases: BTreeMap<String, String>,
-    tools: Vec<Arc<dyn Tool>>,
+    tools: Vec<Offer>,
     permissions: Permissions,
     breakers: Arc<Breakers>,
     /// Counts questions, so that keys take turns.
@@ -154,15 +155,15 @@ impl Catalog {
     /// Tools beside the built-in ones, and who may use which of all.
     #[must_use]
     pub fn with_tools(self, tools: Vec<Arc<dyn Tool>>, permissions: Permissions) -> Self {
-        Self { tools, permissions, ..self }
+        Self { tools: tools.into_iter().map(Offer::from).collect(), permissions, ..self }
     }
 
     /// What of `built_in` and the catalogue's own tools `agent` may use for `principal`.
-    pub fn tools(&self, built_in: &[Arc<dyn Tool>], agent: &AgentId, principal: &Principal) -> Vec<Arc<dyn Tool>> {
+    pub fn tools(&self, built_in: &[Offer], agent: &AgentId, principal: &Principal) -> Vec<Offer> {
         let agent = self.agent(agent).map_or(agent, |profile| &profile.id);
         let is_api_key = principal.id != PrincipalId::operator();
         let all = built_in.iter().chain(&self.tools);
-        all.filter(|tool| self.permissions.permits(agent, is_api_key, canonical(&tool.spec().name))).cloned().collect()
+        all.filter(|offer| self.permissions.permits(agent, is_api_key, canonical(&offer.spec.name))).cloned().collect()
     }
 
     /// The agents, as configured.

@@ -5,7 +5,23 @@ mod session_status;
 use std::sync::Arc;
 
 use claw_core::Clock;
+use claw_core::provider::ToolSpec;
 use claw_core::tool::Tool;
+
+/// A tool with what a model is told of it, which is made once and not with each question.
+#[derive(Clone)]
+pub struct Offer {
+    /// How a model sees it.
+    pub spec: Arc<ToolSpec>,
+    /// What carries it out.
+    pub tool: Arc<dyn Tool>,
+}
+
+impl From<Arc<dyn Tool>> for Offer {
+    fn from(tool: Arc<dyn Tool>) -> Self {
+        Self { spec: Arc::new(tool.spec()), tool }
+    }
+}
 
 /// The tools every agent has.
 pub fn built_in(clock: &Arc<dyn Clock>) -> Vec<Arc<dyn Tool>> {

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use claw_agent::tools::Offer;
 use claw_agent::{Agent, Catalog, Hub};
 use claw_core::courier::Courier;
 use claw_core::retry;
@@ -149,6 +150,7 @@ impl App {
         let hub = Hub::new(Arc::clone(&store));
         let mut tools = claw_agent::tools::built_in(&clock);
         tools.extend(more_tools);
+        let tools = tools.into_iter().map(Offer::from).collect();
         let agent = Agent::new(claw_agent::Parts {
             store: Arc::clone(&store),
             hub: hub.clone(),

@@ -42,7 +42,7 @@ impl Models {
 
     /// The tools this agent may use for `principal`.
     pub fn tools(&self, agent: &AgentId, principal: &Principal) -> Vec<ToolSpec> {
-        self.0.agent.tools(agent, principal).iter().map(|tool| tool.spec()).collect()
+        self.0.agent.tools(agent, principal).iter().map(|offer| (*offer.spec).clone()).collect()
     }
 
     /// Makes one call of a tool for a caller, outside of any run (K9). A tool that fails says so in
@@ -71,7 +71,7 @@ impl Models {
     /// The own name of the tool that an agent may use under this name or alias.
     pub fn tool_named(&self, principal: &Principal, agent: &AgentId, name: &str) -> Option<String> {
         let own = canonical(name);
-        self.0.agent.tools(agent, principal).iter().map(|tool| tool.spec().name).find(|known| known == own)
+        self.0.agent.tools(agent, principal).iter().map(|offer| offer.spec.name.clone()).find(|known| known == own)
     }
 
     /// The default agent.

@@ -15,6 +15,7 @@ use super::repeats::Repeats;
 use crate::agent::Parts;
 use crate::catalog::{Catalog, Resolved, UnknownModel};
 use crate::limits::HISTORY_MESSAGES_MAX;
+use crate::tools::Offer;
 
 /// The conversation as it grows during a turn.
 pub(super) struct Conversation {
@@ -29,7 +30,7 @@ pub(super) struct Conversation {
     pub(super) message_count: u64,
     client_tools: Vec<String>,
     /// What the agent may use; the rest is not there.
-    tools: Vec<Arc<dyn Tool>>,
+    tools: Vec<Offer>,
     /// Calls made so far, with what came of them.
     pub(super) repeats: Repeats,
 }
@@ -44,7 +45,7 @@ impl Conversation {
         let unknown = |unknown: UnknownModel| Failure::new(FailureReason::UnknownModel, unknown.to_string());
         let route = catalog.route(turn.model.as_deref(), agent).map_err(unknown)?;
         let mut tools = catalog.tools(&parts.tools, &turn.agent, &task.principal);
-        tools.retain(|tool| turn.admits(&tool.spec().name));
+        tools.retain(|offer| turn.admits(&offer.spec.name));
         let specs = specs(task, &tools);
         let mut messages = Vec::new();
         messages.extend(agent.system_prompt.clone().map(|text| Message::System { text }));
@@ -103,7 +104,7 @@ impl Conversation {
     /// Our tool of this name or alias, if the agent may use it.
     pub(super) fn tool(&self, name: &str) -> Option<&Arc<dyn Tool>> {
         let own = canonical(name);
-        self.tools.iter().find(|tool| tool.spec().name == own)
+        self.tools.iter().find(|offer| offer.spec.name == own).map(|offer| &offer.tool)
     }
 
     /// Whether the caller runs this tool itself.
@@ -113,11 +114,11 @@ impl Conversation {
 }
 
 /// The tools offered to the model: the caller's, and ours that it does not shadow.
-fn specs(task: &Task, tools: &[Arc<dyn Tool>]) -> Arc<[ToolSpec]> {
+fn specs(task: &Task, tools: &[Offer]) -> Arc<[ToolSpec]> {
     let clients = &task.turn.client_tools;
-    let ours =
-        tools.iter().map(|tool| tool.spec()).filter(|spec| !clients.iter().any(|client| client.name == spec.name));
-    clients.iter().cloned().chain(ours).collect()
+    let ours = tools.iter().map(|offer| &*offer.spec);
+    let unshadowed = ours.filter(|spec| !clients.iter().any(|client| client.name == spec.name));
+    clients.iter().chain(unshadowed).cloned().collect()
 }
 
 /// The store may be readable again later.

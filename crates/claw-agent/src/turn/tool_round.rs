@@ -170,7 +170,7 @@ impl Agent {
     pub async fn invoke(&self, context: &ToolContext, name: &str, arguments: &JsonText) -> Option<ToolOutcome> {
         let own = canonical(name);
         let tools = self.tools(&context.agent, &context.principal);
-        let tool = tools.into_iter().find(|tool| tool.spec().name == own)?;
+        let tool = tools.into_iter().find(|offer| offer.spec.name == own)?.tool;
         Some(outcome(tool.call(context, arguments).await))
     }
 }

@@ -96,7 +96,7 @@ async fn what_is_not_permitted_is_not_shown_and_not_there() {
     let catalog = equipped(directory.path(), &upstream, Permissions { agents, ..Permissions::default() });
     let names = |agent: &str| -> Vec<String> {
         let tools = catalog.tools(&[], &AgentId::parse(agent).unwrap(), &operator());
-        tools.iter().map(|tool| tool.spec().name).collect()
+        tools.iter().map(|offer| offer.spec.name.clone()).collect()
     };
     assert_eq!((names("ops").len(), names("main").len()), (0, 7));
     house.stop().await;
