@@ -48,7 +48,7 @@ impl Chat {
     pub async fn start(&self, principal: &Principal, mut turn: Turn, place: Place) -> Result<AttachedRun, Error> {
         let engine = &self.0;
         if place == Place::Named {
-            turn.session = principal.place(&turn.session);
+            turn.session = engine.place(principal, &turn.session).await?;
         }
         let permit = engine.admit(principal, &turn)?;
         let new = NewTask {

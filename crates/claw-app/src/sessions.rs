@@ -8,7 +8,7 @@ use std::sync::Arc;
 use claw_core::task::TaskState;
 use claw_core::turn::Context;
 use claw_core::{AgentId, Message, Principal, SessionId, SessionKey, Task};
-use claw_store::{Ends, PageStart, Session, SessionFilter, SessionPage, StoredMessage};
+use claw_store::{Ends, PageStart, Session, SessionFilter, SessionPage, StoreError, StoredMessage};
 
 use crate::Error;
 use crate::engine::Engine;
@@ -50,13 +50,14 @@ impl Sessions {
     /// One session; nothing when there is none, or not for this caller.
     pub async fn get(&self, principal: &Principal, key: &SessionKey) -> Result<Option<Session>, Error> {
         self.0.store.settled().await?;
-        Ok(self.0.store.session(&principal.place(key), &principal.visibility()).await?)
+        let place = self.0.place(principal, key).await?;
+        Ok(self.0.store.session(&place, &principal.visibility()).await?)
     }
 
-    /// The session of this id; nothing when there is none, or not for this caller.
-    pub async fn by_id(&self, principal: &Principal, id: SessionId) -> Result<Option<Session>, Error> {
-        self.0.store.settled().await?;
-        Ok(self.0.store.session_by_id(id, &principal.visibility()).await?)
+    /// The key under which this name's session lies for the caller (K6): an id as [`Session::id`] shows it
+    /// means the session it was shown for, in every verb.
+    pub async fn place(&self, principal: &Principal, key: &SessionKey) -> Result<SessionKey, Error> {
+        Ok(self.0.place(principal, key).await?)
     }
 
     /// The session of this label; nothing when there is none, or not for this caller.
@@ -130,6 +131,18 @@ impl Sessions {
         let profile = catalog.agent(agent).ok_or_else(absent)?;
         let resolved = catalog.resolve(wanted, profile);
         resolved.map(|resolved| resolved.full_name()).map_err(|unknown| Error::UnknownModel(unknown.to_string()))
+    }
+}
+
+impl Engine {
+    /// See [`Sessions::place`].
+    pub(crate) async fn place(&self, principal: &Principal, key: &SessionKey) -> Result<SessionKey, StoreError> {
+        if let Some(id) = SessionId::from_shown(key.rest())
+            && let Some(found) = self.store.session_by_id(id, &principal.visibility()).await?
+        {
+            return Ok(found.key);
+        }
+        Ok(principal.place(key))
     }
 }
 

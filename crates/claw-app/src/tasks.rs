@@ -84,7 +84,7 @@ impl Tasks {
     /// `DiskFull`, `Stopping`, `Store`.
     pub async fn submit(&self, principal: &Principal, mut new: NewRun) -> Result<Accepted, Error> {
         let engine = &self.0;
-        new.turn.session = principal.place(&new.turn.session);
+        new.turn.session = engine.place(principal, &new.turn.session).await?;
         engine.check(principal, &new.turn)?;
         let when_busy = new.when_busy;
         let task = engine.new_task(principal, new)?;
@@ -205,7 +205,7 @@ impl Tasks {
     async fn open(&self, principal: &Principal, key: &SessionKey) -> Result<Vec<Task>, Error> {
         let visibility = principal.visibility();
         self.0.store.settled().await?;
-        let Some(session) = self.0.store.session(&principal.place(key), &visibility).await? else {
+        let Some(session) = self.0.store.session(&self.0.place(principal, key).await?, &visibility).await? else {
             return Ok(Vec::new());
         };
         let mut open = Vec::new();

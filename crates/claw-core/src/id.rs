@@ -83,6 +83,19 @@ ids! {
     PairingId = "pair";
 }
 
+impl SessionId {
+    /// As stock clients know a session: the sixteen bytes as a UUID, without the prefix.
+    pub fn shown(self) -> String {
+        self.0.hyphenated().to_string()
+    }
+
+    /// What [`shown`](Self::shown) gives, read back; nothing for any other name.
+    pub fn from_shown(text: &str) -> Option<Self> {
+        let text = text.trim();
+        Some(Self(Uuid::try_parse(text).ok()?)).filter(|id| id.shown().eq_ignore_ascii_case(text))
+    }
+}
+
 impl TaskId {
     /// The same id as runs are called outside: `run_…`.
     pub fn as_run(self) -> String {
@@ -128,6 +141,16 @@ mod tests {
             "task_0000000000000000000000000000000g",
         ] {
             assert!(text.parse::<TaskId>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_session_is_shown_as_a_uuid_and_nothing_else_is_one() {
+        let id = SessionId::from_uuid(SEVEN);
+        assert_eq!(id.shown(), "00000000-0000-0000-0000-000000000007");
+        assert_eq!(SessionId::from_shown(&id.shown()), Some(id));
+        for other in ["00000000000000000000000000000007", "{00000000-0000-0000-0000-000000000007}", "main", ""] {
+            assert_eq!(SessionId::from_shown(other), None, "{other}");
         }
     }
 

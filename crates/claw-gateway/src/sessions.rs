@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use claw_app::sessions::Settings;
 use claw_app::{Change, Session, SessionPage, StoredMessage};
+use claw_core::SessionKey;
 use claw_core::message::JsonText;
-use claw_core::{SessionId, SessionKey};
 use claw_wire::ws::gateway::ModelDefaults;
 use claw_wire::ws::session::{self, SessionList};
 use claw_wire::ws::sessions::settings::{Changed, CreateParams, Entry, Given, Metadata, PatchParams, ResolvedModel};
@@ -19,24 +19,13 @@ pub(crate) fn short_name(key: &SessionKey) -> String {
     key.as_str().strip_prefix("agent:main:").unwrap_or(key.as_str()).to_owned()
 }
 
-/// What [`shown_id`] shows, read back.
-pub(crate) fn id(text: &str) -> Option<SessionId> {
-    let digits: String = text.trim().chars().filter(|digit| *digit != '-').collect();
-    format!("{}_{digits}", SessionId::PREFIX).parse().ok()
-}
-
-/// A session's id as answers show it; a reset changes it.
-pub(crate) fn shown_id(session: &Session) -> String {
-    session.id.uuid().hyphenated().to_string()
-}
-
 /// One row of a list, for a stock client or any other.
 pub(crate) fn row(session: &Session, is_stock: bool) -> SessionRow {
     let ModelDefaults { model_provider, model, .. } = ModelDefaults::of(session.model.as_deref(), None);
     SessionRow {
         key: session.key.to_string(),
         session_key: session.key.to_string(),
-        session_id: if is_stock { shown_id(session) } else { short_name(&session.key) },
+        session_id: if is_stock { session.id.shown() } else { short_name(&session.key) },
         agent_id: session.agent.to_string(),
         kind: "direct",
         is_main: session.key == SessionKey::main(&session.agent),
@@ -89,7 +78,7 @@ pub(crate) fn changed(doors: &Doors, session: &Session) -> Changed {
         path: doors.settings.state_dir.clone(),
         key: session.key.to_string(),
         session_key: session.key.to_string(),
-        session_id: shown_id(session),
+        session_id: session.id.shown(),
         agent_id: session.agent.to_string(),
         entry: entry(session),
         resolved: ResolvedModel { model_provider, model },
@@ -110,7 +99,7 @@ fn entry(session: &Session) -> Entry {
         Some((name.clone(), RawValue::from_string(value.as_str().to_owned()).ok()?))
     });
     Entry {
-        session_id: shown_id(session),
+        session_id: session.id.shown(),
         created_at: session.created_at.millis(),
         updated_at: session.updated_at.millis(),
         session_started_at: session.reset_at.unwrap_or(session.created_at).millis(),

@@ -65,7 +65,7 @@ impl Sessions {
     ) -> Result<(Session, bool), Error> {
         require(principal, Scope::Write)?;
         let engine = &self.0;
-        let key = principal.place(&key);
+        let key = engine.place(principal, &key).await?;
         let Settings { label, model, thinking, verbose, metadata } = self.checked(&key, settings)?;
         let change = SessionChange {
             key: key.clone(),

@@ -89,7 +89,8 @@ impl Sessions {
     /// Errors: `Forbidden`, `MainSession`, `SessionBusy`.
     pub async fn delete(&self, principal: &Principal, key: &SessionKey) -> Result<Option<Deleted>, Error> {
         require(principal, Scope::Write)?;
-        if principal.place(key) == SessionKey::main(&key.agent()) {
+        let place = self.0.place(principal, key).await?;
+        if place == SessionKey::main(&place.agent()) {
             return Err(Error::MainSession(key.clone()));
         }
         let session = match self.rework(principal, key, Rework::Delete, "deleted").await {
@@ -115,7 +116,7 @@ impl Sessions {
         require(principal, Scope::Write)?;
         let engine = &self.0;
         let (visibility, now) = (principal.visibility(), engine.clock.now());
-        let key = &principal.place(key);
+        let key = &engine.place(principal, key).await?;
         let written = engine.store.rework_session(key.clone(), visibility, rework, now).await.await;
         match engine.noted(written)? {
             Reworked::Done { session, is_changed } => Ok((*session, is_changed)),

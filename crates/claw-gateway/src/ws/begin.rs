@@ -36,7 +36,7 @@ pub(crate) async fn begin(call: &Call, asked: AgentCall) -> Result<Begun, Proble
     let digested = frame::to_json(&turn);
     let (app, stage) = (&call.doors().app, &call.doors().stage);
     let agent = turn.agent.to_string();
-    let is_main = call.principal().place(&turn.session) == SessionKey::main(&turn.agent);
+    let is_main = call.place(&turn.session).await? == SessionKey::main(&turn.agent);
     let remembered = if is_main { stage.take_remembered() } else { Vec::new() };
     if !remembered.is_empty() {
         let text = format!("System events:\n- {}", remembered.join("\n- "));

@@ -89,7 +89,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use claw_core::{Principal, Scope, Visibility};
+use claw_core::{Principal, Scope, SessionKey, Visibility};
 use claw_wire::BadRequest;
 use claw_wire::error::FrameError;
 use claw_wire::ws::frame::{self, FrameId, Request};
@@ -262,6 +262,10 @@ impl Call {
     /// Who calls.
     pub(crate) fn principal(&self) -> &Principal {
         self.line.peer.caller.principal()
+    }
+    /// The key under which the caller's conversation of this name lies (K6).
+    pub(crate) async fn place(&self, key: &SessionKey) -> Result<SessionKey, Problem> {
+        Ok(self.doors().app.sessions.place(self.principal(), key).await?)
     }
     /// Whether one of OpenClaw's own programs calls.
     pub(crate) fn is_stock(&self) -> bool {

@@ -5,10 +5,10 @@ use claw_app::Error;
 use claw_core::Scope;
 use claw_core::task::TaskState;
 use claw_wire::ws::agent::{Accepted, AgentCall, AgentParams, Finished};
+use serde_json::json;
 
 use super::{Call, Method};
 use crate::error::{Problem, of_failure};
-use crate::sessions;
 use crate::ws::begin::{begin, show};
 use crate::ws::relay::{End, Run};
 
@@ -20,7 +20,7 @@ impl Method for Agent {
     type Params = AgentParams;
 
     async fn run(call: &Call, params: AgentParams) -> Result<(), Problem> {
-        let asked = AgentCall::try_from(by_shown_id(call, params).await?)?;
+        let asked = AgentCall::try_from(params)?;
         let is_keyed = asked.idempotency_key.is_some();
         let begun = begin(call, asked).await?;
         if begun.is_replay {
@@ -39,18 +39,6 @@ impl Method for Agent {
         finish(call, &run, &end, is_keyed);
         Ok(())
     }
-}
-
-/// An id as our answers show it means the conversation it was shown for, not a new one of that name.
-async fn by_shown_id(call: &Call, mut params: AgentParams) -> Result<AgentParams, Problem> {
-    let shown = params.session_id.as_deref().and_then(sessions::id).filter(|_| params.session_key.is_none());
-    if let Some(id) = shown
-        && let Some(found) = call.doors().app.sessions.by_id(call.principal(), id).await?
-    {
-        params.session_id = None;
-        params.session_key = Some(found.key.to_string());
-    }
-    Ok(params)
 }
 
 /// A repeated key hears only the end.
@@ -90,7 +78,10 @@ pub(super) fn finish(call: &Call, run: &Run<'_>, end: &End, is_keyed: bool) {
         End::Failed { failure } => {
             let (status, code) = of_failure(failure.reason);
             let problem = Problem::new(status, code, failure.message.clone());
-            call.refuse_with(&problem.to_frame_error(), &Finished::ended(run.run_id, "error"));
+            // The call was good and its run failed: a client tells that from a refused call by the details.
+            let details = json!({"code": "RUN_FAILED", "reason": failure.reason, "runId": run.run_id});
+            let error = problem.to_frame_error().with_details(details);
+            call.refuse_with(&error, &Finished::ended(run.run_id, "error"));
         }
     }
 }

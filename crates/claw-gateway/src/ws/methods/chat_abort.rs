@@ -27,7 +27,7 @@ pub(super) async fn abort(call: &Call, params: &AbortParams) -> Result<Vec<Strin
     let tasks = &call.doors().app.tasks;
     let session = params.session()?;
     match (&params.run_id, &session) {
-        (Some(run_id), Some(session)) if !belongs(call, run_id, session).await => Ok(Vec::new()),
+        (Some(run_id), Some(session)) if !belongs(call, run_id, session).await? => Ok(Vec::new()),
         (Some(run_id), _) => match tasks.cancel(call.principal(), run_id).await {
             Ok(task) => Ok(vec![task.run_id()]),
             // Nothing is left to stop: the stock gateway calls that a success, too.
@@ -40,7 +40,8 @@ pub(super) async fn abort(call: &Call, params: &AbortParams) -> Result<Vec<Strin
 }
 
 /// Whether the run is one of this conversation; an unknown run is nobody's.
-async fn belongs(call: &Call, run_id: &str, session: &SessionKey) -> bool {
+async fn belongs(call: &Call, run_id: &str, session: &SessionKey) -> Result<bool, Problem> {
     let found = call.doors().app.tasks.find(call.principal(), run_id).await;
-    found.is_ok_and(|task| task.turn.session == call.principal().place(session))
+    let place = call.place(session).await?;
+    Ok(found.is_ok_and(|task| task.turn.session == place))
 }

@@ -23,7 +23,7 @@ impl Method for ChatHistoryOf {
         let app = &call.doors().app;
         let found = app.sessions.get(call.principal(), &key).await?;
         // Who reads a conversation shows it, and wants to see what others do there.
-        call.line().viewed.look(&call.principal().place(&key));
+        call.line().viewed.look(&call.place(&key).await?);
         let messages = match &found {
             Some(found) => shown(found, &app.sessions.messages(found, params.before, limit).await?),
             None => Vec::new(),
@@ -31,7 +31,7 @@ impl Method for ChatHistoryOf {
         let profile = found.as_ref().map(|found| found.profile.clone()).unwrap_or_default();
         call.answer(&ChatHistory {
             session_key: params.name().unwrap_or_default().to_owned(),
-            session_id: found.as_ref().map(sessions::shown_id),
+            session_id: found.as_ref().map(|found| found.id.shown()),
             session_info: found.as_ref().map(|found| sessions::row(found, call.is_stock())),
             defaults: view::defaults(call.doors()),
             messages,
@@ -44,7 +44,7 @@ impl Method for ChatHistoryOf {
 
 /// Messages as stock clients read them.
 pub(super) fn shown(session: &Session, messages: &[StoredMessage]) -> Vec<ChatMessage> {
-    let session = sessions::shown_id(session);
+    let session = session.id.shown();
     let place = |stored: &StoredMessage| Place {
         id: message_id(&session, stored.seq),
         seq: stored.seq,

@@ -18,7 +18,7 @@ impl Method for ChatInject {
         let InjectParams { message, label, .. } = params;
         let sessions = &call.doors().app.sessions;
         let session = sessions.inject(call.principal(), &key, message, label.as_deref()).await?;
-        let session_id = session.id.uuid().hyphenated().to_string();
+        let session_id = session.id.shown();
         call.answer(&Injected { ok: true, message_id: message_id(&session_id, session.last_seq) });
         Ok(())
     }

@@ -28,7 +28,7 @@ impl Method for SessionsGet {
         call.answer(&SessionMessages {
             key: key.to_string(),
             session_key: key.to_string(),
-            session_id: found.id.uuid().hyphenated().to_string(),
+            session_id: found.id.shown(),
             messages: shown(&found, &messages),
             session: sessions::row(&found, call.is_stock()),
         });

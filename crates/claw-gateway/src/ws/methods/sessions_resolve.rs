@@ -6,7 +6,6 @@ use claw_wire::ws::sessions::{ResolveParams, Resolved};
 
 use super::{Call, Method};
 use crate::error::Problem;
-use crate::sessions;
 
 pub(super) struct SessionsResolve;
 
@@ -17,16 +16,9 @@ impl Method for SessionsResolve {
 
     async fn run(call: &Call, params: ResolveParams) -> Result<(), Problem> {
         let (app, principal) = (&call.doors().app.sessions, call.principal());
-        // An id as other answers show it; any other name leads to a key.
-        let id = params.session_id.as_deref().and_then(sessions::id);
-        let by_id = match id {
-            Some(id) => app.by_id(principal, id).await?,
-            None => None,
-        };
-        let found = match (by_id, params.key()?, params.label.as_deref()) {
-            (Some(found), ..) => Some(found),
-            (None, Some(key), _) => app.get(principal, &key).await?,
-            (None, None, label) => app.by_label(principal, label.unwrap_or_default()).await?,
+        let found = match (params.key()?, params.label.as_deref()) {
+            (Some(key), _) => app.get(principal, &key).await?,
+            (None, label) => app.by_label(principal, label.unwrap_or_default()).await?,
         };
         let names = [&params.key, &params.session_key, &params.session_id, &params.label];
         let asked = || names.into_iter().flatten().next().cloned().unwrap_or_default();
@@ -35,7 +27,7 @@ impl Method for SessionsResolve {
             ok: true,
             key: found.key.to_string(),
             agent_id: found.agent.to_string(),
-            session_id: found.id.uuid().hyphenated().to_string(),
+            session_id: found.id.shown(),
         });
         Ok(())
     }

@@ -17,7 +17,7 @@ impl Method for SessionsSubscribe {
 
     async fn run(call: &Call, params: SubscribeParams) -> Result<(), Problem> {
         if let Some(key) = params.session()? {
-            call.line().viewed.look(&call.principal().place(&key));
+            call.line().viewed.look(&call.place(&key).await?);
         }
         call.line().is_subscribed.store(true, Ordering::Relaxed);
         call.answer(&Subscribed { subscribed: true });

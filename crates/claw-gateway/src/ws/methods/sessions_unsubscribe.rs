@@ -17,7 +17,7 @@ impl Method for SessionsUnsubscribe {
 
     async fn run(call: &Call, params: SubscribeParams) -> Result<(), Problem> {
         match params.session()? {
-            Some(key) => call.line().viewed.turn_away(&call.principal().place(&key)),
+            Some(key) => call.line().viewed.turn_away(&call.place(&key).await?),
             None => call.line().is_subscribed.store(false, Ordering::Relaxed),
         }
         call.answer(&Subscribed { subscribed: call.line().is_subscribed.load(Ordering::Relaxed) });

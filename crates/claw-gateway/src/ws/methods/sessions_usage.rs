@@ -50,7 +50,7 @@ impl Method for SessionsUsed {
 fn shown(session: &Session) -> SessionUsage {
     let ModelDefaults { model_provider, model, .. } = ModelDefaults::of(session.model.as_deref(), None);
     let Totals { input, output, cache_read, cache_write, total_tokens, total_cost, .. } = Totals::of(session.usage, 0);
-    let session_id = session.id.uuid().hyphenated().to_string();
+    let session_id = session.id.shown();
     SessionUsage {
         key: session.key.to_string(),
         label: session.label.clone(),
