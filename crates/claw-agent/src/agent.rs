@@ -179,10 +179,12 @@ impl Attempt {
         if state != StateName::Completed {
             produced.unsteer();
         }
-        let Produced { mut messages, steered, text, usage, model } = produced;
+        let Produced { mut messages, steered, text, asides: _, thoughts, usage, model } = produced;
         let tool_calls = final_calls(&outcome);
         if state.is_terminal() && !(text.is_empty() && tool_calls.is_empty()) {
-            messages.push(Message::Assistant { text, tool_calls });
+            // They are wanted back with what the caller's tools answer.
+            let thoughts = thoughts.filter(|_| !tool_calls.is_empty());
+            messages.push(Message::Assistant { text, tool_calls, thoughts });
         }
         let (events, shown) = match last_event(&self.task, &outcome) {
             Some(event) => {

@@ -5,11 +5,12 @@ mod context;
 mod failover;
 mod repeats;
 mod steering;
+mod thoughts;
 mod tool_round;
 
 use claw_core::provider::{FinishReason, Usage};
 use claw_core::run::RunEvent;
-use claw_core::{Failure, FailureReason, Message, Output, ToolCall};
+use claw_core::{Failure, FailureReason, Message, Output, Thoughts, ToolCall};
 use claw_store::Steered;
 
 use crate::agent::Attempt;
@@ -28,6 +29,10 @@ pub(crate) struct Produced {
     pub(crate) steered: Vec<Steered>,
     /// What the model has said in the current round.
     pub(crate) text: String,
+    /// What it said in the rounds before, where it said something.
+    pub(crate) asides: Vec<String>,
+    /// What it thought there, for its provider alone.
+    pub(crate) thoughts: Option<Box<Thoughts>>,
     /// Of all rounds.
     pub(crate) usage: Usage,
     /// `<provider>/<model>`.
@@ -83,6 +88,7 @@ impl Attempt {
                 self.take_up(&mut talk, produced).await?;
             }
             produced.text.clear();
+            produced.thoughts = None;
             let Round { calls, finish } = self.ask(&mut talk, produced).await?;
             let for_caller: Vec<ToolCall> = calls.iter().filter(|call| talk.is_clients(&call.name)).cloned().collect();
             if calls.is_empty() || !for_caller.is_empty() {
@@ -104,7 +110,7 @@ impl Attempt {
             (true, FinishReason::ToolCalls) => FinishReason::Stop,
             (true, finish) => finish,
         };
-        let (text, model) = (produced.text.clone(), produced.model.clone());
-        Output { text, tool_calls, finish, usage: produced.usage, model, answered_by: None }
+        let (text, asides, model) = (produced.text.clone(), produced.asides.clone(), produced.model.clone());
+        Output { text, asides, tool_calls, finish, usage: produced.usage, model, answered_by: None }
     }
 }

@@ -155,7 +155,7 @@ fn retold(task: &Task) -> Vec<Message> {
     let answer = match &task.state {
         TaskState::Completed { output, .. } => {
             let (text, tool_calls) = (output.text.clone(), output.tool_calls.clone());
-            Some(Message::Assistant { text, tool_calls })
+            Some(Message::assistant(text, tool_calls))
         }
         TaskState::Queued { .. }
         | TaskState::Running { .. }

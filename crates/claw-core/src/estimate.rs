@@ -45,7 +45,7 @@ fn texts(message: &Message) -> Box<dyn Iterator<Item = &str> + '_> {
             Part::Text { text } => Some(text.as_str()),
             Part::Image { .. } => None,
         })),
-        Message::Assistant { text, tool_calls } => {
+        Message::Assistant { text, tool_calls, thoughts: _ } => {
             let called = tool_calls.iter().flat_map(|call| [call.name.as_str(), call.arguments.as_str()]);
             Box::new(std::iter::once(text.as_str()).chain(called))
         }
@@ -76,7 +76,7 @@ mod tests {
         let call = crate::ToolCall { id: "i".into(), name: "read".into(), arguments: JsonText::new("{\"a\":1}") };
         let messages = [
             Message::User { content: vec![Part::Text { text: "look".into() }, Part::Image { url: "data:,".into() }] },
-            Message::Assistant { text: String::new(), tool_calls: vec![call] },
+            Message::assistant("", vec![call]),
         ];
         let tool = ToolSpec { name: "read".into(), description: "reads".into(), parameters: JsonText::new("{}") };
         assert_eq!(tokens(&messages, &[tool]), (4 + 1 + 1_000) + (4 + 1 + 2) + (4 + 1 + 2 + 1));

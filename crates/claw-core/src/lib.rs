@@ -32,7 +32,7 @@ pub mod turn;
 
 pub use device::{DeviceId, Role};
 pub use id::{ApiKeyId, ConnectionId, IdSource, PairingId, ParseIdError, RequestId, SessionId, TaskId};
-pub use message::{JsonText, Message, Part, ToolCall};
+pub use message::{JsonText, Message, Part, Thoughts, ToolCall};
 pub use principal::{Principal, PrincipalId, Scope, Scopes, Visibility};
 pub use run::{RunEvent, Sequenced};
 pub use secret::Secret;

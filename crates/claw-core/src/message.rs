@@ -39,6 +39,9 @@ pub enum Message {
         /// Tools it wants called, in order.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         tool_calls: Vec<ToolCall>,
+        /// What its provider wants back with the rest of the turn.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        thoughts: Option<Box<Thoughts>>,
     },
     /// What a tool answered.
     Tool {
@@ -50,6 +53,15 @@ pub enum Message {
         #[serde(default)]
         is_error: bool,
     },
+}
+
+/// A model's reasoning as its provider wants it back; nobody else looks into it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Thoughts {
+    /// `<provider>/<model>`; it is of no use to any other.
+    pub by: String,
+    /// In that provider's own form.
+    pub payload: JsonText,
 }
 
 /// A piece of a user's message.
@@ -84,6 +96,10 @@ impl Message {
     pub fn user(text: impl Into<String>) -> Self {
         Self::User { content: vec![Part::Text { text: text.into() }] }
     }
+    /// What a model said and wants done.
+    pub fn assistant(text: impl Into<String>, tool_calls: Vec<ToolCall>) -> Self {
+        Self::Assistant { text: text.into(), tool_calls, thoughts: None }
+    }
     /// The role's name, as every dialect spells it.
     pub fn role(&self) -> &'static str {
         match self {
@@ -109,6 +125,22 @@ impl Message {
             }
         }
     }
+}
+
+/// The place of the user's last message. One that came between the answers of tools and the next
+/// question, steering, is part of the turn.
+pub fn turn_begins(messages: &[Message]) -> usize {
+    let mut follows_tool = false;
+    let mut begin = 0;
+    for (place, message) in messages.iter().enumerate() {
+        match message {
+            Message::User { .. } if !follows_tool => begin = place,
+            Message::User { .. } | Message::System { .. } => {}
+            Message::Tool { .. } => follows_tool = true,
+            Message::Assistant { .. } => follows_tool = false,
+        }
+    }
+    begin
 }
 
 #[cfg(test)]

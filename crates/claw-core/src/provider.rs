@@ -185,6 +185,17 @@ pub struct Usage {
     /// How many of the input came from a cache.
     #[serde(default)]
     pub cached_tokens: u64,
+    /// How many of the input went into one.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cache_write_tokens: u64,
+    /// How many of the output were reasoning, where the provider tells them apart.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reasoning_tokens: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Usage {
@@ -198,6 +209,8 @@ impl Usage {
             input_tokens: self.input_tokens.saturating_add(other.input_tokens),
             output_tokens: self.output_tokens.saturating_add(other.output_tokens),
             cached_tokens: self.cached_tokens.saturating_add(other.cached_tokens),
+            cache_write_tokens: self.cache_write_tokens.saturating_add(other.cache_write_tokens),
+            reasoning_tokens: self.reasoning_tokens.saturating_add(other.reasoning_tokens),
         }
     }
 }
@@ -237,6 +250,8 @@ pub enum ModelEvent {
     Thinking(String),
     /// A whole tool call, arguments complete.
     ToolCall(ToolCall),
+    /// Its reasoning in the provider's own form, to be given back with the tools' answers.
+    Thoughts(JsonText),
     /// Tokens so far; the last one counts.
     Usage(Usage),
     /// It finished.
@@ -360,9 +375,9 @@ mod tests {
 
     #[test]
     fn counts_that_no_model_can_reach_add_up_to_the_largest_number() {
-        let all = Usage { input_tokens: u64::MAX, output_tokens: 1, cached_tokens: u64::MAX };
+        let all = Usage { input_tokens: u64::MAX, output_tokens: 1, cached_tokens: u64::MAX, ..Usage::default() };
         assert_eq!(all.total(), u64::MAX);
-        let twice = Usage { input_tokens: u64::MAX, output_tokens: 2, cached_tokens: u64::MAX };
+        let twice = Usage { input_tokens: u64::MAX, output_tokens: 2, cached_tokens: u64::MAX, ..Usage::default() };
         assert_eq!(all.plus(all), twice);
     }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::TaskId;
-use crate::message::ToolCall;
+use crate::message::{Thoughts, ToolCall};
 use crate::provider::Usage;
 use crate::task::{Failure, Output};
 use crate::time::Timestamp;
@@ -127,6 +127,9 @@ pub struct JournalEntry {
     pub round: u32,
     /// What the model said before it called.
     pub text: String,
+    /// What it thought, for its provider alone; with the round's first call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thoughts: Option<Box<Thoughts>>,
     /// The call.
     pub call: ToolCall,
     /// Whether a repeat does no harm.

@@ -321,6 +321,9 @@ pub enum Outcome {
 pub struct Output {
     /// The answer.
     pub text: String,
+    /// What was said before tools of ours were called, in order; the answer came after.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asides: Vec<String>,
     /// Calls of the caller's own tools, for the caller to run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tool_calls: Vec<ToolCall>,
@@ -401,6 +404,7 @@ mod tests {
     fn output() -> Output {
         Output {
             text: "hi".into(),
+            asides: vec![],
             tool_calls: vec![],
             finish: FinishReason::Stop,
             usage: Usage::default(),

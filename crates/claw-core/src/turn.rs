@@ -146,7 +146,7 @@ mod tests {
             Turn { model: Some("p/m".into()), ..turn() },
             Turn { thinking: Some("high".into()), ..turn() },
             Turn { context: Context::Given(Vec::new()), ..turn() },
-            Turn { input: vec![Message::Assistant { text: "I said".into(), tool_calls: Vec::new() }], ..turn() },
+            Turn { input: vec![Message::assistant("I said", Vec::new())], ..turn() },
         ] {
             assert!(!choosy.may_steer(), "{choosy:?}");
         }

@@ -169,6 +169,7 @@ fn translate_event(event: Event) -> Vec<ModelEvent> {
                 input_tokens: u64::from(usage.prompt_tokens),
                 output_tokens: u64::from(usage.answer_tokens),
                 cached_tokens: u64::from(usage.cached_prompt_tokens),
+                ..port::Usage::default()
             };
             let reason = match reason {
                 FinishReason::Stop => port::FinishReason::Stop,

@@ -1,8 +1,9 @@
 //! Anthropic's messages, and servers that speak them.
 //!
 //! `request` writes the question, `assembly` puts the blocks together. Thinking is asked for by
-//! budget or by effort, whichever the model knows; it is left out while tools are answered, since
-//! the signed thoughts that would have to come back are not kept.
+//! budget or by effort, whichever the model knows. The signed thoughts of an answer that calls tools
+//! come back with what the tools said (`thoughts`); where they are lost, the turn goes on without
+//! thinking, because without them it would be refused.
 //!
 //! Surprise: the base address may end in `/v1` or not; the endpoint is the same.
 
@@ -19,6 +20,7 @@ use crate::source::{Manner, NotJson, Source, Wire};
 
 mod assembly;
 mod request;
+mod thoughts;
 mod version;
 
 /// The revision of the protocol that is spoken here.

@@ -26,6 +26,9 @@ mod responses;
 mod settings;
 mod source;
 
+#[cfg(test)]
+mod recorded;
+
 pub use anthropic::Anthropic;
 pub use openai::OpenAi;
 pub use responses::Responses;

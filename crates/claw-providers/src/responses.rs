@@ -1,7 +1,8 @@
 //! OpenAI's responses, and servers that speak them.
 //!
 //! `request` writes the question, `assembly` turns the events into ours. Nothing is kept at the
-//! provider (`store` is false): the conversation is sent whole, as with chat completions.
+//! provider (`store` is false): the conversation is sent whole, as with chat completions, and the
+//! sealed reasoning of an answer that calls tools goes back with what the tools said (`thoughts`).
 //!
 //! Surprise: there is a word for the end of everything, `response.completed`, and only that or
 //! `response.incomplete` counts (G8).
@@ -19,6 +20,7 @@ use crate::source::{Manner, NotJson, Source, Wire};
 
 mod assembly;
 mod request;
+mod thoughts;
 
 /// A server that speaks OpenAI's responses.
 #[derive(Debug, Clone)]

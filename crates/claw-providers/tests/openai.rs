@@ -63,7 +63,7 @@ fn text(text: &str) -> Result<ModelEvent, ProviderError> {
 }
 
 fn end(input_tokens: u64, output_tokens: u64) -> [Result<ModelEvent, ProviderError>; 2] {
-    let usage = Usage { input_tokens, output_tokens, cached_tokens: 0 };
+    let usage = Usage { input_tokens, output_tokens, ..Usage::default() };
     [Ok(ModelEvent::Usage(usage)), Ok(ModelEvent::Done(FinishReason::Stop))]
 }
 
@@ -131,7 +131,7 @@ async fn tool_calls_come_whole_and_their_results_go_back() {
     }
     let answered = [
         Message::user("time?"),
-        Message::Assistant { text: String::new(), tool_calls: vec![call("call_1_0")] },
+        Message::assistant("", vec![call("call_1_0")]),
         Message::Tool { call_id: "call_1_0".into(), text: "12:00".into(), is_error: false },
     ];
     request.messages = Arc::new(answered);

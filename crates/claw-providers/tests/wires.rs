@@ -55,12 +55,18 @@ async fn ask(provider: &dyn Provider) -> Vec<Result<ModelEvent, ProviderError>> 
 #[tokio::test]
 async fn a_stream_is_read_to_its_end_and_the_key_is_sent_as_the_protocol_wants() {
     let upstream = Upstream::start().await;
-    let usages = [(9, 4, 5), (33, 17, 20), (11, 6, 4)];
+    let usages = [(9, 4, 5, 0, 0), (33, 17, 20, 10, 0), (11, 6, 4, 0, 2)];
     for ((provider, stream), counted) in wires(&upstream.base_url()).into_iter().zip(usages) {
         upstream.script([Reply::verbatim("text/event-stream", stream)]);
         let events: Vec<ModelEvent> = ask(&*provider).await.into_iter().map(Result::unwrap).collect();
-        let (input_tokens, output_tokens, cached_tokens) = counted;
-        let usage = ModelEvent::Usage(Usage { input_tokens, output_tokens, cached_tokens });
+        let (input_tokens, output_tokens, cached_tokens, cache_write_tokens, reasoning_tokens) = counted;
+        let usage = ModelEvent::Usage(Usage {
+            input_tokens,
+            output_tokens,
+            cached_tokens,
+            cache_write_tokens,
+            reasoning_tokens,
+        });
         assert_eq!(events[events.len() - 2..], [usage, ModelEvent::Done(FinishReason::Stop)]);
         assert!(events.iter().any(|event| matches!(event, ModelEvent::Text(text) if text.starts_with("Grüße"))));
     }

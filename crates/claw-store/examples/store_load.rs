@@ -139,9 +139,10 @@ async fn go(store: &SqliteStore, way: Way) {
 }
 
 fn finish(id: TaskId) -> Finish {
-    let usage = Usage { input_tokens: 10, output_tokens: 5, cached_tokens: 0 };
+    let usage = Usage { input_tokens: 10, output_tokens: 5, ..Usage::default() };
     let output = Output {
         text: "The capital of France is Paris.".into(),
+        asides: Vec::new(),
         tool_calls: Vec::new(),
         finish: FinishReason::Stop,
         usage,
@@ -153,7 +154,7 @@ fn finish(id: TaskId) -> Finish {
         id,
         attempt: 1,
         outcome: Outcome::Completed(output.clone()),
-        messages: vec![Message::Assistant { text: output.text.clone(), tool_calls: Vec::new() }],
+        messages: vec![Message::assistant(output.text.clone(), Vec::new())],
         steered: Vec::new(),
         events: vec![
             event(1, RunEvent::Started { attempt: 1, model: "mock/model".into() }),

@@ -264,6 +264,7 @@ async fn won(store: &dyn Store, n: u128, attempt: u32) -> StartedRun {
 fn output(text: &str) -> Output {
     Output {
         text: text.to_owned(),
+        asides: vec!["let me see".to_owned()],
         tool_calls: Vec::new(),
         finish: FinishReason::Stop,
         usage: USAGE,
@@ -272,7 +273,8 @@ fn output(text: &str) -> Output {
     }
 }
 
-const USAGE: Usage = Usage { input_tokens: 3, output_tokens: 5, cached_tokens: 1 };
+const USAGE: Usage =
+    Usage { input_tokens: 3, output_tokens: 5, cached_tokens: 1, cache_write_tokens: 0, reasoning_tokens: 0 };
 
 fn failure() -> Failure {
     Failure::new(FailureReason::Provider, "the provider is down")
@@ -292,7 +294,7 @@ fn end(n: u128, attempt: u32, outcome: Outcome, seq: u64) -> Finish {
         Outcome::Yielded => None,
     };
     let messages = match &outcome {
-        Outcome::Completed(output) => vec![Message::Assistant { text: output.text.clone(), tool_calls: Vec::new() }],
+        Outcome::Completed(output) => vec![Message::assistant(output.text.clone(), Vec::new())],
         _ => Vec::new(),
     };
     Finish {

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use claw_core::provider::{FinishReason, ModelEvent, ModelRequest, ProviderError, Thinking, Usage};
 use claw_core::run::RunEvent;
-use claw_core::{Failure, FailureReason, ToolCall};
+use claw_core::{Failure, FailureReason, Thoughts, ToolCall};
 use futures::StreamExt;
 
 use super::context::Conversation;
 use super::failover::Broken;
-use super::{Produced, Round, Stop};
+use super::{Produced, Round, Stop, thoughts};
 use crate::agent::{Attempt, chance};
 use crate::catalog::Resolved;
 use crate::limits::{ANSWER_BYTES_MAX, ATTACHED_RETRY_AFTER_MAX};
@@ -93,7 +93,8 @@ impl Attempt {
     ) -> Result<Option<FinishReason>, Stop> {
         match event {
             ModelEvent::Text(delta) => {
-                if produced.text.len() + delta.len() > ANSWER_BYTES_MAX {
+                let said = produced.asides.iter().map(String::len).sum::<usize>() + produced.text.len();
+                if said + delta.len() > ANSWER_BYTES_MAX {
                     let message = format!("the answer is longer than {ANSWER_BYTES_MAX} bytes");
                     return Err(Failure::new(FailureReason::Limit, message).into());
                 }
@@ -104,6 +105,10 @@ impl Attempt {
             }
             ModelEvent::Thinking(delta) => self.recorder.emit(RunEvent::Thinking { delta }),
             ModelEvent::ToolCall(call) => answer.calls.push(call),
+            ModelEvent::Thoughts(payload) => {
+                let by = produced.model.clone();
+                produced.thoughts = Some(Box::new(Thoughts { by, payload }));
+            }
             ModelEvent::Usage(usage) => produced.usage = answer.earlier.plus(usage),
             ModelEvent::Done(finish) => return Ok(Some(finish)),
         }
@@ -134,7 +139,7 @@ impl Attempt {
         let turn = &self.task.turn;
         ModelRequest {
             model: candidate.model.clone(),
-            messages: talk.messages.clone().into(),
+            messages: thoughts::shown_to(&candidate.full_name(), &talk.messages).into(),
             tools: if candidate.tools { Arc::clone(&talk.specs) } else { Arc::from([]) },
             tool_choice: turn.tool_choice.clone(),
             sampling: turn.sampling.clone(),

@@ -26,13 +26,17 @@ impl Attempt {
     ) -> Result<(), Stop> {
         calls.truncate(CALLS_PER_ROUND_MAX);
         let text = std::mem::take(&mut produced.text);
-        append(talk, produced, Message::Assistant { text: text.clone(), tool_calls: calls.clone() });
+        produced.asides.extend(Some(text.clone()).filter(|text| !text.is_empty()));
+        let mut thoughts = produced.thoughts.take();
+        let said = Message::Assistant { text: text.clone(), tool_calls: calls.clone(), thoughts: thoughts.clone() };
+        append(talk, produced, said);
         let is_idempotent = |call: &ToolCall| talk.tool(&call.name).is_none_or(|tool| tool.is_idempotent());
         let entries: Vec<JournalEntry> = calls
             .into_iter()
             .map(|call| JournalEntry {
                 round,
                 text: text.clone(),
+                thoughts: thoughts.take(),
                 is_idempotent: is_idempotent(&call),
                 call,
                 result: None,
@@ -83,8 +87,10 @@ impl Attempt {
         let tool_calls = entries.iter().map(|entry| entry.call.clone()).collect();
         if !text.is_empty() {
             self.recorder.emit(RunEvent::Text { delta: text.clone() });
+            produced.asides.push(text.clone());
         }
-        append(talk, produced, Message::Assistant { text, tool_calls });
+        let thoughts = entries.first().and_then(|entry| entry.thoughts.clone());
+        append(talk, produced, Message::Assistant { text, tool_calls, thoughts });
         for entry in entries {
             match entry.result.clone() {
                 Some(outcome) => {

@@ -78,7 +78,7 @@ impl Sessions {
             Some(label) => format!("[{label}]\n\n{text}"),
             None => text,
         };
-        let inject = Rework::Inject(Box::new(Message::Assistant { text, tool_calls: Vec::new() }));
+        let inject = Rework::Inject(Box::new(Message::assistant(text, Vec::new())));
         let (session, _) = self.rework(principal, key, inject, "added to").await?;
         self.0.tell_session(&session, SessionNoticeKind::Injected);
         Ok(session)

@@ -11,4 +11,5 @@ mod recovery;
 mod sink;
 mod steering;
 mod tasks;
+mod thoughts;
 mod tools;

@@ -74,7 +74,12 @@ const HI: &str = "/models/SmolLM2-135M-Instruct.Q4_1.gguf Some(\"agent:main:main
 
 #[tokio::test]
 async fn an_answer_ends_with_its_usage_and_its_reason() {
-    let usage = ModelEvent::Usage(port::Usage { input_tokens: 9, output_tokens: 7, cached_tokens: 4 });
+    let usage = ModelEvent::Usage(port::Usage {
+        input_tokens: 9,
+        output_tokens: 7,
+        cached_tokens: 4,
+        ..port::Usage::default()
+    });
     let end = [Ok(usage), Ok(ModelEvent::Done(port::FinishReason::Length))];
 
     let streamed = all(request("smollm2-135m")).await;
@@ -100,9 +105,9 @@ async fn roles_are_kept_and_what_only_called_tools_is_left_out() {
     let messages = Arc::new([
         core_message::Message::System { text: "be kind".into() },
         core_message::Message::user("time?"),
-        core_message::Message::Assistant { text: String::new(), tool_calls: vec![call] },
+        core_message::Message::assistant("", vec![call]),
         core_message::Message::Tool { call_id: "1".into(), text: "noon".into(), is_error: false },
-        core_message::Message::Assistant { text: "noon".into(), tool_calls: vec![] },
+        core_message::Message::assistant("noon", vec![]),
         core_message::Message::user("thanks"),
     ]);
     let events = all(ModelRequest { messages, conversation: String::new(), ..request("mine") }).await;

@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use claw_core::TaskId;
 use claw_wire::error::{ErrorBody, ErrorObject};
+use claw_wire::openai::responses::events::ErrorPayload;
 use http::StatusCode;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
@@ -93,6 +94,12 @@ pub(crate) fn object<'a>(problem: &'a Problem, request_id: &'a str, is_openai: b
         retry_after_ms: problem.retry_after.map(millis),
         task_id: problem.task.as_deref().map(Into::into),
     }
+}
+
+/// The same for the events of a response.
+pub(crate) fn payload(problem: &Problem) -> ErrorPayload<'_> {
+    let kind = openai_kind(problem.status);
+    ErrorPayload { kind, code: problem.code, message: &problem.message, param: problem.param.as_deref() }
 }
 
 fn kind(status: StatusCode) -> &'static str {

@@ -17,7 +17,7 @@ use claw_app::{Error, Idempotency};
 use claw_core::turn::Context;
 use claw_core::{Lane, Message, Principal, Task, Turn};
 use claw_wire::BadRequest;
-use claw_wire::openai::responses::events::EventWriter;
+use claw_wire::openai::responses::events::{EventWriter, Framing};
 use claw_wire::openai::responses::items::{ItemPage, ShownItem, shown};
 use claw_wire::openai::responses::object::{Deleted, Response};
 use claw_wire::openai::responses::request::ResponsesRequest;
@@ -58,7 +58,7 @@ pub(crate) async fn create(
     };
     let (task, created, is_replay) = (run.id, run.created_at.seconds(), run.is_replay);
     let answered = if stream {
-        let writer = EventWriter::new(task, created, kept, None);
+        let writer = EventWriter::new(task, created, kept, None, Framing::Sse);
         stream::answer(&doors, run, Events(writer), arrival.request_id).await
     } else {
         let (output, id) = (run.output().await, response_id(task));
@@ -82,7 +82,7 @@ async fn begin(
     let Accepted { id, run_id: _, session: _, is_replay } = doors.app.tasks.submit(principal, run).await?;
     let answer = if is_stream {
         let task = doors.app.tasks.find(principal, &id.to_string()).await?;
-        let writer = EventWriter::new(id, task.created_at.seconds(), kept, None);
+        let writer = EventWriter::new(id, task.created_at.seconds(), kept, None, Framing::Sse);
         stream::streaming(doors.app.chat.rejoin(task).await?, Events(writer), None, request_id)
     } else if is_replay {
         let task = doors.app.tasks.find(principal, &id.to_string()).await?;
@@ -115,7 +115,7 @@ pub(crate) async fn one(
     let (task, kept) = found(&doors, allowed.principal(), &id).await?;
     let name = task.id;
     let answer = if is_stream {
-        let writer = EventWriter::new(name, task.created_at.seconds(), kept, seen);
+        let writer = EventWriter::new(name, task.created_at.seconds(), kept, seen, Framing::Sse);
         stream::streaming(doors.app.chat.rejoin(task).await?, Events(writer), None, arrival.request_id)
     } else {
         render::json(StatusCode::OK, &Response::of(&response_id(name), &task, &kept))

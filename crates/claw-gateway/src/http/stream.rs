@@ -35,6 +35,10 @@ pub(crate) trait Wording: Send + 'static {
     fn opening(&mut self) -> Vec<Bytes>;
     /// More of the answer; empty when there is nothing to send.
     fn text(&mut self, delta: &str) -> Bytes;
+    /// A tool is called; empty when there is nothing to send.
+    fn pause(&mut self) -> Bytes {
+        Bytes::new()
+    }
     /// What ends a finished answer, in order; `said` tells whether any of its text was sent.
     fn complete(&mut self, output: &Output, said: bool, at: Timestamp) -> Vec<Bytes>;
     /// What ends a broken one, in order.
@@ -193,6 +197,7 @@ impl<W: Wording> Streaming<W> {
                 self.said = true;
                 Some(self.wording.text(delta)).filter(|piece| !piece.is_empty())
             }
+            RunEvent::ToolCall { .. } => Some(self.wording.pause()).filter(|piece| !piece.is_empty()),
             RunEvent::Completed { output } => {
                 let pieces = self.wording.complete(output, self.said, event.at);
                 self.end(pieces)
@@ -203,7 +208,6 @@ impl<W: Wording> Streaming<W> {
             RunEvent::Retrying { failure, .. } if self.said => self.fail(Error::Run(failure.clone())),
             RunEvent::Started { .. }
             | RunEvent::Thinking { .. }
-            | RunEvent::ToolCall { .. }
             | RunEvent::ToolResult { .. }
             | RunEvent::Progress { .. }
             | RunEvent::Usage { .. }

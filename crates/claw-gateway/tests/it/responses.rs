@@ -158,6 +158,45 @@ async fn a_stream_tells_its_events_in_order_and_ends_with_done() {
     house.stop().await;
 }
 
+/// What is said before the agent uses a tool of its own is a message by itself, streamed, whole and looked at again.
+#[tokio::test]
+async fn what_is_said_between_tools_is_a_message_of_its_own() {
+    let house = House::open().await;
+    let status = || Scripted::tool_call("session_status", "{}");
+    let replies = || [status().saying("Let me see."), status(), Scripted::chunks(["All ", "is well."])];
+    house.upstream.script(replies());
+    let mut body = json!({"input": "how are you?", "stream": true});
+    let (all, is_done) = told(&house.http().stream(PATH, &body).await.reply().await.text);
+    let message = ["output_item.added", "content_part.added", "output_text.delta"];
+    let end = ["output_text.done", "content_part.done", "output_item.done"];
+    let order = [&["created", "in_progress"][..], &message, &end, &message, &end, &["completed"]].concat();
+    assert_eq!((names(&all), is_done), (order, true));
+    let (mut texts, mut places) = (vec![String::new(), String::new()], Vec::new());
+    for (name, data) in &all {
+        let place = data["output_index"].as_u64().unwrap_or(0) as usize;
+        match name.as_str() {
+            "response.output_text.delta" => texts[place] += data["delta"].as_str().unwrap(),
+            "response.output_text.done" => assert_eq!(data["text"], json!(texts[place]), "what was streamed is whole"),
+            "response.output_item.done" => places.push((place, data["item"].clone())),
+            _ => {}
+        }
+    }
+    let last = &all.last().unwrap().1["response"];
+    assert_eq!(last["output"], json!(places.iter().map(|(_, item)| item).collect::<Vec<_>>()));
+    assert_eq!((text_of(last), &last["output"][1]["content"][0]["text"]), ("Let me see.", &json!("All is well.")));
+    let id = last["id"].as_str().unwrap();
+    assert_eq!(house.http().get(&format!("{PATH}/{id}")).await.json()["output"], last["output"]);
+    assert_eq!(told(&house.http().get(&format!("{PATH}/{id}?stream=true")).await.text).0, all);
+    house.upstream.script(replies());
+    body["stream"] = json!(false);
+    let whole = ask(&house.http(), &body).await;
+    let texts = |response: &Value| {
+        response["output"].as_array().unwrap().iter().map(|item| item["content"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(texts(&whole), texts(last));
+    house.stop().await;
+}
+
 /// G8.
 #[tokio::test]
 async fn a_response_that_breaks_is_failed_and_never_done() {

@@ -11,6 +11,7 @@ use claw_core::provider::{FinishReason, ModelEvent, Usage};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::thoughts;
 use crate::body::Assembly;
 use crate::fault::{Fault, reported};
 use crate::lenient::null_is_default;
@@ -25,6 +26,7 @@ const INPUT_BYTES_MAX: usize = 8 * 1024 * 1024;
 #[derive(Debug, Default)]
 pub(crate) struct Blocks {
     calls: Vec<PartialCall>,
+    thoughts: thoughts::Blocks,
     input_bytes: usize,
     usage: Option<Usage>,
     finish: Option<FinishReason>,
@@ -93,6 +95,7 @@ impl Assembly for Blocks {
             let input = if input.trim().is_empty() { "{}".to_owned() } else { input };
             events.push_back(ModelEvent::ToolCall(ToolCall { id, name, arguments: JsonText::new(input) }));
         }
+        events.extend(self.thoughts.take().map(ModelEvent::Thoughts));
         self.take_usage(events);
         events.push_back(ModelEvent::Done(finish));
         Ok(true)
@@ -113,10 +116,17 @@ impl Assembly for Blocks {
 
 impl Blocks {
     fn begin(&mut self, index: u32, block: Block, events: &mut VecDeque<ModelEvent>) -> Result<(), Fault> {
-        let Block { kind, text, thinking, id, name, input } = block;
+        let Block { kind, text, thinking, signature, data, id, name, input } = block;
         match kind {
-            BlockKind::Text => push(events, ModelEvent::Text, text),
-            BlockKind::Thinking => push(events, ModelEvent::Thinking, thinking),
+            BlockKind::Text => {
+                self.thoughts.begin(index, thoughts::Block::Text { text: text.clone() });
+                push(events, ModelEvent::Text, text);
+            }
+            BlockKind::Thinking => {
+                self.thoughts.begin(index, thoughts::Block::Thinking { thinking: thinking.clone(), signature });
+                push(events, ModelEvent::Thinking, thinking);
+            }
+            BlockKind::RedactedThinking => self.thoughts.begin(index, thoughts::Block::RedactedThinking { data }),
             BlockKind::ToolUse if name.is_empty() => {
                 return Err(Fault::Unreadable("a tool call without a name".to_owned()));
             }
@@ -126,6 +136,7 @@ impl Blocks {
             BlockKind::ToolUse => {
                 // A stream begins with an empty object, which the shreds then write anew.
                 let input = input.map(|input| input.get().to_owned()).filter(|input| input != "{}" && input != "null");
+                self.thoughts.begin(index, thoughts::Block::ToolUse { id: id.clone() });
                 self.calls.push(PartialCall { index, id, name, input: input.unwrap_or_default() });
             }
             BlockKind::Other => {}
@@ -134,7 +145,8 @@ impl Blocks {
     }
 
     fn go_on(&mut self, index: u32, delta: Delta, events: &mut VecDeque<ModelEvent>) -> Result<(), Fault> {
-        let Delta { text, thinking, partial_json, stop_reason: _ } = delta;
+        let Delta { text, thinking, signature, partial_json, stop_reason: _ } = delta;
+        self.thoughts.go_on(index, &text, &thinking, &signature);
         push(events, ModelEvent::Thinking, thinking);
         push(events, ModelEvent::Text, text);
         if partial_json.is_empty() {
@@ -159,6 +171,11 @@ impl Blocks {
             input_tokens: if input_tokens.is_some() { input } else { before.input_tokens },
             output_tokens: output_tokens.unwrap_or(before.output_tokens),
             cached_tokens: if input_tokens.is_some() { cache_read_input_tokens } else { before.cached_tokens },
+            cache_write_tokens: match input_tokens {
+                Some(_) => cache_creation_input_tokens,
+                None => before.cache_write_tokens,
+            },
+            reasoning_tokens: 0,
         };
         if usage != Usage::default() {
             self.usage = Some(usage);
@@ -237,6 +254,10 @@ struct Block {
     text: String,
     #[serde(default)]
     thinking: String,
+    #[serde(default, deserialize_with = "null_is_default")]
+    signature: String,
+    #[serde(default, deserialize_with = "null_is_default")]
+    data: String,
     #[serde(default)]
     id: String,
     #[serde(default)]
@@ -250,6 +271,7 @@ struct Block {
 enum BlockKind {
     Text,
     Thinking,
+    RedactedThinking,
     ToolUse,
     #[serde(other)]
     Other,
@@ -261,6 +283,7 @@ enum BlockKind {
 struct Delta {
     text: String,
     thinking: String,
+    signature: String,
     partial_json: String,
     stop_reason: Option<String>,
 }

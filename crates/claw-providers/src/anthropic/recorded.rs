@@ -1,61 +1,27 @@
 //! Streams of messages, cut at every byte, and garbage.
 
-use std::collections::VecDeque;
-
-use claw_core::message::{JsonText, ToolCall};
+use claw_core::message::JsonText;
 use claw_core::provider::{FinishReason, ModelEvent, Usage};
 use proptest::prelude::*;
 
 use super::assembly::Blocks;
-use crate::body::Body;
 use crate::fault::Fault;
+use crate::recorded::{self, Said, call, is_done_only_from, no_split_changes, stays_honest, text, thought, usage};
 
 const THINKING: &str = include_str!("streams/thinking.sse");
 const TOOLS: &str = include_str!("streams/tools.sse");
+const THOUGHT: &str = include_str!("streams/thought.sse");
 const WHOLE: &str = r#"{"id":"msg_3","type":"message","role":"assistant","model":"claude-x","content":[
     {"type":"thinking","thinking":"hm","signature":"s"},{"type":"text","text":"Hi"},
     {"type":"tool_use","id":"t","name":"n","input":{"a":1}}],"stop_reason":"tool_use",
     "usage":{"input_tokens":1,"cache_read_input_tokens":4,"output_tokens":2}}"#;
 
-/// All events of a body that came in these pieces, and how it ended.
-fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<ModelEvent>, Result<bool, Fault>) {
-    let mut body = Body::new(Blocks::default());
-    let mut events = VecDeque::new();
-    for piece in pieces {
-        match body.take(piece, &mut events) {
-            Ok(false) => {}
-            Ok(true) => break,
-            Err(fault) => return (events.into(), Err(fault)),
-        }
-    }
-    let ended = body.end(&mut events);
-    (events.into(), ended)
+fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Said {
+    recorded::read(Blocks::default(), pieces)
 }
 
 fn events(stream: &str) -> Vec<ModelEvent> {
-    let (events, ended) = read([stream.as_bytes()]);
-    assert_eq!(ended, Ok(true), "{stream}");
-    events
-}
-
-fn text(text: &str) -> ModelEvent {
-    ModelEvent::Text(text.to_owned())
-}
-
-fn thought(text: &str) -> ModelEvent {
-    ModelEvent::Thinking(text.to_owned())
-}
-
-fn call(id: &str, name: &str, arguments: &str) -> ModelEvent {
-    ModelEvent::ToolCall(ToolCall { id: id.into(), name: name.into(), arguments: JsonText::new(arguments) })
-}
-
-fn usage(input_tokens: u64, output_tokens: u64, cached_tokens: u64) -> ModelEvent {
-    ModelEvent::Usage(Usage { input_tokens, output_tokens, cached_tokens })
-}
-
-fn is_done(event: &ModelEvent) -> bool {
-    matches!(event, ModelEvent::Done(_))
+    recorded::events(Blocks::default(), stream)
 }
 
 #[test]
@@ -65,7 +31,13 @@ fn thoughts_are_apart_from_text_and_cached_input_is_counted() {
         thought("Paris?"),
         text("Grüße aus "),
         text("Paris.\n"),
-        usage(33, 17, 20),
+        ModelEvent::Usage(Usage {
+            input_tokens: 33,
+            output_tokens: 17,
+            cached_tokens: 20,
+            cache_write_tokens: 10,
+            ..Usage::default()
+        }),
         ModelEvent::Done(FinishReason::Stop),
     ];
     assert_eq!(events(THINKING), expected);
@@ -85,33 +57,47 @@ fn shreds_of_input_become_whole_tool_calls() {
         thought("hm"),
         text("Hi"),
         call("t", "n", r#"{"a":1}"#),
+        ModelEvent::Thoughts(JsonText::new(concat!(
+            r#"[{"type":"thinking","thinking":"hm","signature":"s"},{"type":"text","text":"Hi"},"#,
+            r#"{"type":"tool_use","id":"t"}]"#
+        ))),
         usage(5, 2, 4),
         ModelEvent::Done(FinishReason::ToolCalls),
     ];
     assert_eq!(events(WHOLE), whole);
 }
 
+#[test]
+fn signed_thoughts_that_led_to_a_call_are_kept_where_they_stood() {
+    let kept = concat!(
+        r#"[{"type":"thinking","thinking":"Where?","signature":"EqQB"},{"type":"redacted_thinking","data":"Em=="},"#,
+        r#"{"type":"text","text":"Let me look."},{"type":"tool_use","id":"toolu_a"}]"#
+    );
+    let expected = [
+        thought("Where?"),
+        text("Let me look."),
+        call("toolu_a", "weather", r#"{"city":"Oslo"}"#),
+        ModelEvent::Thoughts(JsonText::new(kept)),
+        usage(9, 40, 0),
+        ModelEvent::Done(FinishReason::ToolCalls),
+    ];
+    assert_eq!(events(THOUGHT), expected);
+}
+
 /// G8: cut anywhere before the reason to stop, there is no `Done`.
 #[test]
 fn a_message_cut_at_any_byte_never_claims_to_be_done() {
-    for stream in [THINKING, TOOLS, WHOLE] {
-        let (whole, _) = read([stream.as_bytes()]);
+    for stream in [THINKING, TOOLS, THOUGHT, WHOLE] {
         let reason = stream.rfind("stop_reason\":\"").unwrap();
         let finished_at = stream[reason..].find("\n\n").map_or(stream.len(), |at| reason + at + 2);
-        for cut in 0..stream.len() {
-            let (said, ended) = read([&stream.as_bytes()[..cut]]);
-            assert_eq!(ended == Ok(true), cut >= finished_at, "{}", &stream[..stream.floor_char_boundary(cut)]);
-            assert_eq!(said.iter().any(is_done), cut >= finished_at);
-            assert!(cut >= finished_at || whole.starts_with(&said), "{said:?}");
-        }
+        is_done_only_from(Blocks::default, stream, finished_at);
     }
 }
 
 #[test]
 fn no_split_changes_what_is_read() {
-    for stream in [THINKING, TOOLS, WHOLE] {
-        let whole = read([stream.as_bytes()]);
-        assert_eq!(read(stream.as_bytes().chunks(1)), whole);
+    for stream in [THINKING, TOOLS, THOUGHT, WHOLE] {
+        no_split_changes(Blocks::default, stream);
     }
 }
 
@@ -160,13 +146,8 @@ fn nonsense_is_a_fault_and_news_are_passed_over() {
 proptest! {
     #[test]
     fn a_damaged_message_never_breaks_it(at in 0_usize..2500, bytes in prop::collection::vec(any::<u8>(), 1..8)) {
-        for stream in [THINKING, TOOLS, WHOLE] {
-            let mut damaged = stream.as_bytes().to_vec();
-            let at = at.min(damaged.len());
-            let end = (at + bytes.len()).min(damaged.len());
-            damaged.splice(at..end, bytes.iter().copied());
-            let (said, ended) = read([damaged.as_slice()]);
-            prop_assert_eq!(said.iter().any(is_done), ended == Ok(true));
+        for stream in [THINKING, TOOLS, THOUGHT, WHOLE] {
+            prop_assert!(stays_honest(Blocks::default(), stream, at, &bytes));
         }
     }
 }

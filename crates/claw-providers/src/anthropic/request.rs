@@ -5,12 +5,12 @@
 
 use std::borrow::Cow;
 
-use claw_core::message::{JsonText, Message, Part, ToolCall};
+use claw_core::message::{JsonText, Message, Part, Thoughts, ToolCall, turn_begins};
 use claw_core::provider::{ModelRequest, Sampling, Thinking, ToolChoice, ToolSpec};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::version;
+use super::{thoughts, version};
 use crate::source::NotJson;
 
 /// The least budget for thinking that is taken.
@@ -58,9 +58,14 @@ pub(super) fn body(request: &ModelRequest, answer_tokens_max: Option<u32>) -> Re
     Ok(serde_json::to_vec(&outgoing).expect("texts, numbers and JSON can always be written as JSON"))
 }
 
-/// Whether thinking can be asked for: not while tools are answered, and not with a forced tool.
+/// Whether thinking can be asked for: not with a forced tool, and while tools are answered only where
+/// the turn's own thoughts come along.
 fn may_think(messages: &[Message], choice: &ToolChoice) -> bool {
-    !matches!(messages.last(), Some(Message::Tool { .. })) && matches!(choice, ToolChoice::Auto | ToolChoice::None)
+    let turn = messages.get(turn_begins(messages)..).unwrap_or_default();
+    // The first answer of a turn tells for all: later ones of the same turn need not have thought anew.
+    let first = turn.iter().find(|message| matches!(message, Message::Assistant { .. }));
+    let is_signed = !matches!(first, Some(Message::Assistant { thoughts: None, .. }));
+    is_signed && matches!(choice, ToolChoice::Auto | ToolChoice::None)
 }
 
 /// How much to think, in the words the model knows.
@@ -156,7 +161,9 @@ fn turns(messages: &[Message]) -> Result<Vec<Turn<'_>>, NotJson> {
         let (role, content) = match message {
             Message::System { .. } => continue,
             Message::User { content } => ("user", content.iter().filter_map(outgoing_part).collect()),
-            Message::Assistant { text, tool_calls } => ("assistant", said(text, tool_calls)),
+            Message::Assistant { text, tool_calls, thoughts } => {
+                ("assistant", thought_and_said(thoughts.as_deref(), text, tool_calls))
+            }
             Message::Tool { call_id, text, is_error } => {
                 let tool_use_id = allowed_id(call_id);
                 ("user", vec![Block::ToolResult { tool_use_id, content: text, is_error: *is_error }])
@@ -194,14 +201,38 @@ fn image(url: &str) -> ImageSource<'_> {
     }
 }
 
-fn said<'a>(text: &'a str, calls: &'a [ToolCall]) -> Vec<Block<'a>> {
+/// What was said, behind the thoughts that led to it; each block where it stood.
+fn thought_and_said<'a>(thoughts: Option<&'a Thoughts>, text: &'a str, calls: &'a [ToolCall]) -> Vec<Block<'a>> {
+    let kept = thoughts.and_then(|thoughts| thoughts::read(&thoughts.payload));
+    let Some(kept) = kept else { return said(text, calls).collect() };
+    let mut left: Vec<&ToolCall> = calls.iter().collect();
+    let mut blocks: Vec<Block<'a>> = Vec::with_capacity(kept.len());
+    for block in kept {
+        match block {
+            thoughts::Block::Thinking { thinking, signature } => blocks.push(Block::Thinking { thinking, signature }),
+            thoughts::Block::RedactedThinking { data } => blocks.push(Block::RedactedThinking { data }),
+            thoughts::Block::Text { text } if text.trim().is_empty() => {}
+            thoughts::Block::Text { text } => blocks.push(Block::Text { text: text.into(), cache_control: None }),
+            thoughts::Block::ToolUse { id } => {
+                if let Some(place) = left.iter().position(|call| call.id == id) {
+                    blocks.push(called(left.remove(place)));
+                }
+            }
+        }
+    }
+    blocks.extend(left.into_iter().map(called));
+    blocks
+}
+
+fn said<'a>(text: &'a str, calls: &'a [ToolCall]) -> impl Iterator<Item = Block<'a>> {
     let spoken = Some(text).filter(|text| !text.trim().is_empty()).map(Block::text);
-    let called = calls.iter().map(|ToolCall { id, name, arguments }| {
-        let input: Option<&RawValue> = serde_json::from_str(arguments.as_str()).ok();
-        let input = input.filter(|input| input.get().starts_with('{')).unwrap_or(RawValue::NULL);
-        Block::ToolUse { id: allowed_id(id), name, input: Input(input) }
-    });
-    spoken.into_iter().chain(called).collect()
+    spoken.into_iter().chain(calls.iter().map(called))
+}
+
+fn called(ToolCall { id, name, arguments }: &ToolCall) -> Block<'_> {
+    let input: Option<&RawValue> = serde_json::from_str(arguments.as_str()).ok();
+    let input = input.filter(|input| input.get().starts_with('{')).unwrap_or(RawValue::NULL);
+    Block::ToolUse { id: allowed_id(id), name, input: Input(input) }
 }
 
 /// Ids that other providers made may have letters that are refused here.
@@ -262,8 +293,15 @@ struct Turn<'a> {
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Block<'a> {
+    Thinking {
+        thinking: String,
+        signature: String,
+    },
+    RedactedThinking {
+        data: String,
+    },
     Text {
-        text: &'a str,
+        text: Cow<'a, str>,
         #[serde(skip_serializing_if = "Option::is_none")]
         cache_control: Option<Cache>,
     },
@@ -285,7 +323,7 @@ enum Block<'a> {
 
 impl<'a> Block<'a> {
     fn text(text: &'a str) -> Self {
-        Self::Text { text, cache_control: None }
+        Self::Text { text: text.into(), cache_control: None }
     }
 }
 

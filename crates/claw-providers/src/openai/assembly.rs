@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use super::wire::{Answer, Choice, Delta, FunctionDelta, Object, PromptDetails, ToolCallDelta};
+use super::wire::{Answer, Choice, CompletionDetails, Delta, FunctionDelta, Object, PromptDetails, ToolCallDelta};
 use crate::body::Assembly;
 use crate::fault::{Fault, failure, reported};
 use crate::lenient::{Text, text_of};
@@ -69,9 +69,7 @@ impl Completion {
             return Err(Fault::Failed { status: None, message: said });
         }
         if let Some(usage) = usage {
-            let super::wire::Usage { prompt_tokens, completion_tokens, prompt_tokens_details } = usage;
-            let PromptDetails { cached_tokens } = prompt_tokens_details;
-            self.usage = Some(Usage { input_tokens: prompt_tokens, output_tokens: completion_tokens, cached_tokens });
+            self.usage = Some(counted(usage));
         }
         // We never ask for alternatives; a server that sends them all the same is not mixed up.
         for choice in choices.into_iter().filter(|choice| choice.index == 0) {
@@ -202,6 +200,20 @@ impl Assembly for Completion {
 
     fn take_usage(&mut self, events: &mut VecDeque<ModelEvent>) {
         events.extend(self.usage.take().map(ModelEvent::Usage));
+    }
+}
+
+fn counted(usage: super::wire::Usage) -> Usage {
+    let super::wire::Usage { prompt_tokens, completion_tokens, prompt_tokens_details, completion_tokens_details } =
+        usage;
+    let PromptDetails { cached_tokens } = prompt_tokens_details;
+    let CompletionDetails { reasoning_tokens } = completion_tokens_details;
+    Usage {
+        input_tokens: prompt_tokens,
+        output_tokens: completion_tokens,
+        cached_tokens,
+        cache_write_tokens: 0,
+        reasoning_tokens,
     }
 }
 

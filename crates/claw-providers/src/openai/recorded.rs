@@ -1,16 +1,11 @@
 //! Recorded streams, cut at every byte, and garbage.
 
-use claw_core::message::{JsonText, ToolCall};
-use claw_core::provider::{FinishReason, Usage};
+use claw_core::provider::{FinishReason, ModelEvent};
 use proptest::prelude::*;
 
-use std::collections::VecDeque;
-
-use claw_core::provider::ModelEvent;
-
 use super::assembly::Completion;
-use crate::body::Body;
 use crate::fault::Fault;
+use crate::recorded::{self, Said, call, is_done_only_from, no_split_changes, stays_honest, text, thought, usage};
 
 const OPENAI: &str = include_str!("streams/openai.sse");
 const TOOLS: &str = include_str!("streams/tools.sse");
@@ -22,41 +17,16 @@ const WHOLE: &str = r#" {"id":"c","object":"chat.completion","choices":[{"index"
     "usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}
 "#;
 
-/// All events of a body that came in these pieces, and how it ended.
-fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<ModelEvent>, Result<bool, Fault>) {
-    let mut body = Body::new(Completion::new(0));
-    let mut events = VecDeque::new();
-    for piece in pieces {
-        match body.take(piece, &mut events) {
-            Ok(false) => {}
-            Ok(true) => break,
-            Err(fault) => return (events.into(), Err(fault)),
-        }
-    }
-    let ended = body.end(&mut events);
-    (events.into(), ended)
+fn new() -> Completion {
+    Completion::new(0)
+}
+
+fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Said {
+    recorded::read(new(), pieces)
 }
 
 fn events(stream: &str) -> Vec<ModelEvent> {
-    let (events, ended) = read([stream.as_bytes()]);
-    assert_eq!(ended, Ok(true), "{stream}");
-    events
-}
-
-fn text(text: &str) -> ModelEvent {
-    ModelEvent::Text(text.to_owned())
-}
-
-fn call(id: &str, name: &str, arguments: &str) -> ModelEvent {
-    ModelEvent::ToolCall(ToolCall { id: id.into(), name: name.into(), arguments: JsonText::new(arguments) })
-}
-
-fn usage(input_tokens: u64, output_tokens: u64, cached_tokens: u64) -> ModelEvent {
-    ModelEvent::Usage(Usage { input_tokens, output_tokens, cached_tokens })
-}
-
-fn is_done(event: &ModelEvent) -> bool {
-    matches!(event, ModelEvent::Done(_))
+    recorded::events(new(), stream)
 }
 
 #[test]
@@ -78,7 +48,6 @@ fn shreds_become_whole_tool_calls() {
 
 #[test]
 fn reasoning_is_apart_from_text_and_an_end_without_done_counts() {
-    let thought = |text: &str| ModelEvent::Thinking(text.to_owned());
     let expected =
         [thought("Hm"), thought(" so"), text("Yes."), usage(3, 7, 0), ModelEvent::Done(FinishReason::Length)];
     assert_eq!(events(REASONING), expected);
@@ -102,35 +71,18 @@ fn what_smaller_servers_leave_out_is_filled_in() {
 #[test]
 fn a_stream_cut_at_any_byte_never_claims_to_be_done() {
     for stream in [OPENAI, TOOLS, REASONING, COMPATIBLE, WHOLE] {
-        let (whole, _) = read([stream.as_bytes()]);
         let reason = stream.rfind("finish_reason\":\"").unwrap();
         // The event with the reason counts from its blank line on; a whole answer at its end.
         let blank = stream[reason..].find("\n\n").map(|at| reason + at + 2);
         let blank_crlf = stream[reason..].find("\n\r").map(|at| reason + at + 2);
-        let finished_at = blank.or(blank_crlf).unwrap_or(stream.trim_end().len());
-        for cut in 0..stream.len() {
-            let (said, ended) = read([&stream.as_bytes()[..cut]]);
-            if cut < finished_at {
-                assert_ne!(ended, Ok(true), "{}", &stream[..stream.floor_char_boundary(cut)]);
-                assert!(!said.iter().any(is_done));
-                assert!(whole.starts_with(&said), "{said:?}");
-            } else {
-                assert_eq!(ended, Ok(true));
-                assert!(said.last().is_some_and(is_done));
-            }
-        }
+        is_done_only_from(new, stream, blank.or(blank_crlf).unwrap_or(stream.trim_end().len()));
     }
 }
 
 #[test]
 fn no_split_changes_what_is_read() {
     for stream in [OPENAI, TOOLS, REASONING, COMPATIBLE, WHOLE] {
-        let whole = read([stream.as_bytes()]);
-        assert_eq!(read(stream.as_bytes().chunks(1)), whole);
-        for cut in 0..stream.len() {
-            let (head, tail) = stream.as_bytes().split_at(cut);
-            assert_eq!(read([head, tail]), whole);
-        }
+        no_split_changes(new, stream);
     }
 }
 
@@ -189,12 +141,7 @@ proptest! {
     #[test]
     fn a_damaged_stream_never_breaks_it(at in 0_usize..900, bytes in prop::collection::vec(any::<u8>(), 1..8)) {
         for stream in [OPENAI, TOOLS, COMPATIBLE, WHOLE] {
-            let mut damaged = stream.as_bytes().to_vec();
-            let at = at.min(damaged.len());
-            let end = (at + bytes.len()).min(damaged.len());
-            damaged.splice(at..end, bytes.iter().copied());
-            let (said, ended) = read([damaged.as_slice()]);
-            prop_assert_eq!(said.iter().any(is_done), ended == Ok(true));
+            prop_assert!(stays_honest(new(), stream, at, &bytes));
         }
     }
 }

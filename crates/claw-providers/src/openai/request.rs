@@ -64,7 +64,7 @@ fn outgoing_message(message: &Message) -> OutgoingMessage<'_> {
     match message {
         Message::System { text } => OutgoingMessage::System { content: text },
         Message::User { content } => OutgoingMessage::User { content: outgoing_content(content) },
-        Message::Assistant { text, tool_calls } => OutgoingMessage::Assistant {
+        Message::Assistant { text, tool_calls, thoughts: _ } => OutgoingMessage::Assistant {
             // Null beside tool calls is what the protocol's own answers hold; a message that has
             // neither must still be a text.
             content: (!text.is_empty() || tool_calls.is_empty()).then_some(text),

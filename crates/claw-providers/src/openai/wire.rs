@@ -73,6 +73,15 @@ pub(super) struct Usage {
     pub(super) completion_tokens: u64,
     #[serde(deserialize_with = "null_is_default")]
     pub(super) prompt_tokens_details: PromptDetails,
+    #[serde(deserialize_with = "null_is_default")]
+    pub(super) completion_tokens_details: CompletionDetails,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct CompletionDetails {
+    #[serde(deserialize_with = "null_is_default")]
+    pub(super) reasoning_tokens: u64,
 }
 
 #[derive(Debug, Clone, Copy, Default, Deserialize)]

@@ -8,8 +8,10 @@ use std::collections::VecDeque;
 use claw_core::message::{JsonText, ToolCall};
 use claw_core::provider::{FinishReason, ModelEvent, Usage};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
+use super::thoughts;
 use crate::body::Assembly;
 use crate::fault::{Fault, failure, reported};
 use crate::lenient::null_is_default;
@@ -24,6 +26,7 @@ const ARGUMENTS_BYTES_MAX: usize = 8 * 1024 * 1024;
 #[derive(Debug, Default)]
 pub(crate) struct Items {
     calls: Vec<ToolCall>,
+    thoughts: thoughts::Items,
     arguments_bytes: usize,
     usage: Option<Usage>,
     finish: Option<FinishReason>,
@@ -49,8 +52,8 @@ impl Assembly for Items {
                 events.push_back(ModelEvent::Thinking(delta));
             }
             "response.output_item.done" => {
-                if let Some(item) = item.filter(|item| item.kind == "function_call") {
-                    self.call(item)?;
+                if let Some(raw) = item {
+                    self.item(raw)?;
                 }
             }
             "response.completed" | "response.incomplete" | "response.failed" | "response.cancelled" => {
@@ -71,8 +74,10 @@ impl Assembly for Items {
     fn end(&mut self, events: &mut VecDeque<ModelEvent>) -> Result<bool, Fault> {
         let Some(finish) = self.finish else { return Ok(false) };
         let calls = std::mem::take(&mut self.calls);
+        let thoughts = self.thoughts.take();
         let finish = if !calls.is_empty() && finish == FinishReason::Stop { FinishReason::ToolCalls } else { finish };
         events.extend(calls.into_iter().map(ModelEvent::ToolCall));
+        events.extend(thoughts.map(ModelEvent::Thoughts));
         self.take_usage(events);
         events.push_back(ModelEvent::Done(finish));
         Ok(true)
@@ -99,8 +104,24 @@ impl Items {
         }
     }
 
+    /// Takes an item that is whole.
+    fn item(&mut self, raw: Box<RawValue>) -> Result<(), Fault> {
+        let item: Item = serde_json::from_str(raw.get()).map_err(|wrong| Fault::Unreadable(wrong.to_string()))?;
+        match item.kind.as_str() {
+            "reasoning" if item.encrypted_content.is_some() => self.thoughts.add(thoughts::Item::Reasoning(raw)),
+            "message" => self.thoughts.add(thoughts::Item::Message),
+            "function_call" => {
+                let id = if item.call_id.is_empty() { item.id.clone() } else { item.call_id.clone() };
+                self.thoughts.add(thoughts::Item::Call(id));
+                self.call(item)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
     fn call(&mut self, item: Item) -> Result<(), Fault> {
-        let Item { kind: _, call_id, id, name, arguments, content: _ } = item;
+        let Item { call_id, id, name, arguments, .. } = item;
         let id = if call_id.is_empty() { id } else { call_id };
         if name.is_empty() || id.is_empty() {
             return Err(Fault::Unreadable("a tool call without a name or an id".to_owned()));
@@ -123,9 +144,11 @@ impl Items {
     /// Takes the response as it stands at the end; what its events had not said is said now.
     fn conclude(&mut self, response: Response, events: &mut VecDeque<ModelEvent>) -> Result<(), Fault> {
         let Response { status, error, incomplete_details, output, usage } = response;
-        if let Some(Counted { input_tokens, output_tokens, input_tokens_details }) = usage {
+        if let Some(Counted { input_tokens, output_tokens, input_tokens_details, output_tokens_details }) = usage {
             let cached_tokens = input_tokens_details.cached_tokens;
-            self.usage = Some(Usage { input_tokens, output_tokens, cached_tokens });
+            let reasoning_tokens = output_tokens_details.reasoning_tokens;
+            self.usage =
+                Some(Usage { input_tokens, output_tokens, cached_tokens, reasoning_tokens, ..Usage::default() });
         }
         if let Some(error) = error.filter(|error| error.get() != "null") {
             return Err(failure(&error));
@@ -137,7 +160,9 @@ impl Items {
             other => return Err(Fault::Failed { status: None, message: format!("the response is {other:?}") }),
         };
         let was_silent = !self.has_spoken;
-        for item in output {
+        let is_news = self.thoughts.is_empty();
+        for raw in output {
+            let item: Item = serde_json::from_str(raw.get()).map_err(|wrong| Fault::Unreadable(wrong.to_string()))?;
             match item.kind.as_str() {
                 "message" if was_silent => {
                     for Content { text, refusal } in item.content {
@@ -145,8 +170,11 @@ impl Items {
                         self.say(refusal, events);
                     }
                 }
-                "function_call" => self.call(item)?,
+                "function_call" if !is_news => self.call(item)?,
                 _ => {}
+            }
+            if is_news {
+                self.item(raw)?;
             }
         }
         self.finish = Some(finish);
@@ -161,7 +189,7 @@ struct Event {
     kind: String,
     #[serde(default, deserialize_with = "text_or_nothing")]
     delta: String,
-    item: Option<Item>,
+    item: Option<Box<RawValue>>,
     response: Option<Response>,
 }
 
@@ -180,7 +208,7 @@ struct Response {
     #[serde(deserialize_with = "null_is_default")]
     incomplete_details: Incomplete,
     #[serde(deserialize_with = "null_is_default")]
-    output: Vec<Item>,
+    output: Vec<Box<RawValue>>,
     usage: Option<Counted>,
 }
 
@@ -206,6 +234,7 @@ struct Item {
     arguments: String,
     #[serde(deserialize_with = "null_is_default")]
     content: Vec<Content>,
+    encrypted_content: Option<IgnoredAny>,
 }
 
 #[derive(Default, Deserialize)]
@@ -225,6 +254,15 @@ struct Counted {
     output_tokens: u64,
     #[serde(default, deserialize_with = "null_is_default")]
     input_tokens_details: InputDetails,
+    #[serde(default, deserialize_with = "null_is_default")]
+    output_tokens_details: OutputDetails,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct OutputDetails {
+    #[serde(deserialize_with = "null_is_default")]
+    reasoning_tokens: u64,
 }
 
 #[derive(Default, Deserialize)]

@@ -1,64 +1,36 @@
 //! Streams of responses, cut at every byte, and garbage.
 
-use std::collections::VecDeque;
-
-use claw_core::message::{JsonText, ToolCall};
+use claw_core::message::JsonText;
 use claw_core::provider::{FinishReason, ModelEvent, Usage};
 use proptest::prelude::*;
 
 use super::assembly::Items;
-use crate::body::Body;
 use crate::fault::Fault;
+use crate::recorded::{self, Said, call, is_done_only_from, no_split_changes, stays_honest, text, thought, usage};
 
 const TEXT: &str = include_str!("streams/text.sse");
 const TOOLS: &str = include_str!("streams/tools.sse");
+const REASONED: &str = include_str!("streams/reasoned.sse");
 const WHOLE: &str = r#"{"id":"resp_3","object":"response","status":"incomplete","error":null,
     "incomplete_details":{"reason":"max_output_tokens"},"output":[{"type":"reasoning","summary":[]},
     {"type":"message","role":"assistant","content":[{"type":"output_text","text":"Hi","annotations":[]}]}],
     "usage":{"input_tokens":1,"output_tokens":2}}"#;
 
-/// All events of a body that came in these pieces, and how it ended.
-fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<ModelEvent>, Result<bool, Fault>) {
-    let mut body = Body::new(Items::default());
-    let mut events = VecDeque::new();
-    for piece in pieces {
-        match body.take(piece, &mut events) {
-            Ok(false) => {}
-            Ok(true) => break,
-            Err(fault) => return (events.into(), Err(fault)),
-        }
-    }
-    let ended = body.end(&mut events);
-    (events.into(), ended)
+fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Said {
+    recorded::read(Items::default(), pieces)
 }
 
 fn events(stream: &str) -> Vec<ModelEvent> {
-    let (events, ended) = read([stream.as_bytes()]);
-    assert_eq!(ended, Ok(true), "{stream}");
-    events
-}
-
-fn text(text: &str) -> ModelEvent {
-    ModelEvent::Text(text.to_owned())
-}
-
-fn call(id: &str, name: &str, arguments: &str) -> ModelEvent {
-    ModelEvent::ToolCall(ToolCall { id: id.into(), name: name.into(), arguments: JsonText::new(arguments) })
-}
-
-fn usage(input_tokens: u64, output_tokens: u64, cached_tokens: u64) -> ModelEvent {
-    ModelEvent::Usage(Usage { input_tokens, output_tokens, cached_tokens })
-}
-
-fn is_done(event: &ModelEvent) -> bool {
-    matches!(event, ModelEvent::Done(_))
+    recorded::events(Items::default(), stream)
 }
 
 #[test]
 fn text_thoughts_usage_and_end_are_read() {
-    let thought = ModelEvent::Thinking("Hm.".to_owned());
     let done = ModelEvent::Done(FinishReason::Stop);
-    assert_eq!(events(TEXT), [thought, text("Grüße"), text(" dir."), usage(11, 6, 4), done]);
+    let usage_of_text =
+        Usage { input_tokens: 11, output_tokens: 6, cached_tokens: 4, reasoning_tokens: 2, ..Usage::default() };
+    let counted = ModelEvent::Usage(usage_of_text);
+    assert_eq!(events(TEXT), [thought("Hm."), text("Grüße"), text(" dir."), counted, done]);
     assert_eq!(events(WHOLE), [text("Hi"), usage(1, 2, 0), ModelEvent::Done(FinishReason::Length)]);
 }
 
@@ -73,24 +45,38 @@ fn a_call_is_told_once_and_whole() {
     assert_eq!(events(TOOLS), expected);
 }
 
+/// Streamed or whole: sealed reasoning is kept in its place, and only where tools are called.
+#[test]
+fn reasoning_that_led_to_a_call_is_kept_as_it_came() {
+    let payload = concat!(
+        r#"[{"reasoning":{"id":"rs_1","type":"reasoning","summary":[],"encrypted_content":"gAAA="}},"message","#,
+        r#"{"call":"call_a"}]"#
+    );
+    let expected = [
+        text("Let me look."),
+        call("call_a", "weather", r#"{"city":"Oslo"}"#),
+        ModelEvent::Thoughts(JsonText::new(payload)),
+        usage(3, 9, 0),
+        ModelEvent::Done(FinishReason::ToolCalls),
+    ];
+    assert_eq!(events(REASONED), expected);
+    let last = REASONED.rfind("data: ").unwrap();
+    let event: serde_json::Value = serde_json::from_str(REASONED[last + 6..].trim_end()).unwrap();
+    assert_eq!(events(&event["response"].to_string()).len(), expected.len(), "whole");
+}
+
 /// G8: cut anywhere before the last event, there is no `Done`.
 #[test]
 fn a_response_cut_at_any_byte_never_claims_to_be_done() {
-    for stream in [TEXT, TOOLS, WHOLE] {
-        let (whole, _) = read([stream.as_bytes()]);
-        let finished_at = stream.len();
-        for cut in 0..finished_at {
-            let (said, ended) = read([&stream.as_bytes()[..cut]]);
-            assert_ne!(ended, Ok(true), "{}", &stream[..stream.floor_char_boundary(cut)]);
-            assert!(!said.iter().any(is_done) && whole.starts_with(&said), "{said:?}");
-        }
+    for stream in [TEXT, TOOLS, REASONED, WHOLE] {
+        is_done_only_from(Items::default, stream, stream.len());
     }
 }
 
 #[test]
 fn no_split_changes_what_is_read() {
-    for stream in [TEXT, TOOLS, WHOLE] {
-        assert_eq!(read(stream.as_bytes().chunks(1)), read([stream.as_bytes()]));
+    for stream in [TEXT, TOOLS, REASONED, WHOLE] {
+        no_split_changes(Items::default, stream);
     }
 }
 
@@ -129,13 +115,8 @@ fn nonsense_is_a_fault_and_news_are_passed_over() {
 proptest! {
     #[test]
     fn a_damaged_response_never_breaks_it(at in 0_usize..3500, bytes in prop::collection::vec(any::<u8>(), 1..8)) {
-        for stream in [TEXT, TOOLS, WHOLE] {
-            let mut damaged = stream.as_bytes().to_vec();
-            let at = at.min(damaged.len());
-            let end = (at + bytes.len()).min(damaged.len());
-            damaged.splice(at..end, bytes.iter().copied());
-            let (said, ended) = read([damaged.as_slice()]);
-            prop_assert_eq!(said.iter().any(is_done), ended == Ok(true));
+        for stream in [TEXT, TOOLS, REASONED, WHOLE] {
+            prop_assert!(stays_honest(Items::default(), stream, at, &bytes));
         }
     }
 }

@@ -2,12 +2,16 @@
 //!
 //! What the protocol has no word for – stop texts, a seed, penalties – is left out.
 
-use claw_core::message::{JsonText, Message, Part, ToolCall};
+use claw_core::message::{JsonText, Message, Part, Thoughts, ToolCall};
 use claw_core::provider::{ModelRequest, Sampling, Thinking, ToolChoice, ToolSpec};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::thoughts;
 use crate::source::NotJson;
+
+/// Asks for reasoning in a form that can be given back, since nothing is kept there.
+const SEALED: &str = "reasoning.encrypted_content";
 
 /// The body, ready to be sent.
 pub(super) fn body(request: &ModelRequest) -> Result<Vec<u8>, NotJson> {
@@ -33,6 +37,8 @@ pub(super) fn body(request: &ModelRequest) -> Result<Vec<u8>, NotJson> {
         temperature: *temperature,
         top_p: *top_p,
         max_output_tokens: *max_tokens,
+        // Models that do not reason refuse to be asked for it.
+        include: if thinking.and_then(effort).is_some() || reasons(model) { &[SEALED] } else { &[] },
         reasoning: thinking.and_then(effort).map(|effort| Reasoning { effort }),
         text: response_format.as_ref().map(format).transpose()?.map(|format| Text { format }),
     };
@@ -45,6 +51,13 @@ fn effort(level: Thinking) -> Option<&'static str> {
         Thinking::Off => None,
         Thinking::Minimal | Thinking::Low | Thinking::Medium | Thinking::High => Some(level.as_str()),
     }
+}
+
+/// Whether a model of this name reasons by itself.
+fn reasons(model: &str) -> bool {
+    let name = model.rsplit('/').next().unwrap_or(model);
+    let numbered = |rest: &str| rest.starts_with(|first: char| first.is_ascii_digit());
+    name.strip_prefix('o').is_some_and(numbered) || (name.starts_with("gpt-5") && !name.contains("chat"))
 }
 
 fn instructions(messages: &[Message]) -> Option<String> {
@@ -62,20 +75,43 @@ fn items(message: &Message) -> Vec<Item<'_>> {
     match message {
         Message::System { .. } => Vec::new(),
         Message::User { content } => {
-            vec![Item::Message { role: "user", content: content.iter().map(outgoing_part).collect() }]
+            let content = content.iter().map(outgoing_part).collect();
+            vec![Item::Known(Known::Message { role: "user", content })]
         }
-        Message::Assistant { text, tool_calls } => {
-            let spoken = (!text.is_empty())
-                .then(|| Item::Message { role: "assistant", content: vec![Content::OutputText { text }] });
-            let called = tool_calls.iter().map(|ToolCall { id, name, arguments }| Item::FunctionCall {
-                call_id: id,
-                name,
-                arguments: arguments.as_str(),
-            });
-            spoken.into_iter().chain(called).collect()
+        Message::Assistant { text, tool_calls, thoughts } => thought_and_said(thoughts.as_deref(), text, tool_calls),
+        Message::Tool { call_id, text, is_error: _ } => {
+            vec![Item::Known(Known::FunctionCallOutput { call_id, output: text })]
         }
-        Message::Tool { call_id, text, is_error: _ } => vec![Item::FunctionCallOutput { call_id, output: text }],
     }
+}
+
+/// What was said, behind the reasoning that led to it; each item where it stood.
+fn thought_and_said<'a>(thoughts: Option<&'a Thoughts>, text: &'a str, calls: &'a [ToolCall]) -> Vec<Item<'a>> {
+    let mut spoken = Some(text).filter(|text| !text.is_empty()).map(spoken);
+    let mut left: Vec<&ToolCall> = calls.iter().collect();
+    let mut items = Vec::new();
+    for item in thoughts.and_then(|thoughts| thoughts::read(&thoughts.payload)).unwrap_or_default() {
+        match item {
+            thoughts::Item::Reasoning(raw) => items.push(Item::Raw(raw)),
+            thoughts::Item::Message => items.extend(spoken.take()),
+            thoughts::Item::Call(id) => {
+                if let Some(place) = left.iter().position(|call| call.id == id) {
+                    items.push(called(left.remove(place)));
+                }
+            }
+        }
+    }
+    items.extend(spoken);
+    items.extend(left.into_iter().map(called));
+    items
+}
+
+fn spoken(text: &str) -> Item<'_> {
+    Item::Known(Known::Message { role: "assistant", content: vec![Content::OutputText { text }] })
+}
+
+fn called(ToolCall { id, name, arguments }: &ToolCall) -> Item<'_> {
+    Item::Known(Known::FunctionCall { call_id: id, name, arguments: arguments.as_str() })
 }
 
 fn outgoing_part(part: &Part) -> Content<'_> {
@@ -133,6 +169,8 @@ struct Outgoing<'a> {
     input: Vec<Item<'a>>,
     stream: bool,
     store: bool,
+    #[serde(skip_serializing_if = "<[&str]>::is_empty")]
+    include: &'static [&'static str],
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tools: Vec<OutgoingTool<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -150,8 +188,15 @@ struct Outgoing<'a> {
 }
 
 #[derive(Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(untagged)]
 enum Item<'a> {
+    Known(Known<'a>),
+    Raw(Box<RawValue>),
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Known<'a> {
     Message { role: &'static str, content: Vec<Content<'a>> },
     FunctionCall { call_id: &'a str, name: &'a str, arguments: &'a str },
     FunctionCallOutput { call_id: &'a str, output: &'a str },

@@ -195,7 +195,7 @@ pub(super) async fn a_session_sums_its_runs(fixture: &mut dyn Fixture) {
         fixture.restart().await;
     }
     let session = fixture.store().session(&key("s"), &Visibility::All).await.unwrap().unwrap();
-    assert_eq!(session.usage, Usage { input_tokens: 9, output_tokens: 15, cached_tokens: 3 });
+    assert_eq!(session.usage, Usage { input_tokens: 9, output_tokens: 15, cached_tokens: 3, ..Usage::default() });
     assert_eq!((session.model.as_deref(), session.message_count), (Some("p/m"), 6));
     assert_eq!((session.agent, session.owner), (AgentId::main(), PrincipalId::operator()));
 }

@@ -14,6 +14,7 @@ async fn recover(store: &dyn Store) -> Recovered {
 pub(super) fn step(call: &str, is_idempotent: bool) -> JournalEntry {
     JournalEntry {
         round: 0,
+        thoughts: None,
         text: "let me see".into(),
         call: ToolCall { id: call.into(), name: "exec".into(), arguments: JsonText::new("{}") },
         is_idempotent,

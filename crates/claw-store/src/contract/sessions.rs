@@ -162,7 +162,7 @@ pub(super) async fn a_compacted_session_shows_a_model_less(fixture: &mut dyn Fix
 pub(super) async fn what_is_injected_is_said_by_no_run(fixture: &mut dyn Fixture) {
     let store = fixture.store();
     talk(store, 1, "s").await;
-    let note = Message::Assistant { text: "note".into(), tool_calls: Vec::new() };
+    let note = Message::assistant("note", Vec::new());
     let (session, _) = reworked(store, "s", Rework::Inject(Box::new(note.clone()))).await;
     assert_eq!(session.message_count, 3);
     let last = store.history(session.id, None, 1).await.unwrap().pop().unwrap();
@@ -214,7 +214,7 @@ pub(super) async fn a_deleted_session_is_gone_and_its_tasks_keep_no_texts(fixtur
         assert!(said(store, &before).await.is_empty());
         let ended = read(store, 1).await;
         assert_eq!((ended.session, ended.turn.session.clone(), ended.turn.input), (before.id, key("s"), vec![]));
-        let expected = Output { text: String::new(), ..output("") };
+        let expected = Output { text: String::new(), asides: Vec::new(), ..output("") };
         assert_eq!(ended.state, claw_core::TaskState::Completed { output: expected, at: at(2) });
         assert_eq!(state(store, 2).await, StateName::Failed);
         assert!(event_numbers(store, 1).await.is_empty());
@@ -359,7 +359,7 @@ pub(super) async fn the_ends_of_histories_are_read_together(fixture: &mut dyn Fi
     reworked(store, "b", Rework::Reset(session_id(1))).await;
     let mut ends = store.ends(&[key("a"), key("b"), key("c"), key("unknown")]).await.unwrap();
     ends.sort_by(|one, other| one.key.cmp(&other.key));
-    let answer = || Some(Message::Assistant { text: "answer".into(), tool_calls: Vec::new() });
+    let answer = || Some(Message::assistant("answer", Vec::new()));
     let of = |name, n: u8| Ends { key: key(name), first: Some(Message::user(format!("input {n}"))), last: answer() };
     assert_eq!(ends, [of("a", 1), of("c", 4)]);
 }
@@ -380,7 +380,7 @@ pub(super) async fn each_day_sums_its_runs(fixture: &mut dyn Fixture) {
         day,
         model: "p/m".into(),
         runs,
-        usage: Usage { input_tokens: 3 * runs, output_tokens: 5 * runs, cached_tokens: runs },
+        usage: Usage { input_tokens: 3 * runs, output_tokens: 5 * runs, cached_tokens: runs, ..Usage::default() },
     };
     assert_eq!(store.usage_days(&Visibility::All, 0, 99).await.unwrap(), [sum(10, 2), sum(11, 2)]);
     assert_eq!(store.usage_days(&Visibility::All, 11, 11).await.unwrap(), [sum(11, 2)]);

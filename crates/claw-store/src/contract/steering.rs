@@ -26,7 +26,7 @@ fn said(n: u128) -> TakenUp {
 
 /// The end of a run that took up one task after its first words.
 fn steered_end(n: u128, attempt: u32, outcome: Outcome, steered: u128) -> Finish {
-    let says = |text: &str| Message::Assistant { text: text.to_owned(), tool_calls: Vec::new() };
+    let says = |text: &str| Message::assistant(text, Vec::new());
     Finish {
         messages: vec![says("one moment"), Message::user(format!("input {steered}")), says("answer")],
         steered: vec![Steered { id: id(steered), messages: 1..2 }],

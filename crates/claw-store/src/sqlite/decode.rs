@@ -101,7 +101,8 @@ fn forgotten(row: &SqliteRow, bare: &TaskRow, result: Option<&str>, form: i64) -
     let state = match bare.state {
         StateName::Completed => {
             let output: Output = value(ended()?, form, "a task's output")?;
-            TaskState::Completed { output: Output { text: String::new(), tool_calls: Vec::new(), ..output }, at }
+            let output = Output { text: String::new(), asides: Vec::new(), tool_calls: Vec::new(), ..output };
+            TaskState::Completed { output, at }
         }
         StateName::Failed => {
             let failure: Failure = value(ended()?, form, "a task's failure")?;
@@ -154,6 +155,7 @@ pub(super) fn usage(row: &SqliteRow, first: usize) -> Result<Usage, Fault> {
         input_tokens: number(row, first, "input_tokens")?,
         output_tokens: number(row, first + 1, "output_tokens")?,
         cached_tokens: number(row, first + 2, "cached_tokens")?,
+        ..Usage::default()
     })
 }
 

@@ -22,7 +22,7 @@ const PLACES: [&str; 3] = [
 ];
 /// What a task keeps of its result: tokens and model, or the kind of failure.
 const RESULT: &str = "UPDATE tasks SET result = CASE state \
-     WHEN 2 THEN json_remove(json_set(result, '$.text', ''), '$.tool_calls') \
+     WHEN 2 THEN json_remove(json_set(result, '$.text', ''), '$.tool_calls', '$.asides') \
      WHEN 3 THEN json_set(result, '$.message', '') END WHERE n = ?1 AND result IS NOT NULL";
 const RUNS: &str =
     "UPDATE runs SET error = NULL WHERE place BETWEEN (?1 << 31) AND ((?1 << 31) | 2147483647) AND error IS NOT NULL";

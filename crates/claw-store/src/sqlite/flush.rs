@@ -310,7 +310,8 @@ fn run(to: &mut Values, row: &RunRow) {
 }
 
 fn tokens(to: &mut Values, usage: Usage) {
-    let Usage { input_tokens, output_tokens, cached_tokens } = usage;
+    // The finer counts stand in the result alone.
+    let Usage { input_tokens, output_tokens, cached_tokens, cache_write_tokens: _, reasoning_tokens: _ } = usage;
     to.add(signed(input_tokens)).add(signed(output_tokens)).add(signed(cached_tokens));
 }
 

@@ -7,7 +7,8 @@ use std::process::Command;
 
 use claw_core::provider::Usage;
 use claw_core::{
-    AgentId, Lane, OnCrash, Principal, Priority, SessionId, SessionKey, TaskId, Timestamp, Turn, Visibility,
+    AgentId, JsonText, Lane, Message, OnCrash, Principal, Priority, SessionId, SessionKey, TaskId, Thoughts, Timestamp,
+    Turn, Visibility,
 };
 use claw_runtime::TaskScope;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -182,6 +183,21 @@ async fn json_of_an_unknown_form_is_not_guessed_at() {
     assert!(matches!(read(2).await, Err(StoreError::Corrupt(_))));
 }
 
+/// What an older program wrote is read, and what it does not know stays out of its way.
+#[test]
+fn thoughts_are_one_more_field_of_what_the_assistant_said() {
+    let old = serde_json::json!({"role": "assistant", "text": "a"});
+    let read: Message = serde_json::from_value(old.clone()).unwrap();
+    assert_eq!(read, Message::assistant("a", vec![]));
+    assert_eq!(serde_json::to_value(&read).unwrap(), old);
+    let thoughts = Thoughts { by: "p/m".into(), payload: JsonText::new("[]") };
+    let new = Message::Assistant { text: "a".into(), tool_calls: vec![], thoughts: Some(Box::new(thoughts)) };
+    let mut written = serde_json::to_value(&new).unwrap();
+    assert_eq!(serde_json::from_value::<Message>(written.clone()).unwrap(), new);
+    written.as_object_mut().unwrap().remove("thoughts");
+    assert_eq!(written, old, "an older reader finds all it knows");
+}
+
 #[tokio::test]
 async fn an_unusable_path_is_told() {
     let place = Place::new();
@@ -332,7 +348,7 @@ async fn a_database_of_the_first_form_takes_the_later_steps() {
     let said = store.context(old.id, 9).await.unwrap();
     assert_eq!(said.iter().map(|stored| stored.message.text()).collect::<Vec<_>>(), ["hi", "ho"]);
     let days = store.usage_days(&Visibility::All, 0, 9).await.unwrap();
-    let usage = Usage { input_tokens: 3, output_tokens: 4, cached_tokens: 0 };
+    let usage = Usage { input_tokens: 3, output_tokens: 4, ..Usage::default() };
     assert_eq!(days, [UsageDay { day: 1, model: "p/m".into(), runs: 1, usage }]);
     store.close().await;
 }

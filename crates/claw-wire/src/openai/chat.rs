@@ -249,7 +249,7 @@ fn message(index: usize, raw: ChatMessage) -> Result<Message, BadRequest> {
         "user" => Ok(Message::User { content: content.into_parts(&at("content"))? }),
         "assistant" => {
             let tool_calls = tool_calls.unwrap_or_default().into_iter().map(call).collect();
-            Ok(Message::Assistant { text: content.into_text(&at("content"))?, tool_calls })
+            Ok(Message::assistant(content.into_text(&at("content"))?, tool_calls))
         }
         "tool" => {
             let call_id = tool_call_id.filter(|id| !id.is_empty());

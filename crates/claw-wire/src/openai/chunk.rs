@@ -150,7 +150,7 @@ mod tests {
         let writer = ChunkWriter::new("x", 7, "m", true);
         assert_eq!(read(&writer.text("a"))["usage"], Value::Null);
         assert!(read(&writer.text("a")).as_object().unwrap().contains_key("usage"));
-        let last = read(&writer.usage(CoreUsage { input_tokens: 1, output_tokens: 2, cached_tokens: 0 }));
+        let last = read(&writer.usage(CoreUsage { input_tokens: 1, output_tokens: 2, ..CoreUsage::default() }));
         assert_eq!(last["choices"], json!([]));
         assert_eq!(last["usage"], json!({"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}));
     }

@@ -29,7 +29,7 @@ pub struct ChatCompletion<'a> {
 impl<'a> ChatCompletion<'a> {
     /// The answer to one request.
     pub fn new(id: &'a str, created: i64, model: &'a str, output: &'a Output) -> Self {
-        let Output { text, tool_calls, finish, usage, model: _, answered_by: _ } = output;
+        let Output { text, asides: _, tool_calls, finish, usage, model: _, answered_by: _ } = output;
         let only_calls = text.is_empty() && !tool_calls.is_empty();
         let message = AnswerMessage {
             role: "assistant",
@@ -113,6 +113,16 @@ pub struct Usage {
     /// More about the question's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt_tokens_details: Option<PromptTokens>,
+    /// More about the answer's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub completion_tokens_details: Option<CompletionTokens>,
+}
+
+/// More about the tokens of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct CompletionTokens {
+    /// How many were reasoning.
+    pub reasoning_tokens: u64,
 }
 
 /// More about the tokens of a question.
@@ -124,12 +134,13 @@ pub struct PromptTokens {
 
 impl From<CoreUsage> for Usage {
     fn from(usage: CoreUsage) -> Self {
-        let CoreUsage { input_tokens, output_tokens, cached_tokens } = usage;
+        let CoreUsage { input_tokens, output_tokens, cached_tokens, cache_write_tokens: _, reasoning_tokens } = usage;
         Self {
             prompt_tokens: input_tokens,
             completion_tokens: output_tokens,
             total_tokens: usage.total(),
             prompt_tokens_details: (cached_tokens > 0).then_some(PromptTokens { cached_tokens }),
+            completion_tokens_details: (reasoning_tokens > 0).then_some(CompletionTokens { reasoning_tokens }),
         }
     }
 }
@@ -141,8 +152,8 @@ mod tests {
     use super::*;
 
     fn output(text: &str, tool_calls: Vec<ToolCall>, finish: FinishReason) -> Output {
-        let usage = CoreUsage { input_tokens: 2, output_tokens: 3, cached_tokens: 0 };
-        Output { text: text.into(), tool_calls, finish, usage, model: "p/m".into(), answered_by: None }
+        let usage = CoreUsage { input_tokens: 2, output_tokens: 3, ..CoreUsage::default() };
+        Output { text: text.into(), asides: vec![], tool_calls, finish, usage, model: "p/m".into(), answered_by: None }
     }
 
     #[test]

@@ -131,7 +131,7 @@ pub struct TaskResult<'a> {
 
 impl<'a> From<&'a Output> for TaskResult<'a> {
     fn from(output: &'a Output) -> Self {
-        let Output { text, tool_calls, finish, usage, model, answered_by } = output;
+        let Output { text, asides: _, tool_calls, finish, usage, model, answered_by } = output;
         Self {
             response: text,
             usage: Usage::from(*usage),
@@ -193,7 +193,7 @@ pub struct Usage {
 
 impl From<CoreUsage> for Usage {
     fn from(usage: CoreUsage) -> Self {
-        let CoreUsage { input_tokens, output_tokens, cached_tokens: _ } = usage;
+        let CoreUsage { input_tokens, output_tokens, .. } = usage;
         // Upstreams are believed, but not beyond what JavaScript can count (K22).
         let [prompt_tokens, completion_tokens, total_tokens] =
             [input_tokens, output_tokens, usage.total()].map(|tokens| tokens.min(SAFE_INTEGER_MAX));

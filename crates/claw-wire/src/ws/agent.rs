@@ -267,7 +267,7 @@ pub struct TokenCounts {
 
 impl From<CoreUsage> for TokenCounts {
     fn from(usage: CoreUsage) -> Self {
-        let CoreUsage { input_tokens, output_tokens, cached_tokens: _ } = usage;
+        let CoreUsage { input_tokens, output_tokens, .. } = usage;
         Self { input_tokens, output_tokens, total_tokens: usage.total() }
     }
 }
@@ -322,7 +322,7 @@ pub struct ShortCounts {
 impl<'a> Finished<'a> {
     /// A run that ended well; `session` is what clients call the conversation.
     pub fn completed(run_id: &'a str, session: &'a str, output: &'a Output, duration_ms: u64, is_keyed: bool) -> Self {
-        let Output { text, tool_calls: _, finish: _, usage, model, answered_by: _ } = output;
+        let Output { text, usage, model, .. } = output;
         let (provider, model) = model.split_once('/').unwrap_or(("", model));
         let counts = ShortCounts { input: usage.input_tokens, output: usage.output_tokens, total: usage.total() };
         let agent_meta = AgentMeta { session_id: session, provider, model, usage: counts };
@@ -437,9 +437,10 @@ mod tests {
         reader::from_slice::<AgentParams>(text.as_bytes())?.try_into()
     }
     fn output() -> Output {
-        let usage = CoreUsage { input_tokens: 50, output_tokens: 100, cached_tokens: 0 };
+        let usage = CoreUsage { input_tokens: 50, output_tokens: 100, ..CoreUsage::default() };
         Output {
             text: "hi".into(),
+            asides: vec![],
             tool_calls: vec![],
             finish: FinishReason::Stop,
             usage,

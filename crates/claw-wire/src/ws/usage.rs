@@ -86,7 +86,7 @@ pub fn day_of(field: &str, date: &str) -> Result<i64, BadRequest> {
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "the fields are the protocol's")]
 pub struct Totals {
-    /// Without what came from a cache.
+    /// Without what came from a cache or went into one.
     pub input: u64,
     pub output: u64,
     pub cache_read: u64,
@@ -105,9 +105,10 @@ impl Totals {
     /// The tokens of so many runs.
     pub fn of(usage: claw_core::provider::Usage, runs: u64) -> Self {
         Self {
-            input: usage.input_tokens.saturating_sub(usage.cached_tokens),
+            input: usage.input_tokens.saturating_sub(usage.cached_tokens.saturating_add(usage.cache_write_tokens)),
             output: usage.output_tokens,
             cache_read: usage.cached_tokens,
+            cache_write: usage.cache_write_tokens,
             total_tokens: usage.total(),
             missing_cost_entries: runs,
             ..Self::default()

@@ -6,6 +6,7 @@ use claw_wire::openai::responses::events::EventWriter;
 use http::StatusCode;
 
 use crate::error::Problem;
+use crate::http::render;
 use crate::http::stream::Wording;
 
 /// A stream in the events of `/v1/responses`.
@@ -20,6 +21,10 @@ impl Wording for Events {
         self.0.text(delta).into()
     }
 
+    fn pause(&mut self) -> Bytes {
+        self.0.pause().into()
+    }
+
     fn complete(&mut self, output: &Output, _said: bool, at: Timestamp) -> Vec<Bytes> {
         vec![self.0.complete(output, at.seconds()).into()]
     }
@@ -28,7 +33,7 @@ impl Wording for Events {
         let message = &problem.message;
         vec![Bytes::from(match problem.status {
             // Nothing failed: somebody stopped it, or it goes on elsewhere.
-            StatusCode::CONFLICT | StatusCode::SERVICE_UNAVAILABLE => self.0.error(problem.code, message),
+            StatusCode::CONFLICT | StatusCode::SERVICE_UNAVAILABLE => self.0.error(render::payload(problem)),
             StatusCode::TOO_MANY_REQUESTS => self.0.fail("rate_limit_exceeded", message),
             StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND => self.0.fail("invalid_prompt", message),
             _ => self.0.fail("server_error", message),

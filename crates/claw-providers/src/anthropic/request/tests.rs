@@ -31,7 +31,7 @@ fn call(id: &str, arguments: &str) -> ToolCall {
 fn a_conversation_is_told_in_turns() {
     let messages = vec![
         Message::System { text: "be brief".into() },
-        Message::Assistant { text: "lost beginning".into(), tool_calls: vec![] },
+        Message::assistant("lost beginning", vec![]),
         Message::User {
             content: vec![
                 Part::Text { text: "what is".into() },
@@ -39,10 +39,10 @@ fn a_conversation_is_told_in_turns() {
                 Part::Image { url: "https://x.example/a.png".into() },
             ],
         },
-        Message::Assistant { text: String::new(), tool_calls: vec![call("a:1", "{\"a\":1}"), call("b", "oops")] },
+        Message::assistant("", vec![call("a:1", "{\"a\":1}"), call("b", "oops")]),
         Message::Tool { call_id: "a:1".into(), text: "42".into(), is_error: false },
         Message::Tool { call_id: "b".into(), text: "no".into(), is_error: true },
-        Message::Assistant { text: String::new(), tool_calls: vec![] },
+        Message::assistant("", vec![]),
         Message::user("and?"),
     ];
     let cached = json!({"type": "ephemeral"});
@@ -101,15 +101,45 @@ fn thinking_is_left_out_while_tools_are_answered_or_forced() {
         "claude-opus-4-6",
         vec![
             Message::user("hi"),
-            Message::Assistant { text: String::new(), tool_calls: vec![call("a", "{}")] },
+            Message::assistant("", vec![call("a", "{}")]),
             Message::Tool { call_id: "a".into(), text: "42".into(), is_error: false },
         ],
     );
     answered.thinking = Some(Thinking::High);
-    assert_eq!(sent(&answered)["thinking"], Value::Null);
+    assert_eq!(sent(&answered)["thinking"], Value::Null, "the thoughts behind the call are lost");
     let mut forced = request("claude-opus-4-6", vec![Message::user("hi")]);
     (forced.thinking, forced.tool_choice) = (Some(Thinking::High), ToolChoice::Required);
     assert_eq!(sent(&forced)["thinking"], Value::Null);
+}
+
+#[test]
+fn signed_thoughts_go_back_where_they_stood_and_thinking_goes_on() {
+    let payload = concat!(
+        r#"[{"type":"thinking","thinking":"Where?","signature":"Eq"},{"type":"text","text":"One. "},"#,
+        r#"{"type":"redacted_thinking","data":"Em"},{"type":"text","text":"Two."},{"type":"tool_use","id":"b"},"#,
+        r#"{"type":"tool_use","id":"gone"},{"type":"tool_use","id":"a"}]"#
+    );
+    let thoughts = Thoughts { by: "anthropic/claude-sonnet-4-5".into(), payload: JsonText::new(payload) };
+    let said = Message::Assistant {
+        text: "One. Two.".into(),
+        tool_calls: vec![call("a", "{}"), call("b", "{}"), call("new", "{}")],
+        thoughts: Some(Box::new(thoughts)),
+    };
+    let tool = |id: &str| Message::Tool { call_id: id.into(), text: "42".into(), is_error: false };
+    let messages = vec![Message::user("hi"), said, tool("a"), tool("b"), tool("new"), Message::user("quick!")];
+    let mut asked = request("claude-sonnet-4-5", messages);
+    asked.thinking = Some(Thinking::Low);
+    let sent = sent(&asked);
+    let tool_use = |id: &str| json!({"type": "tool_use", "id": id, "name": "n", "input": {}});
+    assert_eq!(
+        sent["messages"][1]["content"],
+        json!([
+            {"type": "thinking", "thinking": "Where?", "signature": "Eq"}, {"type": "text", "text": "One. "},
+            {"type": "redacted_thinking", "data": "Em"}, {"type": "text", "text": "Two."},
+            tool_use("b"), tool_use("a"), tool_use("new"),
+        ])
+    );
+    assert_eq!(sent["thinking"], json!({"type": "enabled", "budget_tokens": 4_096}));
 }
 
 #[test]

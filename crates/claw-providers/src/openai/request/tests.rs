@@ -35,9 +35,9 @@ fn every_kind_of_message_is_spelled_as_the_protocol_has_it() {
                 Part::Image { url: "data:image/png;base64,AA".into() },
             ],
         },
-        Message::Assistant { text: String::new(), tool_calls: vec![call] },
+        Message::assistant("", vec![call]),
         Message::Tool { call_id: "x".into(), text: "42".into(), is_error: false },
-        Message::Assistant { text: String::new(), tool_calls: vec![] },
+        Message::assistant("", vec![]),
         Message::User { content: vec![] },
     ];
     let asked = request(messages);

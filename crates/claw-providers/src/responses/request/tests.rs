@@ -25,7 +25,7 @@ fn a_question_is_spelled_as_the_protocol_has_it() {
                     Part::Image { url: "data:image/png;base64,AA".into() },
                 ],
             },
-            Message::Assistant { text: "hm".into(), tool_calls: vec![call] },
+            Message::assistant("hm", vec![call]),
             Message::Tool { call_id: "x".into(), text: "42".into(), is_error: false },
         ]),
         tools: Arc::new([ToolSpec { name: "n".into(), description: "d".into(), parameters }]),
@@ -44,6 +44,7 @@ fn a_question_is_spelled_as_the_protocol_has_it() {
         sent(&request),
         json!({
             "model": "m", "instructions": "be brief", "stream": true, "store": false,
+            "include": ["reasoning.encrypted_content"],
             "input": [
                 {"type": "message", "role": "user", "content": [
                     {"type": "input_text", "text": "what is"},
@@ -65,5 +66,31 @@ fn a_question_is_spelled_as_the_protocol_has_it() {
     request.sampling.response_format = Some(JsonText::new("{"));
     assert_eq!(body(&request).unwrap_err().to_string(), "response_format is not JSON");
     request.sampling.response_format = None;
-    assert_eq!(sent(&request)["reasoning"], Value::Null);
+    assert_eq!((&sent(&request)["reasoning"], &sent(&request)["include"]), (&Value::Null, &Value::Null));
+    for (model, is_asked) in [("o4-mini", true), ("gpt-5.2", true), ("gpt-5-chat-latest", false), ("openai/o3", true)] {
+        request.model = model.into();
+        assert_eq!(!sent(&request)["include"].is_null(), is_asked, "{model}");
+    }
+}
+
+#[test]
+fn reasoning_goes_back_before_what_it_led_to() {
+    let payload = concat!(
+        r#"[{"reasoning":{"id":"rs_1","type":"reasoning","summary":[],"encrypted_content":"g"}},{"call":"b"},"#,
+        r#"{"call":"gone"},"message"]"#
+    );
+    let thoughts = Thoughts { by: "openai/o4-mini".into(), payload: JsonText::new(payload) };
+    let call = |id: &str| ToolCall { id: id.into(), name: "n".into(), arguments: JsonText::new("{}") };
+    let tool_calls = vec![call("a"), call("b")];
+    let said = Message::Assistant { text: "hm".into(), tool_calls, thoughts: Some(Box::new(thoughts)) };
+    let called = |id: &str| json!({"type": "function_call", "call_id": id, "name": "n", "arguments": "{}"});
+    assert_eq!(
+        serde_json::to_value(items(&said)).unwrap(),
+        json!([
+            {"id": "rs_1", "type": "reasoning", "summary": [], "encrypted_content": "g"},
+            called("b"),
+            {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "hm"}]},
+            called("a"),
+        ])
+    );
 }

@@ -138,7 +138,7 @@ fn the_new_part_begins_after_the_last_answer_and_its_instructions() {
         [
             Message::System { text: "s".into() },
             Message::User { content: parts },
-            Message::Assistant { text: String::new(), tool_calls: vec![call] },
+            Message::assistant("", vec![call]),
             Message::System { text: "d".into() },
         ]
     );

@@ -1,35 +1,55 @@
 //! The streamed response: events in the contract's order, each with its number.
 //!
 //! The numbers follow from the run's own events alone, so that a stream that is taken up again
-//! counts as the first one did. The parts of a delta that do not change are written once.
+//! counts as the first one did. The parts of a delta that do not change are written once. What is said
+//! before the agent calls tools of its own is a message by itself, closed when the first call begins.
+
+use std::io::Write;
 
 use claw_core::{Output, TaskId};
 use serde::Serialize;
 
 use super::items::{ShownItem, ShownPart};
-use super::object::{Response, call_id, called, has_message, message_id};
+use super::object::{Response, call_id, called, has_message, message_id, status_of};
 use super::{Kept, response_id};
 
 /// Says that the answer is whole (G8).
 pub const DONE: &[u8] = b"data: [DONE]\n\n";
+
+/// How events are set apart from each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// As server-sent events; `[DONE]` says that the answer is whole (G8).
+    Sse,
+    /// One JSON text to a line, for the frames of a socket.
+    Lines,
+}
 
 /// Writes the events of one stream.
 #[derive(Debug)]
 pub struct EventWriter {
     id: String,
     task: TaskId,
-    message_id: String,
     created_at: i64,
     kept: Kept,
-    /// A delta's event up to its number.
-    before_number: Vec<u8>,
-    /// From there up to its text.
-    before_text: Vec<u8>,
+    framing: Framing,
     next: u64,
     /// Numbers up to here were seen before and are left out.
     seen: Option<u64>,
-    /// Whether the message is open.
-    is_open: bool,
+    /// Messages that were closed.
+    closed: usize,
+    open: Option<OpenMessage>,
+}
+
+/// The message that is being said.
+#[derive(Debug)]
+struct OpenMessage {
+    id: String,
+    /// Its place in the output.
+    index: usize,
+    text: String,
+    /// A delta's event from its number up to its text.
+    before_text: Vec<u8>,
 }
 
 #[derive(Serialize)]
@@ -95,28 +115,60 @@ struct Broken<'a> {
     code: &'a str,
     message: &'a str,
     param: Option<&'a str>,
+    /// The same, where the specification has it.
+    error: ErrorPayload<'a>,
+}
+
+/// What went wrong, as events tell it.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[expect(missing_docs, reason = "the fields are OpenAI's")]
+pub struct ErrorPayload<'a> {
+    #[serde(rename = "type")]
+    pub kind: &'a str,
+    pub code: &'a str,
+    pub message: &'a str,
+    pub param: Option<&'a str>,
+}
+
+/// A refusal on a socket: what the status and body of an HTTP answer would be, in one frame.
+#[derive(Debug, Serialize)]
+#[expect(missing_docs, reason = "the fields are OpenAI's")]
+pub struct SocketError<'a> {
+    #[serde(rename = "type")]
+    pub event: &'static str,
+    pub status: u16,
+    pub error: ErrorPayload<'a>,
+}
+
+impl<'a> SocketError<'a> {
+    /// A frame that says so.
+    pub const fn new(status: u16, error: ErrorPayload<'a>) -> Self {
+        Self { event: "error", status, error }
+    }
+}
+
+/// A delta's event up to its number.
+const fn before_number(framing: Framing) -> &'static [u8] {
+    match framing {
+        Framing::Sse => {
+            b"event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"sequence_number\":"
+        }
+        Framing::Lines => b"{\"type\":\"response.output_text.delta\",\"sequence_number\":",
+    }
+}
+
+/// What follows an event.
+const fn after(framing: Framing) -> &'static [u8] {
+    match framing {
+        Framing::Sse => b"\n\n",
+        Framing::Lines => b"\n",
+    }
 }
 
 impl EventWriter {
     /// A writer for the response of `task`; events up to number `seen` are left out.
-    pub fn new(task: TaskId, created_at: i64, kept: Kept, seen: Option<u64>) -> Self {
-        let message_id = message_id(task);
-        let head =
-            "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"sequence_number\":";
-        let tail =
-            format!(",\"item_id\":\"{message_id}\",\"output_index\":0,\"content_index\":0,\"logprobs\":[],\"delta\":");
-        Self {
-            id: response_id(task),
-            task,
-            message_id,
-            created_at,
-            kept,
-            before_number: head.into(),
-            before_text: tail.into(),
-            next: 0,
-            seen,
-            is_open: false,
-        }
+    pub fn new(task: TaskId, created_at: i64, kept: Kept, seen: Option<u64>, framing: Framing) -> Self {
+        Self { id: response_id(task), task, created_at, kept, framing, next: 0, seen, closed: 0, open: None }
     }
 
     /// The events before anything is said.
@@ -131,41 +183,46 @@ impl EventWriter {
         out
     }
 
-    /// More of the answer; the first piece opens the message.
+    /// More of the answer; the first piece opens a message.
     pub fn text(&mut self, delta: &str) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.before_number.len() + self.before_text.len() + delta.len() + 48);
+        let mut out = Vec::with_capacity(320 + delta.len());
         self.open_message(&mut out);
-        let number = self.number();
-        if self.is_new(number) {
-            out.extend_from_slice(&self.before_number);
-            out.extend_from_slice(number.to_string().as_bytes());
-            out.extend_from_slice(&self.before_text);
-            serde_json::to_writer(&mut out, delta).expect("texts always serialise into memory");
-            out.extend_from_slice(b"}\n\n");
-        }
+        self.say(&mut out, delta);
+        out
+    }
+
+    /// A tool is called: what was said before it is a message by itself. Nothing, if nothing was said.
+    pub fn pause(&mut self) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.close_message(&mut out, "completed");
         out
     }
 
     /// The events that end a finished answer, `[DONE]` included.
     pub fn complete(&mut self, output: &Output, at: i64) -> Vec<u8> {
         let mut out = Vec::with_capacity(4096);
-        if !self.is_open && !output.text.is_empty() {
-            out.append(&mut self.text(&output.text));
-        }
-        if has_message(output) {
+        // A reader who came late was told nothing of it.
+        for aside in output.asides.iter().skip(self.closed) {
             self.open_message(&mut out);
-            self.close_message(&mut out, output);
+            self.say_rest(&mut out, aside);
+            self.close_message(&mut out, "completed");
         }
-        let first = usize::from(self.is_open);
+        if has_message(output) && self.closed <= output.asides.len() {
+            self.open_message(&mut out);
+            self.say_rest(&mut out, &output.text);
+            self.close_message(&mut out, status_of(output));
+        }
         for index in 0..output.tool_calls.len() {
-            self.call(&mut out, output, index, first + index);
+            self.call(&mut out, output, index, self.closed + index);
         }
         let sequence_number = self.number();
         let open = Response::open(&self.id, self.created_at, "completed", &self.kept);
         let response = open.with_output(self.task, output, at);
         let kind = if response.status == "incomplete" { "response.incomplete" } else { "response.completed" };
         self.write(&mut out, kind, sequence_number, &WithResponse { kind, sequence_number, response });
-        out.extend_from_slice(DONE);
+        if self.framing == Framing::Sse {
+            out.extend_from_slice(DONE);
+        }
         out
     }
 
@@ -179,42 +236,67 @@ impl EventWriter {
     }
 
     /// The event that ends a stream whose response may still come.
-    pub fn error(&mut self, code: &str, message: &str) -> Vec<u8> {
+    pub fn error(&mut self, error: ErrorPayload<'_>) -> Vec<u8> {
         let (mut out, kind, sequence_number) = (Vec::new(), "error", self.number());
-        self.write(&mut out, kind, sequence_number, &Broken { kind, sequence_number, code, message, param: None });
+        let ErrorPayload { kind: _, code, message, param } = error;
+        self.write(&mut out, kind, sequence_number, &Broken { kind, sequence_number, code, message, param, error });
         out
     }
 
     fn open_message(&mut self, out: &mut Vec<u8>) {
-        if self.is_open {
+        if self.open.is_some() {
             return;
         }
-        self.is_open = true;
+        let (index, id) = (self.closed, message_id(self.task, self.closed));
+        let before_text =
+            format!(",\"item_id\":\"{id}\",\"output_index\":{index},\"content_index\":0,\"logprobs\":[],\"delta\":");
+        let open = OpenMessage { id, index, text: String::new(), before_text: before_text.into() };
         let (kind, sequence_number) = ("response.output_item.added", self.number());
-        let id = self.message_id.clone();
-        let item = ShownItem::Message { id, status: "in_progress", role: "assistant", content: Vec::new() };
-        self.write(out, kind, sequence_number, &WithItem { kind, sequence_number, output_index: 0, item });
-        self.part(out, "response.content_part.added", "");
+        let item = ShownItem::assistant(open.id.clone(), "in_progress", None);
+        self.write(out, kind, sequence_number, &WithItem { kind, sequence_number, output_index: index, item });
+        self.part(out, "response.content_part.added", &open, "");
+        self.open = Some(open);
     }
 
-    fn close_message(&mut self, out: &mut Vec<u8>, output: &Output) {
-        let text = output.text.as_str();
-        let (kind, sequence_number) = ("response.output_text.done", self.number());
-        let item_id = self.message_id.as_str();
-        let done = TextDone { kind, sequence_number, item_id, output_index: 0, content_index: 0, text, logprobs: [] };
-        self.write(out, kind, sequence_number, &done);
-        self.part(out, "response.content_part.done", text);
-        let (kind, sequence_number) = ("response.output_item.done", self.number());
-        let whole = Response::open(&self.id, 0, "", &self.kept).with_output(self.task, output, 0);
-        if let Some(item) = whole.output.into_iter().next() {
-            self.write(out, kind, sequence_number, &WithItem { kind, sequence_number, output_index: 0, item });
+    fn say(&mut self, out: &mut Vec<u8>, delta: &str) {
+        let number = self.number();
+        let (is_new, framing) = (self.is_new(number), self.framing);
+        let Some(open) = &mut self.open else { return };
+        open.text.push_str(delta);
+        if is_new {
+            out.extend_from_slice(before_number(framing));
+            let _infallible = write!(out, "{number}");
+            out.extend_from_slice(&open.before_text);
+            serde_json::to_writer(&mut *out, delta).expect("texts always serialise into memory");
+            out.push(b'}');
+            out.extend_from_slice(after(framing));
         }
     }
 
-    fn part(&mut self, out: &mut Vec<u8>, kind: &'static str, text: &str) {
+    /// Says what is not said yet of a text that is whole now.
+    fn say_rest(&mut self, out: &mut Vec<u8>, text: &str) {
+        if self.open.as_ref().is_some_and(|open| open.text.is_empty()) && !text.is_empty() {
+            self.say(out, text);
+        }
+    }
+
+    fn close_message(&mut self, out: &mut Vec<u8>, status: &'static str) {
+        let Some(open) = self.open.take() else { return };
+        self.closed += 1;
+        let (kind, sequence_number) = ("response.output_text.done", self.number());
+        let (item_id, output_index, text) = (open.id.as_str(), open.index, open.text.as_str());
+        let done = TextDone { kind, sequence_number, item_id, output_index, content_index: 0, text, logprobs: [] };
+        self.write(out, kind, sequence_number, &done);
+        self.part(out, "response.content_part.done", &open, text);
+        let (kind, sequence_number) = ("response.output_item.done", self.number());
+        let item = ShownItem::assistant(open.id.clone(), status, Some(text));
+        self.write(out, kind, sequence_number, &WithItem { kind, sequence_number, output_index, item });
+    }
+
+    fn part(&mut self, out: &mut Vec<u8>, kind: &'static str, of: &OpenMessage, text: &str) {
         let sequence_number = self.number();
-        let (item_id, part) = (self.message_id.as_str(), ShownPart::output(text));
-        let event = WithPart { kind, sequence_number, item_id, output_index: 0, content_index: 0, part };
+        let (item_id, output_index, part) = (of.id.as_str(), of.index, ShownPart::output(text));
+        let event = WithPart { kind, sequence_number, item_id, output_index, content_index: 0, part };
         self.write(out, kind, sequence_number, &event);
     }
 
@@ -266,10 +348,12 @@ impl EventWriter {
         if !self.is_new(number) {
             return;
         }
-        out.extend_from_slice(b"event: ");
-        out.extend_from_slice(kind.as_bytes());
-        out.extend_from_slice(b"\ndata: ");
+        if self.framing == Framing::Sse {
+            out.extend_from_slice(b"event: ");
+            out.extend_from_slice(kind.as_bytes());
+            out.extend_from_slice(b"\ndata: ");
+        }
         serde_json::to_writer(&mut *out, event).expect("texts and numbers always serialise into memory");
-        out.extend_from_slice(b"\n\n");
+        out.extend_from_slice(after(self.framing));
     }
 }

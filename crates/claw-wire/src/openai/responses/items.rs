@@ -99,7 +99,7 @@ fn add(index: usize, item: Item, messages: &mut Vec<Message>) -> Result<(), BadR
             let call = ToolCall { id, name, arguments: JsonText::new(arguments.unwrap_or_else(|| "{}".to_owned())) };
             match messages.last_mut() {
                 Some(Message::Assistant { tool_calls, .. }) => tool_calls.push(call),
-                _ => messages.push(Message::Assistant { text: String::new(), tool_calls: vec![call] }),
+                _ => messages.push(Message::assistant("", vec![call])),
             }
         }
         Some("function_call_output") => {
@@ -124,7 +124,7 @@ fn said(index: usize, role: &str, content: Content) -> Result<Message, BadReques
     match role {
         "system" | "developer" => Ok(Message::System { text: content.into_text(&at("content"))? }),
         "user" => Ok(Message::User { content: content.into_parts(&at("content"))? }),
-        "assistant" => Ok(Message::Assistant { text: content.into_text(&at("content"))?, tool_calls: Vec::new() }),
+        "assistant" => Ok(Message::assistant(content.into_text(&at("content"))?, Vec::new())),
         found => {
             let message = format!("role must be user, assistant, system or developer, found {found:?}");
             Err(BadRequest::of(at("role"), message))
@@ -186,7 +186,13 @@ impl<'a> ShownPart<'a> {
     }
 }
 
-impl ShownItem<'_> {
+impl<'a> ShownItem<'a> {
+    /// What the model said; nothing yet without a text.
+    pub fn assistant(id: String, status: &'static str, text: Option<&'a str>) -> Self {
+        let content = text.map(ShownPart::output).into_iter().collect();
+        Self::Message { id, status, role: "assistant", content }
+    }
+
     /// Its id.
     pub fn id(&self) -> &str {
         match self {
@@ -211,7 +217,7 @@ pub fn shown<'a>(name: &str, messages: &'a [Message]) -> Vec<ShownItem<'a>> {
                 let content = content.iter().map(shown_part).collect();
                 items.push(ShownItem::Message { id: id("msg"), status, role: "user", content });
             }
-            Message::Assistant { text, tool_calls } => {
+            Message::Assistant { text, tool_calls, thoughts: _ } => {
                 if !text.is_empty() || tool_calls.is_empty() {
                     let content = vec![ShownPart::output(text)];
                     items.push(ShownItem::Message { id: id("msg"), status, role: "assistant", content });

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::Kept;
-use super::items::{ShownItem, ShownPart};
+use super::items::ShownItem;
 
 /// A value that is carried as the JSON it is.
 pub(super) fn raw<T: Serialize + ?Sized>(value: &T) -> Box<RawValue> {
@@ -106,18 +106,18 @@ pub struct InputTokens {
 /// More about the tokens of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct OutputTokens {
-    /// Never told apart.
+    /// 0 where the provider does not tell them apart.
     pub reasoning_tokens: u64,
 }
 
 impl From<CoreUsage> for Usage {
     fn from(usage: CoreUsage) -> Self {
-        let CoreUsage { input_tokens, output_tokens, cached_tokens } = usage;
+        let CoreUsage { input_tokens, output_tokens, cached_tokens, cache_write_tokens, reasoning_tokens } = usage;
         Self {
             input_tokens,
-            input_tokens_details: InputTokens { cached_tokens, cache_write_tokens: 0 },
+            input_tokens_details: InputTokens { cached_tokens, cache_write_tokens },
             output_tokens,
-            output_tokens_details: OutputTokens { reasoning_tokens: 0 },
+            output_tokens_details: OutputTokens { reasoning_tokens },
             total_tokens: usage.total(),
         }
     }
@@ -218,9 +218,10 @@ const fn incomplete(finish: FinishReason) -> Option<&'static str> {
     }
 }
 
-/// The id of a response's message.
-pub(super) fn message_id(task: TaskId) -> String {
-    format!("msg_{}", task.uuid().as_simple())
+/// The id of a response's message number `index`.
+pub(super) fn message_id(task: TaskId, index: usize) -> String {
+    let name = task.uuid().as_simple().to_string();
+    if index == 0 { format!("msg_{name}") } else { format!("msg_{name}_{index}") }
 }
 
 /// The id of a response's function call.
@@ -228,20 +229,26 @@ pub(super) fn call_id(task: TaskId, index: usize) -> String {
     format!("fc_{}_{index}", task.uuid().as_simple())
 }
 
+/// How an answer's last message ended.
+pub(super) const fn status_of(output: &Output) -> &'static str {
+    if incomplete(output.finish).is_some() { "incomplete" } else { "completed" }
+}
+
 /// What was said and is to be called.
 fn items(task: TaskId, output: &Output) -> Vec<ShownItem<'_>> {
-    let Output { text, tool_calls, finish, usage: _, model: _, answered_by: _ } = output;
-    let status = if incomplete(*finish).is_some() { "incomplete" } else { "completed" };
-    let mut items = Vec::with_capacity(1 + tool_calls.len());
+    let Output { text, asides, tool_calls, finish: _, usage: _, model: _, answered_by: _ } = output;
+    let mut items = Vec::with_capacity(1 + asides.len() + tool_calls.len());
+    for aside in asides {
+        items.push(ShownItem::assistant(message_id(task, items.len()), "completed", Some(aside)));
+    }
     if has_message(output) {
-        let content = vec![ShownPart::output(text)];
-        items.push(ShownItem::Message { id: message_id(task), status, role: "assistant", content });
+        items.push(ShownItem::assistant(message_id(task, items.len()), status_of(output), Some(text)));
     }
     items.extend(tool_calls.iter().enumerate().map(|(index, call)| called(task, index, call, "completed")));
     items
 }
 
-/// Whether an answer holds a message: calls alone need none.
+/// Whether an answer ends with a message: calls alone need none.
 pub(super) fn has_message(output: &Output) -> bool {
     !output.text.is_empty() || output.tool_calls.is_empty()
 }

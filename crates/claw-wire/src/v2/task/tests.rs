@@ -117,9 +117,11 @@ fn a_wrong_field_of_a_task_is_named() {
 
 #[test]
 fn a_finished_task_shows_its_result() {
-    let usage = claw_core::provider::Usage { input_tokens: 1, output_tokens: 2, cached_tokens: 0 };
+    let usage =
+        claw_core::provider::Usage { input_tokens: 1, output_tokens: 2, cached_tokens: 0, ..Default::default() };
     let output = Output {
         text: "done".into(),
+        asides: vec![],
         tool_calls: vec![],
         finish: FinishReason::Stop,
         usage,
@@ -159,9 +161,10 @@ fn a_callback_tells_the_end_in_bytes_that_survive_javascript() {
 
     let output = Output {
         text: "Grüße \u{2028}\u{7f}\u{1}\n\"</script>\" 🦀".into(),
+        asides: vec![],
         tool_calls: vec![],
         finish: FinishReason::Stop,
-        usage: CoreUsage { input_tokens: 1 << 60, output_tokens: 2, cached_tokens: 0 },
+        usage: CoreUsage { input_tokens: 1 << 60, output_tokens: 2, cached_tokens: 0, ..Default::default() },
         model: "p/m".into(),
         answered_by: None,
     };

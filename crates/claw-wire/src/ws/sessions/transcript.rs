@@ -143,7 +143,7 @@ impl ChatMessage {
         let (role, content, tool_call_id, is_error) = match message {
             Message::System { text: said } => ("system", vec![text(said)], None, None),
             Message::User { content } => ("user", content.iter().map(part).collect(), None, None),
-            Message::Assistant { text: said, tool_calls } => {
+            Message::Assistant { text: said, tool_calls, thoughts: _ } => {
                 let said = Some(said).filter(|said| !said.is_empty() || tool_calls.is_empty()).map(|said| text(said));
                 ("assistant", said.into_iter().chain(tool_calls.iter().map(call)).collect(), None, None)
             }
@@ -193,7 +193,7 @@ mod tests {
         });
         let call = |arguments| json!({"type": "toolCall", "id": "c", "name": "clock", "arguments": arguments});
         assert_eq!(
-            shown(&Message::Assistant { text: String::new(), tool_calls: calls.to_vec() })["content"],
+            shown(&Message::assistant("", calls.to_vec()))["content"],
             json!([call(json!({"a": 1})), call(json!("broken"))])
         );
         let answer = shown(&Message::Tool { call_id: "c".into(), text: "noon".into(), is_error: false });
