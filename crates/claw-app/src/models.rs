@@ -63,7 +63,8 @@ impl Models {
         }
         let model = self.model_of(&agent).unwrap_or_default();
         let (principal, agent) = (principal.clone(), agent.id);
-        let context = ToolContext { principal, agent, session, model, usage: Usage::default(), message_count: 0 };
+        let context =
+            ToolContext { principal, agent, session, model, usage: Usage::default(), message_count: 0, approved: None };
         let absent = || Error::NotFound { what: "tool", id: name.chars().take(80).collect() };
         self.0.agent.invoke(&context, name, arguments).await.ok_or_else(absent)
     }

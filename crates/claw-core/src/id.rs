@@ -79,6 +79,8 @@ ids! {
     ConnectionId = "conn";
     /// A stored API key.
     ApiKeyId = "key";
+    /// A question whether a call may be made.
+    ApprovalId = "appr";
     /// A device's wish to be paired.
     PairingId = "pair";
 }

@@ -7,12 +7,13 @@
 //! - [`id`] typed ids with a prefix; [`time`] timestamps and the clock port
 //! - [`message`] what a conversation is made of; [`turn`] one input to an agent
 //! - [`provider`] the port to a model; [`estimate`] how large a prompt is; [`tool`] the port to a tool
-//! - [`permission`] who may use which tool
+//! - [`permission`] who may use which tool; [`approval`] what somebody is asked for first
 //! - [`run`] what happens while an agent works; [`task`] the durable state machine around it
 //! - [`courier`] the port to addresses outside; [`retry`] how long to wait before trying again
 //! - [`principal`] who is asking, and what they may do; [`device`] machines with a key of their own
 //! - [`session`] names of conversations
 
+pub mod approval;
 pub mod courier;
 pub mod device;
 pub mod estimate;
@@ -30,8 +31,9 @@ pub mod time;
 pub mod tool;
 pub mod turn;
 
+pub use approval::Approval;
 pub use device::{DeviceId, Role};
-pub use id::{ApiKeyId, ConnectionId, IdSource, PairingId, ParseIdError, RequestId, SessionId, TaskId};
+pub use id::{ApiKeyId, ApprovalId, ConnectionId, IdSource, PairingId, ParseIdError, RequestId, SessionId, TaskId};
 pub use message::{JsonText, Message, Part, Thoughts, ToolCall};
 pub use principal::{Principal, PrincipalId, Scope, Scopes, Visibility};
 pub use run::{RunEvent, Sequenced};

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 
+use crate::approval::Plan;
 use crate::message::JsonText;
 use crate::principal::Principal;
 use crate::provider::{ToolSpec, Usage};
@@ -14,6 +15,16 @@ pub trait Tool: Send + Sync {
     fn spec(&self) -> ToolSpec;
     /// Whether running it twice does no harm; if not, a crash during it ends the run (G3).
     fn is_idempotent(&self) -> bool;
+    /// Whether what it answers was written by strangers: from then on its conversation is not trusted.
+    fn brings_untrusted(&self) -> bool {
+        false
+    }
+    /// Says what exactly a call would do and whether it may, without doing it. Whoever overrides it
+    /// makes [`Tool::call`] do that and nothing else, and refuse where [`ToolContext::approved`]
+    /// is of another plan. Errors: it cannot be carried out at all.
+    async fn plan(&self, _context: &ToolContext, _arguments: &JsonText) -> Result<Plan, ToolError> {
+        Ok(Plan::free())
+    }
     /// Runs it. Cancel-safe: dropping the future ends the work.
     async fn call(&self, context: &ToolContext, arguments: &JsonText) -> Result<String, ToolError>;
 }
@@ -33,6 +44,8 @@ pub struct ToolContext {
     pub usage: Usage,
     /// Messages in the session before this run.
     pub message_count: u64,
+    /// The digest of the plan that was approved for this call; none where nobody had to be asked.
+    pub approved: Option<[u8; 32]>,
 }
 
 /// Why a tool gave no result; the model is told and may mend it.

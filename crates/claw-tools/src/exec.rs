@@ -1,6 +1,6 @@
 //! `exec` and `process`: commands, in a sandbox, under a policy that denies unless told otherwise.
 //!
-//! Call → `rules` (may this run, and as what exactly) → `child` (one process group, its output
+//! Call → `rules` (may this run, and as what exactly) → `plan` (the whole of it, for whoever is asked) → `child` (one process group, its output
 //! bounded, killed when whoever waits is gone) inside [`crate::sandbox`]. A shell's text is never
 //! judged: an allowlist permits programs that are started without a shell (advisory 57). The
 //! environment is built from nothing (62).
@@ -8,6 +8,7 @@
 mod background;
 mod child;
 mod output;
+mod plan;
 mod rules;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use claw_core::approval::{Plan, Verdict};
 use claw_core::message::JsonText;
 use claw_core::provider::ToolSpec;
 use claw_core::tool::{Tool, ToolContext, ToolError};
@@ -22,7 +24,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use background::Processes;
-pub use rules::{Launcher, Security, Settings};
+pub use rules::{Ask, Launcher, Security, Settings};
 
 use crate::arguments;
 use crate::limits::{COMMAND_BYTES_MAX, TIMEOUT_DEFAULT, TIMEOUT_MAX};
@@ -97,16 +99,18 @@ impl Tool for ExecTool {
         false
     }
 
+    async fn plan(&self, context: &ToolContext, given: &JsonText) -> Result<Plan, ToolError> {
+        let (plan, _, asks) = self.prepare(context, given).await?;
+        let exact = plan::exactly(plan, given.clone()).await?;
+        let verdict = if asks { Verdict::Ask } else { Verdict::Allow };
+        Ok(Plan { verdict, acts: true, shown: Some(exact.shown), digest: exact.digest })
+    }
+
     async fn call(&self, context: &ToolContext, given: &JsonText) -> Result<String, ToolError> {
-        let Exec { command, cwd, env, timeout, background } = arguments::parse(given)?;
-        if command.len() > COMMAND_BYTES_MAX || command.contains('\0') {
-            return Err(ToolError::Arguments(format!(
-                "command: must be at most {COMMAND_BYTES_MAX} bytes without NUL"
-            )));
+        let (plan, Exec { command, timeout, background, .. }, asks) = self.prepare(context, given).await?;
+        if asks || context.approved.is_some() {
+            plan::require_approved(&plan, given, context.approved).await?;
         }
-        let argv = rules::judge(&self.settings, &command, &env)?;
-        let directory = self.directory(context, cwd.unwrap_or_else(|| ".".into())).await?;
-        let plan = child::Plan { argv, env: env.into_iter().collect(), directory, settings: self.settings.clone() };
         if background {
             let id = self.processes.start(context, command, plan)?;
             return Ok(format!("[runs in the background as {id}; see `process`]"));
@@ -131,6 +135,20 @@ pub(crate) struct Directory {
 }
 
 impl ExecTool {
+    /// What a call comes to, and whether somebody has to be asked for it.
+    async fn prepare(&self, context: &ToolContext, given: &JsonText) -> Result<(child::Plan, Exec, bool), ToolError> {
+        let mut asked: Exec = arguments::parse(given)?;
+        if asked.command.len() > COMMAND_BYTES_MAX || asked.command.contains('\0') {
+            return Err(ToolError::Arguments(format!(
+                "command: must be at most {COMMAND_BYTES_MAX} bytes without NUL"
+            )));
+        }
+        let rules::Judged { argv, asks } = rules::judge(&self.settings, &asked.command, &asked.env)?;
+        let directory = self.directory(context, asked.cwd.take().unwrap_or_else(|| ".".into())).await?;
+        let env = std::mem::take(&mut asked.env).into_iter().collect();
+        Ok((child::Plan { argv, env, directory, settings: self.settings.clone() }, asked, asks))
+    }
+
     async fn directory(&self, context: &ToolContext, cwd: String) -> Result<Directory, ToolError> {
         let (workspaces, context) = (Arc::clone(&self.workspaces), context.clone());
         let look = move || {

@@ -73,3 +73,9 @@ pub const COMMAND_PROCESSES_MAX: u64 = 512;
 
 /// Bytes fetched of a page.
 pub const PAGE_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// Files that a command names and whose bytes an approval is bound to, and largest one of them.
+pub const BOUND_FILES_MAX: usize = 64;
+
+/// Largest file whose bytes an approval is bound to; a command that names a larger one is not asked for.
+pub const BOUND_FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;

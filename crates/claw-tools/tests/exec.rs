@@ -11,7 +11,7 @@ use claw_core::tool::{Tool, ToolContext};
 use claw_core::{AgentId, Principal, SessionKey};
 use claw_runtime::TaskScope;
 use claw_tools::Workspaces;
-use claw_tools::exec::{self, Launcher, Processes, Security, Settings};
+use claw_tools::exec::{self, Ask, Launcher, Processes, Security, Settings};
 use tempfile::TempDir;
 
 struct Desk {
@@ -23,14 +23,14 @@ struct Desk {
 fn full() -> Settings {
     let program = PathBuf::from(env!("CARGO_BIN_EXE_claw-sandbox"));
     let launcher = Some(Launcher { program, argument: None, is_lenient: false });
-    Settings { security: Security::Full, allowlist: Vec::new(), asks: false, network: false, launcher }
+    Settings { security: Security::Full, allowlist: Vec::new(), ask: Ask::Off, network: false, launcher }
 }
 
 fn context(session: &str) -> ToolContext {
     let agent = AgentId::main();
     let session = SessionKey::of(&agent, session);
     let (usage, model) = (Usage::default(), "m/m".into());
-    ToolContext { principal: Principal::operator(), agent, session, model, usage, message_count: 0 }
+    ToolContext { principal: Principal::operator(), agent, session, model, usage, message_count: 0, approved: None }
 }
 
 impl Desk {
@@ -249,7 +249,7 @@ async fn commands_are_denied_unless_they_are_allowed() {
     let no_box = Launcher { program: "/bin/false".into(), argument: None, is_lenient: false };
     let table = [
         (Settings { security: Security::Deny, ..full() }, "tools.exec.security"),
-        (Settings { asks: true, ..full() }, "tools.exec.ask"),
+        (Settings { ask: Ask::Always, ..full() }, "nobody has approved"),
         (Settings { launcher: Some(missing), ..full() }, "cannot be started"),
         (Settings { launcher: Some(no_box), ..full() }, "[exit code 1]"),
     ];

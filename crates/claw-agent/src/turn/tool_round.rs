@@ -166,6 +166,7 @@ impl Attempt {
             model: talk.model_name.clone(),
             usage: produced.usage,
             message_count: talk.message_count,
+            approved: None,
         }
     }
 }

@@ -13,8 +13,8 @@ pub struct Settings {
     /// Programs that may run under [`Security::Allowlist`], by absolute path, and what their
     /// arguments must begin with.
     pub allowlist: Vec<Vec<String>>,
-    /// Whether somebody is to be asked first. Nobody can be: so nothing runs.
-    pub asks: bool,
+    /// Whether somebody is to be asked first.
+    pub ask: Ask,
     /// Whether commands reach the network.
     pub network: bool,
     /// Starts the sandbox; absent where the operator has switched it off.
@@ -43,39 +43,57 @@ pub enum Security {
     Full,
 }
 
+/// Whether somebody is asked before a command runs; what is denied is not even asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ask {
+    /// Nobody.
+    Off,
+    /// For what is not on the list, which is denied otherwise.
+    OnMiss,
+    /// For everything.
+    Always,
+}
+
+/// What would be started, and whether somebody has to say so first.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Judged {
+    pub(super) argv: Vec<String>,
+    pub(super) asks: bool,
+}
+
 fn denied<T>(why: &str) -> Result<T, ToolError> {
     Err(ToolError::Failed(format!("commands are not permitted: {why}")))
 }
 
 /// The program and arguments to start, if they may be.
-pub(super) fn judge(
-    settings: &Settings,
-    command: &str,
-    env: &BTreeMap<String, String>,
-) -> Result<Vec<String>, ToolError> {
-    let Settings { security, allowlist, asks, network: _, launcher: _ } = settings;
-    if *asks {
-        return denied("tools.exec.ask wants a person to be asked, and this version cannot ask one; set it to \"off\"");
-    }
+pub(super) fn judge(settings: &Settings, command: &str, env: &BTreeMap<String, String>) -> Result<Judged, ToolError> {
+    let Settings { security, allowlist, ask, network: _, launcher: _ } = settings;
+    let by_shell = || vec!["/bin/sh".into(), "-c".into(), command.into()];
+    let always = *ask == Ask::Always;
+    let missed = |argv: Vec<String>, why: &str| match ask {
+        Ask::Off => denied(why),
+        Ask::OnMiss | Ask::Always => Ok(Judged { argv, asks: true }),
+    };
     match security {
         Security::Deny => denied(
             "the operator can allow them in the configuration: tools.exec.security \"allowlist\" (with tools.exec.allowlist) or \"full\"",
         ),
-        Security::Full => Ok(vec!["/bin/sh".into(), "-c".into(), command.into()]),
-        Security::Allowlist if !env.is_empty() => {
-            denied("no environment may be set where only listed programs may run")
-        }
+        Security::Full => Ok(Judged { argv: by_shell(), asks: always }),
         Security::Allowlist => {
             let Some(words) = words(command) else {
-                return denied(
+                return missed(
+                    by_shell(),
                     "only listed programs may run, and without a shell: no pipes, redirections, variables, patterns or several commands",
                 );
             };
             let Some(argv) = resolved(words) else { return denied("there is no such program") };
+            if !env.is_empty() {
+                return missed(argv, "no environment may be set where only listed programs may run");
+            }
             let fits = |entry: &&Vec<String>| !entry.is_empty() && argv.starts_with(entry);
             match allowlist.iter().find(fits) {
-                Some(_) => Ok(argv),
-                None => denied("this program with these arguments is not in tools.exec.allowlist"),
+                Some(_) => Ok(Judged { argv, asks: always }),
+                None => missed(argv, "this program with these arguments is not in tools.exec.allowlist"),
             }
         }
     }

@@ -20,6 +20,7 @@ pub(super) fn context() -> ToolContext {
         model: "m/m".into(),
         usage: Usage::default(),
         message_count: 0,
+        approved: None,
     }
 }
 

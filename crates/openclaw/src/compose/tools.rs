@@ -53,7 +53,11 @@ fn commands(settings: &Exec) -> exec::Settings {
             Security::Full => exec::Security::Full,
         },
         allowlist: allowlist.clone(),
-        asks: *ask != Ask::Off,
+        ask: match ask {
+            Ask::Off => exec::Ask::Off,
+            Ask::OnMiss => exec::Ask::OnMiss,
+            Ask::Always => exec::Ask::Always,
+        },
         network: *network,
         launcher: match sandbox {
             Sandbox::Require => Some(launcher(false)),

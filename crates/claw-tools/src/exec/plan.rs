@@ -1,0 +1,131 @@
+//! A command as it is shown to whoever is asked for it, and the digest that binds the answer to it.
+//!
+//! Hashed are the program and its arguments, the environment, the directory, the box, the call as the
+//! model wrote it, and the bytes of every file that the command names: a script that is replaced
+//! between the answer and the call is another plan (advisory 58).
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use claw_core::approval::visible;
+use claw_core::message::JsonText;
+use claw_core::tool::ToolError;
+use sha2::{Digest as _, Sha256};
+
+use super::child;
+use crate::limits::{BOUND_FILE_BYTES_MAX, BOUND_FILES_MAX};
+
+/// A plan in full.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Exact {
+    pub(super) shown: String,
+    pub(super) digest: [u8; 32],
+}
+
+/// Looks at the disk; nothing is started.
+pub(super) async fn exactly(plan: child::Plan, given: JsonText) -> Result<Exact, ToolError> {
+    let look = tokio::task::spawn_blocking(move || written_out(&plan, &given)).await;
+    look.unwrap_or_else(|died| Err(ToolError::Failed(died.to_string())))
+}
+
+/// Refuses what is not the very plan that was approved.
+pub(super) async fn require_approved(
+    plan: &child::Plan,
+    given: &JsonText,
+    approved: Option<[u8; 32]>,
+) -> Result<(), ToolError> {
+    let Some(approved) = approved else {
+        return Err(ToolError::Failed("nobody has approved this command".into()));
+    };
+    if exactly(plan.clone(), given.clone()).await?.digest == approved {
+        return Ok(());
+    }
+    Err(ToolError::Failed("the command is not the one that was approved any more: a file it names has changed".into()))
+}
+
+fn written_out(plan: &child::Plan, given: &JsonText) -> Result<Exact, ToolError> {
+    let child::Plan { argv, env, directory, settings } = plan;
+    let mut shown = String::from("run:");
+    for word in argv {
+        let _infallible = write!(shown, " {}", quoted(word));
+    }
+    let _infallible = write!(shown, "\nin: {}", quoted(&directory.cwd.to_string_lossy()));
+    for (name, value) in env {
+        let _infallible = write!(shown, "\nwith: {}={}", quoted(name), quoted(value));
+    }
+    let _infallible = write!(
+        shown,
+        "\nnetwork: {}, sandbox: {}",
+        if settings.network { "yes" } else { "no" },
+        if settings.launcher.is_some() { "yes" } else { "no" }
+    );
+    let mut digest = Sha256::new();
+    for (path, bytes) in named_files(argv, &directory.cwd)? {
+        let _infallible = write!(shown, "\nfile: {} sha256 {}", quoted(&path.to_string_lossy()), hex(&bytes));
+    }
+    for part in [shown.as_str(), given.as_str()] {
+        digest.update((part.len() as u64).to_be_bytes());
+        digest.update(part);
+    }
+    Ok(Exact { shown, digest: digest.finalize().into() })
+}
+
+/// A word so that its ends are seen.
+fn quoted(word: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+,:@%=".contains(&byte);
+    if !word.is_empty() && word.bytes().all(plain) {
+        return word.to_owned();
+    }
+    format!("\"{}\"", visible(word).replace('"', "\\\""))
+}
+
+/// The files whose names stand in the command, a shell's text included, with their digests.
+///
+/// A word that only looks like a file's name costs a look; none that a shell would make of pieces is
+/// found, and who approves a text for a shell approves what it says at that time.
+fn named_files(argv: &[String], cwd: &Path) -> Result<Vec<(PathBuf, [u8; 32])>, ToolError> {
+    let words = argv
+        .iter()
+        .flat_map(|word| word.split(|letter: char| letter.is_whitespace() || "\"'`$;|&<>()={},".contains(letter)));
+    let mut files: Vec<(PathBuf, [u8; 32])> = Vec::new();
+    for word in argv.iter().map(String::as_str).chain(words).filter(|word| !word.is_empty() && word.len() < 4096) {
+        let Ok(path) = cwd.join(word).canonicalize() else { continue };
+        if files.iter().any(|(known, _)| *known == path) || !path.is_file() {
+            continue;
+        }
+        if files.len() == BOUND_FILES_MAX {
+            return Err(ToolError::Failed(format!("the command names more than {BOUND_FILES_MAX} files")));
+        }
+        let bytes = digest_of(&path).map_err(|error| {
+            ToolError::Failed(format!("{} cannot be looked at, so nobody can be asked: {error}", path.display()))
+        })?;
+        files.push((path, bytes));
+    }
+    Ok(files)
+}
+
+fn digest_of(path: &Path) -> std::io::Result<[u8; 32]> {
+    let mut file = File::open(path)?.take(BOUND_FILE_BYTES_MAX + 1);
+    let (mut digest, mut read, mut buffer) = (Sha256::new(), 0_u64, vec![0; 64 * 1024]);
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(digest.finalize().into()),
+            more => {
+                digest.update(buffer.get(..more).unwrap_or_default());
+                read += more as u64;
+            }
+        }
+        if read > BOUND_FILE_BYTES_MAX {
+            return Err(std::io::Error::other("it is too large"));
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _infallible = write!(text, "{byte:02x}");
+        text
+    })
+}
