@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use claw_core::briefing::Briefing;
 use claw_core::permission::{Permissions, canonical};
 use claw_core::provider::{ModelInfo, Provider};
 use claw_core::tool::Tool;
@@ -99,6 +100,7 @@ pub struct Catalog {
     aliases: BTreeMap<String, String>,
     tools: Vec<Offer>,
     permissions: Permissions,
+    briefings: Vec<Arc<dyn Briefing>>,
     breakers: Arc<Breakers>,
     /// Counts questions, so that keys take turns.
     turn: AtomicUsize,
@@ -135,6 +137,7 @@ impl Catalog {
             aliases: BTreeMap::new(),
             tools: Vec::new(),
             permissions: Permissions::default(),
+            briefings: Vec::new(),
             breakers: Arc::default(),
             turn: AtomicUsize::new(0),
         }
@@ -156,6 +159,16 @@ impl Catalog {
     #[must_use]
     pub fn with_tools(self, tools: Vec<Arc<dyn Tool>>, permissions: Permissions) -> Self {
         Self { tools: tools.into_iter().map(Offer::from).collect(), permissions, ..self }
+    }
+
+    /// Who knows what agents are told before their conversations, in this order.
+    #[must_use]
+    pub fn with_briefings(self, briefings: Vec<Arc<dyn Briefing>>) -> Self {
+        Self { briefings, ..self }
+    }
+
+    pub(crate) fn briefings(&self) -> &[Arc<dyn Briefing>] {
+        &self.briefings
     }
 
     /// What of `built_in` and the catalogue's own tools `agent` may use for `principal`.

@@ -20,6 +20,19 @@ pub const REPEATS_MAX: u32 = 6;
 /// Messages of history a model is shown.
 pub const HISTORY_MESSAGES_MAX: u32 = 200;
 
+/// What a briefing shows at most of all its sections, in bytes.
+pub const BRIEFING_BYTES_MAX: usize = 64 * 1024;
+
+/// A section of which less would be shown is left out.
+pub const SECTION_BYTES_MIN: usize = 200;
+
+/// How long a briefing is waited for.
+pub const BRIEFING_WAIT: Duration = Duration::from_secs(2);
+
+/// Tokens of a model's window that are left to its answer, unless the caller names a number; an
+/// eighth of a small one.
+pub const ANSWER_TOKENS_RESERVED: u32 = 8_192;
+
 /// Longest answer of one run, in bytes.
 pub const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
 

@@ -1,8 +1,10 @@
 //! The turn loop: ask the model, run its tools, ask again, until it is done.
 
 mod ask;
+mod briefing;
 mod context;
 mod failover;
+mod fit;
 mod repeats;
 mod steering;
 mod thoughts;

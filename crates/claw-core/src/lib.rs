@@ -8,12 +8,14 @@
 //! - [`message`] what a conversation is made of; [`turn`] one input to an agent
 //! - [`provider`] the port to a model; [`estimate`] how large a prompt is; [`tool`] the port to a tool
 //! - [`permission`] who may use which tool; [`approval`] what somebody is asked for first
+//! - [`briefing`] what an agent is told before its conversation
 //! - [`run`] what happens while an agent works; [`task`] the durable state machine around it
 //! - [`courier`] the port to addresses outside; [`retry`] how long to wait before trying again
 //! - [`principal`] who is asking, and what they may do; [`device`] machines with a key of their own
 //! - [`session`] names of conversations
 
 pub mod approval;
+pub mod briefing;
 pub mod courier;
 pub mod device;
 pub mod estimate;

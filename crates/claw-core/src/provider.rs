@@ -332,6 +332,24 @@ pub enum ProviderError {
 }
 
 impl ProviderError {
+    /// Whether it was refused because it is too long: a shorter one may be answered.
+    pub fn is_too_long(&self) -> bool {
+        let Self::Status { status: status @ (400 | 413 | 422), message, .. } = self else { return false };
+        const SAID: [&str; 9] = [
+            "context_length",
+            "context length",
+            "context window",
+            "maximum context",
+            "context size",
+            "prompt is too long",
+            "input is too long",
+            "too many tokens",
+            "token limit",
+        ];
+        let message = message.to_ascii_lowercase();
+        *status == 413 || SAID.iter().any(|words| message.contains(words))
+    }
+
     /// Whether the same request may succeed later.
     pub fn is_retryable(&self) -> bool {
         match self {

@@ -7,12 +7,14 @@
 //! - [`files`] read, write, edit, apply_patch, ls, grep, find
 //! - [`exec`] commands, inside the [`sandbox`]
 //! - [`web`] pages, through the guard that refuses addresses inside
+//! - [`briefing`] the files of a workspace that an agent knows
 //! - [`limits`] every written limit
 //!
 //! Knows no store, no queue, no provider and no door. Who may use which tool is decided in
 //! `claw_core::permission`, before a call arrives here.
 
 mod arguments;
+pub mod briefing;
 pub mod exec;
 pub mod files;
 pub mod limits;

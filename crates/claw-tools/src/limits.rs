@@ -79,3 +79,12 @@ pub const BOUND_FILES_MAX: usize = 64;
 
 /// Largest file whose bytes an approval is bound to; a command that names a larger one is not asked for.
 pub const BOUND_FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// What an agent is told of one file of its workspace, in bytes.
+pub const BRIEFING_FILE_BYTES_MAX: u64 = 20 * 1024;
+
+/// Files of all workspaces that are remembered as they were read.
+pub const BRIEFING_FILES_REMEMBERED: usize = 1024;
+
+/// A file that was changed later than this before it was read may be changed again without a trace.
+pub const CHANGE_SHOWS_AFTER: Duration = Duration::from_secs(1);

@@ -11,9 +11,9 @@ use std::path::{Component, Path, PathBuf};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt, File, Metadata, MetadataExt, OpenOptions, OpenOptionsExt};
 use claw_core::tool::{ToolContext, ToolError};
-use claw_core::{AgentId, PrincipalId};
+use claw_core::{AgentId, PrincipalId, Timestamp};
 
-use crate::limits::{FILE_BYTES_MAX, PATH_BYTES_MAX};
+use crate::limits::{CHANGE_SHOWS_AFTER, FILE_BYTES_MAX, PATH_BYTES_MAX};
 
 /// `O_NONBLOCK`, so that opening a pipe that took a file's place returns.
 #[cfg(target_os = "linux")]
@@ -37,16 +37,27 @@ impl Workspaces {
     ///
     /// Errors: [`ToolError::Failed`] – the principal's id is no name of a directory.
     pub(crate) fn path(&self, context: &ToolContext) -> Result<PathBuf, ToolError> {
-        let id = &context.principal.id;
-        if *id != PrincipalId::operator() {
-            let is_name = id.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
-            return match is_name && !id.as_str().is_empty() {
-                true => Ok(self.api_keys.join(id.as_str()).join(context.agent.as_str())),
-                false => Err(ToolError::Failed("there is no workspace for this caller".into())),
-            };
+        let absent = || ToolError::Failed("there is no workspace for this caller".into());
+        self.place(&context.principal.id, &context.agent).ok_or_else(absent)
+    }
+
+    /// The directory of an agent that works on somebody's behalf; nothing when the principal's id is no
+    /// name of a directory.
+    fn place(&self, principal: &PrincipalId, agent: &AgentId) -> Option<PathBuf> {
+        if *principal != PrincipalId::operator() {
+            let is_name = principal.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+            let is_name = is_name && !principal.as_str().is_empty();
+            return is_name.then(|| self.api_keys.join(principal.as_str()).join(agent.as_str()));
         }
-        let own = self.agents.iter().find(|(agent, _)| *agent == context.agent).map(|(_, path)| path);
-        Ok(own.unwrap_or(&self.default).clone())
+        let own = self.agents.iter().find(|(known, _)| known == agent).map(|(_, path)| path);
+        Some(own.unwrap_or(&self.default).clone())
+    }
+
+    /// Opens an agent's directory as it is; nothing where there is none. Blocks on the disk.
+    pub(crate) fn look(&self, principal: &PrincipalId, agent: &AgentId) -> Option<Workspace> {
+        let root = self.place(principal, agent)?;
+        let dir = Dir::open_ambient_dir(&root, ambient_authority()).ok()?;
+        Some(Workspace { root, dir })
     }
 
     /// Opens it, made if it is not there. Blocks on the disk.
@@ -71,6 +82,11 @@ pub(crate) struct Workspace {
 }
 
 impl Workspace {
+    /// Where it is.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// The handle everything goes through.
     pub(crate) fn dir(&self) -> &Dir {
         &self.dir
@@ -200,6 +216,43 @@ impl Workspace {
         }
         Ok(Some(old))
     }
+}
+
+/// What tells a file from a changed one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileState {
+    inode: u64,
+    pub(crate) bytes: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl FileState {
+    pub(crate) fn of(metadata: &Metadata) -> Self {
+        Self {
+            inode: metadata.ino(),
+            bytes: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    /// Whether a further change would show: one within the file system's own step may not.
+    pub(crate) fn is_settled(&self, now: Timestamp) -> bool {
+        let at = Timestamp::from_millis(self.changed.0.saturating_mul(1000));
+        now.since(at) > CHANGE_SHOWS_AFTER
+    }
+}
+
+/// The text of the beginning of a file: a letter that was cut in the middle is left away, and bytes
+/// that are no text are shown as such.
+pub(crate) fn text_of(bytes: &[u8]) -> String {
+    let end = match std::str::from_utf8(bytes) {
+        Err(error) if error.error_len().is_none() => error.valid_up_to(),
+        Ok(_) | Err(_) => bytes.len(),
+    };
+    let text = String::from_utf8_lossy(bytes.get(..end).unwrap_or_default());
+    text.trim_start_matches('\u{feff}').to_owned()
 }
 
 fn plain_file(metadata: &Metadata, verb: &str, written: &str) -> Result<(), ToolError> {

@@ -10,7 +10,7 @@ use futures::StreamExt;
 
 use super::context::Conversation;
 use super::failover::Broken;
-use super::{Produced, Round, Stop, thoughts};
+use super::{Produced, Round, Stop};
 use crate::agent::{Attempt, chance};
 use crate::catalog::Resolved;
 use crate::limits::{ANSWER_BYTES_MAX, ATTACHED_RETRY_AFTER_MAX};
@@ -56,10 +56,10 @@ impl Attempt {
     pub(super) async fn stream(
         &mut self,
         candidate: &Resolved,
-        talk: &Conversation,
+        request: ModelRequest,
         produced: &mut Produced,
     ) -> Result<Round, Ended> {
-        let mut stream = candidate.provider.stream(self.request(candidate, talk));
+        let mut stream = candidate.provider.stream(request);
         let mut answer = Answer::new(produced.usage);
         let control = self.control.clone();
         let mut stopped = std::pin::pin!(control.stopped());
@@ -135,11 +135,12 @@ impl Attempt {
         }
     }
 
-    fn request(&self, candidate: &Resolved, talk: &Conversation) -> ModelRequest {
+    /// What a candidate is asked: as much of the conversation as fits it.
+    pub(super) fn request(&self, candidate: &Resolved, talk: &Conversation) -> ModelRequest {
         let turn = &self.task.turn;
         ModelRequest {
             model: candidate.model.clone(),
-            messages: thoughts::shown_to(&candidate.full_name(), &talk.messages).into(),
+            messages: talk.shown_to(candidate, turn.sampling.max_tokens),
             tools: if candidate.tools { Arc::clone(&talk.specs) } else { Arc::from([]) },
             tool_choice: turn.tool_choice.clone(),
             sampling: turn.sampling.clone(),

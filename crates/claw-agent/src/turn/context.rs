@@ -1,20 +1,25 @@
-//! What the model is shown: the agent's prompt, history, the new input, and the tools.
+//! What the model is shown: the agent's prompt, its briefing, history, the new input, and the tools.
+//!
+//! Kept in parts, because what fits differs from candidate to candidate (`fit`). What is the same
+//! from run to run stands first, so that a provider's cache finds it again.
 
 use std::sync::Arc;
 
+use claw_core::briefing::{Briefing, BriefingContext, Section};
 use claw_core::estimate;
 use claw_core::permission::canonical;
 use claw_core::provider::{ProviderError, ToolSpec};
 use claw_core::tool::Tool;
 use claw_core::turn::Context;
-use claw_core::{Failure, FailureReason, Message, Task};
-use claw_store::StoreError;
+use claw_core::{AgentId, Failure, FailureReason, Message, Task};
+use claw_store::{StoreError, StoredMessage};
 
-use super::Stop;
+use super::fit::{Material, Window};
 use super::repeats::Repeats;
+use super::{Stop, thoughts};
 use crate::agent::Parts;
 use crate::catalog::{Catalog, Resolved, UnknownModel};
-use crate::limits::HISTORY_MESSAGES_MAX;
+use crate::limits::{BRIEFING_WAIT, HISTORY_MESSAGES_MAX};
 use crate::tools::Offer;
 
 /// The conversation as it grows during a turn.
@@ -25,9 +30,14 @@ pub(super) struct Conversation {
     pub(super) answered: usize,
     /// `<provider>/<model>` that was asked last.
     pub(super) model_name: String,
+    /// What comes before this run.
+    pub(super) material: Material,
+    /// The new input, and what has been said since.
     pub(super) messages: Vec<Message>,
     pub(super) specs: Arc<[ToolSpec]>,
     pub(super) message_count: u64,
+    /// Who answers, by its own id.
+    pub(super) agent: AgentId,
     client_tools: Vec<String>,
     /// What the agent may use; the rest is not there.
     tools: Vec<Offer>,
@@ -36,7 +46,7 @@ pub(super) struct Conversation {
 }
 
 impl Conversation {
-    /// Resolves the model and loads the history.
+    /// Resolves the model, loads the history and asks for the briefing.
     pub(super) async fn open(parts: &Parts, catalog: &Catalog, task: &Task) -> Result<Self, Stop> {
         let turn = &task.turn;
         let agent = catalog.agent(&turn.agent).ok_or_else(|| {
@@ -46,42 +56,51 @@ impl Conversation {
         let route = catalog.route(turn.model.as_deref(), agent).map_err(unknown)?;
         let mut tools = catalog.tools(&parts.tools, &turn.agent, &task.principal);
         tools.retain(|offer| turn.admits(&offer.spec.name));
-        let specs = specs(task, &tools);
-        let mut messages = Vec::new();
-        messages.extend(agent.system_prompt.clone().map(|text| Message::System { text }));
-        messages.extend(turn.instructions.clone().map(|text| Message::System { text }));
-        let mut message_count = 0;
-        match &turn.context {
-            Context::Given(given) => messages.extend_from_slice(given),
-            Context::Session => {
-                let history = parts.store.context(task.session, HISTORY_MESSAGES_MAX).await.map_err(unreadable)?;
-                message_count = history.last().map_or(0, |last| last.seq);
-                // The input is stored already, and a repeated run must not see its own first try.
-                let earlier =
-                    history.into_iter().filter(|stored| stored.task != Some(task.id)).map(|stored| stored.message);
-                // Where the history is cut, an answer may stand without the call it answers; no provider takes that.
-                messages.extend(earlier.skip_while(|message| matches!(message, Message::Tool { .. })));
-            }
-        }
-        messages.extend_from_slice(&turn.input);
-        let client_tools = turn.client_tools.iter().map(|tool| tool.name.clone()).collect();
+        let about = BriefingContext {
+            principal: task.principal.clone(),
+            agent: agent.id.clone(),
+            session: turn.session.clone(),
+            tools: tools.iter().map(|offer| offer.spec.name.clone()).collect(),
+        };
+        let (stored, sections) = futures::join!(stored(parts, task), sections(catalog.briefings(), &about));
+        let (history, message_count) = stored?;
+        let material = Material {
+            prompt: agent.system_prompt.clone(),
+            sections,
+            instructions: turn.instructions.clone(),
+            history,
+            tokens_max: None,
+        };
         let model_name = route.first().map(Resolved::full_name).unwrap_or_default();
         Ok(Self {
             route,
             answered: 0,
             model_name,
-            messages,
-            specs,
+            material,
+            messages: turn.input.clone(),
+            specs: specs(task, &tools),
             message_count,
-            client_tools,
+            agent: about.agent,
+            client_tools: turn.client_tools.iter().map(|tool| tool.name.clone()).collect(),
             tools,
             repeats: Repeats::default(),
         })
     }
 
+    /// What this candidate is shown.
+    pub(super) fn shown_to(&self, candidate: &Resolved, answer: Option<u32>) -> Arc<[Message]> {
+        let window = Window { tokens: candidate.context_tokens, answer };
+        let shown = self.material.shown(window, self.offered_to(candidate), &self.messages);
+        thoughts::shown_to(&candidate.full_name(), shown).into()
+    }
+
+    fn offered_to(&self, candidate: &Resolved) -> &[ToolSpec] {
+        if candidate.tools { &self.specs } else { &[] }
+    }
+
     /// Why this candidate need not even be asked: it calls no tools and the caller has some, or
-    /// the conversation is too long for it by any guess.
-    pub(super) fn refused_by(&self, candidate: &Resolved) -> Option<ProviderError> {
+    /// what it would have to be shown is too long for it by any guess.
+    pub(super) fn refused_by(&self, candidate: &Resolved, shown: &[Message]) -> Option<ProviderError> {
         let provider = || candidate.provider.id().to_owned();
         if let Some(tool) = self.client_tools.first().filter(|_| !candidate.tools) {
             let cause = format!("{} cannot call tools, but {tool:?} was given", candidate.full_name());
@@ -90,15 +109,21 @@ impl Conversation {
         let fits = u64::from(candidate.context_tokens?);
         // The estimate is looked for only where it may matter, and believed only where even half
         // of it would not fit: it may be wrong by that much.
-        if estimate::text_bytes(&self.messages) <= fits {
+        if estimate::text_bytes(shown) <= fits {
             return None;
         }
-        let about = estimate::tokens(&self.messages, &[]);
+        let about = estimate::tokens(shown, &[]);
         (about / 2 > fits).then(|| {
             let cause =
                 format!("the conversation has about {about} tokens, and {} takes {fits}", candidate.full_name());
             ProviderError::Unsupported { provider: provider(), cause }
         })
+    }
+
+    /// A candidate has refused what it was `shown` for its length: whether it can be shown less.
+    pub(super) fn narrow(&mut self, candidate: &Resolved, shown: &[Message]) -> bool {
+        let tools = if candidate.tools { Arc::clone(&self.specs) } else { Arc::from([]) };
+        self.material.narrow(shown, &tools)
     }
 
     /// Our tool of this name or alias, if the agent may use it.
@@ -111,6 +136,34 @@ impl Conversation {
     pub(super) fn is_clients(&self, name: &str) -> bool {
         self.client_tools.iter().any(|tool| tool == name)
     }
+}
+
+/// What was said before, and the number of the last message.
+async fn stored(parts: &Parts, task: &Task) -> Result<(Vec<Message>, u64), Stop> {
+    match &task.turn.context {
+        Context::Given(given) => Ok((given.clone(), 0)),
+        Context::Session => {
+            let history = parts.store.context(task.session, HISTORY_MESSAGES_MAX).await.map_err(unreadable)?;
+            let last = history.last().map_or(0, |last| last.seq);
+            // The input is stored already, and a repeated run must not see its own first try.
+            let earlier = history.into_iter().filter(|stored| stored.task != Some(task.id));
+            let earlier = earlier.map(|StoredMessage { message, .. }| message);
+            // Where the history is cut, an answer may stand without the call it answers; no provider takes that.
+            Ok((earlier.skip_while(|message| matches!(message, Message::Tool { .. })).collect(), last))
+        }
+    }
+}
+
+/// What everybody who knows something has to tell. Who is too slow is not waited for.
+async fn sections(briefings: &[Arc<dyn Briefing>], about: &BriefingContext) -> Vec<Section> {
+    let all = futures::future::join_all(briefings.iter().map(|briefing| async {
+        let told = tokio::time::timeout(BRIEFING_WAIT, briefing.sections(about)).await;
+        told.unwrap_or_else(|_late| {
+            tracing::warn!(agent = %about.agent, "a part of the briefing of {} took too long and is left out", about.agent);
+            Vec::new()
+        })
+    }));
+    all.await.concat()
 }
 
 /// The tools offered to the model: the caller's, and ours that it does not shadow.

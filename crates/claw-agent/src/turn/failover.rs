@@ -126,7 +126,8 @@ impl Attempt {
         Some(Trial::new(Arc::clone(self.catalog.breaker()), candidate.source, candidate.model.clone()))
     }
 
-    /// Asks one candidate. Nothing when it failed without readers having seen anything: its
+    /// Asks one candidate; one that finds the question too long is asked once more with half of it, once
+    /// in a run (advisory 47). Nothing when it failed without readers having seen anything: its
     /// failure is then the last of the pass.
     async fn ask_one(
         &mut self,
@@ -136,28 +137,38 @@ impl Attempt {
         produced: &mut Produced,
         pass: &mut Pass,
     ) -> Result<Option<Round>, Broken> {
-        let (Some(candidate), Some(trial)) = (talk.route.get(place).cloned(), trial) else { return Ok(None) };
-        if let Some(error) = talk.refused_by(&candidate) {
-            pass.failures.push(error);
-            return Ok(None);
-        }
-        self.turn_to(candidate.full_name(), talk, produced, pass);
-        match self.stream(&candidate, talk, produced).await {
-            Ok(round) => {
-                trial.succeeded();
-                talk.answered = place;
-                Ok(Some(round))
-            }
-            Err(Ended::Stopped(stop)) => Err(Broken::Stopped(stop)),
-            Err(Ended::Failed { error, shown }) => {
-                trial.failed(&error, self.parts.clock.now(), chance(&*self.parts.ids));
+        let Some(candidate) = talk.route.get(place).cloned() else { return Ok(None) };
+        let mut trial = trial;
+        while let Some(trying) = trial.take() {
+            let request = self.request(&candidate, talk);
+            let messages = Arc::clone(&request.messages);
+            if let Some(error) = talk.refused_by(&candidate, &messages) {
                 pass.failures.push(error);
-                match shown {
-                    true => Err(Broken::Provider(summed_up(&pass.failures, true))),
-                    false => Ok(None),
+                return Ok(None);
+            }
+            self.turn_to(candidate.full_name(), talk, produced, pass);
+            match self.stream(&candidate, request, produced).await {
+                Ok(round) => {
+                    trying.succeeded();
+                    talk.answered = place;
+                    return Ok(Some(round));
+                }
+                Err(Ended::Stopped(stop)) => return Err(Broken::Stopped(stop)),
+                Err(Ended::Failed { error, shown }) => {
+                    trying.failed(&error, self.parts.clock.now(), chance(&*self.parts.ids));
+                    if !shown && error.is_too_long() && talk.narrow(&candidate, &messages) {
+                        tracing::info!(task.id = %self.task.id, "asking with half of the conversation: {error}");
+                        trial = self.trial(talk, place);
+                        continue;
+                    }
+                    pass.failures.push(error);
+                    if shown {
+                        return Err(Broken::Provider(summed_up(&pass.failures, true)));
+                    }
                 }
             }
         }
+        Ok(None)
     }
 
     /// Says so where another model is asked than the last one.

@@ -7,9 +7,8 @@ use claw_core::Message;
 use claw_core::message::turn_begins;
 
 /// The conversation as the model `name` is shown it: with its own reasoning of this turn, and nobody else's.
-pub(super) fn shown_to(name: &str, messages: &[Message]) -> Vec<Message> {
-    let begin = turn_begins(messages);
-    let mut shown = messages.to_vec();
+pub(super) fn shown_to(name: &str, mut shown: Vec<Message>) -> Vec<Message> {
+    let begin = turn_begins(&shown);
     for (place, message) in shown.iter_mut().enumerate() {
         if let Message::Assistant { thoughts, .. } = message
             && thoughts.as_ref().is_some_and(|own| place < begin || own.by != name)
@@ -36,7 +35,7 @@ mod tests {
     }
 
     fn kept(messages: &[Message]) -> Vec<bool> {
-        let shown = shown_to("p/m", messages);
+        let shown = shown_to("p/m", messages.to_vec());
         let has = |message: &Message| matches!(message, Message::Assistant { thoughts: Some(_), .. });
         shown.iter().filter(|message| matches!(message, Message::Assistant { .. })).map(has).collect()
     }

@@ -161,7 +161,7 @@ impl Attempt {
     fn tool_context(&self, talk: &Conversation, produced: &Produced) -> ToolContext {
         ToolContext {
             principal: self.task.principal.clone(),
-            agent: self.task.turn.agent.clone(),
+            agent: talk.agent.clone(),
             session: self.task.turn.session.clone(),
             model: talk.model_name.clone(),
             usage: produced.usage,

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod briefing;
 mod chat;
 mod deliveries;
 mod failover;

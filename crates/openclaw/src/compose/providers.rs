@@ -80,7 +80,8 @@ pub(super) fn catalog(foundation: &Foundation, settings: &Live) -> Result<Catalo
     let catalog = Catalog::new(providers, agents, default_agent, default_model(settings))
         .with_fallbacks(fallbacks)
         .with_aliases(aliases(settings))
-        .with_tools(super::tools::tools(settings, processes), super::tools::permissions(settings));
+        .with_tools(super::tools::tools(settings, processes), super::tools::permissions(settings))
+        .with_briefings(super::tools::briefings(settings));
     warn_of_unknown_fallbacks(&catalog, settings);
     Ok(catalog)
 }

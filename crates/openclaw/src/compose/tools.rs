@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use claw_core::AgentId;
+use claw_core::briefing::Briefing;
 use claw_core::permission::Permissions;
 use claw_core::tool::Tool;
 use claw_net::egress::{AllowList, Egress};
+use claw_runtime::SystemClock;
+use claw_tools::briefing::WorkspaceFiles;
 use claw_tools::exec::{self, Launcher, Processes};
 use claw_tools::files;
 use claw_tools::web::WebFetch;
@@ -24,6 +27,12 @@ pub(super) fn tools(settings: &Live, processes: &Processes) -> Vec<Arc<dyn Tool>
     tools.push(Arc::new(WebFetch::new(Egress::new(AllowList::default()))));
     tools.extend(exec::tools(&workspaces, commands(&settings.tools.exec), processes));
     tools
+}
+
+/// Who knows what agents are told before their conversations.
+pub(super) fn briefings(settings: &Live) -> Vec<Arc<dyn Briefing>> {
+    let workspaces = Arc::new(settings.workspaces.clone());
+    vec![Arc::new(WorkspaceFiles::new(workspaces, Arc::new(SystemClock)))]
 }
 
 /// Who may use which.

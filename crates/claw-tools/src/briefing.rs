@@ -1,0 +1,135 @@
+//! The files of a workspace that an agent knows without being told to read them.
+//!
+//! What the operator keeps is an instruction. `MEMORY.md` and the daily notes are an agent's own
+//! words, and in the workspace of an API key every file is a tenant's: those are notes. Files are
+//! read off the async threads, a bounded beginning of each, and again only when they have changed.
+
+use std::collections::HashMap;
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use claw_core::briefing::{Briefing, BriefingContext, Origin, Rank, Section};
+use claw_core::{Clock, PrincipalId, Timestamp};
+
+use crate::limits::{BRIEFING_FILE_BYTES_MAX, BRIEFING_FILES_REMEMBERED};
+use crate::workspace::{FileState, Workspace, Workspaces, text_of};
+
+/// What the operator keeps for an agent, in the order it is told.
+const KEPT: [(&str, Rank); 5] = [
+    ("AGENTS.md", Rank::High),
+    ("SOUL.md", Rank::High),
+    ("IDENTITY.md", Rank::High),
+    ("USER.md", Rank::Normal),
+    ("TOOLS.md", Rank::Normal),
+];
+
+/// What agents keep for themselves.
+const MEMORY: &str = "MEMORY.md";
+
+const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
+
+/// Tells agents what stands in their workspaces.
+pub struct WorkspaceFiles {
+    workspaces: Arc<Workspaces>,
+    clock: Arc<dyn Clock>,
+    seen: Arc<Mutex<Seen>>,
+}
+
+type Seen = HashMap<(PathBuf, String), Remembered>;
+
+/// A file as it was read.
+#[derive(Clone)]
+struct Remembered {
+    state: FileState,
+    text: Arc<str>,
+}
+
+impl WorkspaceFiles {
+    /// Over the files of these workspaces; the days are those of `clock`, in UTC.
+    pub fn new(workspaces: Arc<Workspaces>, clock: Arc<dyn Clock>) -> Self {
+        Self { workspaces, clock, seen: Arc::default() }
+    }
+}
+
+#[async_trait]
+impl Briefing for WorkspaceFiles {
+    async fn sections(&self, about: &BriefingContext) -> Vec<Section> {
+        let (workspaces, seen, now) = (Arc::clone(&self.workspaces), Arc::clone(&self.seen), self.clock.now());
+        let (principal, agent) = (about.principal.id.clone(), about.agent.clone());
+        let look = move || {
+            let Some(workspace) = workspaces.look(&principal, &agent) else { return Vec::new() };
+            let is_operators = principal == PrincipalId::operator();
+            Looking { workspace, seen: &seen, now }.sections(is_operators)
+        };
+        tokio::task::spawn_blocking(look).await.unwrap_or_default()
+    }
+}
+
+/// One look at one workspace.
+struct Looking<'s> {
+    workspace: Workspace,
+    seen: &'s Mutex<Seen>,
+    now: Timestamp,
+}
+
+impl Looking<'_> {
+    fn sections(&self, is_operators: bool) -> Vec<Section> {
+        let origin = if is_operators { Origin::Operator } else { Origin::Notes };
+        let kept = KEPT.map(|(name, rank)| (name.to_owned(), origin, rank));
+        let [today, yesterday] = [self.now, Timestamp::from_millis(self.now.millis() - DAY_MILLIS)].map(daily);
+        let notes = [
+            (MEMORY.to_owned(), Origin::Notes, Rank::Normal),
+            (today, Origin::Notes, Rank::Normal),
+            (yesterday, Origin::Notes, Rank::Low),
+        ];
+        let files = kept.into_iter().chain(notes);
+        files.filter_map(|(name, origin, rank)| self.section(name, origin, rank)).collect()
+    }
+
+    /// Nothing where there is no such file, no text in it, or where it is not to be opened.
+    fn section(&self, name: String, origin: Origin, rank: Rank) -> Option<Section> {
+        let metadata = self.workspace.dir().metadata(&name).ok()?;
+        let state = FileState::of(&metadata);
+        let place = (self.workspace.root().to_owned(), name);
+        let known = self.seen().get(&place).filter(|known| known.state == state).cloned();
+        let (text, bytes) = match known {
+            Some(known) => (known.text, state.bytes),
+            None => self.read(place.clone())?,
+        };
+        let is_beginning = bytes > BRIEFING_FILE_BYTES_MAX;
+        let whole_bytes = is_beginning.then_some(bytes);
+        (!text.trim().is_empty()).then_some(Section { title: place.1, text, whole_bytes, origin, rank })
+    }
+
+    fn read(&self, place: (PathBuf, String)) -> Option<(Arc<str>, u64)> {
+        let (file, metadata) = self.workspace.open_file(&place.1).ok()?;
+        let mut bytes = Vec::new();
+        file.take(BRIEFING_FILE_BYTES_MAX).read_to_end(&mut bytes).ok()?;
+        let text: Arc<str> = if bytes.contains(&0) { "".into() } else { text_of(&bytes).into() };
+        let state = FileState::of(&metadata);
+        if state.is_settled(self.now) {
+            let mut seen = self.seen();
+            if seen.len() >= BRIEFING_FILES_REMEMBERED {
+                seen.clear();
+            }
+            seen.insert(place, Remembered { state, text: Arc::clone(&text) });
+        }
+        Some((text, state.bytes))
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Where the notes of a day lie.
+fn daily(at: Timestamp) -> String {
+    let day: String = at.to_string().chars().take(10).collect();
+    format!("memory/{day}.md")
+}
+
+#[cfg(test)]
+#[path = "briefing/tests.rs"]
+mod tests;
