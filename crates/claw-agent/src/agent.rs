@@ -10,6 +10,7 @@ use claw_core::{AgentId, Clock, Failure, FailureReason, IdSource, Message, Princ
 use claw_store::{Finish, Finished, StartedRun, Store, StoreError};
 
 use crate::catalog::Catalog;
+use crate::executors::Gates;
 use crate::hub::{EventReader, Hub};
 use crate::journal::Journal;
 use crate::limits::{FINISH_RETRY, FINISH_TRIES_ATTACHED};
@@ -43,6 +44,7 @@ pub struct Agent {
     /// What the next run begins with.
     catalog: Arc<RwLock<Arc<Catalog>>>,
     running: Running,
+    gates: Gates,
 }
 
 /// How an attempt ended.
@@ -63,20 +65,26 @@ pub struct Attempt {
     pub(crate) journal: Journal,
     pub(crate) recorder: Recorder,
     pub(crate) control: Control,
+    pub(crate) gates: Gates,
     /// Held until the end is committed.
-    _place: Place,
+    pub(crate) place: Place,
 }
 
 impl Agent {
     /// An agent of these parts.
     pub fn new(parts: Parts) -> Self {
         let catalog = Arc::new(RwLock::new(Arc::clone(&parts.catalog)));
-        Self { parts: Arc::new(parts), catalog, running: Running::default() }
+        Self { parts: Arc::new(parts), catalog, running: Running::default(), gates: Gates::default() }
     }
 
     /// The runs of this process, to stop them.
     pub fn running(&self) -> &Running {
         &self.running
+    }
+
+    /// How many runs other gateways take, as far as is known.
+    pub fn gates(&self) -> &Gates {
+        &self.gates
     }
 
     /// Models and agents, as they are now.
@@ -113,7 +121,8 @@ impl Agent {
             journal,
             recorder,
             control: place.control().clone(),
-            _place: place,
+            gates: self.gates.clone(),
+            place,
         }
     }
 }
@@ -151,7 +160,8 @@ impl Attempt {
             Stop::Told(StopReason::Fenced) => return None,
             Stop::Told(StopReason::Cancelled | StopReason::CallerGone) => Outcome::Cancelled { partial },
             Stop::Told(StopReason::Shutdown) if self.task.attached => failed(stopping()),
-            Stop::Told(StopReason::Shutdown) => Outcome::Yielded,
+            Stop::Told(StopReason::Shutdown) => Outcome::Yielded { not_before: self.parts.clock.now() },
+            Stop::Busy { wait } => Outcome::Yielded { not_before: self.parts.clock.now().plus(wait) },
             Stop::Final(failure) => failed(failure),
             Stop::Transient { failure, shown } => match self.next_try(&failure, shown) {
                 Some(delay) => Outcome::Retry { failure, not_before: self.parts.clock.now().plus(delay) },
@@ -251,7 +261,7 @@ fn state_after(outcome: &Outcome) -> StateName {
         Outcome::Completed(_) => StateName::Completed,
         Outcome::Failed { .. } => StateName::Failed,
         Outcome::Cancelled { .. } => StateName::Cancelled,
-        Outcome::Retry { .. } | Outcome::Yielded => StateName::Queued,
+        Outcome::Retry { .. } | Outcome::Yielded { .. } => StateName::Queued,
     }
 }
 
@@ -262,14 +272,16 @@ fn last_event(task: &Task, outcome: &Outcome) -> Option<RunEvent> {
         Outcome::Failed { failure, partial } => RunEvent::Failed { failure, partial },
         Outcome::Cancelled { partial } => RunEvent::Cancelled { partial },
         Outcome::Retry { failure, not_before } => RunEvent::Retrying { attempt: task.attempt, failure, at: not_before },
-        Outcome::Yielded => return None,
+        Outcome::Yielded { .. } => return None,
     })
 }
 
 fn final_calls(outcome: &Outcome) -> Vec<claw_core::ToolCall> {
     match outcome {
         Outcome::Completed(output) => output.tool_calls.clone(),
-        Outcome::Failed { .. } | Outcome::Cancelled { .. } | Outcome::Retry { .. } | Outcome::Yielded => Vec::new(),
+        Outcome::Failed { .. } | Outcome::Cancelled { .. } | Outcome::Retry { .. } | Outcome::Yielded { .. } => {
+            Vec::new()
+        }
     }
 }
 

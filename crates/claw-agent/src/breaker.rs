@@ -58,6 +58,13 @@ pub(crate) struct Aside {
     pub(crate) kind: Kind,
 }
 
+impl Aside {
+    /// Whether it is not even asked when nobody else can be.
+    pub(crate) const fn is_firm(&self) -> bool {
+        matches!(self.kind, Kind::Failing | Kind::Asked)
+    }
+}
+
 /// What led to an opening.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {

@@ -12,9 +12,10 @@ use claw_core::briefing::Briefing;
 use claw_core::permission::{Permissions, canonical};
 use claw_core::provider::{ModelInfo, Provider};
 use claw_core::tool::Tool;
-use claw_core::{AgentId, Principal, PrincipalId, Timestamp};
+use claw_core::{AgentId, Failure, FailureReason, Principal, PrincipalId, Timestamp, Turn};
 
 use crate::breaker::{Breakers, Position};
+use crate::executors::Executor;
 use crate::limits::CANDIDATES_MAX;
 use crate::tools::Offer;
 
@@ -51,6 +52,17 @@ pub enum UnknownModel {
         "no model is configured; set OPENAI_API_KEY, ANTHROPIC_API_KEY or OLLAMA_HOST, add one under models.providers, or run `openclaw models pull`"
     )]
     NoDefault,
+}
+
+/// There is no such executor.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no executor {0:?}")]
+pub struct UnknownExecutor(pub String);
+
+impl From<UnknownExecutor> for Failure {
+    fn from(unknown: UnknownExecutor) -> Self {
+        Self::new(FailureReason::Request, unknown.to_string())
+    }
 }
 
 /// A source and its provider's own name for the model.
@@ -98,6 +110,9 @@ pub struct Catalog {
     default_model: Option<String>,
     fallbacks: Vec<String>,
     aliases: BTreeMap<String, String>,
+    executors: Vec<Executor>,
+    /// Whose runs go to which of them.
+    assigned: BTreeMap<AgentId, String>,
     tools: Vec<Offer>,
     permissions: Permissions,
     briefings: Vec<Arc<dyn Briefing>>,
@@ -135,6 +150,8 @@ impl Catalog {
             default_model,
             fallbacks: Vec::new(),
             aliases: BTreeMap::new(),
+            executors: Vec::new(),
+            assigned: BTreeMap::new(),
             tools: Vec::new(),
             permissions: Permissions::default(),
             briefings: Vec::new(),
@@ -153,6 +170,35 @@ impl Catalog {
     #[must_use]
     pub fn with_aliases(self, aliases: BTreeMap<String, String>) -> Self {
         Self { aliases, ..self }
+    }
+
+    /// Other gateways that carry out runs, and the agents whose runs go there by themselves.
+    #[must_use]
+    pub fn with_executors(self, executors: Vec<Executor>, assigned: BTreeMap<AgentId, String>) -> Self {
+        let first = self.sources.len();
+        let numbered = executors.into_iter().enumerate();
+        let executors = numbered.map(|(place, executor)| Executor { source: first + place, ..executor }).collect();
+        Self { executors, assigned, ..self }
+    }
+
+    /// Whether runs may go to other gateways at all.
+    pub fn has_executors(&self) -> bool {
+        !self.executors.is_empty()
+    }
+
+    /// The executor of that id.
+    pub fn executor_named(&self, id: &str) -> Option<&Executor> {
+        self.executors.iter().find(|executor| executor.id() == id)
+    }
+
+    /// Who carries out `turn` in place of our own loop, if anybody: what the turn says, else its agent.
+    ///
+    /// Errors: nobody of that name.
+    pub fn executor(&self, turn: &Turn) -> Result<Option<&Executor>, UnknownExecutor> {
+        let agent = self.agent(&turn.agent).map(|agent| &agent.id);
+        let assigned = || agent.and_then(|agent| self.assigned.get(agent)).map(String::as_str);
+        let Some(id) = turn.executor.as_deref().or_else(assigned) else { return Ok(None) };
+        self.executor_named(id).map(Some).ok_or_else(|| UnknownExecutor(id.to_owned()))
     }
 
     /// Tools beside the built-in ones, and who may use which of all.
@@ -252,8 +298,12 @@ impl Catalog {
     /// What has failed lately, whether it is asked or not.
     pub fn breakers(&self, now: Timestamp) -> Vec<BreakerState> {
         let told = self.breakers.list(now).into_iter().filter_map(|(source, model, position, cause)| {
-            let source = self.sources.get(source)?;
-            Some(BreakerState { provider: source.id().to_owned(), key: source.key, model, position, cause })
+            let of_executor = || self.executors.iter().find(|executor| executor.source == source);
+            let (provider, key) = match self.sources.get(source) {
+                Some(source) => (source.id().to_owned(), source.key),
+                None => (of_executor()?.id().to_owned(), 1),
+            };
+            Some(BreakerState { provider, key, model, position, cause })
         });
         let mut told: Vec<BreakerState> = told.collect();
         told.sort_by(|a, b| (&a.provider, a.key, &a.model).cmp(&(&b.provider, b.key, &b.model)));
@@ -263,9 +313,11 @@ impl Catalog {
     /// Whether the default agent's question would be put to somebody now. True where no model is
     /// configured: that is no failure of a provider.
     pub fn can_answer(&self, now: Timestamp) -> bool {
-        let Some(route) = self.agent(&self.default_agent).and_then(|agent| self.lined_up(None, agent).ok()) else {
-            return true;
+        let route = match self.assigned.get(&self.default_agent).and_then(|id| self.executor_named(id)) {
+            Some(executor) => Some(vec![executor.resolved()]),
+            None => self.agent(&self.default_agent).and_then(|agent| self.lined_up(None, agent).ok()),
         };
+        let Some(route) = route else { return true };
         let states = self.breakers.list(now);
         route.iter().any(|candidate| {
             !states.iter().any(|(source, model, position, _)| {

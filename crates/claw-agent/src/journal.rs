@@ -56,6 +56,11 @@ impl Journal {
         }
     }
 
+    /// The number of a round that no earlier attempt has begun.
+    pub(crate) fn next_round(&self) -> u32 {
+        self.earlier.last_key_value().map_or(0, |(round, _)| round + 1)
+    }
+
     /// Writes down that a tool is about to run. Waits for the disk when a repeat would do harm.
     pub(crate) async fn intent(&self, entry: JournalEntry) -> Result<(), NotWritten> {
         let must_land = !entry.is_idempotent;

@@ -5,6 +5,7 @@
 //! (`recorder`), which numbers it, shows it to live readers ([`hub`]) and stores it in pages →
 //! `Store::finish`, guarded by the attempt.
 //!
+//! - [`executors`] other gateways that carry out whole runs
 //! - [`catalog`] which provider has which model; agents and their defaults
 //! - [`hub`] readers of runs, live or stored, from any number on
 //! - [`sessions`] who is running now, and how to stop them
@@ -15,6 +16,7 @@
 mod agent;
 mod breaker;
 pub mod catalog;
+pub mod executors;
 pub mod hub;
 mod journal;
 pub mod limits;
@@ -26,5 +28,6 @@ mod turn;
 pub use agent::{Agent, Attempt, Parts, RunEnd};
 pub use breaker::Position;
 pub use catalog::{AgentProfile, BreakerState, Catalog, UnknownModel};
+pub use executors::{Executor, GateState, Gates};
 pub use hub::{EventReader, Hub};
 pub use sessions::{Place, StopReason};

@@ -84,5 +84,20 @@ pub const REFUSED_FOR_MIN: Duration = Duration::from_secs(30);
 /// A probe that takes longer than this no longer keeps others from probing.
 pub const PROBE_AFTER: Duration = Duration::from_mins(1);
 
+/// What a busy executor is left alone for when it does not say how long.
+pub const EXECUTOR_WAIT_DEFAULT: Duration = Duration::from_secs(1);
+
+/// And at least, whatever it says.
+pub const EXECUTOR_WAIT_MIN: Duration = Duration::from_millis(100);
+
+/// A gate becomes wider by one after so many runs for each of its places were taken in a row.
+pub const TAKEN_TO_WIDEN: usize = 4;
+
+/// A run that breaks off after this has probably met the ten minutes of the gateway that had it.
+pub const EXECUTOR_RUN_USUAL: Duration = Duration::from_secs(590);
+
+/// What is kept of the words another gateway fails with, in bytes.
+pub const FAILURE_BYTES_MAX: usize = 16 * 1024;
+
 /// Breakers remembered at once; beyond them further failures are not.
 pub const BREAKERS_MAX: usize = 1024;

@@ -10,6 +10,8 @@ use claw_core::{SessionId, TaskId};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::executors::Pass;
+
 /// Why a run is told to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopReason {
@@ -81,7 +83,7 @@ impl Running {
     pub fn enter(&self, id: TaskId, cancel: &CancellationToken) -> Place {
         let control = Control { session: Arc::default(), cancel: cancel.child_token(), reason: Arc::default() };
         self.0.taken().insert(id, control.clone());
-        Place { running: self.clone(), id, control }
+        Place { running: self.clone(), id, control, pass: None }
     }
 
     /// Stops a run; false when it does not run here.
@@ -128,9 +130,24 @@ pub struct Place {
     running: Running,
     id: TaskId,
     control: Control,
+    pass: Option<Pass>,
 }
 
 impl Place {
+    /// The same with the leave to go to another gateway.
+    #[must_use]
+    pub fn with_pass(self, pass: Option<Pass>) -> Self {
+        // Written to by its name: a place that is taken apart would be given up.
+        let mut place = self;
+        place.pass = pass;
+        place
+    }
+
+    /// That leave, once.
+    pub(crate) fn take_pass(&mut self) -> Option<Pass> {
+        self.pass.take()
+    }
+
     /// The handle that stops the run.
     pub fn control(&self) -> &Control {
         &self.control

@@ -3,6 +3,7 @@
 mod ask;
 mod briefing;
 mod context;
+mod delegate;
 mod failover;
 mod fit;
 mod repeats;
@@ -10,12 +11,16 @@ mod steering;
 mod thoughts;
 mod tool_round;
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use claw_core::provider::{FinishReason, Usage};
 use claw_core::run::RunEvent;
 use claw_core::{Failure, FailureReason, Message, Output, Thoughts, ToolCall};
 use claw_store::Steered;
 
 use crate::agent::Attempt;
+use crate::catalog::UnknownExecutor;
 use crate::limits::ROUNDS_MAX;
 use crate::recorder::Fenced;
 use crate::sessions::StopReason;
@@ -48,12 +53,23 @@ pub(crate) enum Stop {
     Told(StopReason),
     /// It failed, and would again.
     Final(Failure),
+    /// There is no room where it is to go; that is no failure.
+    Busy {
+        /// How long yet.
+        wait: Duration,
+    },
     /// It failed, and may work later.
     Transient {
         failure: Failure,
         /// Whether readers have seen text of this attempt.
         shown: bool,
     },
+}
+
+impl From<UnknownExecutor> for Stop {
+    fn from(unknown: UnknownExecutor) -> Self {
+        Self::Final(unknown.into())
+    }
 }
 
 impl From<Fenced> for Stop {
@@ -78,6 +94,10 @@ struct Round {
 impl Attempt {
     /// Runs the turn; what it produced stays in `produced` whatever happens.
     pub(crate) async fn turn(&mut self, produced: &mut Produced) -> Result<Output, Stop> {
+        let catalog = Arc::clone(&self.catalog);
+        if let Some(executor) = catalog.executor(&self.task.turn)? {
+            return self.delegate(executor, produced).await;
+        }
         let mut talk = Conversation::open(&self.parts, &self.catalog, &self.task).await?;
         produced.model = talk.model_name.clone();
         self.recorder.emit(RunEvent::Started { attempt: self.task.attempt, model: produced.model.clone() });

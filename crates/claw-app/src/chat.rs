@@ -112,6 +112,9 @@ impl Engine {
         let agent = catalog
             .agent(&turn.agent)
             .ok_or_else(|| Error::NotFound { what: "agent", id: turn.agent.as_str().to_owned() })?;
+        if self.goes_elsewhere(&catalog, principal, turn)? {
+            return Ok(());
+        }
         catalog
             .resolve(turn.model.as_deref(), agent)
             .map(drop)

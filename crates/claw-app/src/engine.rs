@@ -26,6 +26,7 @@ use crate::jobs::Jobs;
 use crate::keys::ApiKeys;
 use crate::lag::Lag;
 use crate::limits::{ATTACHED_MAX, ATTEMPTS_MAX};
+use crate::lobby::{self, Lobby};
 use crate::models::Models;
 use crate::notice::{Notices, SessionNotice, TaskNotice};
 use crate::sessions::Sessions;
@@ -129,6 +130,7 @@ pub(crate) struct Engine {
     pub(crate) session_notices: Notices<SessionNotice>,
     pub(crate) devices: Board,
     pub(crate) attached: Arc<Semaphore>,
+    pub(crate) lobby: Lobby,
     pub(crate) attempts_default: AtomicU32,
     /// Cancelled when nothing new is begun any more.
     pub(crate) draining: CancellationToken,
@@ -176,6 +178,7 @@ impl App {
             session_notices: Notices::new(),
             devices: Board::new(),
             attached: Arc::new(Semaphore::new(ATTACHED_MAX)),
+            lobby: Lobby::default(),
             draining: CancellationToken::new(),
             disk_full: AtomicBool::new(false),
             lag: Lag::default(),
@@ -273,6 +276,10 @@ impl Engine {
         let engine = Arc::clone(self);
         drop(self.scope.spawn(|cancel| async move {
             tokio::select! { () = cancel.cancelled() => {}, () = engine.lag.run(&*engine.clock) => {} }
+        }));
+        let engine = Arc::clone(self);
+        drop(self.scope.spawn(|cancel| async move {
+            tokio::select! { () = cancel.cancelled() => {}, () = lobby::run(&engine) => {} }
         }));
         let engine = Arc::clone(self);
         drop(self.scope.spawn(|cancel| async move { deliveries::run(&engine, cancel).await }));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use claw_agent::BreakerState;
+use claw_agent::{BreakerState, GateState};
 use claw_core::Timestamp;
 use claw_queue::Depth;
 use claw_queue::worker::Stats;
@@ -36,6 +36,8 @@ pub struct Snapshot {
     pub oldest_queued: Option<Duration>,
     /// Sources of answers that have failed lately.
     pub breakers: Vec<BreakerState>,
+    /// Other gateways that carry out runs, and how many each takes.
+    pub executors: Vec<GateState>,
     /// How late the process was lately.
     pub lateness: Lateness,
     /// What keeps the gateway from being ready; empty when it is.
@@ -68,6 +70,7 @@ impl Health {
             attached: crate::limits::ATTACHED_MAX - engine.attached.available_permits(),
             oldest_queued: oldest.map(|accepted| at.since(accepted)),
             breakers: engine.agent.catalog().breakers(at),
+            executors: engine.agent.gates().states(),
             lateness,
             failing: failing.into_iter().filter_map(|(fails, what)| fails.then_some(what)).collect(),
         }

@@ -30,8 +30,12 @@ impl Jobs {
     async fn run(&self, claim: &Claim, cancel: CancellationToken) -> Verdict {
         let engine = &self.0;
         let id = TaskId::from_uuid(claim.ticket.subject);
+        let pass = match engine.room_for(claim).await {
+            Ok(pass) => pass,
+            Err(wait) => return Verdict::Again(wait),
+        };
         // Taken before the start: a cancel that finds the task running finds it here, too.
-        let place = engine.agent.running().enter(id, &cancel);
+        let place = engine.agent.running().enter(id, &cancel).with_pass(pass);
         let started = engine.store.start(id, claim.ticket.attempt, engine.clock.now()).await.await;
         let run = match started {
             Ok(Started::Won(run)) => run,

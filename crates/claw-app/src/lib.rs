@@ -8,6 +8,7 @@
 //! - [`devices`] machines that prove themselves by a key, and their tokens
 //! - [`config`] the configuration, without its secrets
 //! - [`health`] how it goes; [`notice`] what changes, as it changes
+//! - `lobby` where tasks wait for room at another gateway
 //! - `jobs` what the workers do; `sweep` finds work that lost its ticket
 //! - `deliveries` tells callbacks that their task has ended
 //!
@@ -24,6 +25,7 @@ mod jobs;
 pub mod keys;
 mod lag;
 pub mod limits;
+mod lobby;
 pub mod models;
 pub mod notice;
 pub mod sessions;
@@ -32,7 +34,7 @@ pub mod tasks;
 pub mod usage;
 
 // What the verbs take and give; doors know this crate and none below it.
-pub use claw_agent::{AgentProfile, BreakerState, EventReader, Position};
+pub use claw_agent::{AgentProfile, BreakerState, EventReader, GateState, Position};
 pub use claw_queue::Depth;
 pub use claw_queue::worker::Stats;
 pub use claw_store::{

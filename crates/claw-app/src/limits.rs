@@ -2,6 +2,15 @@
 
 use std::time::Duration;
 
+/// Tasks in line for room at other gateways; further ones look again by themselves.
+pub const LOBBY_MAX: usize = 100_000;
+
+/// How often a task in line looks for itself; its call brings it sooner.
+pub const LOBBY_LOOK: Duration = Duration::from_secs(30);
+
+/// How long a place at another gateway is kept for a task that was called.
+pub const PLACE_KEPT: Duration = Duration::from_secs(5);
+
 /// Callers on the line at once; more are asked to come back (G9).
 pub const ATTACHED_MAX: usize = 4096;
 

@@ -261,7 +261,7 @@ pub enum ModelEvent {
 /// Why a provider gave no (whole) answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProviderError {
-    /// Nothing answered, or the connection broke before the first byte.
+    /// There is no connection, so it has not heard the question.
     #[error("{provider} cannot be reached: {cause}")]
     Unreachable {
         /// The provider's name.

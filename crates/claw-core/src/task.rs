@@ -264,7 +264,7 @@ impl TaskState {
             (Self::Running { .. }, Outcome::Failed { failure, .. }) => Ok(Self::Failed { failure, at }),
             (Self::Running { .. }, Outcome::Cancelled { .. }) => Ok(Self::Cancelled { at }),
             (Self::Running { .. }, Outcome::Retry { not_before, .. }) => Ok(Self::Queued { not_before }),
-            (Self::Running { .. }, Outcome::Yielded) => Ok(Self::Queued { not_before: at }),
+            (Self::Running { .. }, Outcome::Yielded { not_before }) => Ok(Self::Queued { not_before }),
             (state, _) => Err(InvalidTransition { from: state.name(), verb: "finish" }),
         }
     }
@@ -307,8 +307,12 @@ pub enum Outcome {
         /// When.
         not_before: Timestamp,
     },
-    /// The gateway stops: the task waits again, and neither failed nor crashed.
-    Yielded,
+    /// The gateway stops, or there is no room where the run is to go: the task waits again, and
+    /// neither failed nor crashed.
+    Yielded {
+        /// Not to be started earlier.
+        not_before: Timestamp,
+    },
     /// It was stopped.
     Cancelled {
         /// What the model had said by then.

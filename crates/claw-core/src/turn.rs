@@ -24,6 +24,9 @@ pub struct Turn {
     /// `<provider>/<model>`, or a bare name; the agent's own when absent.
     #[serde(default)]
     pub model: Option<String>,
+    /// The executor that carries the run out; the agent's own when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executor: Option<String>,
     /// How to sample.
     #[serde(default)]
     pub sampling: Sampling,
@@ -84,8 +87,9 @@ impl Turn {
     /// nothing for itself, and only says something.
     pub fn may_steer(&self) -> bool {
         let Self { agent, session, input, context, model, sampling, client_tools, tool_choice, thinking, .. } = self;
-        let Self { stream: _, instructions, own_tools, extra, .. } = self;
+        let Self { stream: _, executor, instructions, own_tools, extra, .. } = self;
         let chooses = model.is_some()
+            || executor.is_some()
             || instructions.is_some()
             || own_tools.is_some()
             || extra.is_some()
@@ -112,6 +116,7 @@ impl Turn {
             input: vec![Message::user(text)],
             context: Context::default(),
             model: None,
+            executor: None,
             sampling: Sampling::default(),
             client_tools: Vec::new(),
             tool_choice: ToolChoice::default(),
@@ -144,6 +149,7 @@ mod tests {
         for choosy in [
             Turn { agent: other(), ..turn() },
             Turn { model: Some("p/m".into()), ..turn() },
+            Turn { executor: Some("v1".into()), ..turn() },
             Turn { thinking: Some("high".into()), ..turn() },
             Turn { context: Context::Given(Vec::new()), ..turn() },
             Turn { input: vec![Message::assistant("I said", Vec::new())], ..turn() },

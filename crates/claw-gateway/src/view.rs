@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use claw_app::health::Snapshot;
-use claw_app::{BreakerState, Depth, Lateness, Position, Session, Stats};
+use claw_app::{BreakerState, Depth, GateState, Lateness, Position, Session, Stats};
 use claw_core::{Lane, Principal, Scope, Timestamp, Visibility};
 use claw_wire::ws::gateway::{
-    AgentHealth, AgentHeartbeat, EventLoop, GatewayStatus, Health, Heartbeat, HeartbeatStatus, ModelDefaults,
-    ProviderHealth, QueueStatus, SessionsHealth, SessionsStatus, Status, StatusSession, TaskCounts, WorkersStatus,
+    AgentHealth, AgentHeartbeat, EventLoop, ExecutorHealth, GatewayStatus, Health, Heartbeat, HeartbeatStatus,
+    ModelDefaults, ProviderHealth, QueueStatus, SessionsHealth, SessionsStatus, Status, StatusSession, TaskCounts,
+    WorkersStatus,
 };
 
 use crate::doors::Doors;
@@ -65,7 +66,13 @@ pub(crate) async fn health(doors: &Doors) -> Health {
         event_loop: event_loop(snapshot.lateness),
         failing: snapshot.failing,
         providers: snapshot.breakers.into_iter().map(provider).collect(),
+        executors: snapshot.executors.into_iter().map(executor).collect(),
     }
+}
+
+fn executor(state: GateState) -> ExecutorHealth {
+    let GateState { executor, running, open, concurrent_max, wait } = state;
+    ExecutorHealth { id: executor, running, limit: open, max_concurrent: concurrent_max, wait_ms: wait.map(millis) }
 }
 
 fn provider(state: BreakerState) -> ProviderHealth {

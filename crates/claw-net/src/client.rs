@@ -86,9 +86,12 @@ pub enum Error {
     /// No client can be made of these settings.
     #[error("the HTTP client cannot be built")]
     Build(#[source] Cause),
-    /// No connection, or it broke before the head of the answer.
+    /// No connection: nothing was sent.
     #[error("no connection")]
     Unreachable(#[source] Cause),
+    /// The connection broke before the head of the answer; the request may have been heard.
+    #[error("the connection broke before an answer")]
+    Unanswered(#[source] Cause),
     /// A phase took too long.
     #[error("no {} within {} ms", phase.as_str(), limit.as_millis())]
     Timeout {
@@ -163,7 +166,7 @@ impl HttpClient {
     /// Sends a request and waits for the head of the answer, whatever its status.
     ///
     /// Cancel-safe: dropping the future closes the connection. Errors: [`Error::Unreachable`],
-    /// [`Error::Timeout`] with [`Phase::Connection`] or [`Phase::FirstByte`]; [`Error::Build`]
+    /// [`Error::Unanswered`], [`Error::Timeout`] with [`Phase::Connection`] or [`Phase::FirstByte`]; [`Error::Build`]
     /// where the system has no certificates.
     pub async fn send(&self, request: Request) -> Result<Response, Error> {
         let limit = Duration::from_millis(self.0.settings.first_byte_ms);
@@ -180,9 +183,20 @@ impl HttpClient {
                 let limit = Duration::from_millis(self.0.settings.connect_ms);
                 Err(Error::Timeout { phase: Phase::Connection, limit })
             }
-            Ok(Err(Failed::Other(cause))) => Err(Error::Unreachable(cause)),
+            Ok(Err(Failed::Unsent(cause))) => Err(Error::Unreachable(cause)),
+            Ok(Err(Failed::Unanswered(cause))) => Err(Error::Unanswered(cause)),
             Ok(Ok(head)) => Ok(Response::new(head, Duration::from_millis(self.0.settings.idle_ms))),
         }
+    }
+
+    /// The same connections, for answers that may begin late and pause for long.
+    #[must_use]
+    pub fn patient(&self, silence: Duration) -> Self {
+        let millis = u64::try_from(silence.as_millis()).unwrap_or(u64::MAX);
+        let Shared { settings, plain, secure, downloads } = &*self.0;
+        let settings = Settings { first_byte_ms: millis, idle_ms: millis, ..settings.clone() };
+        let (plain, secure, downloads) = (plain.clone(), secure.clone(), downloads.clone());
+        Self(Arc::new(Shared { settings, plain, secure, downloads }))
     }
 
     /// The client for [`crate::download::fetch`]: it follows redirects and carries no keys.
@@ -209,8 +223,10 @@ async fn ask(client: &reqwest::Client, request: Request) -> Result<http::Respons
     let mut answer = client.execute(outgoing).await.map_err(|failed| {
         if failed.is_connect() && failed.is_timeout() {
             Failed::ConnectTimeout
+        } else if failed.is_connect() || failed.is_builder() {
+            Failed::Unsent(failed.without_url().into())
         } else {
-            Failed::Other(failed.without_url().into())
+            Failed::Unanswered(failed.without_url().into())
         }
     })?;
     let (status, headers) = (answer.status(), std::mem::take(answer.headers_mut()));

@@ -94,12 +94,9 @@ impl<W: Wire> Source<W> {
             .wire
             .body(request)
             .map_err(|wrong| ProviderError::Unsupported { provider: self.id.clone(), cause: wrong.to_string() })?;
-        let outgoing = Request {
-            method: Method::POST,
-            url: self.url.clone(),
-            headers: self.headers.clone(),
-            body: Bytes::from(body),
-        };
+        let mut headers = self.headers.clone();
+        self.wire.headers(request, &mut headers);
+        let outgoing = Request { method: Method::POST, url: self.url.clone(), headers, body: Bytes::from(body) };
         let mut response =
             self.client.send(outgoing).await.map_err(|failed| self.stopped(Stopped::Transport(failed)))?;
         if !response.status().is_success() {

@@ -8,6 +8,7 @@
 //! - [`Anthropic`] messages of Anthropic, and of servers that speak them
 //! - [`OpenAi`] chat completions of any server that speaks OpenAI's protocol
 //! - [`Responses`] OpenAI's responses, and servers that speak them
+//! - [`V1Gateway`] runs of an OpenClaw gateway of the first generation
 //! - [`presets`] addresses of well-known servers
 //!
 //! The path of data: a protocol's `request` writes the question, `answer` sends it and reads what
@@ -25,6 +26,7 @@ mod redact;
 mod responses;
 mod settings;
 mod source;
+mod v1;
 
 #[cfg(test)]
 mod recorded;
@@ -33,3 +35,4 @@ pub use anthropic::Anthropic;
 pub use openai::OpenAi;
 pub use responses::Responses;
 pub use settings::{BadSettings, Settings};
+pub use v1::{V1Gateway, V1Settings};

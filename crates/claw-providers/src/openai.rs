@@ -14,8 +14,9 @@ use futures::stream::BoxStream;
 use http::header::AUTHORIZATION;
 use url::Url;
 
-use self::assembly::Completion;
+pub(crate) use self::assembly::Completion;
 use self::request::TokenLimit;
+pub(crate) use self::request::plain_body;
 use crate::settings::{BadSettings, Settings};
 use crate::source::{Manner, NotJson, Source, Wire};
 

@@ -13,10 +13,7 @@ const KEY_STARTS: [&str; 4] = ["sk-", "gsk_", "xai-", "AIza"];
 
 /// Replaces each of `secrets`, and all that looks like a key, by `***`; joins lines; cuts.
 pub(crate) fn message(words: &str, secrets: &[Secret]) -> String {
-    let mut text = words.to_owned();
-    for secret in secrets.iter().filter(|secret| secret.expose().len() >= KEY_BYTES_MIN) {
-        text = text.replace(secret.expose(), "***");
-    }
+    let text = hidden(words, secrets);
     let mut line = String::new();
     for word in text.split_whitespace() {
         if !line.is_empty() {
@@ -33,6 +30,21 @@ pub(crate) fn message(words: &str, secrets: &[Secret]) -> String {
     line.retain(|letter| !letter.is_control());
     cut(&mut line);
     line
+}
+
+/// The words as they are, but for each of `secrets` and for letters that steer a terminal.
+pub(crate) fn verbatim(words: &str, secrets: &[Secret]) -> String {
+    let mut text = hidden(words, secrets);
+    text.retain(|letter| !letter.is_control() || matches!(letter, '\n' | '\t'));
+    text
+}
+
+fn hidden(words: &str, secrets: &[Secret]) -> String {
+    let mut text = words.to_owned();
+    for secret in secrets.iter().filter(|secret| secret.expose().len() >= KEY_BYTES_MIN) {
+        text = text.replace(secret.expose(), "***");
+    }
+    text
 }
 
 fn cut(line: &mut String) {

@@ -10,7 +10,7 @@ use claw_net::{Error, HttpClient, Response, retry_after};
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
 use http::header::{ACCEPT, CONTENT_TYPE, InvalidHeaderName, InvalidHeaderValue};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use url::Url;
 
 use crate::answer::{Answer, Stopped};
@@ -32,6 +32,15 @@ pub(crate) trait Wire: Send + Sync + 'static {
     fn body(&self, request: &ModelRequest) -> Result<Vec<u8>, NotJson>;
     /// An answer of which nothing has come yet.
     fn assembly(&self, request: &ModelRequest) -> Self::Assembly;
+    /// Adds what stands in the headers of this one question.
+    fn headers(&self, _request: &ModelRequest, _headers: &mut HeaderMap) {}
+    /// What a body says that came with an error, without the secrets.
+    fn refusal(&self, status: StatusCode, body: &[u8], secrets: &[Secret]) -> String {
+        match redact::message(&error_words(body), secrets) {
+            message if message.is_empty() => status.canonical_reason().unwrap_or("no reason given").to_owned(),
+            message => message,
+        }
+    }
 }
 
 /// Where and how one protocol is spoken.
@@ -101,15 +110,11 @@ impl<W: Wire> Source<W> {
     pub(crate) async fn refused(&self, response: &mut Response) -> ProviderError {
         let status = response.status();
         let wait = retry_after(response.headers());
-        let words = if status.is_redirection() {
+        let message = if status.is_redirection() {
             "it wants to be asked elsewhere; correct the base URL, redirects are not followed".to_owned()
         } else {
-            error_words(&response.read_error().await)
+            self.wire.refusal(status, &response.read_error().await, &self.secrets)
         };
-        let mut message = redact::message(&words, &self.secrets);
-        if message.is_empty() {
-            status.canonical_reason().unwrap_or("no reason given").clone_into(&mut message);
-        }
         ProviderError::Status { provider: self.id.clone(), status: status.as_u16(), message, retry_after: wait }
     }
 
@@ -124,7 +129,7 @@ impl<W: Wire> Source<W> {
             Stopped::Transport(failed @ (Error::Unreachable(_) | Error::Build(_))) => {
                 ProviderError::Unreachable { provider, cause: shown(&failed.chain()) }
             }
-            Stopped::Transport(failed @ (Error::Interrupted(_) | Error::TooLarge { .. })) => {
+            Stopped::Transport(failed @ (Error::Unanswered(_) | Error::Interrupted(_) | Error::TooLarge { .. })) => {
                 ProviderError::Interrupted { provider, cause: shown(&failed.chain()) }
             }
             Stopped::Answer(Fault::Failed { status: Some(status), message }) => {

@@ -291,7 +291,7 @@ fn end(n: u128, attempt: u32, outcome: Outcome, seq: u64) -> Finish {
         Outcome::Retry { failure, not_before } => {
             Some(RunEvent::Retrying { attempt, failure: failure.clone(), at: *not_before })
         }
-        Outcome::Yielded => None,
+        Outcome::Yielded { .. } => None,
     };
     let messages = match &outcome {
         Outcome::Completed(output) => vec![Message::assistant(output.text.clone(), Vec::new())],

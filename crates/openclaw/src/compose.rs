@@ -8,6 +8,7 @@ mod config_file;
 mod doors;
 #[cfg(feature = "failpoints")]
 mod effect;
+mod executors;
 mod live;
 mod providers;
 mod tools;

@@ -43,7 +43,7 @@ impl Attempt {
         }
     }
 
-    async fn wait(&self, delay: Duration) -> Result<(), Stop> {
+    pub(super) async fn wait(&self, delay: Duration) -> Result<(), Stop> {
         tokio::select! {
             reason = self.control.stopped() => Err(Stop::Told(reason)),
             () = tokio::time::sleep(delay) => Ok(()),

@@ -6,6 +6,7 @@
 mod briefing;
 mod chat;
 mod deliveries;
+mod executors;
 mod failover;
 mod house;
 mod recovery;

@@ -127,6 +127,7 @@ fn turn(doors: &Doors, chat: Chat, model: &str, headers: &HeaderMap) -> Result<(
     };
     let model = selection.model;
     let turn = Turn {
+        executor: None,
         agent,
         session,
         input,

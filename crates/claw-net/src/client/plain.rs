@@ -38,7 +38,10 @@ pub(super) struct Plain {
 pub(super) enum Failed {
     /// The connection did not stand in time.
     ConnectTimeout,
-    Other(Cause),
+    /// Nothing was sent.
+    Unsent(Cause),
+    /// It was sent, at least in part.
+    Unanswered(Cause),
 }
 
 impl Plain {
@@ -63,13 +66,14 @@ impl Plain {
         let Request { method, url, headers, body } = request;
         let mut outgoing = http::Request::new(Full::new(body));
         *outgoing.uri_mut() =
-            url.as_str().parse().map_err(|wrong: http::uri::InvalidUri| Failed::Other(wrong.into()))?;
+            url.as_str().parse().map_err(|wrong: http::uri::InvalidUri| Failed::Unsent(wrong.into()))?;
         *outgoing.method_mut() = method;
         *outgoing.headers_mut() = headers;
         outgoing.headers_mut().entry(USER_AGENT).or_insert_with(|| self.user_agent.clone());
         self.client.request(outgoing).await.map_err(|failed| match has_timed_out(&failed) {
             true => Failed::ConnectTimeout,
-            false => Failed::Other(failed.into()),
+            false if failed.is_connect() => Failed::Unsent(failed.into()),
+            false => Failed::Unanswered(failed.into()),
         })
     }
 }

@@ -42,7 +42,7 @@ struct PartialCall {
 
 impl Completion {
     /// Nothing yet; calls without an id are numbered from `first_call_number`.
-    pub(super) fn new(first_call_number: usize) -> Self {
+    pub(crate) fn new(first_call_number: usize) -> Self {
         Self {
             calls: Vec::new(),
             arguments_bytes: 0,

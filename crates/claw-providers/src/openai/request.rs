@@ -46,6 +46,14 @@ pub(super) fn body(request: &ModelRequest, token_limit: TokenLimit) -> Result<Ve
     Ok(serde_json::to_vec(&outgoing).expect("texts, numbers and JSON can always be written as JSON"))
 }
 
+/// A streamed question of nothing but what is said, for a server that decides everything else.
+pub(crate) fn plain_body(model: &str, messages: &[Message]) -> Vec<u8> {
+    let messages = messages.iter().map(outgoing_message).collect();
+    let stream_options = StreamOptions { include_usage: true };
+    let plain = PlainOutgoing { model, messages, stream: true, stream_options };
+    serde_json::to_vec(&plain).expect("texts can always be written as JSON")
+}
+
 /// How many tool calls the conversation holds already: new ones are numbered from here when the
 /// server gives them no id.
 pub(super) fn tool_calls_so_far(messages: &[Message]) -> usize {
@@ -142,6 +150,14 @@ struct Outgoing<'a> {
     frequency_penalty: Option<f32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     response_format: Option<&'a RawValue>,
+}
+
+#[derive(Serialize)]
+struct PlainOutgoing<'a> {
+    model: &'a str,
+    messages: Vec<OutgoingMessage<'a>>,
+    stream: bool,
+    stream_options: StreamOptions,
 }
 
 #[derive(Serialize)]

@@ -44,7 +44,7 @@ impl FinishRun {
             Outcome::Completed(output) => (Some(text(output)?), None),
             Outcome::Failed { failure, .. } => (Some(text(failure)?), Some(failure.message.as_str().into())),
             Outcome::Retry { failure, .. } => (None, Some(failure.message.as_str().into())),
-            Outcome::Yielded | Outcome::Cancelled { .. } => (None, None),
+            Outcome::Yielded { .. } | Outcome::Cancelled { .. } => (None, None),
         };
         let model = finish.model.as_str().into();
         Ok(Self { finish, page, messages, model, result, error })
@@ -58,7 +58,7 @@ impl FinishRun {
             Outcome::Completed(_) => ends(StateName::Completed),
             Outcome::Failed { .. } => ends(StateName::Failed),
             Outcome::Cancelled { .. } => ends(StateName::Cancelled),
-            Outcome::Retry { .. } | Outcome::Yielded if asked_to_cancel => {
+            Outcome::Retry { .. } | Outcome::Yielded { .. } if asked_to_cancel => {
                 let event = Sequenced { seq: last_seq + 1, at, event: RunEvent::Cancelled { partial: String::new() } };
                 let page = (event.seq, place(n, event.seq)?, text(&[event])?);
                 Leads { event: Some(page), ..ends(StateName::Cancelled) }
@@ -66,7 +66,9 @@ impl FinishRun {
             Outcome::Retry { not_before, .. } => {
                 Leads { state: StateName::Queued, at: *not_before, outcome: "retrying", event: None }
             }
-            Outcome::Yielded => Leads { state: StateName::Queued, at, outcome: "yielded", event: None },
+            Outcome::Yielded { not_before } => {
+                Leads { state: StateName::Queued, at: *not_before, outcome: "yielded", event: None }
+            }
         })
     }
 }
@@ -142,7 +144,7 @@ impl Verb for FinishRun {
             match self.finish.outcome {
                 Outcome::Completed(_) => row.progress = 100,
                 Outcome::Failed { .. } | Outcome::Retry { .. } => row.failures += 1,
-                Outcome::Yielded | Outcome::Cancelled { .. } => {}
+                Outcome::Yielded { .. } | Outcome::Cancelled { .. } => {}
             }
         });
         let answered = answers.give(unit, *at);

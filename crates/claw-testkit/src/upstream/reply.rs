@@ -1,5 +1,8 @@
 //! How one request is answered, well or badly.
 
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::gate::Gate;
@@ -12,7 +15,21 @@ use super::seen::Seen;
 pub struct Reply {
     pub(super) before_head: Vec<Hold>,
     pub(super) headers: Vec<(String, String)>,
+    /// The answer is cut when it has taken so long.
+    pub(super) limit: Option<Duration>,
+    /// Dropped when the answer has ended.
+    pub(super) kept: Option<Kept>,
     pub(super) answer: Answer,
+}
+
+/// Something that lives as long as an answer does.
+#[derive(Clone)]
+pub(super) struct Kept(#[expect(dead_code, reason = "only its end counts")] Arc<dyn Any + Send + Sync>);
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Kept")
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -21,6 +38,8 @@ pub(super) enum Answer {
     Completion(Vec<Step>),
     /// A status with an error object.
     Refusal { status: u16, message: String },
+    /// A status with these words and nothing around them.
+    Words { status: u16, words: String },
     /// These bytes, whatever was asked for.
     Verbatim { content_type: String, body: Vec<u8> },
 }
@@ -88,6 +107,11 @@ impl Reply {
     /// An HTTP error with OpenAI's error object.
     pub fn status(status: u16, message: impl Into<String>) -> Self {
         Self::of(Answer::Refusal { status, message: message.into() })
+    }
+
+    /// An HTTP status with a plain text.
+    pub fn words(status: u16, words: impl Into<String>) -> Self {
+        Self::of(Answer::Words { status, words: words.into() })
     }
 
     /// These bytes with status 200.
@@ -205,6 +229,18 @@ impl Reply {
         self
     }
 
+    /// Is cut, wherever it stands, when it has taken so long.
+    #[must_use]
+    pub fn cut_at(self, limit: Duration) -> Self {
+        Self { limit: Some(limit), ..self }
+    }
+
+    /// Drops this when the answer has ended, whichever way.
+    #[must_use]
+    pub fn keeping(self, kept: Arc<dyn Any + Send + Sync>) -> Self {
+        Self { kept: Some(Kept(kept)), ..self }
+    }
+
     /// Adds a header.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
@@ -224,13 +260,13 @@ impl Reply {
     }
 
     fn of(answer: Answer) -> Self {
-        Self { before_head: Vec::new(), headers: Vec::new(), answer }
+        Self { before_head: Vec::new(), headers: Vec::new(), limit: None, kept: None, answer }
     }
 
     fn steps(&self) -> Option<&[Step]> {
         match &self.answer {
             Answer::Completion(steps) => Some(steps),
-            Answer::Refusal { .. } | Answer::Verbatim { .. } => None,
+            Answer::Refusal { .. } | Answer::Words { .. } | Answer::Verbatim { .. } => None,
         }
     }
 

@@ -17,9 +17,10 @@ use hyper_util::service::TowerToHyperService;
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::render::{self, Frame};
-use super::reply::{Answer, Reply, Step};
+use super::reply::{Answer, Kept, Reply, Step};
 use super::seen::Seen;
 use super::{Counts, Shared};
 
@@ -71,7 +72,8 @@ async fn complete(Shares(shared): Shares<Arc<Shared>>, headers: HeaderMap, body:
     let answering = Counted::new(shared.counts.clone(), |counts| &mut counts.answers);
     let body = serde_json::from_slice(&body).unwrap_or_default();
     let (seen, reply) = shared.reply_to(headers, body);
-    let Reply { before_head, headers, answer } = reply;
+    let Reply { before_head, headers, limit, kept, answer } = reply;
+    let deadline = limit.map(|limit| Instant::now() + limit);
     for hold in before_head {
         hold.pass().await;
     }
@@ -80,8 +82,13 @@ async fn complete(Shares(shared): Shares<Arc<Shared>>, headers: HeaderMap, body:
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             json(status, &render::error(&message, "scripted_error"))
         }
+        Answer::Words { status, words } => {
+            let mut response = with_type("text/plain; charset=utf-8", Body::from(words));
+            *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            response
+        }
         Answer::Verbatim { content_type, body } => with_type(&content_type, Body::from(body)),
-        Answer::Completion(steps) => completion(&seen, steps, answering).await,
+        Answer::Completion(steps) => completion(&seen, steps, Under { answering, kept, deadline }).await,
     };
     for (name, value) in headers {
         if let (Ok(name), Ok(value)) = (name.parse::<http::HeaderName>(), value.parse()) {
@@ -91,10 +98,19 @@ async fn complete(Shares(shared): Shares<Arc<Shared>>, headers: HeaderMap, body:
     response
 }
 
-async fn completion(seen: &Seen, steps: Vec<Step>, answering: Counted) -> Response {
+/// What an answer is given under.
+struct Under {
+    answering: Counted,
+    kept: Option<Kept>,
+    deadline: Option<Instant>,
+}
+
+async fn completion(seen: &Seen, steps: Vec<Step>, under: Under) -> Response {
     let frame = Frame::new(seen);
     if seen.is_streamed() {
-        let playing = Playing { frame, steps: steps.into_iter(), chunks: 0, _answering: answering };
+        let Under { answering, kept, deadline } = under;
+        let playing =
+            Playing { frame, steps: steps.into_iter(), chunks: 0, deadline, _kept: kept, _answering: answering };
         let body = stream::unfold(playing, async |mut playing| playing.next().await.map(|chunk| (chunk, playing)));
         return with_type("text/event-stream", Body::from_stream(body));
     }
@@ -119,6 +135,8 @@ struct Playing {
     frame: Frame,
     steps: std::vec::IntoIter<Step>,
     chunks: usize,
+    deadline: Option<Instant>,
+    _kept: Option<Kept>,
     _answering: Counted,
 }
 
@@ -127,10 +145,17 @@ impl Playing {
         loop {
             let step = self.steps.next()?;
             match &step {
-                Step::Wait(hold) => {
-                    hold.pass().await;
-                    continue;
-                }
+                Step::Wait(hold) => match self.deadline {
+                    None => {
+                        hold.pass().await;
+                        continue;
+                    }
+                    Some(deadline) if tokio::time::timeout_at(deadline, hold.pass()).await.is_ok() => continue,
+                    Some(_) => {
+                        self.steps = Vec::new().into_iter();
+                        return Some(Err(cut()));
+                    }
+                },
                 Step::Cut => {
                     flush().await;
                     return Some(Err(cut()));

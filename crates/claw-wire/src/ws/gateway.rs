@@ -41,6 +41,26 @@ pub struct Health {
     /// Providers that have failed lately; left out while all is well.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub providers: Vec<ProviderHealth>,
+    /// Other gateways that carry out runs; left out until one has.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub executors: Vec<ExecutorHealth>,
+}
+
+/// Another gateway that carries out runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExecutorHealth {
+    /// Its name.
+    pub id: String,
+    /// Runs that are on there.
+    pub running: usize,
+    /// How many it is believed to take at once.
+    pub limit: usize,
+    /// How many it may be given at all.
+    pub max_concurrent: usize,
+    /// How long it wants to be left alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wait_ms: Option<u64>,
 }
 
 /// A provider that has failed lately: one model asked with one key.

@@ -18,7 +18,6 @@ use super::gateway::client_settings;
 use super::terminal::table;
 use crate::client;
 use crate::compose::{self, Source};
-use crate::config::file::Api;
 use crate::config::settings::Settings;
 use crate::exit::Fatal;
 
@@ -40,13 +39,13 @@ pub(crate) struct Providers {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// List the configured providers, those found in the environment included
+    /// List the configured providers, those found in the environment included, and executors
     List {
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Ask each provider one tiny question, with each of its keys
+    /// Ask each provider, with each of its keys, and each executor one tiny question
     Test {
         /// Only this one
         id: Option<String>,
@@ -70,7 +69,7 @@ pub(crate) fn run(providers: Providers, context: &Context) -> Result<ExitCode, F
 struct Listed<'a> {
     id: &'a str,
     base_url: &'a str,
-    api: Api,
+    api: &'static str,
     keys: usize,
     models: usize,
 }
@@ -79,11 +78,18 @@ fn list(settings: &Settings, json: bool) -> Result<ExitCode, Fatal> {
     let listed = settings.live.providers.iter().map(|(id, provider)| Listed {
         id,
         base_url: provider.base_url.as_str(),
-        api: provider.api,
+        api: provider.api.as_str(),
         keys: provider.api_key.iter().chain(&provider.api_keys).filter(|key| !key.is_blank()).count(),
         models: provider.models.len(),
     });
-    let listed: Vec<Listed<'_>> = listed.collect();
+    let executors = settings.live.executors.iter().map(|(id, executor)| Listed {
+        id,
+        base_url: executor.url.as_str(),
+        api: "executor",
+        keys: executor.token.iter().filter(|token| !token.is_blank()).count(),
+        models: 1,
+    });
+    let listed: Vec<Listed<'_>> = listed.chain(executors).collect();
     if json {
         return print_json(&listed);
     }
@@ -93,7 +99,7 @@ fn list(settings: &Settings, json: bool) -> Result<ExitCode, Fatal> {
     let row = |provider: Listed<'_>| {
         let Listed { id, base_url, api, keys, models } = provider;
         let models = if models == 0 { "any".to_owned() } else { models.to_string() };
-        vec![id.to_owned(), base_url.to_owned(), api.as_str().to_owned(), keys.to_string(), models]
+        vec![id.to_owned(), base_url.to_owned(), api.to_owned(), keys.to_string(), models]
     };
     print(&table(&["PROVIDER", "ADDRESS", "API", "KEYS", "MODELS"], listed.into_iter().map(row).collect()))
 }
@@ -141,14 +147,14 @@ fn test(settings: &Settings, only: Option<&str>, json: bool) -> Result<ExitCode,
 }
 
 async fn attempt(source: Source) -> Tried {
-    let Source { provider, key, model } = source;
+    let Source { provider, key, model, path } = source;
     let id = provider.id().to_owned();
     let failed = |model, error: String, fix: Option<String>| {
         let provider = id.clone();
         Tried { provider, key, model, ok: false, latency_ms: None, error: Some(error), fix }
     };
     let Some(model) = model else {
-        let fix = format!("list one under models.providers.{id}.models");
+        let fix = format!("list one under {path}.models");
         return failed(None, "no model of it is known".to_owned(), Some(fix));
     };
     let began = Instant::now();
@@ -158,7 +164,7 @@ async fn attempt(source: Source) -> Tried {
             Tried { provider: id, key, model: Some(model), ok: true, latency_ms, error: None, fix: None }
         }
         Ok(Err(error)) => {
-            let fix = fix(&id, &error);
+            let fix = fix(&path, &error);
             failed(Some(model), error.to_string(), fix)
         }
         Err(_elapsed) => failed(Some(model), format!("no whole answer within {} s", PATIENCE.as_secs()), None),
@@ -186,18 +192,24 @@ async fn answer(provider: &dyn Provider, model: &str) -> Result<(), ProviderErro
     Err(ProviderError::Interrupted { provider: provider.id().to_owned(), cause })
 }
 
-fn fix(id: &str, error: &ProviderError) -> Option<String> {
-    let key = format!("models.providers.{id}");
+fn fix(key: &str, error: &ProviderError) -> Option<String> {
+    let is_executor = key.starts_with("executors.");
+    let (address, secret) = if is_executor { ("url", "token") } else { ("baseUrl", "apiKey") };
     Some(match error {
         ProviderError::Unreachable { .. } | ProviderError::Timeout { .. } => {
-            format!("see that it runs, and that {key}.baseUrl is right")
+            format!("see that it runs, and that {key}.{address} is right")
         }
-        ProviderError::Status { status: 401 | 403, .. } => format!("put a key that is valid into {key}.apiKey"),
+        ProviderError::Status { status: 401 | 403, .. } => format!("put a key that is valid into {key}.{secret}"),
         ProviderError::Status { status: 402, .. } => "top up the account".to_owned(),
+        ProviderError::Status { status: 404, .. } if is_executor => {
+            format!("see that {key}.agentId is an agent there, and that its chat completions are enabled")
+        }
         ProviderError::Status { status: 404 | 300..=399, .. } => {
             format!("see that {key}.baseUrl ends as its documentation says (often /v1), and that it has the model")
         }
+        ProviderError::Status { status: 429, .. } if is_executor => "wait: it has as many runs as it takes".to_owned(),
         ProviderError::Status { status: 429, .. } => format!("wait, or add a key to {key}.apiKeys"),
+        ProviderError::Interrupted { .. } if is_executor => return None,
         ProviderError::Interrupted { .. } => format!("see that {key}.api is the protocol it speaks"),
         ProviderError::Status { .. }
         | ProviderError::Busy { .. }

@@ -82,6 +82,9 @@ struct Submit {
     /// Another model than the agent's
     #[arg(long)]
     model: Option<String>,
+    /// The gateway that carries it out, as `executors` in the configuration names it
+    #[arg(long, value_name = "ID")]
+    executor: Option<String>,
     /// The tier it waits in
     #[arg(long, value_enum)]
     lane: Option<Lane>,
@@ -166,16 +169,22 @@ pub(crate) fn run(tasks: Tasks, context: &Context) -> Result<ExitCode, Fatal> {
 }
 
 fn submit(arguments: Submit, context: &Context, terminal: Terminal) -> Result<ExitCode, Fatal> {
-    let Submit { message: text, session, agent, model, lane, priority, max_attempts, idempotency_key, wait, common } =
-        arguments;
+    let Submit { message: text, session, agent, model, executor, lane, priority, .. } = &arguments;
     let params = json!({
         "type": "agent",
-        "input": {"message": message(&text)?, "sessionKey": session, "agentId": agent, "model": model},
+        "input": {
+            "message": message(text)?,
+            "sessionKey": session,
+            "agentId": agent,
+            "model": model,
+            "executor": executor,
+        },
         "lane": lane.map(Lane::name),
         "priority": priority,
-        "maxAttempts": max_attempts,
-        "idempotencyKey": idempotency_key,
+        "maxAttempts": arguments.max_attempts,
+        "idempotencyKey": arguments.idempotency_key,
     });
+    let Submit { wait, common, .. } = arguments;
     let Common { json, reach } = common;
     let target = Target::find(context, &reach)?;
     client::block_on(async {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use claw_agent::{AgentProfile, Catalog};
+use claw_agent::{AgentProfile, Catalog, Executor};
 use claw_core::provider::{ModelInfo, Price, Provider};
 use claw_core::{AgentId, Secret};
 use claw_embedded::models::Folder;
@@ -14,6 +14,7 @@ use claw_providers::{Anthropic, BadSettings, OpenAi, Responses};
 use claw_runtime::TaskScope;
 use claw_tools::exec::Processes;
 
+use super::executors;
 use crate::config::file::{self, Api};
 use crate::config::secret::SecretText;
 use crate::config::settings::{Fixed, Live, Settings};
@@ -76,10 +77,12 @@ pub(super) fn catalog(foundation: &Foundation, settings: &Live) -> Result<Catalo
             fallbacks: Vec::new(),
         });
     }
+    let agent_ids: Vec<AgentId> = agents.iter().map(|agent| agent.id.clone()).collect();
     let fallbacks = defaults.model.as_ref().map(|model| model.fallbacks().to_vec()).unwrap_or_default();
     let catalog = Catalog::new(providers, agents, default_agent, default_model(settings))
         .with_fallbacks(fallbacks)
         .with_aliases(aliases(settings))
+        .with_executors(executors::all(settings, client)?, executors::assigned(settings, &agent_ids)?)
         .with_tools(super::tools::tools(settings, processes), super::tools::permissions(settings))
         .with_briefings(super::tools::briefings(settings));
     warn_of_unknown_fallbacks(&catalog, settings);
@@ -101,6 +104,8 @@ pub(crate) struct Source {
     pub(crate) key: usize,
     /// A model it is likely to have.
     pub(crate) model: Option<String>,
+    /// Where the configuration has it.
+    pub(crate) path: String,
 }
 
 /// Every configured provider with every one of its keys.
@@ -113,8 +118,18 @@ pub(crate) fn sources(settings: &Settings) -> Result<Vec<Source>, Fatal> {
     for (id, provider) in &settings.live.providers {
         let model = likely_model(id, provider, &settings.live);
         let built = keyed(id, provider, &client)?.into_iter().zip(1..);
-        sources.extend(built.map(|(provider, key)| Source { provider, key, model: model.clone() }));
+        sources.extend(built.map(|(provider, key)| Source {
+            provider,
+            key,
+            model: model.clone(),
+            path: format!("models.providers.{id}"),
+        }));
     }
+    let executors = executors::all(&settings.live, &client)?;
+    sources.extend(executors.into_iter().map(|Executor { provider, agent, .. }| {
+        let path = format!("executors.{}", provider.id());
+        Source { provider, key: 1, model: Some(agent), path }
+    }));
     Ok(sources)
 }
 

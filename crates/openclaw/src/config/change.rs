@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::file::{Agent, AgentDefaults, Agents, Embedded, Endpoints, Provider, Tasks, Webhooks, Workers};
+use super::file::{Agent, AgentDefaults, Agents, Embedded, Endpoints, Executor, Provider, Tasks, Webhooks, Workers};
 use super::settings::{Fixed, Live, Logging, Settings};
 use super::tools::{Exec, ToolRules, Tools};
 use super::values::ModelChoice;
@@ -57,6 +57,7 @@ fn live(old: &Live, new: &Live) -> Vec<String> {
         reload,
         providers,
         agents,
+        executors,
         tools,
         // Follows from the agents.
         workspaces: _,
@@ -78,6 +79,10 @@ fn live(old: &Live, new: &Live) -> Vec<String> {
         keys.provider(id, providers.get(id), new.providers.get(id));
     }
     keys.agents(agents, &new.agents);
+    let ids: BTreeSet<&String> = executors.keys().chain(new.executors.keys()).collect();
+    for id in ids {
+        keys.executor(id, executors.get(id), new.executors.get(id));
+    }
     keys.tools(tools, &new.tools);
     keys.note("workers.maxConcurrent", *max_concurrent == new.workers.max_concurrent);
     keys.note("tasks.maxAttempts", *max_attempts == new.tasks.max_attempts);
@@ -85,6 +90,11 @@ fn live(old: &Live, new: &Live) -> Vec<String> {
     keys.note("webhooks.allowHosts", *allow_hosts == new.webhooks.allow_hosts);
     keys.note("logging.level", *log_level == new.log_level);
     keys.0
+}
+
+/// A name as it stands in a path.
+fn quoted(id: &str) -> String {
+    if id.contains('.') { format!("\"{id}\"") } else { id.to_owned() }
 }
 
 #[derive(Default)]
@@ -98,10 +108,7 @@ impl Keys {
     }
 
     fn provider(&mut self, id: &str, old: Option<&Provider>, new: Option<&Provider>) {
-        let key = match id.contains('.') {
-            true => format!("models.providers.\"{id}\""),
-            false => format!("models.providers.{id}"),
-        };
+        let key = format!("models.providers.{}", quoted(id));
         let (Some(old), Some(new)) = (old, new) else {
             self.note(key, false);
             return;
@@ -114,9 +121,26 @@ impl Keys {
         self.note(format!("{key}.models"), *models == new.models);
     }
 
+    fn executor(&mut self, id: &str, old: Option<&Executor>, new: Option<&Executor>) {
+        let key = format!("executors.{}", quoted(id));
+        let (Some(old), Some(new)) = (old, new) else {
+            self.note(key, false);
+            return;
+        };
+        let Executor { kind, url, token, agent_id, max_concurrent, idle_seconds, allow_api_keys } = old;
+        self.note(format!("{key}.type"), *kind == new.kind);
+        self.note(format!("{key}.url"), *url == new.url);
+        self.note(format!("{key}.token"), *token == new.token);
+        self.note(format!("{key}.agentId"), *agent_id == new.agent_id);
+        self.note(format!("{key}.maxConcurrent"), *max_concurrent == new.max_concurrent);
+        self.note(format!("{key}.idleSeconds"), *idle_seconds == new.idle_seconds);
+        self.note(format!("{key}.allowApiKeys"), *allow_api_keys == new.allow_api_keys);
+    }
+
     fn agents(&mut self, old: &Agents, new: &Agents) {
-        let Agents { defaults: AgentDefaults { model, models, system_prompt, workspace }, list } = old;
+        let Agents { defaults: AgentDefaults { model, executor, models, system_prompt, workspace }, list } = old;
         self.model("agents.defaults", model.as_ref(), new.defaults.model.as_ref());
+        self.note("agents.defaults.executor", *executor == new.defaults.executor);
         self.note("agents.defaults.models", *models == new.defaults.models);
         self.note("agents.defaults.systemPrompt", *system_prompt == new.defaults.system_prompt);
         self.note("agents.defaults.workspace", *workspace == new.defaults.workspace);
@@ -126,10 +150,11 @@ impl Keys {
         }
         for (index, (old, new)) in list.iter().zip(&new.list).enumerate() {
             let key = format!("agents.list.{index}");
-            let Agent { id: _, default, name, model, system_prompt, workspace, tools } = old;
+            let Agent { id: _, default, name, model, executor, system_prompt, workspace, tools } = old;
             self.note(format!("{key}.default"), *default == new.default);
             self.note(format!("{key}.name"), *name == new.name);
             self.model(&key, model.as_ref(), new.model.as_ref());
+            self.note(format!("{key}.executor"), *executor == new.executor);
             self.note(format!("{key}.systemPrompt"), *system_prompt == new.system_prompt);
             self.note(format!("{key}.workspace"), *workspace == new.workspace);
             self.tool_rules(&format!("{key}.tools"), tools, &new.tools);
@@ -194,6 +219,8 @@ mod tests {
         let live = [
             ("{ gateway: { auth: { token: 'a' } } }", "gateway.auth.token"),
             ("{ gateway: { password: 'a' } }", "gateway.auth.password"),
+            ("{ executors: { v1: { url: 'http://x' } } }", "executors.v1"),
+            ("{ agents: { defaults: { executor: 'v1' } } }", "agents.defaults.executor"),
             (
                 "{ gateway: { http: { endpoints: { chatCompletions: { enabled: false } } } } }",
                 "gateway.http.endpoints.chatCompletions.enabled",

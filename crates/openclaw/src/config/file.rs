@@ -27,6 +27,8 @@ pub(crate) struct File {
     pub(crate) models: Models,
     /// Who answers.
     pub(crate) agents: Agents,
+    /// Other gateways that carry out runs, by a name of one's own.
+    pub(crate) executors: BTreeMap<String, Executor>,
     /// What agents may do, and how.
     pub(crate) tools: Tools,
     /// Where the truth lies.
@@ -275,12 +277,63 @@ pub(crate) struct Agents {
     pub(crate) list: Vec<Agent>,
 }
 
+/// Another gateway that carries out whole runs: its model, its tools, its memory.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Executor {
+    /// What it speaks.
+    #[serde(default, rename = "type")]
+    pub(crate) kind: ExecutorKind,
+    /// Its address, to which `/v1/chat/completions` is added. Addresses of this machine and its
+    /// network are allowed: the owner writes them here.
+    pub(crate) url: BaseUrl,
+    /// Its token.
+    #[serde(default, skip_serializing)]
+    pub(crate) token: Option<SecretText>,
+    /// Which of its agents serves.
+    #[serde(default = "main_agent")]
+    pub(crate) agent_id: AgentName,
+    /// Runs at once at most; if it takes fewer, that is found out.
+    #[serde(default = "executor_concurrent")]
+    pub(crate) max_concurrent: Whole<1, 10_000>,
+    /// How long it may be silent within a run before it is given up, in seconds.
+    #[serde(default = "executor_silence")]
+    pub(crate) idle_seconds: Whole<1, 86_400>,
+    /// Whether runs of API keys and hooks may go there. What they may do there that gateway decides.
+    #[serde(default)]
+    pub(crate) allow_api_keys: bool,
+}
+
+fn main_agent() -> AgentName {
+    AgentName::main()
+}
+
+const fn executor_concurrent() -> Whole<1, 10_000> {
+    Whole::new(10)
+}
+
+/// Longer than the ten minutes it gives a run, so that its own word about that is heard.
+const fn executor_silence() -> Whole<1, 86_400> {
+    Whole::new(660)
+}
+
+/// What an executor speaks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ExecutorKind {
+    /// An OpenClaw gateway, by its chat completions.
+    #[default]
+    V1,
+}
+
 /// What holds for each agent unless it says otherwise.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct AgentDefaults {
     /// The model.
     pub(crate) model: Option<ModelChoice>,
+    /// The one of `executors` that carries their runs out; unset, they run here.
+    pub(crate) executor: Option<String>,
     /// What is said about models here, by `provider/model`.
     pub(crate) models: BTreeMap<String, ModelEntry>,
     /// What the model is told first.
@@ -313,6 +366,9 @@ pub(crate) struct Agent {
     /// Its model.
     #[serde(default)]
     pub(crate) model: Option<ModelChoice>,
+    /// The one of `executors` that carries its runs out; `none` if the default is not to count.
+    #[serde(default)]
+    pub(crate) executor: Option<String>,
     /// What its model is told first.
     #[serde(default)]
     pub(crate) system_prompt: Option<String>,

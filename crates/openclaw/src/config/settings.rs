@@ -12,7 +12,9 @@ use claw_providers::presets::{self, Preset, Protocol};
 use claw_tools::Workspaces;
 
 use super::credentials::Credentials;
-use super::file::{self, Agents, AuthMode, Embedded, Endpoints, File, Provider, ReloadMode, Tasks, Webhooks, Workers};
+use super::file::{
+    self, Agents, AuthMode, Embedded, Endpoints, Executor, File, Provider, ReloadMode, Tasks, Webhooks, Workers,
+};
 use super::problem::ConfigError;
 use super::secret::SecretText;
 use super::tools::Tools;
@@ -95,6 +97,7 @@ pub(crate) struct Live {
     /// By id: those of the file, then those found in the environment.
     pub(crate) providers: BTreeMap<String, Provider>,
     pub(crate) agents: Agents,
+    pub(crate) executors: BTreeMap<String, Executor>,
     pub(crate) tools: Tools,
     /// Where agents work: of the default one, of the others, of API keys; absolute.
     pub(crate) workspaces: Workspaces,
@@ -128,8 +131,20 @@ pub(crate) struct Logging {
 impl Settings {
     /// Resolves the file's keys into what holds.
     pub(crate) fn resolve(file: File, location: Location, environment: &Environment) -> Self {
-        let File { schema: _, gateway, models, agents, tools, store, workers, tasks, webhooks, embedded, logging } =
-            file;
+        let File {
+            schema: _,
+            gateway,
+            models,
+            agents,
+            executors,
+            tools,
+            store,
+            workers,
+            tasks,
+            webhooks,
+            embedded,
+            logging,
+        } = file;
         let in_state = |path: &str| location.state_dir.join(expand_home(environment, Path::new(path)));
         let embedded =
             Embedded { path: embedded.path.map(|path| in_state(&path).to_string_lossy().into_owned()), ..embedded };
@@ -174,6 +189,7 @@ impl Settings {
             providers: with_found_providers(models.providers, environment),
             workspaces: workspaces(&agents, &location, in_state),
             agents,
+            executors,
             tools,
             workers,
             tasks,

@@ -336,6 +336,11 @@ impl<'de> Deserialize<'de> for ModelChoice {
 pub(crate) struct AgentName(String);
 
 impl AgentName {
+    /// The main agent's.
+    pub(crate) fn main() -> Self {
+        Self(claw_core::session::MAIN_AGENT.to_owned())
+    }
+
     /// The id as text.
     pub(crate) fn as_str(&self) -> &str {
         &self.0

@@ -58,6 +58,7 @@ pub(super) async fn read(
     kept.is_alone = place == Place::Fresh;
     let own_tools = own_tools(doors, principal, &agent, &tools)?;
     let turn = Turn {
+        executor: None,
         agent,
         session,
         input,

@@ -53,6 +53,8 @@ pub struct TaskInput {
     pub conversation_id: Option<String>,
     /// Another model, or an agent by OpenAI's field (K11).
     pub model: Option<String>,
+    /// The gateway that carries the run out, as `executors` names it (A12).
+    pub executor: Option<String>,
     /// How to run.
     pub options: Option<RunOptions>,
 }
@@ -89,6 +91,8 @@ pub struct Submission {
     pub message: String,
     /// Another model.
     pub model: Option<String>,
+    /// Who carries the run out.
+    pub executor: Option<String>,
     /// How to sample.
     pub sampling: Sampling,
     /// How much to reason.
@@ -114,6 +118,7 @@ impl Submission {
         let session = session.clone().unwrap_or_else(|| SessionKey::of(agent, &fresh()));
         Turn {
             model: self.model.clone(),
+            executor: self.executor.clone(),
             sampling: self.sampling.clone(),
             thinking: self.thinking.clone(),
             ..Turn::text(session, self.message.clone())
@@ -127,13 +132,15 @@ impl TryFrom<NewTask> for Submission {
     fn try_from(raw: NewTask) -> Result<Self, BadRequest> {
         let NewTask { kind, input, callback, lane, priority, max_attempts, on_crash, delay_ms } = raw;
         known_type(kind.as_deref())?;
-        let input = input.ok_or_else(|| BadRequest::of("input", "missing field `input`"))?;
+        let mut input = input.ok_or_else(|| BadRequest::of("input", "missing field `input`"))?;
+        let executor = input.executor.take().map(|id| id.trim().to_owned()).filter(|id| !id.is_empty());
         let (target, message, model, options) = asked(input)?;
         let RunOptions { thinking, model: option_model, temperature, max_tokens } = options;
         Ok(Self {
             target,
             message,
             model: model.or(option_model),
+            executor,
             sampling: sampling(temperature, max_tokens)?,
             thinking: level(thinking)?,
             lane: lane.map_or(Ok(Lane::Standard), |name| parse_lane(&name))?,
@@ -158,7 +165,7 @@ fn known_type(kind: Option<&str>) -> Result<(), BadRequest> {
 }
 
 fn asked(input: TaskInput) -> Result<(Target, String, Option<String>, RunOptions), BadRequest> {
-    let TaskInput { message, agent_id, session_key, session_id, conversation_id, model, options } = input;
+    let TaskInput { message, agent_id, session_key, session_id, conversation_id, model, executor: _, options } = input;
     let message = message.filter(|text| !text.trim().is_empty());
     let message = message.ok_or_else(|| BadRequest::of("input.message", "message must be a text that is not empty"))?;
     let selection = Selection::parse(model.as_deref().unwrap_or_default())

@@ -1,0 +1,247 @@
+//! Other gateways that carry out whole runs, and how many runs each of them takes at once.
+//!
+//! How many one takes nobody says, so it is found out: a gate begins at the configured number, loses
+//! a place with every run that is turned away, and wins one back after a row of runs that were
+//! taken. Whoever is turned away says when to come back, and until then nobody goes.
+//!
+//! Surprise: gates outlive catalogues. A new configuration neither forgets what was found out nor
+//! lets twice as many in.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use claw_core::provider::Provider;
+use claw_core::{Principal, PrincipalId};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::catalog::Resolved;
+use crate::limits::{EXECUTOR_WAIT_DEFAULT, EXECUTOR_WAIT_MIN, TAKEN_TO_WIDEN};
+
+/// Another gateway, as configured.
+#[derive(Clone)]
+pub struct Executor {
+    /// How it is spoken to; its id is the executor's.
+    pub provider: Arc<dyn Provider>,
+    /// Which of its agents serves.
+    pub agent: String,
+    /// Runs at once at most.
+    pub concurrent_max: usize,
+    /// Whether it serves others than the operator.
+    pub serves_tenants: bool,
+    /// Its number among the catalogue's sources.
+    pub(crate) source: usize,
+}
+
+impl Executor {
+    /// One that serves the operator alone.
+    pub fn new(provider: Arc<dyn Provider>, agent: impl Into<String>, concurrent_max: usize) -> Self {
+        Self { provider, agent: agent.into(), concurrent_max, serves_tenants: false, source: 0 }
+    }
+
+    /// The same for API keys and hooks, too.
+    #[must_use]
+    pub fn serving_tenants(self, serves_tenants: bool) -> Self {
+        Self { serves_tenants, ..self }
+    }
+
+    /// Its id.
+    pub fn id(&self) -> &str {
+        self.provider.id()
+    }
+
+    /// Whether it carries out runs of `principal`.
+    pub fn serves(&self, principal: &Principal) -> bool {
+        self.serves_tenants || principal.id == PrincipalId::operator()
+    }
+
+    /// `<executor>/<agent there>`, where a model's name stands otherwise.
+    pub fn full_name(&self) -> String {
+        format!("{}/{}", self.id(), self.agent)
+    }
+
+    pub(crate) fn resolved(&self) -> Resolved {
+        Resolved {
+            provider: Arc::clone(&self.provider),
+            model: self.agent.clone(),
+            tools: false,
+            context_tokens: None,
+            source: self.source,
+        }
+    }
+}
+
+/// How a gate stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GateState {
+    /// The executor's id.
+    pub executor: String,
+    /// Runs that are on there.
+    pub running: usize,
+    /// How many it is believed to take.
+    pub open: usize,
+    /// How many it may be given at all.
+    pub concurrent_max: usize,
+    /// How long nobody goes there, since it asked for that.
+    pub wait: Option<Duration>,
+}
+
+/// The gates of all executors. Clones are the same gates.
+#[derive(Debug, Clone, Default)]
+pub struct Gates(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    gates: Mutex<BTreeMap<String, Gate>>,
+    /// Told when somebody leaves.
+    left: watch::Sender<()>,
+}
+
+#[derive(Debug)]
+struct Gate {
+    concurrent_max: usize,
+    open: usize,
+    running: usize,
+    /// Runs taken since the last change.
+    taken: usize,
+    closed_until: Option<Instant>,
+}
+
+impl Gate {
+    fn new(concurrent_max: usize) -> Self {
+        Self { concurrent_max, open: concurrent_max, running: 0, taken: 0, closed_until: None }
+    }
+
+    /// Takes up another number of the configuration; what was found out below it stays.
+    fn resize(&mut self, concurrent_max: usize) {
+        let concurrent_max = concurrent_max.max(1);
+        if concurrent_max != self.concurrent_max {
+            let was_wide = self.open == self.concurrent_max;
+            self.open = if was_wide { concurrent_max } else { self.open.min(concurrent_max) };
+            self.concurrent_max = concurrent_max;
+        }
+    }
+
+    fn wait(&self, now: Instant) -> Option<Duration> {
+        self.closed_until.map(|until| until.saturating_duration_since(now)).filter(|wait| !wait.is_zero())
+    }
+
+    fn has_room(&self, now: Instant) -> bool {
+        self.running < self.open && self.wait(now).is_none()
+    }
+}
+
+/// There is no room; look again after so long at the latest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Full(pub Duration);
+
+impl Gates {
+    /// Lets one run in, if there is room.
+    pub fn try_enter(&self, executor: &Executor) -> Result<Pass, Full> {
+        let now = Instant::now();
+        let mut gates = self.gates();
+        let gate = gates.entry(executor.id().to_owned()).or_insert_with(|| Gate::new(executor.concurrent_max.max(1)));
+        gate.resize(executor.concurrent_max);
+        if !gate.has_room(now) {
+            return Err(Full(gate.wait(now).unwrap_or(EXECUTOR_WAIT_DEFAULT)));
+        }
+        gate.running += 1;
+        Ok(Pass { gates: self.clone(), executor: executor.id().to_owned() })
+    }
+
+    /// Lets one run in, once there is room. Cancel-safe.
+    pub async fn enter(&self, executor: &Executor) -> Pass {
+        // Subscribed before the first look, so that nobody leaves unseen.
+        let mut left = self.0.left.subscribe();
+        loop {
+            match self.try_enter(executor) {
+                Ok(pass) => return pass,
+                Err(Full(wait)) => drop(tokio::time::timeout(wait, left.changed()).await),
+            }
+        }
+    }
+
+    /// Hears of everybody who leaves.
+    pub fn listen(&self) -> watch::Receiver<()> {
+        self.0.left.subscribe()
+    }
+
+    /// How long until the next closed gate opens by itself.
+    pub fn next_opening(&self) -> Option<Duration> {
+        let now = Instant::now();
+        self.gates().values().filter_map(|gate| gate.wait(now)).min()
+    }
+
+    /// How they stand; those that nobody has gone through yet are not among them.
+    pub fn states(&self) -> Vec<GateState> {
+        let now = Instant::now();
+        let gates = self.gates();
+        let shown = gates.iter().map(|(executor, gate)| GateState {
+            executor: executor.clone(),
+            running: gate.running,
+            open: gate.open,
+            concurrent_max: gate.concurrent_max,
+            wait: gate.wait(now),
+        });
+        shown.collect()
+    }
+
+    fn gates(&self) -> MutexGuard<'_, BTreeMap<String, Gate>> {
+        self.0.gates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn with(&self, executor: &str, change: impl FnOnce(&mut Gate)) {
+        if let Some(gate) = self.gates().get_mut(executor) {
+            change(gate);
+        }
+    }
+}
+
+/// One run's leave to go there; given back when dropped.
+#[derive(Debug)]
+pub struct Pass {
+    gates: Gates,
+    executor: String,
+}
+
+impl Pass {
+    /// Whether it is a leave to go there.
+    pub(crate) fn is_for(&self, executor: &Executor) -> bool {
+        self.executor == executor.id()
+    }
+
+    /// It was taken: a row of those makes the gate wider.
+    pub(crate) fn taken(&self) {
+        self.gates.with(&self.executor, |gate| {
+            gate.taken += 1;
+            if gate.taken >= gate.open.saturating_mul(TAKEN_TO_WIDEN) && gate.open < gate.concurrent_max {
+                (gate.open, gate.taken) = (gate.open + 1, 0);
+            }
+        });
+    }
+
+    /// It was turned away: the gate becomes narrower, and is closed for as long as was asked for.
+    ///
+    /// Returns how long.
+    pub(crate) fn turned_away(&self, asked: Option<Duration>) -> Duration {
+        let wait = asked.unwrap_or(EXECUTOR_WAIT_DEFAULT).max(EXECUTOR_WAIT_MIN);
+        self.gates.with(&self.executor, |gate| {
+            (gate.open, gate.taken) = (gate.open.saturating_sub(1).max(1), 0);
+            let until = Instant::now() + wait;
+            gate.closed_until = Some(gate.closed_until.map_or(until, |before| before.max(until)));
+        });
+        wait
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        self.gates.with(&self.executor, |gate| gate.running = gate.running.saturating_sub(1));
+        self.gates.0.left.send_replace(());
+    }
+}
+
+#[cfg(test)]
+#[path = "executors/tests.rs"]
+mod tests;
