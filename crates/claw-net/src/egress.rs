@@ -22,9 +22,9 @@ use claw_core::courier::{Courier, CourierError, Letter, Receipt};
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use rustls_platform_verifier::ConfigVerifierExt as _;
 
-use guard::{Denied, Lookup, Pinned, SystemLookup};
+use guard::{Lookup, Pinned, SystemLookup};
 
-pub use fetch::Page;
+pub use fetch::{Page, Question};
 
 pub use allow::{AllowList, Allowed, BadEntry, ENTRIES_MAX};
 
@@ -63,10 +63,7 @@ impl Egress {
     async fn carry(&self, letter: Letter) -> Result<Receipt, CourierError> {
         let Letter { url, headers, body } = letter;
         let headers = header_map(&headers)?;
-        let pinned = guard::check(&url, &self.0.allow, &*self.0.lookup).await.map_err(|denied| match denied {
-            Denied::Refused(why) => CourierError::Refused(why),
-            Denied::Unresolved(_) => CourierError::Failed(denied.to_string()),
-        })?;
+        let pinned = self.judged(&url).await?;
         let client = self.client(&pinned).await?;
         let mut request = reqwest::Request::new(http::Method::POST, pinned.url);
         *request.headers_mut() = headers;

@@ -88,3 +88,15 @@ pub const BRIEFING_FILES_REMEMBERED: usize = 1024;
 
 /// A file that was changed later than this before it was read may be changed again without a trace.
 pub const CHANGE_SHOWS_AFTER: Duration = Duration::from_secs(1);
+
+/// Longest question to a search service, in bytes; Brave takes no more.
+pub const QUERY_BYTES_MAX: usize = 400;
+
+/// Results of a search shown at most.
+pub const FOUND_MAX: usize = 20;
+
+/// What is shown of one result's snippet, in bytes.
+pub const FOUND_BYTES_MAX: usize = 1_000;
+
+/// Largest answer of a search service, in bytes.
+pub const SEARCH_BYTES_MAX: usize = 2 * 1024 * 1024;

@@ -1,6 +1,7 @@
-//! `web_fetch`: a page of the web as text, through the guarded way out.
+//! `web_fetch`: a page of the web as text, through the guarded way out; `web_search` is beside it.
 
 mod markdown;
+pub mod search;
 
 use async_trait::async_trait;
 use claw_core::message::JsonText;

@@ -65,6 +65,14 @@ impl AllowList {
     }
 }
 
+impl Allowed {
+    /// The host of this address, on its port; nothing if it is none to call.
+    pub fn of_address(address: &str) -> Option<Self> {
+        let url = url::Url::parse(address).ok()?;
+        Some(Self::Host { name: canonical(&url.host()?)?, port: Some(url.port_or_known_default()?) })
+    }
+}
+
 impl FromStr for Allowed {
     type Err = BadEntry;
 
@@ -134,6 +142,15 @@ mod tests {
         for text in ["", ".", "a b", "10.0.0.0/33", "::/129", "x/8", "host:port", "host:70000", "http://x", "*.x/"] {
             assert!(text.parse::<Allowed>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn an_address_allows_its_host_on_its_port_alone() {
+        let of = |address: &str| Allowed::of_address(address);
+        let host = |name: &str, port| Some(Allowed::Host { name: name.into(), port: Some(port) });
+        assert_eq!(of("http://Box.local.:8888/x"), host("box.local", 8888));
+        assert_eq!(of("https://[::1]/"), host("::1", 443));
+        assert_eq!((of("/x"), of("data:,x")), (None, None));
     }
 
     #[test]

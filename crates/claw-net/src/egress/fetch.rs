@@ -26,7 +26,59 @@ pub struct Page {
     pub is_cut: bool,
 }
 
+/// A question to a service that the operator has named: it may carry a key.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Question {
+    /// Where to.
+    pub url: String,
+    /// Headers, some of them secret.
+    pub headers: Vec<(String, String)>,
+    /// What is posted; nothing is, and the question is a `GET`, when absent.
+    pub body: Option<Vec<u8>>,
+}
+
+impl std::fmt::Debug for Question {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Neither the headers nor the query are for logs.
+        f.write_str("Question")
+    }
+}
+
 impl Egress {
+    /// Asks a service; its answer is read up to `bytes_max`.
+    ///
+    /// No redirect is followed: the key would travel along (advisory 36). Cancel-safe. Errors: as
+    /// those of [`Egress::get`].
+    pub async fn ask(&self, question: Question, bytes_max: usize) -> Result<Page, CourierError> {
+        let limit = self.0.whole_max;
+        let late = || CourierError::Failed(format!("no whole answer within {} ms", limit.as_millis()));
+        tokio::time::timeout(limit, self.put(question, bytes_max)).await.unwrap_or_else(|_elapsed| Err(late()))
+    }
+
+    async fn put(&self, question: Question, bytes_max: usize) -> Result<Page, CourierError> {
+        let Question { url, headers, body } = question;
+        let mut headers = super::header_map(&headers)?;
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        let pinned = self.judged(&url).await?;
+        let client = self.client(&pinned).await?;
+        let method = if body.is_some() { http::Method::POST } else { http::Method::GET };
+        let mut request = reqwest::Request::new(method, pinned.url.clone());
+        *request.headers_mut() = headers;
+        *request.body_mut() = body.map(Into::into);
+        let mut response = client.execute(request).await.map_err(failed)?;
+        if response.status().is_redirection() {
+            return Err(CourierError::Refused("the service redirects; name the address it redirects to".into()));
+        }
+        read(&pinned, &mut response, bytes_max).await
+    }
+
+    pub(super) async fn judged(&self, url: &str) -> Result<Pinned, CourierError> {
+        guard::check(url, &self.0.allow, &*self.0.lookup).await.map_err(|denied| match denied {
+            Denied::Refused(why) => CourierError::Refused(why),
+            Denied::Unresolved(_) => CourierError::Failed(denied.to_string()),
+        })
+    }
+
     /// Fetches a page, at most `bytes_max` of it.
     ///
     /// Cancel-safe. Errors: [`CourierError::Refused`] – an address on the way may not be called;
@@ -40,11 +92,8 @@ impl Egress {
     async fn follow(&self, url: &str, bytes_max: usize) -> Result<Page, CourierError> {
         let mut next = url.to_owned();
         for _ in 0..=REDIRECTS_MAX {
-            let pinned = guard::check(&next, &self.0.allow, &*self.0.lookup).await.map_err(|denied| match denied {
-                Denied::Refused(why) => CourierError::Refused(why),
-                Denied::Unresolved(_) => CourierError::Failed(denied.to_string()),
-            })?;
-            let mut response = self.ask(&pinned).await?;
+            let pinned = self.judged(&next).await?;
+            let mut response = self.look(&pinned).await?;
             let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
             match location.filter(|_| response.status().is_redirection()) {
                 None => return read(&pinned, &mut response, bytes_max).await,
@@ -57,7 +106,7 @@ impl Egress {
         Err(CourierError::Failed(format!("more than {REDIRECTS_MAX} redirects")))
     }
 
-    async fn ask(&self, pinned: &Pinned) -> Result<reqwest::Response, CourierError> {
+    async fn look(&self, pinned: &Pinned) -> Result<reqwest::Response, CourierError> {
         let client = self.client(pinned).await?;
         let mut request = reqwest::Request::new(http::Method::GET, pinned.url.clone());
         let accepted = HeaderValue::from_static("text/html, text/plain, application/json;q=0.9, */*;q=0.5");

@@ -91,7 +91,7 @@ fn letter(url: impl Into<String>) -> Letter {
 
 async fn is_refused(url: &str) -> bool {
     let (lookup, _) = Scripted::new(&[&["127.0.0.1"]]);
-    matches!(guard::check(url, &AllowList::default(), &*lookup).await, Err(Denied::Refused(_)))
+    matches!(guard::check(url, &AllowList::default(), &*lookup).await, Err(guard::Denied::Refused(_)))
 }
 
 const OK: &[u8] = b"HTTP/1.1 204 No Content\r\nretry-after: 7\r\n\r\n";
@@ -275,6 +275,42 @@ async fn a_page_that_redirects_inside_is_not_followed_there() {
     let refused = egress.get(&format!("http://{listed}/"), 100).await;
     assert!(matches!(refused, Err(CourierError::Refused(_))), "{refused:?}");
     assert_eq!((canary.seen(), door.seen().len()), (vec![], 1), "0 hits inside");
+}
+
+/// adv_36: a key that goes with a question goes to the named host, and nowhere it redirects to.
+#[tokio::test]
+async fn adv_36_a_key_is_not_carried_across_a_redirect() {
+    let thief = Canary::start_plain(OK);
+    for status in [301, 302, 303, 307, 308] {
+        let head = format!("HTTP/1.1 {status} x\r\nlocation: http://{}/\r\ncontent-length: 0\r\n\r\n", thief.address);
+        let service = Canary::start_until(head.leak().as_bytes(), b"}");
+        let (egress, _) = courier(&["127.0.0.0/8"], &[&["127.0.0.1"]]);
+        let question = Question {
+            url: format!("http://{}/search", service.address),
+            headers: vec![("authorization".into(), "Bearer s3cret".into())],
+            body: Some(b"{}".to_vec()),
+        };
+        assert_eq!(format!("{question:?}"), "Question");
+        let refused = egress.ask(question, 1000).await;
+        assert!(matches!(refused, Err(CourierError::Refused(_))), "{status}: {refused:?}");
+        assert!(service.seen()[0].contains("authorization: Bearer s3cret"));
+    }
+    assert_eq!(thief.seen().len(), 0, "0 secret headers and no body");
+}
+
+/// adv_35: whatever proxy the environment names, the judged address is dialled.
+#[test]
+fn adv_35_no_proxy_is_taken_from_the_environment() {
+    // In a process of its own: the environment belongs to all tests.
+    let test = "egress::tests::a_name_is_resolved_once_and_what_was_judged_is_dialled";
+    let canary = Canary::start_plain(OK);
+    let proxy = format!("http://{}", canary.address);
+    let names = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"];
+    let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+    again.args(["--exact", test]).envs(names.map(|name| (name, &proxy)));
+    let output = again.output().unwrap();
+    assert!(output.status.success() && String::from_utf8_lossy(&output.stdout).contains("1 passed"), "{output:?}");
+    assert_eq!(canary.seen().len(), 0, "the proxy hears of nothing");
 }
 
 /// G9: a page without an end is cut.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+<<<<<<< HEAD
 use claw_core::AgentId;
 use claw_core::briefing::Briefing;
 use claw_core::permission::Permissions;
@@ -9,12 +10,21 @@ use claw_core::tool::Tool;
 use claw_net::egress::{AllowList, Egress};
 use claw_runtime::SystemClock;
 use claw_tools::briefing::WorkspaceFiles;
+=======
+use claw_core::permission::Permissions;
+use claw_core::tool::Tool;
+use claw_core::{AgentId, PrincipalId};
+use claw_net::egress::{AllowList, Allowed, Egress};
+>>>>>>> 30c9bf4 (Agents search the web by SearXNG, Brave or Tavily; who asks by which channel may have its own rules)
 use claw_tools::exec::{self, Launcher, Processes};
 use claw_tools::files;
 use claw_tools::web::WebFetch;
+use claw_tools::web::search::{self, Service, WebSearch};
 
+use crate::config::secret::SecretText;
 use crate::config::settings::Live;
-use crate::config::tools::{Ask, Exec, Sandbox, Security};
+use crate::config::tools::{Ask, Exec, Sandbox, Search, SearchProvider, Security, named};
+use crate::config::values::AllowedHost;
 
 /// The first word this program is started with when it is to become a sandbox.
 pub(crate) const SANDBOX_WORD: &str = "--become-sandbox";
@@ -23,8 +33,12 @@ pub(crate) const SANDBOX_WORD: &str = "--become-sandbox";
 pub(super) fn tools(settings: &Live, processes: &Processes) -> Vec<Arc<dyn Tool>> {
     let workspaces = Arc::new(settings.workspaces.clone());
     let mut tools = files::tools(&workspaces);
-    // No address of this house or its network: nobody lists any here.
-    tools.push(Arc::new(WebFetch::new(Egress::new(AllowList::default()))));
+    // No address of this house or its network, unless the operator lists it.
+    let allow = AllowList::new(settings.tools.web.fetch.allow_hosts.iter().map(AllowedHost::allowed));
+    tools.push(Arc::new(WebFetch::new(Egress::new(allow))));
+    if let Some(search) = web_search(&settings.tools.web.search) {
+        tools.push(Arc::new(search));
+    }
     tools.extend(exec::tools(&workspaces, commands(&settings.tools.exec), processes));
     tools
 }
@@ -44,7 +58,38 @@ pub(super) fn permissions(settings: &Live) -> Permissions {
             .filter_map(|agent| Some((AgentId::parse(agent.id.as_str()).ok()?, agent.tools.rules())))
             .collect(),
         api_keys: settings.tools.api_keys.rules(),
+        principals: named(&settings.tools.by_principal)
+            .into_iter()
+            .map(|(id, rules)| (PrincipalId::from_stored(id), rules))
+            .collect(),
+        channels: settings.tools.channel_rules(),
+        senders: named(&settings.tools.tools_by_sender),
+        meeting: settings.tools.agent_to_agent.meeting(),
     }
+}
+
+/// The tool that searches the web, where a service is configured.
+fn web_search(settings: &Search) -> Option<WebSearch> {
+    let Search { enabled, provider, base_url, api_key, max_results } = settings;
+    let service = match provider.filter(|_| *enabled)? {
+        SearchProvider::Searxng => Service::Searxng,
+        SearchProvider::Brave => Service::Brave,
+        SearchProvider::Tavily => Service::Tavily,
+    };
+    let api_key = api_key.as_ref().filter(|key| !key.is_blank()).map(SecretText::secret);
+    let Some(address) = base_url.as_ref().map(|url| url.as_str()).or(service.address()) else {
+        tracing::warn!("configuration: web_search is not there: tools.web.search.baseUrl has to say where SearXNG is");
+        return None;
+    };
+    if api_key.is_none() && service != Service::Searxng {
+        tracing::warn!("configuration: web_search is not there: tools.web.search.apiKey is missing");
+        return None;
+    }
+    // The address is the operator's own choice, so that host may be private; nothing else may.
+    let allow = AllowList::new(base_url.as_ref().and_then(|url| Allowed::of_address(url.as_str())));
+    let results_max = usize::try_from(max_results.get()).unwrap_or(1);
+    let settings = search::Settings { service, base_url: address.to_owned(), api_key, results_max };
+    Some(WebSearch::new(settings, Egress::new(allow)))
 }
 
 fn commands(settings: &Exec) -> exec::Settings {

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::file::{Agent, AgentDefaults, Agents, Embedded, Endpoints, Executor, Provider, Tasks, Webhooks, Workers};
 use super::settings::{Fixed, Live, Logging, Settings};
-use super::tools::{Exec, ToolRules, Tools};
+use super::tools::{AgentToAgent, Exec, Fetch, Search, ToolRules, Tools, Web};
 use super::values::ModelChoice;
 
 /// Dotted paths of keys, in the order of the file.
@@ -162,7 +162,8 @@ impl Keys {
     }
 
     fn tools(&mut self, old: &Tools, new: &Tools) {
-        let Tools { profile, allow, also_allow, deny, api_keys, exec } = old;
+        let Tools { profile, allow, also_allow, deny, api_keys, exec, web, .. } = old;
+        let Tools { by_principal, by_channel, tools_by_sender, agent_to_agent, .. } = old;
         let Exec { security, ask, allowlist, network, sandbox } = exec;
         self.note("tools.profile", *profile == new.profile);
         self.note("tools.allow", *allow == new.allow);
@@ -174,6 +175,24 @@ impl Keys {
         self.note("tools.exec.allowlist", *allowlist == new.exec.allowlist);
         self.note("tools.exec.network", *network == new.exec.network);
         self.note("tools.exec.sandbox", *sandbox == new.exec.sandbox);
+        self.note("tools.byPrincipal", *by_principal == new.by_principal);
+        self.note("tools.byChannel", *by_channel == new.by_channel);
+        self.note("tools.toolsBySender", *tools_by_sender == new.tools_by_sender);
+        let AgentToAgent { enabled, allow } = agent_to_agent;
+        self.note("tools.agentToAgent.enabled", *enabled == new.agent_to_agent.enabled);
+        self.note("tools.agentToAgent.allow", *allow == new.agent_to_agent.allow);
+        self.web(web, &new.web);
+    }
+
+    fn web(&mut self, old: &Web, new: &Web) {
+        let Web { search: Search { enabled, provider, base_url, api_key, max_results }, fetch: Fetch { allow_hosts } } =
+            old;
+        self.note("tools.web.search.enabled", *enabled == new.search.enabled);
+        self.note("tools.web.search.provider", *provider == new.search.provider);
+        self.note("tools.web.search.baseUrl", *base_url == new.search.base_url);
+        self.note("tools.web.search.apiKey", *api_key == new.search.api_key);
+        self.note("tools.web.search.maxResults", *max_results == new.search.max_results);
+        self.note("tools.web.fetch.allowHosts", *allow_hosts == new.fetch.allow_hosts);
     }
 
     fn tool_rules(&mut self, key: &str, old: &ToolRules, new: &ToolRules) {
@@ -244,6 +263,17 @@ mod tests {
             ("{ tools: { exec: { allowlist: [['/bin/ls']] } } }", "tools.exec.allowlist"),
             ("{ tools: { exec: { network: true } } }", "tools.exec.network"),
             ("{ tools: { exec: { sandbox: 'off' } } }", "tools.exec.sandbox"),
+            ("{ tools: { byPrincipal: { operator: { deny: ['exec'] } } } }", "tools.byPrincipal"),
+            ("{ tools: { byChannel: { telegram: { profile: 'minimal' } } } }", "tools.byChannel"),
+            ("{ tools: { toolsBySender: { '*': { deny: ['exec'] } } } }", "tools.toolsBySender"),
+            ("{ tools: { agentToAgent: { enabled: true } } }", "tools.agentToAgent.enabled"),
+            ("{ tools: { agentToAgent: { allow: ['a'] } } }", "tools.agentToAgent.allow"),
+            ("{ tools: { web: { search: { enabled: false } } } }", "tools.web.search.enabled"),
+            ("{ tools: { web: { search: { provider: 'brave' } } } }", "tools.web.search.provider"),
+            ("{ tools: { web: { search: { baseUrl: 'http://box:8888' } } } }", "tools.web.search.baseUrl"),
+            ("{ tools: { web: { search: { apiKey: 'k' } } } }", "tools.web.search.apiKey"),
+            ("{ tools: { web: { search: { maxResults: 3 } } } }", "tools.web.search.maxResults"),
+            ("{ tools: { web: { fetch: { allowHosts: ['box'] } } } }", "tools.web.fetch.allowHosts"),
             ("{ workers: { maxConcurrent: 1 } }", "workers.maxConcurrent"),
             ("{ tasks: { maxAttempts: 1 } }", "tasks.maxAttempts"),
             ("{ webhooks: { secret: 'x' } }", "webhooks.secret"),

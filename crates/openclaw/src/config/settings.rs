@@ -17,7 +17,7 @@ use super::file::{
 };
 use super::problem::ConfigError;
 use super::secret::SecretText;
-use super::tools::Tools;
+use super::tools::{Tools, Web};
 use super::values::{BaseUrl, Bind};
 use crate::env::Environment;
 use crate::exit::Fatal;
@@ -190,7 +190,7 @@ impl Settings {
             workspaces: workspaces(&agents, &location, in_state),
             agents,
             executors,
-            tools,
+            tools: with_found_search(tools, environment),
             workers,
             tasks,
             webhooks,
@@ -252,6 +252,12 @@ fn with_found_providers(
         add_provider(&mut providers, id, &address, key, protocol);
     }
     providers
+}
+
+/// Adds the search service whose key lies in the environment; what the file says wins.
+fn with_found_search(tools: Tools, environment: &Environment) -> Tools {
+    let web = Web { search: tools.web.search.with_found(environment), ..tools.web };
+    Tools { web, ..tools }
 }
 
 fn add_provider(

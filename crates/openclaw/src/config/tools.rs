@@ -1,9 +1,15 @@
 //! The section `tools`: what agents may do, and how.
 
+mod web;
+
+use std::collections::BTreeMap;
+
 use claw_core::permission::{self, Pattern, Rules};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserializer, Unexpected};
 use serde::{Deserialize, Serialize};
+
+pub(crate) use web::{Fetch, Search, SearchProvider, Web};
 
 /// What agents may do, and how.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -20,8 +26,20 @@ pub(crate) struct Tools {
     pub(crate) deny: Vec<ToolPattern>,
     /// What else must permit a tool where the run is an API key's; commands are denied if unset.
     pub(crate) api_keys: ToolRules,
+    /// What else must permit a tool for whoever it runs: `operator`, or an API key by its id.
+    pub(crate) by_principal: BTreeMap<String, ToolRules>,
+    /// What else must permit a tool where the message came by a channel: its id, `hook`, or `*` for
+    /// those not named. Commands are denied to `hook` unless it is named.
+    pub(crate) by_channel: BTreeMap<String, ToolRules>,
+    /// What else must permit a tool where the message came from somebody on a channel, by the name the
+    /// channel has for them; `*` for those not named.
+    pub(crate) tools_by_sender: BTreeMap<String, ToolRules>,
+    /// Whether agents may look into the conversations of others, and send to them.
+    pub(crate) agent_to_agent: AgentToAgent,
     /// How commands run.
     pub(crate) exec: Exec,
+    /// How the web is searched and read.
+    pub(crate) web: Web,
 }
 
 impl Default for Tools {
@@ -34,7 +52,12 @@ impl Default for Tools {
             also_allow: Vec::new(),
             deny: Vec::new(),
             api_keys: ToolRules { deny: vec![runtime], ..ToolRules::default() },
+            by_principal: BTreeMap::new(),
+            by_channel: BTreeMap::new(),
+            tools_by_sender: BTreeMap::new(),
+            agent_to_agent: AgentToAgent::default(),
             exec: Exec::default(),
+            web: Web::default(),
         }
     }
 }
@@ -42,8 +65,48 @@ impl Default for Tools {
 impl Tools {
     /// What is said of permissions for everybody.
     pub(crate) fn rules(&self) -> Rules {
-        let Self { profile, allow, also_allow, deny, api_keys: _, exec: _ } = self;
+        let Self { profile, allow, also_allow, deny, .. } = self;
         rules(*profile, allow, also_allow, deny)
+    }
+
+    /// Rules by the channel a message came by. What comes by a hook runs no command unless the
+    /// configuration speaks of hooks itself.
+    pub(crate) fn channel_rules(&self) -> Vec<(String, Rules)> {
+        let mut rules = named(&self.by_channel);
+        if !self.by_channel.contains_key("hook") {
+            let deny = "group:runtime".parse().into_iter().collect::<Vec<Pattern>>();
+            // Beside what holds for every channel that is not named.
+            let others = self.by_channel.get("*").map(ToolRules::rules).unwrap_or_default();
+            let deny = others.deny.iter().cloned().chain(deny).collect();
+            rules.push(("hook".to_owned(), Rules { deny, ..others }));
+        }
+        rules
+    }
+}
+
+/// Rules by name, in the core's words.
+pub(crate) fn named(rules: &BTreeMap<String, ToolRules>) -> Vec<(String, Rules)> {
+    rules.iter().map(|(name, rules)| (name.clone(), rules.rules())).collect()
+}
+
+/// Whether agents may reach each other's conversations.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct AgentToAgent {
+    /// Whether any may.
+    pub(crate) enabled: bool,
+    /// Which, by id or beginning (`ops-*`); all if none is named. Each of them may reach each.
+    pub(crate) allow: Vec<String>,
+}
+
+impl AgentToAgent {
+    /// The same in the core's words.
+    pub(crate) fn meeting(&self) -> permission::Meeting {
+        match (self.enabled, self.allow.is_empty()) {
+            (false, _) => permission::Meeting::default(),
+            (true, true) => permission::Meeting::among(["*".to_owned()]),
+            (true, false) => permission::Meeting::among(self.allow.iter().cloned()),
+        }
     }
 }
 
