@@ -6,6 +6,7 @@ use std::time::Duration;
 use claw_core::retry;
 use claw_core::run::RunEvent;
 use claw_core::task::{Outcome, StateName};
+use claw_core::turn::Origin;
 use claw_core::{AgentId, Clock, Failure, FailureReason, IdSource, Message, Principal, Task, TaskId};
 use claw_store::{Finish, Finished, StartedRun, Store, StoreError};
 
@@ -97,9 +98,9 @@ impl Agent {
         *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = catalog;
     }
 
-    /// What an agent may do for somebody, as things are now.
+    /// What an agent may do for somebody who asks directly, as things are now.
     pub fn tools(&self, agent: &AgentId, principal: &Principal) -> Vec<Offer> {
-        self.catalog().tools(&self.parts.tools, agent, principal)
+        self.catalog().tools(&self.parts.tools, agent, &principal.id, &Origin::default())
     }
 
     /// Reads a run's events with numbers above `after`.

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use claw_core::briefing::Briefing;
-use claw_core::permission::{Permissions, canonical};
+use claw_core::permission::{Asker, Permissions, canonical};
 use claw_core::provider::{ModelInfo, Provider};
 use claw_core::tool::Tool;
-use claw_core::{AgentId, Failure, FailureReason, Principal, PrincipalId, Timestamp, Turn};
+use claw_core::turn::Origin;
+use claw_core::{AgentId, Failure, FailureReason, PrincipalId, Timestamp, Turn};
 
 use crate::breaker::{Breakers, Position};
 use crate::executors::Executor;
@@ -217,12 +218,18 @@ impl Catalog {
         &self.briefings
     }
 
-    /// What of `built_in` and the catalogue's own tools `agent` may use for `principal`.
-    pub fn tools(&self, built_in: &[Offer], agent: &AgentId, principal: &Principal) -> Vec<Offer> {
+    /// What of `built_in` and the catalogue's own tools `agent` may use for `principal`, where the
+    /// turn came that way.
+    pub fn tools(&self, built_in: &[Offer], agent: &AgentId, principal: &PrincipalId, origin: &Origin) -> Vec<Offer> {
         let agent = self.agent(agent).map_or(agent, |profile| &profile.id);
-        let is_api_key = principal.id != PrincipalId::operator();
+        let asker = Asker { agent, principal, origin };
         let all = built_in.iter().chain(&self.tools);
-        all.filter(|offer| self.permissions.permits(agent, is_api_key, canonical(&offer.spec.name))).cloned().collect()
+        all.filter(|offer| self.permissions.permits(asker, canonical(&offer.spec.name))).cloned().collect()
+    }
+
+    /// Who may use which tools.
+    pub fn permissions(&self) -> &Permissions {
+        &self.permissions
     }
 
     /// The agents, as configured.

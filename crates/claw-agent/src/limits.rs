@@ -101,3 +101,36 @@ pub const FAILURE_BYTES_MAX: usize = 16 * 1024;
 
 /// Breakers remembered at once; beyond them further failures are not.
 pub const BREAKERS_MAX: usize = 1024;
+
+/// What a tool says while it works is shown at most this often.
+pub const LIVE_OUTPUT_EVERY: Duration = Duration::from_millis(200);
+
+/// The longest piece of it, in bytes; what came before its end since the last one is left out.
+pub const LIVE_PIECE_BYTES_MAX: usize = 8 * 1024;
+
+/// What is shown of one call before its result, in bytes.
+pub const LIVE_OUTPUT_BYTES_MAX: usize = 64 * 1024;
+
+/// Runs that may pass a message on, each to the next conversation.
+pub const HOPS_MAX: u8 = 3;
+
+/// How long `sessions_send` waits for an answer unless it is told otherwise.
+pub const SEND_WAIT_DEFAULT: Duration = Duration::from_secs(30);
+
+/// And at most.
+pub const SEND_WAIT_MAX: Duration = Duration::from_mins(2);
+
+/// Conversations `sessions_list` shows.
+pub const LISTED_MAX: u32 = 200;
+
+/// And unless it is told how many.
+pub const LISTED_DEFAULT: u32 = 50;
+
+/// Messages `sessions_history` shows.
+pub const TOLD_MAX: u32 = 200;
+
+/// And unless it is told how many.
+pub const TOLD_DEFAULT: u32 = 20;
+
+/// What is shown of one message of another conversation, in bytes.
+pub const TOLD_BYTES_MAX: usize = 4 * 1024;

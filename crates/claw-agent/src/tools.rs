@@ -1,12 +1,15 @@
 //! The built-in tools, all on one screen.
 
 mod session_status;
+mod sessions;
 
 use std::sync::Arc;
 
 use claw_core::Clock;
 use claw_core::provider::ToolSpec;
 use claw_core::tool::Tool;
+
+pub use sessions::{Conversations, ListWanted, Sent};
 
 /// A tool with what a model is told of it, which is made once and not with each question.
 #[derive(Clone)]
@@ -23,7 +26,9 @@ impl From<Arc<dyn Tool>> for Offer {
     }
 }
 
-/// The tools every agent has.
-pub fn built_in(clock: &Arc<dyn Clock>) -> Vec<Arc<dyn Tool>> {
-    vec![Arc::new(session_status::SessionStatus::new(Arc::clone(clock)))]
+/// The tools every agent has; those about conversations do what they do by `conversations`.
+pub fn built_in(clock: &Arc<dyn Clock>, conversations: &Arc<dyn Conversations>) -> Vec<Arc<dyn Tool>> {
+    let mut tools: Vec<Arc<dyn Tool>> = vec![Arc::new(session_status::SessionStatus::new(Arc::clone(clock)))];
+    tools.extend(sessions::tools(clock, conversations));
+    tools
 }

@@ -6,6 +6,7 @@ mod context;
 mod delegate;
 mod failover;
 mod fit;
+mod live;
 mod repeats;
 mod steering;
 mod thoughts;

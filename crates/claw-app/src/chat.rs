@@ -298,6 +298,7 @@ impl AttachedRun {
                 | RunEvent::Text { .. }
                 | RunEvent::Thinking { .. }
                 | RunEvent::ToolCall { .. }
+                | RunEvent::ToolOutput { .. }
                 | RunEvent::ToolResult { .. }
                 | RunEvent::Progress { .. }
                 | RunEvent::Usage { .. }

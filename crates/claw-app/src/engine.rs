@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use claw_agent::tools::Offer;
+use claw_agent::tools::{Conversations, Offer};
 use claw_agent::{Agent, Catalog, Hub};
 use claw_core::courier::Courier;
 use claw_core::retry;
@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::chat::Chat;
 use crate::config::{ConfigFile, Configuration};
+use crate::conversations::Port;
 use crate::deliveries::{self, Callbacks, Desk};
 use crate::devices::{Board, Devices};
 use crate::health::Health;
@@ -150,7 +151,9 @@ impl App {
         let Parts { store, queue, catalog, more_tools, callbacks, clock, ids, scope, settings } = parts;
         let recovered = store.recover(clock.now()).await.await?;
         let hub = Hub::new(Arc::clone(&store));
-        let mut tools = claw_agent::tools::built_in(&clock);
+        let port = Arc::new(Port::default());
+        let conversations: Arc<dyn Conversations> = Arc::<Port>::clone(&port);
+        let mut tools = claw_agent::tools::built_in(&clock, &conversations);
         tools.extend(more_tools);
         let tools = tools.into_iter().map(Offer::from).collect();
         let agent = Agent::new(claw_agent::Parts {
@@ -186,6 +189,7 @@ impl App {
             workers: OnceLock::new(),
             config: OnceLock::new(),
         });
+        port.open(&engine);
         engine.start_work();
         Ok((Self::over(engine), recovered))
     }

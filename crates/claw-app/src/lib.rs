@@ -10,12 +10,14 @@
 //! - [`health`] how it goes; [`notice`] what changes, as it changes
 //! - `lobby` where tasks wait for room at another gateway
 //! - `jobs` what the workers do; `sweep` finds work that lost its ticket
+//! - `conversations` what runs do in other conversations by tools
 //! - `deliveries` tells callbacks that their task has ended
 //!
 //! Knows no HTTP, no JSON and no concrete backend.
 
 pub mod chat;
 pub mod config;
+mod conversations;
 mod deliveries;
 pub mod devices;
 mod engine;

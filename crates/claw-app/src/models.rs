@@ -7,7 +7,7 @@ use claw_core::message::JsonText;
 use claw_core::permission::canonical;
 use claw_core::provider::{ModelInfo, ToolSpec, Usage};
 use claw_core::run::ToolOutcome;
-use claw_core::tool::ToolContext;
+use claw_core::tool::{RunFacts, ToolContext};
 use claw_core::{AgentId, Principal, Scope, SessionKey, Timestamp};
 
 use crate::Error;
@@ -63,8 +63,8 @@ impl Models {
         }
         let model = self.model_of(&agent).unwrap_or_default();
         let (principal, agent) = (principal.clone(), agent.id);
-        let context =
-            ToolContext { principal, agent, session, model, usage: Usage::default(), message_count: 0, approved: None };
+        let (usage, run) = (Usage::default(), RunFacts::default());
+        let context = ToolContext { principal, agent, session, model, usage, message_count: 0, approved: None, run };
         let absent = || Error::NotFound { what: "tool", id: name.chars().take(80).collect() };
         self.0.agent.invoke(&context, name, arguments).await.ok_or_else(absent)
     }

@@ -5,7 +5,9 @@
 
 use std::str::FromStr;
 
+use crate::principal::PrincipalId;
 use crate::session::AgentId;
+use crate::turn::Origin;
 
 /// Other names of tools, as stock OpenClaw and its contracts call them.
 const ALIASES: &[(&str, &str)] = &[
@@ -53,8 +55,36 @@ pub enum Profile {
     Full,
 }
 
+/// Tools that only a run may call: outside of one nothing writes down what they have begun.
+const IN_RUNS_ONLY: &[&str] = &["sessions_send"];
+
+/// Whether somebody may call the tool of this own name outside of any run (advisory 13).
+pub fn is_for_callers(tool: &str) -> bool {
+    !IN_RUNS_ONLY.contains(&tool)
+}
+
+/// The group that a tool belongs to, by its id without `group:`; the most telling one.
+pub fn group_of(tool: &str) -> Option<&'static str> {
+    let own = GROUPS.iter().find(|(name, _)| *name != "group:openclaw" && in_group(name, tool));
+    own.and_then(|(name, _)| name.strip_prefix("group:"))
+}
+
 impl Profile {
-    fn has(self, tool: &str) -> bool {
+    /// All of them, from the least to the most.
+    pub const ALL: [Self; 4] = [Self::Minimal, Self::Coding, Self::Messaging, Self::Full];
+
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Minimal => "minimal",
+            Self::Messaging => "messaging",
+            Self::Coding => "coding",
+            Self::Full => "full",
+        }
+    }
+
+    /// Whether the tool of this own name is in it.
+    pub fn has(self, tool: &str) -> bool {
         let groups: &[&str] = match self {
             Self::Full => return true,
             Self::Minimal => &[],
@@ -161,12 +191,63 @@ pub struct Permissions {
     pub agents: Vec<(AgentId, Rules)>,
     /// What else must permit it where the run is an API key's.
     pub api_keys: Rules,
+    /// What else must permit it for whoever's objects the run makes.
+    pub principals: Vec<(PrincipalId, Rules)>,
+    /// What else must permit it where the turn came by a channel; `*` is for those not named.
+    pub channels: Vec<(String, Rules)>,
+    /// What else must permit it where the turn came from somebody on a channel; `*` is for those
+    /// not named.
+    pub senders: Vec<(String, Rules)>,
+    /// Which agents may look into each other's conversations, and send to them.
+    pub meeting: Meeting,
+}
+
+/// Who asks for a tool.
+#[derive(Debug, Clone, Copy)]
+pub struct Asker<'a> {
+    /// The agent that runs.
+    pub agent: &'a AgentId,
+    /// On whose behalf.
+    pub principal: &'a PrincipalId,
+    /// How the turn came here.
+    pub origin: &'a Origin,
+}
+
+/// Which agents may reach each other's conversations by tools; none unless the operator says so.
+///
+/// An agent with few tools could else have the work done by one with many.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Meeting(Vec<Box<str>>);
+
+impl Meeting {
+    /// Those of these ids and beginnings (`ops-*`, `*`); all of them may reach each other.
+    pub fn among(patterns: impl IntoIterator<Item = String>) -> Self {
+        Self(patterns.into_iter().map(|pattern| pattern.trim().to_ascii_lowercase().into()).collect())
+    }
+
+    /// Whether one may reach the other; itself always.
+    pub fn permits(&self, from: &AgentId, to: &AgentId) -> bool {
+        let listed = |agent: &AgentId| self.0.iter().any(|pattern| begins(pattern, agent.as_str()));
+        from == to || listed(from) && listed(to)
+    }
+}
+
+/// The rules for this name, else those for everybody not named.
+fn for_name<'a>(rules: &'a [(String, Rules)], name: &str) -> Option<&'a Rules> {
+    let of = |wanted: &str| rules.iter().find(|(known, _)| known == wanted).map(|(_, rules)| rules);
+    of(name).or_else(|| of("*"))
 }
 
 impl Permissions {
-    /// Whether `agent` may use the tool of this own name, for the operator or for an API key.
-    pub fn permits(&self, agent: &AgentId, is_api_key: bool, tool: &str) -> bool {
-        if is_api_key && !self.api_keys.permits(tool) {
+    /// Whether the asker may use the tool of this own name: all rules that are for it must permit it.
+    pub fn permits(&self, asker: Asker<'_>, tool: &str) -> bool {
+        let Asker { agent, principal, origin: Origin { channel, sender, hops: _ } } = asker;
+        let of_key = (*principal != PrincipalId::operator()).then_some(&self.api_keys);
+        let of_principal = self.principals.iter().find(|(id, _)| id == principal).map(|(_, rules)| rules);
+        let of_channel = channel.as_deref().and_then(|channel| for_name(&self.channels, channel));
+        let of_sender = sender.as_deref().and_then(|sender| for_name(&self.senders, sender));
+        let narrower = [of_key, of_principal, of_channel, of_sender];
+        if !narrower.into_iter().flatten().all(|rules| rules.permits(tool)) {
             return false;
         }
         let Some((_, own)) = self.agents.iter().find(|(id, _)| id == agent) else {
@@ -248,12 +329,83 @@ mod tests {
                 (id("meek"), Rules { also_allow: patterns(&["read", "write"]), ..rules(None, &[], &["exec"]) }),
             ],
             api_keys: rules(None, &[], &["group:runtime"]),
+            ..Permissions::default()
         };
-        let may = |agent: &str, tool: &str| permissions.permits(&id(agent), false, tool);
+        let (direct, key) = (Origin::default(), PrincipalId::from_stored("key_1".into()));
+        let operator = PrincipalId::operator();
+        let permits = |agent: &str, principal: &PrincipalId, tool: &str| {
+            permissions.permits(Asker { agent: &id(agent), principal, origin: &direct }, tool)
+        };
+        let may = |agent: &str, tool: &str| permits(agent, &operator, tool);
+        let key_may = |agent: &str, tool: &str| permits(agent, &key, tool);
         assert!(may("main", "exec") && !may("main", "read") && !may("main", "write"));
         assert!(may("coder", "read") && may("coder", "exec") && !may("coder", "write") && !may("coder", "process"));
         assert!(may("meek", "read") && !may("meek", "exec") && !may("meek", "write"));
-        assert!(!permissions.permits(&id("main"), true, "exec") && permissions.permits(&id("coder"), true, "read"));
+        assert!(!key_may("main", "exec") && key_may("coder", "read"));
+    }
+
+    /// Whoever it comes from, each rule that is for it can only take away.
+    #[test]
+    fn channel_sender_and_principal_each_take_away_and_add_nothing() {
+        let key = PrincipalId::from_stored("key_1".into());
+        let permissions = Permissions {
+            general: rules(Some(Profile::Coding), &[], &["edit"]),
+            principals: vec![(key.clone(), rules(None, &["read", "edit"], &[]))],
+            channels: vec![
+                ("telegram".into(), rules(None, &["read", "exec", "message"], &[])),
+                ("*".into(), rules(Some(Profile::Minimal), &[], &[])),
+            ],
+            senders: vec![
+                ("id:7".into(), rules(Some(Profile::Full), &[], &[])),
+                ("*".into(), rules(None, &[], &["exec"])),
+            ],
+            ..Permissions::default()
+        };
+        let permitted = |principal: &PrincipalId, channel: Option<&str>, sender: Option<&str>| -> Vec<&str> {
+            let origin = Origin { channel: channel.map(str::to_owned), sender: sender.map(str::to_owned), hops: 0 };
+            let main = AgentId::main();
+            let asker = Asker { agent: &main, principal, origin: &origin };
+            let all = ["read", "edit", "exec", "message", "session_status"];
+            all.into_iter().filter(|tool| permissions.permits(asker, tool)).collect()
+        };
+        let operator = PrincipalId::operator();
+        assert_eq!(permitted(&operator, None, None), ["read", "exec", "session_status"]);
+        assert_eq!(permitted(&operator, Some("telegram"), Some("id:7")), ["read", "exec"]);
+        assert_eq!(permitted(&operator, Some("telegram"), Some("id:8")), ["read"]);
+        assert_eq!(permitted(&operator, Some("irc"), Some("id:7")), ["session_status"]);
+        assert_eq!(permitted(&key, None, None), ["read"], "what the general rules deny stays denied");
+    }
+
+    #[test]
+    fn agents_reach_each_other_only_if_both_are_listed() {
+        let id = |name: &str| AgentId::parse(name).unwrap();
+        let may = |patterns: &[&str], from: &str, to: &str| {
+            Meeting::among(patterns.iter().map(|text| (*text).to_owned())).permits(&id(from), &id(to))
+        };
+        assert!(may(&[], "a", "a") && !may(&[], "a", "b"));
+        assert!(may(&["*"], "a", "b") && may(&["A", "b-*"], "a", "b-1") && !may(&["a"], "a", "b"));
+    }
+
+    /// Advisory 13: whoever adds a tool says here whether it may be called outside of a run.
+    #[test]
+    fn a_tool_has_a_group_and_profiles_and_is_for_callers_or_not() {
+        let profiles =
+            |tool: &str| Profile::ALL.into_iter().filter(|p| p.has(tool)).map(Profile::as_str).collect::<Vec<_>>();
+        let table = [
+            ("read", Some("fs"), true, &["coding", "full"][..]),
+            ("exec", Some("runtime"), true, &["coding", "full"]),
+            ("web_search", Some("web"), true, &["coding", "full"]),
+            ("sessions_send", Some("sessions"), false, &["coding", "messaging", "full"]),
+            ("session_status", Some("sessions"), true, &["minimal", "coding", "messaging", "full"]),
+            ("other", None, true, &["full"]),
+        ];
+        for (tool, group, callers, in_profiles) in table {
+            assert_eq!(
+                (group_of(tool), is_for_callers(tool), profiles(tool)),
+                (group, callers, in_profiles.to_vec()),
+                "{tool}"
+            );
+        }
     }
 
     #[test]

@@ -48,6 +48,15 @@ pub enum RunEvent {
         /// Which, with what.
         call: ToolCall,
     },
+    /// A tool said something while it works. What it answers is told by its result, whole or cut.
+    ToolOutput {
+        /// The call that is being made.
+        call_id: String,
+        /// The tool's name.
+        name: String,
+        /// What to append to what was shown of it.
+        delta: String,
+    },
     /// A tool answered.
     ToolResult {
         /// The call this answers.

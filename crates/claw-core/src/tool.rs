@@ -1,12 +1,17 @@
 //! The port to a tool the agent may use.
 
+use std::fmt::Debug;
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
+use crate::TaskId;
 use crate::approval::Plan;
 use crate::message::JsonText;
 use crate::principal::Principal;
 use crate::provider::{ToolSpec, Usage};
 use crate::session::{AgentId, SessionKey};
+use crate::turn::Origin;
 
 /// Something an agent can do.
 #[async_trait]
@@ -46,6 +51,27 @@ pub struct ToolContext {
     pub message_count: u64,
     /// The digest of the plan that was approved for this call; none where nobody had to be asked.
     pub approved: Option<[u8; 32]>,
+    /// What only single tools ask for.
+    pub run: RunFacts,
+}
+
+/// What a run tells the tools that ask; empty outside of any run.
+#[derive(Debug, Clone, Default)]
+pub struct RunFacts {
+    /// The run's task and the id of the call in it.
+    pub call: Option<(TaskId, String)>,
+    /// How the turn came here.
+    pub origin: Origin,
+    /// The only ones of our tools that the turn admits; all when absent.
+    pub own_tools: Option<Vec<String>>,
+    /// Hears what a tool says while it works.
+    pub listener: Option<Arc<dyn Listener>>,
+}
+
+/// Hears what a tool says while it works. Bounded: what comes too fast or is too much is left out.
+pub trait Listener: Debug + Send + Sync {
+    /// Takes more of it. Never waits; pieces may end inside a character.
+    fn hear(&self, piece: &[u8]);
 }
 
 /// Why a tool gave no result; the model is told and may mend it.

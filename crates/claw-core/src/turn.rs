@@ -51,6 +51,36 @@ pub struct Turn {
     /// What the door that took it needs to tell of it later; nobody else looks into it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extra: Option<JsonText>,
+    /// How it came here, for the permissions of tools.
+    #[serde(default, skip_serializing_if = "Origin::is_direct")]
+    pub origin: Origin,
+}
+
+/// How a turn came here. A turn that a run passes on keeps the origin of that run, so that nobody
+/// gets more by asking through another conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Origin {
+    /// The channel it came by (`telegram`, `hook`, …); absent at the gateway's own doors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
+    /// Who said it there, as the channel names people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sender: Option<String>,
+    /// How many runs have passed it on.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub hops: u8,
+}
+
+fn is_zero(number: &u8) -> bool {
+    *number == 0
+}
+
+impl Origin {
+    /// Whether it came by one of the gateway's own doors, from whoever is authenticated there.
+    pub fn is_direct(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 fn yes() -> bool {
@@ -87,12 +117,14 @@ impl Turn {
     /// nothing for itself, and only says something.
     pub fn may_steer(&self) -> bool {
         let Self { agent, session, input, context, model, sampling, client_tools, tool_choice, thinking, .. } = self;
-        let Self { stream: _, executor, instructions, own_tools, extra, .. } = self;
+        let Self { stream: _, executor, instructions, own_tools, extra, origin, .. } = self;
         let chooses = model.is_some()
             || executor.is_some()
             || instructions.is_some()
             || own_tools.is_some()
             || extra.is_some()
+            // Said through others, it would be heard with the authority of the run it steers.
+            || !origin.is_direct()
             || thinking.is_some()
             || !client_tools.is_empty()
             || *sampling != Sampling::default()
@@ -125,6 +157,7 @@ impl Turn {
             instructions: None,
             own_tools: None,
             extra: None,
+            origin: Origin::default(),
         }
     }
 
@@ -153,6 +186,7 @@ mod tests {
             Turn { thinking: Some("high".into()), ..turn() },
             Turn { context: Context::Given(Vec::new()), ..turn() },
             Turn { input: vec![Message::assistant("I said", Vec::new())], ..turn() },
+            Turn { origin: Origin { channel: Some("hook".into()), ..Origin::default() }, ..turn() },
         ] {
             assert!(!choosy.may_steer(), "{choosy:?}");
         }

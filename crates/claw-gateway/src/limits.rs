@@ -115,3 +115,5 @@ pub const INPUT_ITEMS_MAX: usize = 100;
 pub const CANCEL_WAIT: Duration = Duration::from_secs(5);
 /// Reads of the log at once; more wait.
 pub const LOG_READS_MAX: usize = 2;
+/// How much of what a tool has said stands in one of its updates, from its end, in bytes.
+pub const PARTIAL_BYTES_MAX: usize = 8 * 1024;

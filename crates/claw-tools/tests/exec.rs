@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use claw_core::message::JsonText;
 use claw_core::provider::Usage;
-use claw_core::tool::{Tool, ToolContext};
+use claw_core::tool::{RunFacts, Tool, ToolContext};
 use claw_core::{AgentId, Principal, SessionKey};
 use claw_runtime::TaskScope;
 use claw_tools::Workspaces;
@@ -30,7 +30,16 @@ fn context(session: &str) -> ToolContext {
     let agent = AgentId::main();
     let session = SessionKey::of(&agent, session);
     let (usage, model) = (Usage::default(), "m/m".into());
-    ToolContext { principal: Principal::operator(), agent, session, model, usage, message_count: 0, approved: None }
+    ToolContext {
+        principal: Principal::operator(),
+        agent,
+        session,
+        model,
+        usage,
+        message_count: 0,
+        approved: None,
+        run: RunFacts::default(),
+    }
 }
 
 impl Desk {

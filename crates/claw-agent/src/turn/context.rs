@@ -54,7 +54,7 @@ impl Conversation {
         })?;
         let unknown = |unknown: UnknownModel| Failure::new(FailureReason::UnknownModel, unknown.to_string());
         let route = catalog.route(turn.model.as_deref(), agent).map_err(unknown)?;
-        let mut tools = catalog.tools(&parts.tools, &turn.agent, &task.principal);
+        let mut tools = catalog.tools(&parts.tools, &turn.agent, &task.principal.id, &turn.origin);
         tools.retain(|offer| turn.admits(&offer.spec.name));
         let about = BriefingContext {
             principal: task.principal.clone(),

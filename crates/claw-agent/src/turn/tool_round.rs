@@ -1,14 +1,16 @@
 //! One round of tools: each call journaled, run, and answered.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use claw_core::message::JsonText;
-use claw_core::permission::canonical;
+use claw_core::permission::{canonical, is_for_callers};
 use claw_core::run::{JournalEntry, RunEvent, ToolOutcome};
-use claw_core::tool::{ToolContext, ToolError};
+use claw_core::tool::{RunFacts, ToolContext, ToolError};
 use claw_core::{Failure, FailureReason, Message, ToolCall};
 
 use super::context::Conversation;
+use super::live::Live;
 use super::{Produced, Stop};
 use crate::agent::{Agent, Attempt};
 use crate::journal::NotWritten;
@@ -113,12 +115,35 @@ impl Attempt {
         let call = entry.call.clone();
         self.begin(entry).await?;
         let context = self.tool_context(talk, produced);
-        let outcome = tokio::select! {
-            reason = self.control.stopped() => return Err(Stop::Told(reason)),
-            outcome = perform(talk, &context, &call) => outcome,
-        };
+        let outcome = self.watched(&call, context, talk).await?;
         self.journal.result(&call, outcome.clone()).await;
         self.answer(&call, outcome, talk, produced)
+    }
+
+    /// Makes one call, and shows what the tool says while it works.
+    async fn watched(
+        &mut self,
+        call: &ToolCall,
+        mut context: ToolContext,
+        talk: &Conversation,
+    ) -> Result<ToolOutcome, Stop> {
+        let live = Arc::new(Live::new());
+        context.run.call = Some((self.task.id, call.id.clone()));
+        context.run.listener = Some(Arc::<Live>::clone(&live));
+        let work = perform(talk, &context, call);
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                reason = self.control.stopped() => return Err(Stop::Told(reason)),
+                outcome = &mut work => return Ok(outcome),
+                delta = live.next() => {
+                    let (call_id, name) = (call.id.clone(), call.name.clone());
+                    self.recorder.emit(RunEvent::ToolOutput { call_id, name, delta });
+                }
+                () = self.recorder.page_due() => self.recorder.flush().await?,
+            }
+        }
     }
 
     /// Shows that a call is about to be made, and writes it down.
@@ -167,6 +192,12 @@ impl Attempt {
             usage: produced.usage,
             message_count: talk.message_count,
             approved: None,
+            run: RunFacts {
+                call: None,
+                origin: self.task.turn.origin.clone(),
+                own_tools: self.task.turn.own_tools.clone(),
+                listener: None,
+            },
         }
     }
 }
@@ -177,7 +208,7 @@ impl Agent {
     pub async fn invoke(&self, context: &ToolContext, name: &str, arguments: &JsonText) -> Option<ToolOutcome> {
         let own = canonical(name);
         let tools = self.tools(&context.agent, &context.principal);
-        let tool = tools.into_iter().find(|offer| offer.spec.name == own)?.tool;
+        let tool = tools.into_iter().find(|offer| offer.spec.name == own && is_for_callers(own))?.tool;
         Some(outcome(tool.call(context, arguments).await))
     }
 }

@@ -12,6 +12,7 @@ mod house;
 mod recovery;
 mod sink;
 mod steering;
+mod talk;
 mod tasks;
 mod thoughts;
 mod tools;

@@ -10,6 +10,7 @@ use claw_core::permission::{Permissions, Profile, Rules};
 use claw_core::run::RunEvent;
 use claw_core::task::StateName;
 use claw_core::tool::Tool;
+use claw_core::turn::Origin;
 use claw_core::{AgentId, Principal, TaskState};
 use claw_testkit::{Reply, Upstream};
 use claw_tools::Workspaces;
@@ -88,14 +89,17 @@ async fn what_is_not_permitted_is_not_shown_and_not_there() {
     upstream.script([Reply::tool_call("fs_write", r#"{"path":"a","content":"x"}"#), Reply::text("done")]);
     let (told, _) = run(&house.app, &operator(), "s").await;
     assert_eq!(told, [("fs_write".to_owned(), "there is no tool \"fs_write\"".to_owned(), true)]);
-    assert_eq!(offered(&upstream), ["session_status", "read", "ls", "grep", "find"]);
+    assert_eq!(
+        offered(&upstream),
+        ["session_status", "sessions_list", "sessions_history", "sessions_send", "read", "ls", "grep", "find"]
+    );
     assert!(!directory.path().join("workspace/a").exists());
 
     let minimal = Rules { profile: Some(Profile::Minimal), ..Rules::default() };
     let agents = vec![(AgentId::parse("ops").unwrap(), minimal)];
     let catalog = equipped(directory.path(), &upstream, Permissions { agents, ..Permissions::default() });
     let names = |agent: &str| -> Vec<String> {
-        let tools = catalog.tools(&[], &AgentId::parse(agent).unwrap(), &operator());
+        let tools = catalog.tools(&[], &AgentId::parse(agent).unwrap(), &operator().id, &Origin::default());
         tools.iter().map(|offer| offer.spec.name.clone()).collect()
     };
     assert_eq!((names("ops").len(), names("main").len()), (0, 7));

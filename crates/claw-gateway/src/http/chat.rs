@@ -9,7 +9,7 @@ use bytes::Bytes;
 use claw_app::Idempotency;
 use claw_app::chat::Place;
 use claw_core::message::Message;
-use claw_core::turn::Context;
+use claw_core::turn::{Context, Origin};
 use claw_core::{Output, SessionKey, TaskId, Timestamp, Turn};
 use claw_wire::openai::chat::{Chat, ChatRequest};
 use claw_wire::openai::chunk::{ChunkWriter, DONE};
@@ -141,6 +141,7 @@ fn turn(doors: &Doors, chat: Chat, model: &str, headers: &HeaderMap) -> Result<(
         instructions: None,
         own_tools: None,
         extra: None,
+        origin: Origin::default(),
     };
     Ok((turn, place))
 }

@@ -100,6 +100,7 @@ async fn first_sign(run: &mut AttachedRun) -> Result<Arc<Sequenced>, Error> {
             RunEvent::Started { .. }
             | RunEvent::Thinking { .. }
             | RunEvent::ToolCall { .. }
+            | RunEvent::ToolOutput { .. }
             | RunEvent::ToolResult { .. }
             | RunEvent::Progress { .. }
             | RunEvent::Usage { .. }
@@ -208,6 +209,7 @@ impl<W: Wording> Streaming<W> {
             RunEvent::Retrying { failure, .. } if self.said => self.fail(Error::Run(failure.clone())),
             RunEvent::Started { .. }
             | RunEvent::Thinking { .. }
+            | RunEvent::ToolOutput { .. }
             | RunEvent::ToolResult { .. }
             | RunEvent::Progress { .. }
             | RunEvent::Usage { .. }

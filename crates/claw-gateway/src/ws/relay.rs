@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::connection::Line;
 use crate::error::{Problem, millis};
-use crate::limits::{AGENT_EVENT_INTERVAL, CHAT_EVENT_INTERVAL};
+use crate::limits::{AGENT_EVENT_INTERVAL, CHAT_EVENT_INTERVAL, PARTIAL_BYTES_MAX};
 
 /// How long to wait before looking for room again.
 pub(crate) const ROOM_INTERVAL: Duration = Duration::from_millis(50);
@@ -93,6 +93,8 @@ struct Relay<'a> {
     tells: bool,
     /// What the model has said.
     text: String,
+    /// The call that works, and the end of what it has said.
+    partial: Option<(String, String)>,
     /// How much of it has been told.
     told: usize,
     /// How much of it has been told to readers that redraw.
@@ -113,6 +115,7 @@ impl<'a> Relay<'a> {
             after,
             tells,
             text: String::new(),
+            partial: None,
             told: 0,
             drafted: 0,
             draft_due: now,
@@ -153,7 +156,9 @@ impl<'a> Relay<'a> {
                 self.flush(true);
                 self.tell_tool(Said::ToolCall { id: &call.id, name: &call.name, args: call.arguments.as_str() });
             }
+            RunEvent::ToolOutput { call_id, name, delta } => self.tool_output(call_id, name, delta),
             RunEvent::ToolResult { call_id, name, text, is_error } => {
+                self.partial = None;
                 self.tell_tool(Said::ToolResult { id: call_id, name, text, is_error: *is_error });
             }
             RunEvent::Thinking { .. }
@@ -216,6 +221,23 @@ impl<'a> Relay<'a> {
         }
         let is_only_draft_behind = self.told == self.text.len() && self.drafted < self.text.len();
         self.due = if is_only_draft_behind { self.draft_due } else { now + AGENT_EVENT_INTERVAL };
+    }
+
+    /// Readers that redraw get the end of it, whatever of it they have missed.
+    fn tool_output(&mut self, call_id: &str, name: &str, delta: &str) {
+        let (known, text) = self.partial.get_or_insert_default();
+        if known != call_id {
+            (*known, *text) = (call_id.to_owned(), String::new());
+        }
+        text.push_str(delta);
+        let over = text.ceil_char_boundary(text.len().saturating_sub(PARTIAL_BYTES_MAX));
+        text.drain(..over);
+        // Whoever is behind gets the newest end with the next piece.
+        if self.line.outbox.has_room()
+            && let Some((_, text)) = &self.partial
+        {
+            self.tell_tool(Said::ToolOutput { id: call_id, name, text, delta });
+        }
     }
 
     /// Tools are told to those who asked.

@@ -2,6 +2,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use claw_core::provider::Usage;
+use claw_core::tool::RunFacts;
 use claw_core::{AgentId, Principal, SessionKey};
 use tempfile::TempDir;
 
@@ -21,6 +22,7 @@ pub(super) fn context() -> ToolContext {
         usage: Usage::default(),
         message_count: 0,
         approved: None,
+        run: RunFacts::default(),
     }
 }
 

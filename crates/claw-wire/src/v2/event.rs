@@ -26,6 +26,7 @@ pub enum Happening<'a> {
     Text { delta: &'a str },
     Thinking { delta: &'a str },
     ToolCall { call: Call<'a> },
+    ToolOutput { call_id: &'a str, name: &'a str, delta: &'a str },
     ToolResult { call_id: &'a str, name: &'a str, text: &'a str, is_error: bool },
     Progress { percent: u8 },
     Usage { usage: Usage },
@@ -45,6 +46,7 @@ impl Happening<'_> {
             Self::Text { .. } => "text",
             Self::Thinking { .. } => "thinking",
             Self::ToolCall { .. } => "tool_call",
+            Self::ToolOutput { .. } => "tool_output",
             Self::ToolResult { .. } => "tool_result",
             Self::Progress { .. } => "progress",
             Self::Usage { .. } => "usage",
@@ -65,6 +67,7 @@ impl<'a> From<&'a RunEvent> for Happening<'a> {
             RunEvent::Text { delta } => Self::Text { delta },
             RunEvent::Thinking { delta } => Self::Thinking { delta },
             RunEvent::ToolCall { call } => Self::ToolCall { call: call.into() },
+            RunEvent::ToolOutput { call_id, name, delta } => Self::ToolOutput { call_id, name, delta },
             RunEvent::ToolResult { call_id, name, text, is_error } => {
                 Self::ToolResult { call_id, name, text, is_error: *is_error }
             }
@@ -124,6 +127,7 @@ mod tests {
         for event in [
             RunEvent::Started { attempt: 1, model: "m".into() },
             RunEvent::ToolResult { call_id: "c".into(), name: "n".into(), text: "t".into(), is_error: false },
+            RunEvent::ToolOutput { call_id: "c".into(), name: "n".into(), delta: "d".into() },
             RunEvent::Retrying { attempt: 1, failure: failure.clone(), at: Timestamp::from_millis(5) },
             RunEvent::Failed { failure, partial: "p".into() },
             RunEvent::Cancelled { partial: String::new() },

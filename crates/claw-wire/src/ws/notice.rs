@@ -84,6 +84,17 @@ pub enum Said<'a> {
         /// Its arguments.
         args: &'a str,
     },
+    /// A tool says something while it works.
+    ToolOutput {
+        /// The call.
+        id: &'a str,
+        /// The tool.
+        name: &'a str,
+        /// The end of what it has said so far, for readers that redraw.
+        text: &'a str,
+        /// What is new.
+        delta: &'a str,
+    },
     /// A tool answered.
     ToolResult {
         /// The call.
@@ -171,6 +182,9 @@ fn run_in_b(notice: &RunNotice<'_>) -> Vec<Outgoing> {
         Said::ToolCall { id, name, args } => {
             vec![agent(notice, "tool", EventBody::ToolStart { name, tool_call_id: id, args }, None)]
         }
+        Said::ToolOutput { id, name, text, delta } => {
+            vec![agent(notice, "tool", EventBody::ToolUpdate { name, tool_call_id: id, partial: text, delta }, None)]
+        }
         Said::ToolResult { id, name, text, is_error } => {
             vec![agent(notice, "tool", EventBody::ToolResult { name, tool_call_id: id, is_error, text }, None)]
         }
@@ -254,7 +268,9 @@ fn run_in_c(notice: &RunNotice<'_>) -> Option<String> {
         dialect_c::push("chat.error", &ChatError { session_key, run_id, seq, status, text, error })
     };
     Some(match said {
-        Said::Started | Said::Draft { .. } | Said::Steered { .. } | Said::Retrying { .. } => return None,
+        Said::Started | Said::Draft { .. } | Said::ToolOutput { .. } | Said::Steered { .. } | Said::Retrying { .. } => {
+            return None;
+        }
         Said::Text { text: _, delta } => dialect_c::push("chat.delta", &ChatDelta { session_key, delta, run_id, seq }),
         Said::ToolCall { id, name, args } => {
             let params = json_or_text(args);
@@ -354,6 +370,13 @@ mod tests {
             json!({"type": "tool.call", "data": {"runId": "r", "sessionKey": "agent:main:s", "callId": "c1",
                 "tool": "browser_navigate", "params": {"url": "https://example.com"}, "seq": 7}})
         );
+        // What a tool says meanwhile has no word in the reference; stock clients know it as an update.
+        let said = Said::ToolOutput { id: "c1", name: "exec", text: "a\nb", delta: "b" };
+        assert!(told(Dialect::C, said).is_empty());
+        let update = &told(Dialect::B, said)[0]["payload"];
+        let expected = json!({"phase": "update", "name": "exec", "toolCallId": "c1", "delta": "b",
+            "partialResult": {"content": [{"type": "text", "text": "a\nb"}]}});
+        assert_eq!((&update["stream"], &update["data"]), (&json!("tool"), &expected));
         let result = |text, is_error| {
             told(Dialect::C, Said::ToolResult { id: "c1", name: "t", text, is_error })[0]["data"]["result"].clone()
         };

@@ -2,20 +2,13 @@
 
 use std::sync::Arc;
 
-<<<<<<< HEAD
-use claw_core::AgentId;
 use claw_core::briefing::Briefing;
-use claw_core::permission::Permissions;
-use claw_core::tool::Tool;
-use claw_net::egress::{AllowList, Egress};
-use claw_runtime::SystemClock;
-use claw_tools::briefing::WorkspaceFiles;
-=======
 use claw_core::permission::Permissions;
 use claw_core::tool::Tool;
 use claw_core::{AgentId, PrincipalId};
 use claw_net::egress::{AllowList, Allowed, Egress};
->>>>>>> 30c9bf4 (Agents search the web by SearXNG, Brave or Tavily; who asks by which channel may have its own rules)
+use claw_runtime::SystemClock;
+use claw_tools::briefing::WorkspaceFiles;
 use claw_tools::exec::{self, Launcher, Processes};
 use claw_tools::files;
 use claw_tools::web::WebFetch;

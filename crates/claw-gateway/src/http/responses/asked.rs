@@ -2,7 +2,7 @@
 
 use claw_app::chat::Place;
 use claw_core::task::StateName;
-use claw_core::turn::Context;
+use claw_core::turn::{Context, Origin};
 use claw_core::{AgentId, Message, Principal, Turn};
 use claw_wire::BadRequest;
 use claw_wire::openai::model::Selection;
@@ -73,6 +73,7 @@ pub(super) async fn read(
         instructions: kept.instructions.clone(),
         own_tools,
         extra: Some(kept.to_text()),
+        origin: Origin::default(),
     };
     Ok(Asked { turn, place, kept, stream })
 }

@@ -34,6 +34,7 @@ pub enum EventBody<'a> {
     Steered { task_id: &'a str, text: &'a str },
     Assistant { text: &'a str, delta: &'a str },
     ToolStart { name: &'a str, tool_call_id: &'a str, args: &'a str },
+    ToolUpdate { name: &'a str, tool_call_id: &'a str, partial: &'a str, delta: &'a str },
     ToolResult { name: &'a str, tool_call_id: &'a str, is_error: bool, text: &'a str },
 }
 
@@ -53,6 +54,10 @@ impl Serialize for EventBody<'_> {
             Self::Assistant { text, delta } => json!({"text": text, "delta": delta}),
             Self::ToolStart { name, tool_call_id, args } => {
                 json!({"phase": "start", "name": name, "toolCallId": tool_call_id, "args": parsed(args)})
+            }
+            Self::ToolUpdate { name, tool_call_id, partial, delta } => {
+                json!({"phase": "update", "name": name, "toolCallId": tool_call_id, "delta": delta,
+                       "partialResult": {"content": [{"type": "text", "text": partial}]}})
             }
             Self::ToolResult { name, tool_call_id, is_error, text } => {
                 json!({"phase": "result", "name": name, "toolCallId": tool_call_id, "isError": is_error,
