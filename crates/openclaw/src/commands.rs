@@ -17,6 +17,7 @@ mod streamed;
 mod system;
 mod tasks;
 mod terminal;
+mod tools;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -72,6 +73,8 @@ enum Command {
     Tasks(tasks::Tasks),
     /// List conversations and what was said in them
     Sessions(sessions::Sessions),
+    /// List the tools agents have, and call one
+    Tools(tools::Tools),
     /// Print the gateway's log
     Logs(logs::Logs),
     /// Fetch, list and remove models
@@ -109,6 +112,7 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<ExitCode, Fatal> {
         Command::Message(message) => message::run(message, &context),
         Command::Tasks(tasks) => tasks::run(tasks, &context),
         Command::Sessions(sessions) => sessions::run(sessions, &context),
+        Command::Tools(tools) => tools::run(tools, &context),
         Command::Logs(logs) => logs::run(logs, &context),
         Command::Models(models) => models::run(models, &context),
         Command::Providers(providers) => providers::run(providers, &context),

@@ -80,6 +80,7 @@ mod tasks_retry;
 mod tasks_submit;
 mod tasks_watch;
 mod tools_catalog;
+mod tools_invoke;
 mod usage_cost;
 mod usage_status;
 mod wake;
@@ -169,6 +170,7 @@ const METHODS: &[Entry] = &[
     on::<agents_list::AgentsList>(),
     on::<agent_identity_get::AgentIdentityGet>(),
     on::<tools_catalog::ToolsCatalog>(),
+    on::<tools_invoke::ToolsInvoke>(),
     on::<skills_status::SkillsStatus>(),
     on::<commands_list::Commands>(),
     on::<channels_status::ChannelsStatus>(),

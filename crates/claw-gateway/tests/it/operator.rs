@@ -50,15 +50,51 @@ async fn the_catalogue_holds_the_tools_that_really_run() {
     let house = House::open().await;
     let mut socket = house.socket().await;
     let catalog = socket.payload("tools.catalog", &json!({})).await;
-    let expected = json!({
-        "agentId": "main",
-        "profiles": [],
-        "groups": [{"id": "core", "label": "Built in", "source": "core", "tools": [{
-            "id": "session_status", "label": "session_status", "source": "core", "defaultProfiles": [],
-            "description": "The current date and time (UTC), and the session, agent, model and tokens in use.",
-        }]}],
-    });
-    assert_eq!(catalog, expected);
+    let row = |id: &str, profiles: &[&str]| {
+        let group = &catalog["groups"][0]["tools"];
+        let row = group.as_array().unwrap().iter().find(|row| row["id"] == id).cloned().unwrap_or_default();
+        assert_eq!((&row["source"], &row["defaultProfiles"]), (&json!("core"), &json!(profiles)), "{id}");
+    };
+    row("session_status", &["minimal", "coding", "messaging"]);
+    row("sessions_send", &["coding", "messaging"]);
+    let profiles: Vec<&str> =
+        catalog["profiles"].as_array().unwrap().iter().map(|p| p["id"].as_str().unwrap()).collect();
+    assert_eq!(profiles, ["minimal", "coding", "messaging", "full"]);
+    let groups: Vec<&str> = catalog["groups"].as_array().unwrap().iter().map(|g| g["id"].as_str().unwrap()).collect();
+    assert_eq!((&catalog["agentId"], groups), (&json!("main"), vec!["sessions"]));
+    house.stop().await;
+}
+
+/// K9 over the socket: stock's `tools.invoke`, and what is not for callers is not there (advisory 13).
+#[tokio::test]
+async fn a_tool_is_invoked_over_the_socket_under_the_callers_permissions() {
+    let house = House::open().await;
+    let mut socket = house.socket().await;
+    let called = socket.payload("tools.invoke", &json!({"name": "session_status", "args": {}})).await;
+    assert_eq!((&called["ok"], &called["toolName"]), (&json!(true), &json!("session_status")));
+    assert_eq!(called["output"]["details"]["session"], json!("agent:main:main"));
+    let failed =
+        socket.payload("tools.invoke", &json!({"name": "sessions_history", "args": {"sessionKey": "none"}})).await;
+    let expected = json!({"ok": false, "toolName": "sessions_history", "source": "core",
+        "error": {"code": "tool_error", "message": "there is no conversation \"none\""}});
+    assert_eq!(failed, expected);
+    for (params, message) in [
+        (json!({"name": "no_such"}), "no tool \"no_such\""),
+        (json!({"name": "sessions_send", "args": {"sessionKey": "a", "message": "b"}}), "no tool \"sessions_send\""),
+        (json!({"name": " "}), "invalid tools.invoke params: at name: must be the name of a tool"),
+    ] {
+        assert_eq!(socket.call("tools.invoke", &params).await["error"]["message"], json!(message), "{params}");
+    }
+    // K9: over HTTP a failing tool is a 400 with the tool's own message.
+    let reply = house
+        .http()
+        .post("/v1/tools/invoke", &json!({"tool": "sessions_history", "args": {"sessionKey": "none"}}))
+        .await;
+    let error = &reply.json()["error"];
+    assert_eq!(
+        (reply.status, &error["code"], &error["message"]),
+        (400, &json!("tool_error"), &json!("there is no conversation \"none\""))
+    );
     house.stop().await;
 }
 

@@ -77,8 +77,15 @@ pub struct TextPart<'a> {
 impl<'a> Invoked<'a> {
     /// A call that worked.
     pub fn new(text: &'a str) -> Self {
+        Self { ok: true, result: ToolResult::new(text) }
+    }
+}
+
+impl<'a> ToolResult<'a> {
+    /// What a tool answered with.
+    pub fn new(text: &'a str) -> Self {
         let is_structure = text.starts_with(['{', '[']);
         let details = is_structure.then(|| RawValue::from_string(text.to_owned()).ok()).flatten();
-        Self { ok: true, result: ToolResult { content: [TextPart { kind: "text", text }], details } }
+        Self { content: [TextPart { kind: "text", text }], details }
     }
 }

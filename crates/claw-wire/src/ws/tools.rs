@@ -1,9 +1,29 @@
-//! What an agent can do: `tools.catalog`.
+//! What an agent can do, and one call of it: `tools.catalog`, `tools.invoke`.
 
+use std::collections::BTreeMap;
+
+use claw_core::SessionKey;
+use claw_core::message::JsonText;
+use claw_core::permission::{Profile, group_of};
 use claw_core::provider::ToolSpec;
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
-use super::none::Never;
+use crate::BadRequest;
+use crate::target::Target;
+use crate::v1::tool::ToolResult;
+
+/// Groups in the order they are shown: their id and their name for people.
+const GROUPS: [(&str, &str); 7] = [
+    ("fs", "Files"),
+    ("runtime", "Runtime"),
+    ("web", "Web"),
+    ("memory", "Memory"),
+    ("sessions", "Sessions"),
+    ("messaging", "Messaging"),
+    ("core", "Others"),
+];
 
 /// The answer to `tools.catalog`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -11,9 +31,16 @@ use super::none::Never;
 #[expect(missing_docs, reason = "the fields are the protocol's")]
 pub struct ToolCatalog {
     pub agent_id: String,
-    /// None: every agent has every tool.
-    pub profiles: [Never; 0],
+    pub profiles: Vec<ProfileRow>,
     pub groups: Vec<ToolGroup>,
+}
+
+/// What an agent may start from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are the protocol's")]
+pub struct ProfileRow {
+    pub id: &'static str,
+    pub label: &'static str,
 }
 
 /// Tools that belong together.
@@ -35,21 +62,114 @@ pub struct ToolRow {
     pub label: String,
     pub description: String,
     pub source: &'static str,
-    pub default_profiles: [Never; 0],
+    /// The profiles that have it, but for `full`, which has everything.
+    pub default_profiles: Vec<&'static str>,
 }
 
 impl ToolCatalog {
     /// An agent's tools, which are all part of the gateway.
     pub fn of(agent_id: String, tools: Vec<ToolSpec>) -> Self {
-        let row = |ToolSpec { name, description, parameters: _ }| ToolRow {
-            id: name.clone(),
-            label: name,
-            description,
-            source: "core",
-            default_profiles: [],
+        let mut rows: BTreeMap<&str, Vec<ToolRow>> = BTreeMap::new();
+        for tool in tools {
+            rows.entry(group_of(&tool.name).unwrap_or("core")).or_default().push(row(tool));
+        }
+        let groups = GROUPS.into_iter().filter_map(|(id, label)| {
+            let tools = rows.remove(id)?;
+            Some(ToolGroup { id, label, source: "core", tools })
+        });
+        Self { agent_id, groups: groups.collect(), profiles: Profile::ALL.into_iter().map(profile_row).collect() }
+    }
+}
+
+fn row(ToolSpec { name, description, parameters: _ }: ToolSpec) -> ToolRow {
+    let profiles = Profile::ALL.into_iter().filter(|profile| *profile != Profile::Full && profile.has(&name));
+    let default_profiles = profiles.map(Profile::as_str).collect();
+    ToolRow { id: name.clone(), label: name, description, source: "core", default_profiles }
+}
+
+fn profile_row(profile: Profile) -> ProfileRow {
+    let label = match profile {
+        Profile::Minimal => "Minimal",
+        Profile::Coding => "Coding",
+        Profile::Messaging => "Messaging",
+        Profile::Full => "Full",
+    };
+    ProfileRow { id: profile.as_str(), label }
+}
+
+/// Parameters of `tools.invoke`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the fields are the protocol's")]
+pub struct InvokeParams {
+    pub name: String,
+    #[schemars(with = "Option<BTreeMap<String, serde_json::Value>>")]
+    pub args: Option<BTreeMap<String, Box<RawValue>>>,
+    pub session_key: Option<String>,
+    pub agent_id: Option<String>,
+}
+
+/// One call of a tool, for somebody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invocation {
+    /// The tool, as the caller spells it.
+    pub tool: String,
+    /// Its arguments.
+    pub arguments: JsonText,
+    /// The conversation it is made in; the agent's main one unless another was named.
+    pub session: SessionKey,
+}
+
+impl InvokeParams {
+    /// What is to be called.
+    ///
+    /// # Errors
+    /// No name, or a conversation or agent of the wrong form.
+    pub fn invocation(self) -> Result<Invocation, BadRequest> {
+        let Self { name, args, session_key, agent_id } = self;
+        if name.trim().is_empty() {
+            return Err(BadRequest::of("name", "must be the name of a tool"));
+        }
+        let names = [("sessionKey", session_key.as_deref())];
+        let Target { agent, session } = Target::resolve(("agentId", agent_id.as_deref()), &names)?;
+        let arguments = serde_json::to_string(&args.unwrap_or_default()).expect("JSON can always be written as JSON");
+        Ok(Invocation {
+            tool: name.trim().to_owned(),
+            arguments: JsonText::new(arguments),
+            session: session.unwrap_or_else(|| SessionKey::main(&agent)),
+        })
+    }
+}
+
+/// The answer to `tools.invoke`: of a tool that failed, too.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the fields are the protocol's")]
+pub struct InvokedHere<'a> {
+    pub ok: bool,
+    pub tool_name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<ToolResult<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<InvokeError<'a>>,
+    pub source: &'static str,
+}
+
+/// What a tool said that failed.
+#[derive(Debug, Serialize)]
+#[expect(missing_docs, reason = "the fields are the protocol's")]
+pub struct InvokeError<'a> {
+    pub code: &'static str,
+    pub message: &'a str,
+}
+
+impl<'a> InvokedHere<'a> {
+    /// What came of it.
+    pub fn new(tool_name: &'a str, text: &'a str, is_error: bool) -> Self {
+        let (output, error) = match is_error {
+            false => (Some(ToolResult::new(text)), None),
+            true => (None, Some(InvokeError { code: "tool_error", message: text })),
         };
-        let tools = tools.into_iter().map(row).collect();
-        let core = ToolGroup { id: "core", label: "Built in", source: "core", tools };
-        Self { agent_id, profiles: [], groups: vec![core] }
+        Self { ok: !is_error, tool_name, output, error, source: "core" }
     }
 }

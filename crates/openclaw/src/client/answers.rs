@@ -4,12 +4,14 @@
 //! new breaks no client. `--json` prints the answer itself and never goes through here.
 
 mod devices;
+mod tools;
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
 pub(crate) use devices::{Device, DeviceList, RotatedToken, short};
+pub(crate) use tools::{InvokedTool, ToolCatalog};
 
 /// `hello-ok`.
 #[derive(Debug, Default, Deserialize)]

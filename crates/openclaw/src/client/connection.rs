@@ -114,6 +114,16 @@ impl Connection {
 
     /// Asks and waits for the one answer; events that come in between are dropped.
     pub(crate) async fn call(&mut self, method: &'static str, params: &impl Serialize) -> Result<Payload, ClientError> {
+        self.call_within(method, params, CALL_MAX).await
+    }
+
+    /// The same for what may take longer.
+    pub(crate) async fn call_within(
+        &mut self,
+        method: &'static str,
+        params: &impl Serialize,
+        limit: Duration,
+    ) -> Result<Payload, ClientError> {
         let asked = self.ask(method, params).await?;
         let answered = async {
             loop {
@@ -124,8 +134,8 @@ impl Connection {
                 }
             }
         };
-        let seconds = CALL_MAX.as_secs();
-        timeout(CALL_MAX, answered).await.map_err(|_elapsed| ClientError::TooSlow { what: method, seconds })?
+        let seconds = limit.as_secs();
+        timeout(limit, answered).await.map_err(|_elapsed| ClientError::TooSlow { what: method, seconds })?
     }
 
     /// Asks without waiting; returns the id that answers will carry.

@@ -1,0 +1,62 @@
+//! Answers about tools.
+
+use serde::Deserialize;
+
+/// `tools.catalog`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct ToolCatalog {
+    pub(crate) agent_id: String,
+    pub(crate) groups: Vec<ToolGroup>,
+}
+
+/// Tools that belong together.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct ToolGroup {
+    pub(crate) label: String,
+    pub(crate) tools: Vec<ToolRow>,
+}
+
+/// One tool.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct ToolRow {
+    pub(crate) id: String,
+    pub(crate) description: String,
+}
+
+/// `tools.invoke`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct InvokedTool {
+    output: Option<ToolOutput>,
+    pub(crate) error: Option<ToolFailure>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct ToolOutput {
+    content: Vec<TextPart>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct TextPart {
+    text: String,
+}
+
+/// What a tool said that failed.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct ToolFailure {
+    pub(crate) message: String,
+}
+
+impl InvokedTool {
+    /// What it said.
+    pub(crate) fn text(&self) -> String {
+        let parts = self.output.iter().flat_map(|output| &output.content);
+        parts.map(|part| part.text.as_str()).collect::<Vec<_>>().join("\n")
+    }
+}
