@@ -7,6 +7,7 @@ use std::time::Duration;
 use claw_agent::tools::{Conversations, Offer};
 use claw_agent::{Agent, Catalog, Hub};
 use claw_core::courier::Courier;
+use claw_core::memory::Notes;
 use claw_core::retry;
 use claw_core::task::StateName;
 use claw_core::tool::Tool;
@@ -28,6 +29,7 @@ use crate::keys::ApiKeys;
 use crate::lag::Lag;
 use crate::limits::{ATTACHED_MAX, ATTEMPTS_MAX};
 use crate::lobby::{self, Lobby};
+use crate::memory::{Keeper, Memories};
 use crate::models::Models;
 use crate::notice::{Notices, SessionNotice, TaskNotice};
 use crate::sessions::Sessions;
@@ -44,6 +46,8 @@ pub struct Settings {
     pub retry: retry::Policy,
     /// How long a synchronous caller is kept (C44, K18).
     pub wait_max: Duration,
+    /// How long stored memories are kept; for ever when absent.
+    pub memory_retention: Option<Duration>,
 }
 
 impl Default for Settings {
@@ -52,6 +56,7 @@ impl Default for Settings {
             workers: worker::Settings::default(),
             retry: retry::Policy::default(),
             wait_max: Duration::from_secs(300),
+            memory_retention: None,
         }
     }
 }
@@ -68,6 +73,10 @@ pub struct Live {
     pub concurrent_max: usize,
     /// Attempts of a task that names no number.
     pub attempts_default: u32,
+    /// What agents have written down in files.
+    pub notes: Arc<dyn Notes>,
+    /// How long stored memories are kept; for ever when absent.
+    pub memory_retention: Option<Duration>,
 }
 
 /// What an app is made of.
@@ -78,6 +87,8 @@ pub struct Parts {
     pub queue: Arc<dyn Queue>,
     /// Models and agents.
     pub catalog: Arc<Catalog>,
+    /// What agents remember.
+    pub memory: Arc<Keeper>,
     /// Tools beyond the built-in ones.
     pub more_tools: Vec<Arc<dyn Tool>>,
     /// How callbacks are told.
@@ -105,6 +116,8 @@ pub struct App {
     pub usage: Usage,
     /// What can be asked.
     pub models: Models,
+    /// What agents remember.
+    pub memory: Memories,
     /// API keys.
     pub keys: ApiKeys,
     /// Machines that prove themselves by a key.
@@ -121,6 +134,7 @@ pub(crate) struct Engine {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) queue: Arc<dyn Queue>,
     pub(crate) agent: Agent,
+    pub(crate) keeper: Arc<Keeper>,
     pub(crate) hub: Hub,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdSource>,
@@ -148,7 +162,7 @@ impl App {
     ///
     /// Errors: the store cannot be read or written.
     pub async fn start(parts: Parts) -> Result<(Self, Recovered), StoreError> {
-        let Parts { store, queue, catalog, more_tools, callbacks, clock, ids, scope, settings } = parts;
+        let Parts { store, queue, catalog, memory: keeper, more_tools, callbacks, clock, ids, scope, settings } = parts;
         let recovered = store.recover(clock.now()).await.await?;
         let hub = Hub::new(Arc::clone(&store));
         let port = Arc::new(Port::default());
@@ -165,11 +179,13 @@ impl App {
             ids: Arc::clone(&ids),
             retry: settings.retry,
         });
+        keeper.keep_for(settings.memory_retention);
         let started_at = clock.now();
         let engine = Arc::new(Engine {
             store,
             queue,
             agent,
+            keeper,
             hub,
             clock,
             ids,
@@ -201,6 +217,7 @@ impl App {
             sessions: Sessions(Arc::clone(&engine)),
             usage: Usage(Arc::clone(&engine)),
             models: Models(Arc::clone(&engine)),
+            memory: Memories(Arc::clone(&engine)),
             keys: ApiKeys(Arc::clone(&engine)),
             devices: Devices(Arc::clone(&engine)),
             config: Configuration(Arc::clone(&engine)),
@@ -241,8 +258,10 @@ impl App {
 
     /// Goes on with other settings. Runs that have begun keep the models they began with.
     pub fn adopt(&self, live: Live) {
-        let Live { catalog, courier, webhook_secret, concurrent_max, attempts_default } = live;
+        let Live { catalog, courier, webhook_secret, concurrent_max, attempts_default, notes, memory_retention } = live;
         let engine = &self.engine;
+        engine.keeper.replace_notes(notes);
+        engine.keeper.keep_for(memory_retention);
         engine.agent.replace_catalog(catalog);
         engine.desk.replace(courier, webhook_secret.as_ref());
         engine.attempts_default.store(attempts_default.clamp(1, ATTEMPTS_MAX), Ordering::Relaxed);

@@ -6,6 +6,7 @@
 //! - [`chat`] a run for a caller on the line; [`tasks`] runs that outlive their caller
 //! - [`sessions`] conversations; [`usage`] what was used; [`models`] what can be asked; [`keys`] API keys
 //! - [`devices`] machines that prove themselves by a key, and their tokens
+//! - [`memory`] what agents remember
 //! - [`config`] the configuration, without its secrets
 //! - [`health`] how it goes; [`notice`] what changes, as it changes
 //! - `lobby` where tasks wait for room at another gateway
@@ -28,6 +29,7 @@ pub mod keys;
 mod lag;
 pub mod limits;
 mod lobby;
+pub mod memory;
 pub mod models;
 pub mod notice;
 pub mod sessions;

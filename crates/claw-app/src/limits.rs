@@ -113,3 +113,10 @@ pub const LAG_ROW: usize = 4;
 pub const THREAD_MESSAGES_MAX: u32 = 1000;
 /// Reads and changes of the configuration at once; more wait.
 pub const CONFIG_WORK_MAX: usize = 2;
+
+/// Stored memories of one agent for one owner.
+pub const MEMORIES_MAX: u32 = 100_000;
+/// Longest text that memories are searched with, in bytes.
+pub const MEMORY_QUERY_BYTES_MAX: usize = 4 * 1024;
+/// What is shown of a memory that was found, in characters.
+pub const MEMORY_SNIPPET_CHARS_MAX: usize = 400;

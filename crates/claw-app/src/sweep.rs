@@ -71,4 +71,9 @@ async fn expire(engine: &Engine) {
         Ok(keys) => tracing::info!(keys, "{keys} idempotency keys were forgotten after a day"),
         Err(error) => tracing::warn!("old idempotency keys could not be forgotten: {error}"),
     }
+    match engine.keeper.expire().await {
+        Ok(0) => {}
+        Ok(memories) => tracing::info!(memories, "{memories} memories were older than memory.retention and are gone"),
+        Err(error) => tracing::warn!("old memories could not be forgotten: {error}"),
+    }
 }

@@ -83,6 +83,8 @@ ids! {
     ApprovalId = "appr";
     /// A device's wish to be paired.
     PairingId = "pair";
+    /// Something an agent remembers.
+    MemoryId = "mem";
 }
 
 impl SessionId {

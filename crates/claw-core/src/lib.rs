@@ -9,6 +9,7 @@
 //! - [`provider`] the port to a model; [`estimate`] how large a prompt is; [`tool`] the port to a tool
 //! - [`permission`] who may use which tool; [`approval`] what somebody is asked for first
 //! - [`briefing`] what an agent is told before its conversation
+//! - [`memory`] the port to what agents remember; [`terms`] text as it is searched
 //! - [`run`] what happens while an agent works; [`task`] the durable state machine around it
 //! - [`courier`] the port to addresses outside; [`retry`] how long to wait before trying again
 //! - [`principal`] who is asking, and what they may do; [`device`] machines with a key of their own
@@ -20,6 +21,7 @@ pub mod courier;
 pub mod device;
 pub mod estimate;
 pub mod id;
+pub mod memory;
 pub mod message;
 pub mod permission;
 pub mod principal;
@@ -29,13 +31,16 @@ pub mod run;
 pub mod secret;
 pub mod session;
 pub mod task;
+pub mod terms;
 pub mod time;
 pub mod tool;
 pub mod turn;
 
 pub use approval::Approval;
 pub use device::{DeviceId, Role};
-pub use id::{ApiKeyId, ApprovalId, ConnectionId, IdSource, PairingId, ParseIdError, RequestId, SessionId, TaskId};
+pub use id::{
+    ApiKeyId, ApprovalId, ConnectionId, IdSource, MemoryId, PairingId, ParseIdError, RequestId, SessionId, TaskId,
+};
 pub use message::{JsonText, Message, Part, Thoughts, ToolCall};
 pub use principal::{Principal, PrincipalId, Scope, Scopes, Visibility};
 pub use run::{RunEvent, Sequenced};

@@ -5,6 +5,7 @@
 
 mod devices;
 mod life;
+mod memories;
 mod model;
 mod order;
 mod outside;
@@ -183,6 +184,15 @@ macro_rules! contract {
                 a_new_approval_grants_no_more_than_itself,
                 a_token_is_rotated_revoked_and_revived,
                 what_is_revoked_or_removed_cannot_be_claimed,
+            ]);
+
+            contract!(@laws $fixture, memories, [
+                a_memory_is_found_by_its_words_best_first,
+                no_query_is_a_command_or_a_mistake,
+                memories_of_others_are_not_there,
+                what_is_deleted_or_old_is_found_no_more,
+                a_full_scope_takes_no_more_and_harms_no_other,
+                memories_are_listed_newest_first_in_pages,
             ]);
 
             #[test]

@@ -7,7 +7,7 @@
 //! A write goes: verb → the writer's bounded channel → a batch inside one transaction → one fsync
 //! → every waiting [`Commit`] resolves. Reads use their own connections.
 //!
-//! - [`store`](Store) the verbs and their laws, [`devices`](Devices) those of devices; `types` what goes in and comes out; `commit` a write
+//! - [`store`](Store) the verbs and their laws, [`devices`](Devices) those of devices, [`memories`](Memories) those of memories; `types` what goes in and comes out; `commit` a write
 //!   on its way; `limits` every number
 //! - `verbs` what each write does to the `unit` of work; `stored` the words as they are stored
 //! - [`sqlite`] the backend for one machine; `contract` the laws as tests
@@ -20,6 +20,7 @@ mod contract;
 mod devices;
 mod error;
 mod limits;
+mod memories;
 pub mod sqlite;
 mod store;
 mod stored;
@@ -30,6 +31,7 @@ mod verbs;
 pub use commit::{Commit, Committer};
 pub use devices::{Asked, Device, DeviceInfo, DeviceToken, Devices, Pairing, Waiting};
 pub use error::StoreError;
+pub use memories::Memories;
 pub use sqlite::SqliteStore;
 pub use store::Store;
 pub use types::*;

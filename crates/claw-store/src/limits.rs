@@ -29,3 +29,7 @@ pub(crate) const LOG_PAGES_MAX: i64 = 4000;
 pub(crate) const LOG_BYTES_KEPT: u64 = 32 * 1024 * 1024;
 /// Checking the pages of the database at the start may take so long; a large one is checked in part.
 pub(crate) const CHECK_MILLIS_MAX: u64 = 50;
+/// So many terms of one search are looked for.
+pub(crate) const SEARCH_TERMS_MAX: usize = 32;
+/// So many memories with one of its terms are weighed, the newest.
+pub(crate) const SEARCH_WEIGHED_MAX: i64 = 4000;

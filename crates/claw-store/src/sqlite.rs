@@ -12,6 +12,7 @@ mod erase;
 mod fault;
 mod flush;
 mod load;
+mod memories;
 mod open;
 mod read;
 mod schema;

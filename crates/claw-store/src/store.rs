@@ -6,8 +6,9 @@ use claw_core::{PrincipalId, SessionId, SessionKey, Task, TaskId, Timestamp, Vis
 
 use crate::{
     ApiKey, Cancelled, Commit, Counts, Cursor, Delivery, DeliveryResult, Devices, DueTicket, Ends, Finish, Finished,
-    NewTask, Page, PageStart, Recovered, Retried, Rework, Reworked, RunRecord, Session, SessionChange, SessionChanged,
-    SessionFilter, SessionPage, Started, StoreError, StoredMessage, Submitted, TakenUp, TaskFilter, UsageDay,
+    Memories, NewTask, Page, PageStart, Recovered, Retried, Rework, Reworked, RunRecord, Session, SessionChange,
+    SessionChanged, SessionFilter, SessionPage, Started, StoreError, StoredMessage, Submitted, TakenUp, TaskFilter,
+    UsageDay,
 };
 
 /// What every backend must do; `contract` runs the laws against each.
@@ -17,7 +18,7 @@ use crate::{
 /// effect in the order in which their verbs returned, all or nothing each. A refused write
 /// changes nothing and harms no other.
 #[async_trait]
-pub trait Store: Devices + Send + Sync {
+pub trait Store: Devices + Memories + Send + Sync {
     /// Accepts a task: session (made if new), task, idempotency key, in one transaction.
     async fn submit(&self, new: NewTask) -> Commit<Submitted>;
 

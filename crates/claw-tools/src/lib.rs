@@ -8,6 +8,7 @@
 //! - [`exec`] commands, inside the [`sandbox`]
 //! - [`web`] pages, through the guard that refuses addresses inside
 //! - [`briefing`] the files of a workspace that an agent knows
+//! - [`memory`] what an agent remembers; [`notes`] what of it lies in files
 //! - [`limits`] every written limit
 //!
 //! Knows no store, no queue, no provider and no door. Who may use which tool is decided in
@@ -18,6 +19,8 @@ pub mod briefing;
 pub mod exec;
 pub mod files;
 pub mod limits;
+pub mod memory;
+pub mod notes;
 pub mod sandbox;
 pub mod web;
 pub mod workspace;

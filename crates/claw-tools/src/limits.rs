@@ -100,3 +100,27 @@ pub const FOUND_BYTES_MAX: usize = 1_000;
 
 /// Largest answer of a search service, in bytes.
 pub const SEARCH_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// What is searched of one note, in bytes.
+pub const NOTE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Notes that are searched, and remembered as passages.
+pub const NOTE_FILES_MAX: usize = 1_000;
+
+/// What is searched of all notes of a workspace, in bytes.
+pub const NOTES_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// Lines of a note that make a passage.
+pub const PASSAGE_LINES_MAX: usize = 12;
+
+/// Bytes of a note that make a passage.
+pub const PASSAGE_BYTES_MAX: usize = 1_500;
+
+/// What is shown of something that was found, in characters.
+pub const SNIPPET_CHARS_MAX: usize = 400;
+
+/// Results of a search of memories unless it is told how many.
+pub const HITS_DEFAULT: usize = 8;
+
+/// Results of a search of memories at most.
+pub const HITS_MAX: usize = 50;

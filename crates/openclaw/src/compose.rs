@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use claw_app::App;
+use claw_app::memory::Keeper;
 use claw_core::retry;
 use claw_core::tool::Tool;
 use claw_queue::memory::{self, MemoryQueue};
@@ -53,7 +54,7 @@ pub(crate) async fn serve(settings: Settings, sources: Sources, auth: Auth, mut 
     let (store_scope, work_scope, door_scope) = (TaskScope::new(), TaskScope::new(), TaskScope::new());
     doors::keep_small(&metrics, &door_scope);
     let store = open_store(&settings, &store_scope).await?;
-    let foundation = Foundation::lay(&settings.fixed, &work_scope)?;
+    let foundation = Foundation::lay(&settings.fixed, keeper(&settings, &store), &work_scope)?;
     let app = start_app(&settings, &foundation, Arc::clone(&store), &work_scope).await?;
     let (doors, locks) = doors::Doors::open(&settings, &auth, address, metrics);
     let levels = std::mem::take(&mut life.level);
@@ -107,18 +108,33 @@ async fn open_store(settings: &Settings, scope: &TaskScope) -> Result<Arc<dyn St
     }
 }
 
+/// What agents remember, over the store and the files of their workspaces.
+fn keeper(settings: &Settings, store: &Arc<dyn Store>) -> Arc<Keeper> {
+    let notes = tools::notes(&settings.live);
+    Arc::new(Keeper::new(Arc::clone(store), Arc::new(SystemClock), Arc::new(SystemIds), notes))
+}
+
 async fn start_app(
     settings: &Settings,
     foundation: &Foundation,
     store: Arc<dyn Store>,
     scope: &TaskScope,
 ) -> Result<App, Fatal> {
-    let claw_app::Live { catalog, courier, webhook_secret, concurrent_max, attempts_default } =
-        live::parts(foundation, &settings.live)?;
+    let live = live::parts(foundation, &settings.live)?;
+    let claw_app::Live {
+        catalog,
+        courier,
+        webhook_secret,
+        concurrent_max,
+        attempts_default,
+        notes: _,
+        memory_retention,
+    } = live;
     let parts = claw_app::Parts {
         store,
         queue: Arc::new(MemoryQueue::new(memory::Settings::default())),
         catalog,
+        memory: Arc::clone(foundation.keeper()),
         more_tools: more_tools(),
         callbacks: claw_app::Callbacks {
             courier,
@@ -133,6 +149,7 @@ async fn start_app(
             // What runs at a stop has had its time before the workers are told.
             workers: worker::Settings { drain: Duration::ZERO, ..worker::Settings::sized(concurrent_max) },
             retry: retry::Policy { attempts_max: attempts_default, ..retry::Policy::default() },
+            memory_retention,
             ..claw_app::Settings::default()
         },
     };

@@ -14,6 +14,7 @@ pub(crate) mod edit;
 pub(crate) mod file;
 pub(crate) mod known;
 pub(crate) mod path;
+pub(crate) mod period;
 pub(crate) mod price;
 pub(crate) mod problem;
 pub(crate) mod reader;

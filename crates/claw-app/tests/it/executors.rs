@@ -232,6 +232,8 @@ async fn a_refusal_is_the_tasks_error_word_for_word() {
     assert_eq!(failure(&task), (FailureReason::Provider, "HTTP 401: Unauthorized".into()));
     // A19: the next run uses the configuration's new token.
     pair.house.app.adopt(claw_app::Live {
+        notes: std::sync::Arc::new(()),
+        memory_retention: None,
         catalog: Arc::new(catalog(executor(&pair.double.url(), "another", 10))),
         courier: Arc::new(claw_net::egress::Egress::new(claw_net::egress::AllowList::default())),
         webhook_secret: None,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use claw_agent::{AgentProfile, Catalog, EventReader};
+use claw_app::memory::Keeper;
 use claw_app::tasks::NewRun;
 use claw_app::{App, Callbacks, Parts, Settings};
 use claw_core::message::JsonText;
@@ -22,6 +23,8 @@ use claw_queue::worker;
 use claw_runtime::TaskScope;
 use claw_store::{Recovered, Store};
 use claw_testkit::{FakeClock, Gate, Upstream};
+use claw_tools::Workspaces;
+use claw_tools::notes::WorkspaceNotes;
 
 /// Long enough for anything that happens at all.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
@@ -31,6 +34,7 @@ pub(crate) struct House {
     pub(crate) app: App,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<FakeClock>,
+    pub(crate) keeper: Arc<Keeper>,
     pub(crate) recovered: Recovered,
     scope: TaskScope,
     store_scope: TaskScope,
@@ -80,10 +84,12 @@ impl House {
         let store =
             claw_store::sqlite::SqliteStore::open(claw_store::sqlite::Settings::at(path), &store_scope).await.unwrap();
         let store: Arc<dyn Store> = Arc::new(store);
+        let keeper = keeper(directory, &store, &clock);
         let parts = Parts {
             store: Arc::clone(&store),
             queue: Arc::new(MemoryQueue::new(memory::Settings::default())),
             catalog: Arc::new(catalog),
+            memory: Arc::clone(&keeper),
             more_tools,
             callbacks: calls.callbacks(),
             clock: Arc::clone(&clock) as Arc<dyn claw_core::Clock>,
@@ -92,7 +98,7 @@ impl House {
             settings,
         };
         let (app, recovered) = App::start(parts).await.unwrap();
-        Self { app, store, clock, recovered, scope, store_scope }
+        Self { app, store, clock, keeper, recovered, scope, store_scope }
     }
 
     /// Stops as a signal does: runs in progress are given back.
@@ -109,6 +115,15 @@ impl House {
         self.store_scope.close(SOON).await;
         self.scope.close(SOON).await;
     }
+}
+
+/// What agents remember, in the store and in `workspace`.
+fn keeper(directory: &Path, store: &Arc<dyn Store>, clock: &Arc<FakeClock>) -> Arc<Keeper> {
+    let at = |name: &str| directory.join(name);
+    let workspaces = Workspaces { default: at("workspace"), agents: Vec::new(), api_keys: at("keys") };
+    let clock = || Arc::clone(clock) as Arc<dyn claw_core::Clock>;
+    let notes = Arc::new(WorkspaceNotes::new(Arc::new(workspaces), clock()));
+    Arc::new(Keeper::new(Arc::clone(store), clock(), Arc::new(claw_runtime::SystemIds), notes))
 }
 
 /// Whom a house may call, and what it signs with.

@@ -9,6 +9,7 @@ mod deliveries;
 mod executors;
 mod failover;
 mod house;
+mod memory;
 mod recovery;
 mod sink;
 mod steering;

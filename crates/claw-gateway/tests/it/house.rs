@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use claw_agent::{AgentProfile, Catalog};
+use claw_app::memory::Keeper;
 use claw_app::{App, Callbacks, Parts};
 use claw_core::courier::{Courier, CourierError, Letter, Receipt};
 use claw_core::provider::{ModelInfo, Provider};
@@ -95,6 +96,12 @@ impl Plan {
             store: Arc::clone(&store),
             queue: Arc::new(MemoryQueue::new(memory::Settings::default())),
             catalog: Arc::new(catalog(&upstream)),
+            memory: Arc::new(Keeper::new(
+                Arc::clone(&store),
+                Arc::clone(&self.clock) as _,
+                Arc::clone(&self.ids) as _,
+                Arc::new(()),
+            )),
             more_tools: Vec::new(),
             callbacks: Callbacks { courier: Arc::new(Nobody), render: |_task| None, secret: None, look_every: SOON },
             clock: self.clock,
@@ -104,6 +111,7 @@ impl Plan {
                 retry: retry::Policy { base: Duration::from_millis(1), cap: Duration::from_millis(2), attempts_max: 3 },
                 workers: worker::Settings { drain: Duration::ZERO, ..worker::Settings::default() },
                 wait_max: self.wait_max,
+                memory_retention: None,
             },
         };
         let (app, _recovered) = App::start(parts).await.unwrap();

@@ -1,6 +1,7 @@
 //! The rare writes, each straight in SQL: recovery, expiry, keys, deliveries, devices.
 
 mod devices;
+mod memories;
 
 use claw_core::{ApiKeyId, TaskId, Timestamp};
 use sqlx::Row;
@@ -17,6 +18,7 @@ use crate::verbs::{Found, recover};
 use crate::{ApiKey, Commit, Committer, DeliveryResult, Recovered, StoreError};
 
 pub(super) use devices::DeviceAct;
+pub(super) use memories::MemoryAct;
 
 /// A rare write with somebody waiting.
 pub(super) enum Act {
@@ -27,6 +29,7 @@ pub(super) enum Act {
     RevokeApiKey { id: ApiKeyId, at: Timestamp, told: Slot<bool> },
     RecordDelivery { id: i64, result: DeliveryResult, told: Slot<()> },
     Device(Box<DeviceAct>),
+    Memory(Box<MemoryAct>),
 }
 
 /// An answer that is told after the commit.
@@ -57,6 +60,7 @@ impl Act {
             Self::RevokeApiKey { told, .. } => told.resolve(fate),
             Self::RecordDelivery { told, .. } => told.resolve(fate),
             Self::Device(act) => act.resolve(fate),
+            Self::Memory(act) => act.resolve(fate),
         }
     }
 
@@ -77,6 +81,7 @@ impl Act {
                 told.answer = Some(record_delivery(connection, *id, *result).await?);
             }
             Self::Device(act) => act.run(connection).await?,
+            Self::Memory(act) => act.run(connection).await?,
         }
         Ok(())
     }

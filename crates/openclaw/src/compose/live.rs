@@ -16,6 +16,7 @@ use super::providers::{self, Foundation};
 use super::watch::Stamp;
 use crate::config::credentials::{Auth, Decision};
 use crate::config::file::{ReloadMode, Webhooks};
+use crate::config::period::Period;
 use crate::config::problem::{ConfigError, located};
 use crate::config::secret::SecretText;
 use crate::config::settings::{Fixed, Live, Location, Settings};
@@ -246,6 +247,8 @@ pub(super) fn parts(foundation: &Foundation, live: &Live) -> Result<claw_app::Li
     // Callbacks leave through the guard; what the operator lists may lie in a private network.
     let allow = AllowList::new(allow_hosts.iter().map(AllowedHost::allowed));
     Ok(claw_app::Live {
+        notes: super::tools::notes(live),
+        memory_retention: live.memory.retention.as_ref().map(Period::get),
         catalog: Arc::new(providers::catalog(foundation, live)?),
         courier: Arc::new(Egress::new(allow)),
         webhook_secret: secret.as_ref().filter(|secret| !secret.is_blank()).map(SecretText::secret),

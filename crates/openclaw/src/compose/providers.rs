@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use claw_agent::{AgentProfile, Catalog, Executor};
+use claw_app::memory::Keeper;
+use claw_core::memory::Recall;
 use claw_core::provider::{ModelInfo, Price, Provider};
 use claw_core::{AgentId, Secret};
 use claw_embedded::models::Folder;
@@ -31,13 +33,20 @@ pub(super) struct Foundation {
     embedded: Option<Arc<dyn Provider>>,
     /// Commands that outlive a change of the configuration.
     processes: Processes,
+    /// What agents remember.
+    keeper: Arc<Keeper>,
 }
 
 impl Foundation {
     /// Errors: no HTTP client, no thread for the embedded model.
-    pub(super) fn lay(settings: &Fixed, scope: &TaskScope) -> Result<Self, Fatal> {
+    pub(super) fn lay(settings: &Fixed, keeper: Arc<Keeper>, scope: &TaskScope) -> Result<Self, Fatal> {
         let processes = Processes::new(scope.child());
-        Ok(Self { client: http_client()?, embedded: embedded(settings)?, processes })
+        Ok(Self { client: http_client()?, embedded: embedded(settings)?, processes, keeper })
+    }
+
+    /// What agents remember.
+    pub(super) fn keeper(&self) -> &Arc<Keeper> {
+        &self.keeper
     }
 }
 
@@ -45,7 +54,8 @@ impl Foundation {
 ///
 /// Errors: a provider that cannot be built ([`Fatal::Config`]), naming its key.
 pub(super) fn catalog(foundation: &Foundation, settings: &Live) -> Result<Catalog, Fatal> {
-    let Foundation { client, embedded, processes } = foundation;
+    let Foundation { client, embedded, processes, keeper } = foundation;
+    let recall: Arc<dyn Recall> = Arc::clone(keeper) as _;
     let mut providers: Vec<Arc<dyn Provider>> = Vec::new();
     for (id, provider) in &settings.providers {
         providers.extend(keyed(id, provider, client)?);
@@ -83,7 +93,7 @@ pub(super) fn catalog(foundation: &Foundation, settings: &Live) -> Result<Catalo
         .with_fallbacks(fallbacks)
         .with_aliases(aliases(settings))
         .with_executors(executors::all(settings, client)?, executors::assigned(settings, &agent_ids)?)
-        .with_tools(super::tools::tools(settings, processes), super::tools::permissions(settings))
+        .with_tools(super::tools::tools(settings, processes, &recall), super::tools::permissions(settings))
         .with_briefings(super::tools::briefings(settings));
     warn_of_unknown_fallbacks(&catalog, settings);
     Ok(catalog)

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use claw_core::briefing::Briefing;
+use claw_core::memory::{Notes, Recall};
 use claw_core::permission::Permissions;
 use claw_core::tool::Tool;
 use claw_core::{AgentId, PrincipalId};
@@ -10,9 +11,10 @@ use claw_net::egress::{AllowList, Allowed, Egress};
 use claw_runtime::SystemClock;
 use claw_tools::briefing::WorkspaceFiles;
 use claw_tools::exec::{self, Launcher, Processes};
-use claw_tools::files;
+use claw_tools::notes::WorkspaceNotes;
 use claw_tools::web::WebFetch;
 use claw_tools::web::search::{self, Service, WebSearch};
+use claw_tools::{files, memory};
 
 use crate::config::secret::SecretText;
 use crate::config::settings::Live;
@@ -23,7 +25,7 @@ use crate::config::values::AllowedHost;
 pub(crate) const SANDBOX_WORD: &str = "--become-sandbox";
 
 /// Every tool beside the built-in ones.
-pub(super) fn tools(settings: &Live, processes: &Processes) -> Vec<Arc<dyn Tool>> {
+pub(super) fn tools(settings: &Live, processes: &Processes, recall: &Arc<dyn Recall>) -> Vec<Arc<dyn Tool>> {
     let workspaces = Arc::new(settings.workspaces.clone());
     let mut tools = files::tools(&workspaces);
     // No address of this house or its network, unless the operator lists it.
@@ -32,6 +34,7 @@ pub(super) fn tools(settings: &Live, processes: &Processes) -> Vec<Arc<dyn Tool>
     if let Some(search) = web_search(&settings.tools.web.search) {
         tools.push(Arc::new(search));
     }
+    tools.extend(memory::tools(recall));
     tools.extend(exec::tools(&workspaces, commands(&settings.tools.exec), processes));
     tools
 }
@@ -40,6 +43,11 @@ pub(super) fn tools(settings: &Live, processes: &Processes) -> Vec<Arc<dyn Tool>
 pub(super) fn briefings(settings: &Live) -> Vec<Arc<dyn Briefing>> {
     let workspaces = Arc::new(settings.workspaces.clone());
     vec![Arc::new(WorkspaceFiles::new(workspaces, Arc::new(SystemClock)))]
+}
+
+/// What agents have written down.
+pub(super) fn notes(settings: &Live) -> Arc<dyn Notes> {
+    Arc::new(WorkspaceNotes::new(Arc::new(settings.workspaces.clone()), Arc::new(SystemClock)))
 }
 
 /// Who may use which.

@@ -5,7 +5,9 @@
 
 use std::collections::BTreeSet;
 
-use super::file::{Agent, AgentDefaults, Agents, Embedded, Endpoints, Executor, Provider, Tasks, Webhooks, Workers};
+use super::file::{
+    Agent, AgentDefaults, Agents, Embedded, Endpoints, Executor, Memory, Provider, Tasks, Webhooks, Workers,
+};
 use super::settings::{Fixed, Live, Logging, Settings};
 use super::tools::{AgentToAgent, Exec, Fetch, Search, ToolRules, Tools, Web};
 use super::values::ModelChoice;
@@ -61,6 +63,7 @@ fn live(old: &Live, new: &Live) -> Vec<String> {
         tools,
         // Follows from the agents.
         workspaces: _,
+        memory: Memory { retention },
         workers: Workers { max_concurrent },
         tasks: Tasks { max_attempts },
         webhooks: Webhooks { secret, allow_hosts },
@@ -84,6 +87,7 @@ fn live(old: &Live, new: &Live) -> Vec<String> {
         keys.executor(id, executors.get(id), new.executors.get(id));
     }
     keys.tools(tools, &new.tools);
+    keys.note("memory.retention", *retention == new.memory.retention);
     keys.note("workers.maxConcurrent", *max_concurrent == new.workers.max_concurrent);
     keys.note("tasks.maxAttempts", *max_attempts == new.tasks.max_attempts);
     keys.note("webhooks.secret", *secret == new.webhooks.secret);

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::period::Period;
 use super::price::Dollars;
 use super::secret::SecretText;
 use super::tools::{ToolRules, Tools};
@@ -31,6 +32,8 @@ pub(crate) struct File {
     pub(crate) executors: BTreeMap<String, Executor>,
     /// What agents may do, and how.
     pub(crate) tools: Tools,
+    /// What agents remember.
+    pub(crate) memory: Memory,
     /// Where the truth lies.
     pub(crate) store: Store,
     /// What runs the tasks.
@@ -378,6 +381,14 @@ pub(crate) struct Agent {
     /// What it may do; a base of its own takes the place of the general one, denials add up.
     #[serde(default)]
     pub(crate) tools: ToolRules,
+}
+
+/// What agents remember.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct Memory {
+    /// How long a stored memory is kept, such as `30d`; for ever if unset. Notes in files are left alone.
+    pub(crate) retention: Option<Period>,
 }
 
 /// Where the truth lies.

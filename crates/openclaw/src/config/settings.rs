@@ -13,7 +13,7 @@ use claw_tools::Workspaces;
 
 use super::credentials::Credentials;
 use super::file::{
-    self, Agents, AuthMode, Embedded, Endpoints, Executor, File, Provider, ReloadMode, Tasks, Webhooks, Workers,
+    self, Agents, AuthMode, Embedded, Endpoints, Executor, File, Memory, Provider, ReloadMode, Tasks, Webhooks, Workers,
 };
 use super::problem::ConfigError;
 use super::secret::SecretText;
@@ -101,6 +101,7 @@ pub(crate) struct Live {
     pub(crate) tools: Tools,
     /// Where agents work: of the default one, of the others, of API keys; absolute.
     pub(crate) workspaces: Workspaces,
+    pub(crate) memory: Memory,
     pub(crate) workers: Workers,
     pub(crate) tasks: Tasks,
     pub(crate) webhooks: Webhooks,
@@ -138,6 +139,7 @@ impl Settings {
             agents,
             executors,
             tools,
+            memory,
             store,
             workers,
             tasks,
@@ -191,6 +193,7 @@ impl Settings {
             agents,
             executors,
             tools: with_found_search(tools, environment),
+            memory,
             workers,
             tasks,
             webhooks,

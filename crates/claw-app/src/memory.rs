@@ -1,0 +1,225 @@
+//! What agents remember: stored memories, and the notes in their workspaces.
+//!
+//! One [`Keeper`] serves the agents' tools and the doors alike. What it finds in the two places comes
+//! in turns, each in its own order: their scores are of the same kind, but of different collections.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use claw_core::memory::{Citation, Hit, MEMORY_BYTES_MAX, Memory, MemoryError, Notes, Recall, Whose, snippet};
+use claw_core::terms::terms;
+use claw_core::{AgentId, Clock, IdSource, MemoryId, Principal, Scope, SessionKey, Timestamp};
+use claw_store::{Cursor, Page, Store, StoreError};
+
+use crate::Error;
+use crate::engine::Engine;
+use crate::limits::{MEMORIES_MAX, MEMORY_QUERY_BYTES_MAX, MEMORY_SNIPPET_CHARS_MAX};
+use crate::tasks::{page_size, require};
+
+/// Keeps what agents remember.
+pub struct Keeper {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn IdSource>,
+    notes: RwLock<Arc<dyn Notes>>,
+    /// Milliseconds; 0 is for ever.
+    retention: AtomicU64,
+}
+
+impl Keeper {
+    /// Over this store and these notes; what is stored is kept until somebody says how long.
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, ids: Arc<dyn IdSource>, notes: Arc<dyn Notes>) -> Self {
+        Self { store, clock, ids, notes: RwLock::new(notes), retention: AtomicU64::new(0) }
+    }
+
+    /// Other notes from now on.
+    pub(crate) fn replace_notes(&self, notes: Arc<dyn Notes>) {
+        *self.notes.write().unwrap_or_else(PoisonError::into_inner) = notes;
+    }
+
+    /// How long stored memories are kept from now on; for ever when absent.
+    pub(crate) fn keep_for(&self, retention: Option<Duration>) {
+        let millis = retention.map_or(0, |kept| u64::try_from(kept.as_millis()).unwrap_or(u64::MAX));
+        self.retention.store(millis, Ordering::Relaxed);
+    }
+
+    /// Forgets what is too old, piece by piece.
+    pub(crate) async fn expire(&self) -> Result<u64, StoreError> {
+        let kept = self.retention.load(Ordering::Relaxed);
+        if kept == 0 {
+            return Ok(0);
+        }
+        let before = self.clock.now().millis().saturating_sub(i64::try_from(kept).unwrap_or(i64::MAX));
+        let mut all = 0;
+        loop {
+            match self.store.expire_memories(Timestamp::from_millis(before)).await.await? {
+                0 => return Ok(all),
+                gone => all += gone,
+            }
+        }
+    }
+
+    /// The notes, as they are searched now.
+    pub fn notes(&self) -> Arc<dyn Notes> {
+        Arc::clone(&self.notes.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[async_trait]
+impl Recall for Keeper {
+    async fn search(&self, whose: &Whose, query: &str, max: usize) -> Result<Vec<Hit>, MemoryError> {
+        if query.len() > MEMORY_QUERY_BYTES_MAX {
+            return Err(MemoryError::Invalid(format!("the query must be at most {MEMORY_QUERY_BYTES_MAX} bytes")));
+        }
+        let wanted = terms(query);
+        let limit = u32::try_from(max).unwrap_or(u32::MAX);
+        let notes = self.notes();
+        let stored = self.store.search_memories(whose, &wanted, limit);
+        let (stored, noted) = futures::join!(stored, notes.search(whose, &wanted, max));
+        let stored = stored.map_err(unavailable)?.into_iter().map(|(memory, score)| Hit {
+            citation: Citation::Stored { id: memory.id, created_at: memory.created_at },
+            score,
+            snippet: snippet(&memory.text, &wanted, MEMORY_SNIPPET_CHARS_MAX),
+        });
+        Ok(in_turns(noted, stored.collect(), max))
+    }
+
+    async fn get(&self, whose: &Whose, id: MemoryId) -> Result<Option<Memory>, MemoryError> {
+        let found = self.store.memory(id, &whose.owner).await.map_err(unavailable)?;
+        Ok(found.filter(|memory| memory.whose == *whose))
+    }
+
+    async fn lines(
+        &self,
+        whose: &Whose,
+        path: &str,
+        first: usize,
+        count: usize,
+    ) -> Result<Option<String>, MemoryError> {
+        Ok(self.notes().lines(whose, path, first, count).await)
+    }
+
+    async fn add(&self, whose: &Whose, text: String, session: Option<SessionKey>) -> Result<Memory, MemoryError> {
+        let text = text.trim().to_owned();
+        if text.is_empty() || text.len() > MEMORY_BYTES_MAX {
+            return Err(MemoryError::Invalid(format!("text must be 1 to {MEMORY_BYTES_MAX} bytes")));
+        }
+        let (id, created_at) = (MemoryId::new(&*self.ids), self.clock.now());
+        let memory = Memory { id, whose: whose.clone(), text, session, created_at };
+        match self.store.add_memory(memory.clone(), MEMORIES_MAX).await.await.map_err(unavailable)? {
+            true => Ok(memory),
+            false => Err(MemoryError::Full { max: MEMORIES_MAX }),
+        }
+    }
+}
+
+fn unavailable(error: StoreError) -> MemoryError {
+    MemoryError::Unavailable(error.to_string())
+}
+
+/// One of each, as long as there are some of both.
+fn in_turns(first: Vec<Hit>, second: Vec<Hit>, max: usize) -> Vec<Hit> {
+    let (mut first, mut second) = (first.into_iter(), second.into_iter());
+    let mut all = Vec::new();
+    while all.len() < max {
+        let before = all.len();
+        all.extend(first.next());
+        all.extend(second.next());
+        if all.len() == before {
+            break;
+        }
+    }
+    all.truncate(max);
+    all
+}
+
+/// What agents remember on the caller's behalf, for doors.
+#[derive(Clone)]
+pub struct Memories(pub(crate) Arc<Engine>);
+
+impl Memories {
+    /// What fits a query best; see [`Recall::search`].
+    ///
+    /// Errors: `Forbidden`, `Invalid`, `NotFound` (agent).
+    pub async fn search(
+        &self,
+        principal: &Principal,
+        agent: Option<&AgentId>,
+        query: &str,
+        max: usize,
+    ) -> Result<Vec<Hit>, Error> {
+        require(principal, Scope::Read)?;
+        let whose = self.whose(principal, agent)?;
+        self.0.store.settled().await?;
+        Ok(self.0.keeper.search(&whose, query, max).await?)
+    }
+
+    /// Remembers something for an agent.
+    ///
+    /// Errors: `Forbidden`, `Invalid`, `NotFound` (agent).
+    pub async fn add(&self, principal: &Principal, agent: Option<&AgentId>, text: String) -> Result<Memory, Error> {
+        require(principal, Scope::Write)?;
+        let whose = self.whose(principal, agent)?;
+        Ok(self.0.keeper.add(&whose, text, None).await?)
+    }
+
+    /// The caller's memories, of one agent or of all, newest first.
+    ///
+    /// Errors: `Forbidden`, `NotFound` (agent).
+    pub async fn list(
+        &self,
+        principal: &Principal,
+        agent: Option<&AgentId>,
+        from: Option<Cursor>,
+        limit: Option<u32>,
+    ) -> Result<Page<Memory>, Error> {
+        require(principal, Scope::Read)?;
+        let limit = page_size(limit)?;
+        let agent = match agent {
+            Some(agent) => Some(self.whose(principal, Some(agent))?.agent),
+            None => None,
+        };
+        self.0.store.settled().await?;
+        Ok(self.0.store.memories(&principal.id, agent.as_ref(), from, limit).await?)
+    }
+
+    /// One of the caller's memories. Errors: `Forbidden`, `NotFound`.
+    pub async fn get(&self, principal: &Principal, id: MemoryId) -> Result<Memory, Error> {
+        require(principal, Scope::Read)?;
+        self.0.store.settled().await?;
+        self.0.store.memory(id, &principal.id).await?.ok_or_else(|| absent(id))
+    }
+
+    /// Forgets one of the caller's memories. Errors: `Forbidden`, `NotFound`.
+    pub async fn delete(&self, principal: &Principal, id: MemoryId) -> Result<(), Error> {
+        require(principal, Scope::Write)?;
+        match self.0.store.delete_memory(id, principal.id.clone()).await.await? {
+            true => Ok(()),
+            false => Err(absent(id)),
+        }
+    }
+
+    /// The agent by its own id; the default one where none is named.
+    fn whose(&self, principal: &Principal, agent: Option<&AgentId>) -> Result<Whose, Error> {
+        let catalog = self.0.agent.catalog();
+        let agent = agent.unwrap_or_else(|| catalog.default_agent());
+        let known = catalog.agent(agent).ok_or_else(|| Error::NotFound { what: "agent", id: agent.to_string() })?;
+        Ok(Whose { owner: principal.id.clone(), agent: known.id.clone() })
+    }
+}
+
+fn absent(id: MemoryId) -> Error {
+    Error::NotFound { what: "memory", id: id.to_string() }
+}
+
+impl From<MemoryError> for Error {
+    fn from(error: MemoryError) -> Self {
+        match error {
+            MemoryError::Invalid(problem) => Self::invalid("memory", problem),
+            MemoryError::Full { .. } => Self::invalid("memory", error.to_string()),
+            MemoryError::Unavailable(_) => Self::Store(error.to_string()),
+        }
+    }
+}
