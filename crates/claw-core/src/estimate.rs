@@ -10,7 +10,7 @@ use crate::provider::ToolSpec;
 /// What surrounds a message, its role included.
 const TOKENS_PER_MESSAGE: u64 = 4;
 
-/// A picture, whose price goes by its size in most places.
+/// A picture or a document, whose price goes by its size in most places.
 const TOKENS_PER_IMAGE: u64 = 1_000;
 
 /// About how many tokens this is; allow for a factor of two either way.
@@ -41,7 +41,7 @@ fn of_message(message: &Message) -> u64 {
 
 fn images(message: &Message) -> u64 {
     let images = match message {
-        Message::User { content } => content.iter().filter(|part| matches!(part, Part::Image { .. })).count() as u64,
+        Message::User { content } => content.iter().filter(|part| !matches!(part, Part::Text { .. })).count() as u64,
         Message::System { .. } | Message::Assistant { .. } | Message::Tool { .. } => 0,
     };
     images * TOKENS_PER_IMAGE
@@ -52,7 +52,7 @@ fn texts(message: &Message) -> Box<dyn Iterator<Item = &str> + '_> {
         Message::System { text } | Message::Tool { text, .. } => Box::new(std::iter::once(text.as_str())),
         Message::User { content } => Box::new(content.iter().filter_map(|part| match part {
             Part::Text { text } => Some(text.as_str()),
-            Part::Image { .. } => None,
+            Part::Image { .. } | Part::File { .. } => None,
         })),
         Message::Assistant { text, tool_calls, thoughts: _ } => {
             let called = tool_calls.iter().flat_map(|call| [call.name.as_str(), call.arguments.as_str()]);

@@ -78,6 +78,14 @@ pub enum Part {
         /// Where it is.
         url: String,
     },
+    /// A document by address or `data:` URL; texts are carried as such.
+    File {
+        /// Where it is.
+        url: String,
+        /// What its owner calls it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+    },
 }
 
 /// A model's wish to have a tool run.
@@ -109,7 +117,7 @@ impl Message {
             Self::Tool { .. } => "tool",
         }
     }
-    /// All its text, parts joined by a newline; images left out.
+    /// All its text, parts joined by a newline; images and files left out.
     pub fn text(&self) -> String {
         match self {
             Self::System { text } | Self::Assistant { text, .. } | Self::Tool { text, .. } => text.clone(),
@@ -118,7 +126,7 @@ impl Message {
                     .iter()
                     .filter_map(|part| match part {
                         Part::Text { text } => Some(text.as_str()),
-                        Part::Image { .. } => None,
+                        Part::Image { .. } | Part::File { .. } => None,
                     })
                     .collect();
                 texts.join("\n")

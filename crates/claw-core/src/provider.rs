@@ -173,6 +173,10 @@ pub struct Sampling {
     pub frequency_penalty: Option<f32>,
     /// The wanted output format as the client's JSON, passed through.
     pub response_format: Option<JsonText>,
+    /// Whether several tools may be called in one answer.
+    pub parallel_tool_calls: Option<bool>,
+    /// How many words to make: `low`, `medium` or `high`.
+    pub verbosity: Option<String>,
 }
 
 /// Tokens used; the one struct behind all four wire spellings (K13).

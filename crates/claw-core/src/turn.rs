@@ -48,6 +48,9 @@ pub struct Turn {
     /// The only ones of our tools that may be used, by their own names; all when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own_tools: Option<Vec<String>>,
+    /// Most calls of our tools; without it, what a run may at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_calls_max: Option<u32>,
     /// What the door that took it needs to tell of it later; nobody else looks into it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extra: Option<JsonText>,
@@ -117,11 +120,12 @@ impl Turn {
     /// nothing for itself, and only says something.
     pub fn may_steer(&self) -> bool {
         let Self { agent, session, input, context, model, sampling, client_tools, tool_choice, thinking, .. } = self;
-        let Self { stream: _, executor, instructions, own_tools, extra, origin, .. } = self;
+        let Self { stream: _, executor, instructions, own_tools, tool_calls_max, extra, origin, .. } = self;
         let chooses = model.is_some()
             || executor.is_some()
             || instructions.is_some()
             || own_tools.is_some()
+            || tool_calls_max.is_some()
             || extra.is_some()
             // Said through others, it would be heard with the authority of the run it steers.
             || !origin.is_direct()
@@ -156,6 +160,7 @@ impl Turn {
             stream: true,
             instructions: None,
             own_tools: None,
+            tool_calls_max: None,
             extra: None,
             origin: Origin::default(),
         }

@@ -108,10 +108,10 @@ fn refuse_the_impossible(request: &ModelRequest) -> Result<(), ProviderError> {
     if request.sampling.response_format.as_ref().is_some_and(|format| !is_plain_text(format.as_str())) {
         return Err(unsupported("the embedded model promises no output format; choose another model for this"));
     }
-    let is_image = |part: &Part| matches!(part, Part::Image { .. });
+    let is_image = |part: &Part| matches!(part, Part::Image { .. } | Part::File { .. });
     match request.messages.last() {
         Some(core_message::Message::User { content }) if content.iter().any(is_image) => {
-            Err(unsupported("the embedded model sees no images; choose another model for this"))
+            Err(unsupported("the embedded model sees no images and files; choose another model for this"))
         }
         Some(_) => Ok(()),
         None => Err(unsupported("a request needs a message")),
@@ -149,6 +149,8 @@ fn translate_sampling(sampling: &port::Sampling) -> Sampling {
         presence_penalty,
         frequency_penalty,
         response_format: _,
+        parallel_tool_calls: _,
+        verbosity: _,
     } = sampling;
     Sampling {
         temperature: *temperature,

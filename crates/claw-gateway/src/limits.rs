@@ -107,6 +107,14 @@ pub const SYSTEM_EVENTS_MAX: usize = 20;
 pub const HEALTH_EVERY: Duration = Duration::from_secs(5);
 /// Conversations one socket can have in view; the first is forgotten beyond.
 pub const VIEWED_MAX: usize = 64;
+/// Frames that wait on a socket of `/v1/responses` while a response is made; more are refused.
+pub const CREATES_WAITING_MAX: usize = 16;
+/// Responses that such a socket can continue although they are not stored; the oldest is forgotten beyond.
+pub const SOCKET_RESPONSES_MAX: usize = 16;
+/// How long such a socket may be open.
+pub const RESPONSES_SOCKET_AGE_MAX: Duration = Duration::from_secs(3600);
+/// How long nothing may leave such a socket that has something to say, until it is closed with 1013.
+pub const STALLED_MAX: Duration = Duration::from_secs(60);
 /// Items of a response's input in one answer when nothing is said.
 pub const INPUT_ITEMS_DEFAULT: usize = 20;
 /// And at most.

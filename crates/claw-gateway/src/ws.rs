@@ -31,6 +31,9 @@ mod viewed;
 
 use std::sync::Arc;
 
+pub(crate) use handshake::Close;
+pub(crate) use opening::{Incoming, answer_close, of_error, of_message, say_goodbye};
+
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
@@ -53,7 +56,7 @@ use crate::http::front::Arrival;
 use crate::limits::{FRAME_BYTES_MAX, SOCKET_BUFFER_BYTES};
 
 /// A socket as it is read and written here.
-type Socket = WebSocketStream<intake::Intake<outflow::Outflow<TokioIo<hyper::upgrade::Upgraded>>>>;
+pub(crate) type Socket = WebSocketStream<intake::Intake<outflow::Outflow<TokioIo<hyper::upgrade::Upgraded>>>>;
 
 /// Where a socket comes from and what its upgrade carried.
 #[derive(Debug, Clone)]
@@ -66,7 +69,7 @@ pub(crate) struct Visitor {
 }
 
 /// Turns a request into a socket; answers 101 and goes on in a future of its own.
-pub(crate) async fn upgrade(doors: &Arc<Doors>, mut request: Request) -> Result<Response, Problem> {
+pub(crate) async fn upgrade(doors: &Arc<Doors>, request: Request) -> Result<Response, Problem> {
     let accept = match accept_key(&request)? {
         Opening::Accept(accept) => accept,
         Opening::OtherVersion(answer) => return Ok(answer),
@@ -84,28 +87,41 @@ pub(crate) async fn upgrade(doors: &Arc<Doors>, mut request: Request) -> Result<
         let message = "too many sockets wait for their authentication";
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable", message));
     };
+    let (id, served) = (visitor.id, Arc::clone(doors));
+    Ok(switch(doors, request, (&accept, id, FRAME_BYTES_MAX), move |socket| async move {
+        let Some(ready) = Box::pin(opening::open(&served, socket, visitor, permit)).await else { return };
+        connection::run(&served, ready).await;
+    }))
+}
+
+/// Answers 101, and hands the socket over in a future of its own.
+pub(crate) fn switch<F: Future<Output = ()> + Send + 'static>(
+    doors: &Arc<Doors>,
+    mut request: Request,
+    (accept, id, frame_bytes_max): (&str, ConnectionId, usize),
+    serve: impl FnOnce(Socket) -> F + Send + 'static,
+) -> Response {
     let upgraded = hyper::upgrade::on(&mut request);
     let doors = Arc::clone(doors);
     let scope = doors.scope.clone();
-    let span = tracing::info_span!(parent: None, "socket", connection.id = %visitor.id);
+    let span = tracing::info_span!(parent: None, "socket", connection.id = %id);
     let live = async move {
         let _counted = Counted::one(&doors.sockets);
         match upgraded.await {
             Ok(upgraded) => {
                 let intake = intake::Intake::new(outflow::Outflow::new(TokioIo::new(upgraded)));
-                let socket = WebSocketStream::from_raw_socket(intake, Role::Server, Some(config())).await;
-                let Some(ready) = Box::pin(opening::open(&doors, socket, visitor, permit)).await else { return };
-                connection::run(&doors, ready).await;
+                let config = config(frame_bytes_max);
+                serve(WebSocketStream::from_raw_socket(intake, Role::Server, Some(config)).await).await;
             }
             Err(error) => tracing::debug!("a socket broke off during its upgrade: {error}"),
         }
     };
     drop(scope.spawn(|_the_doors_have_it| live.instrument(span)));
-    Ok(switching(&accept))
+    switching(accept)
 }
 
 /// What is answered to a request that wants to become a socket.
-enum Opening {
+pub(crate) enum Opening {
     /// The answer to the client's key.
     Accept(String),
     /// The client speaks another version of the protocol, and is told ours.
@@ -113,7 +129,7 @@ enum Opening {
 }
 
 /// RFC 6455, sections 4.2.1 and 4.4.
-fn accept_key(request: &Request) -> Result<Opening, Problem> {
+pub(crate) fn accept_key(request: &Request) -> Result<Opening, Problem> {
     let refuse = |message: &str| Problem::new(StatusCode::BAD_REQUEST, "invalid_request", message);
     let headers = request.headers();
     let wants = |value: &HeaderValue| {
@@ -148,10 +164,10 @@ fn switching(accept: &str) -> Response {
     response
 }
 
-fn config() -> WebSocketConfig {
+fn config(frame_bytes_max: usize) -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(SOCKET_BUFFER_BYTES)
         .write_buffer_size(SOCKET_BUFFER_BYTES)
-        .max_message_size(Some(FRAME_BYTES_MAX))
-        .max_frame_size(Some(FRAME_BYTES_MAX))
+        .max_message_size(Some(frame_bytes_max))
+        .max_frame_size(Some(frame_bytes_max))
 }

@@ -16,7 +16,7 @@ use http::HeaderName;
 
 use self::assembly::Blocks;
 use crate::settings::{BadSettings, Settings};
-use crate::source::{Manner, NotJson, Source, Wire};
+use crate::source::{Manner, Source, Unwritable, Wire};
 
 mod assembly;
 mod request;
@@ -65,7 +65,7 @@ impl Provider for Anthropic {
 impl Wire for Messages {
     type Assembly = Blocks;
 
-    fn body(&self, request: &ModelRequest) -> Result<Vec<u8>, NotJson> {
+    fn body(&self, request: &ModelRequest) -> Result<Vec<u8>, Unwritable> {
         let known = self.models.iter().find(|info| info.name == request.model);
         request::body(request, known.and_then(|info| info.output_tokens_max))
     }

@@ -18,7 +18,7 @@ pub(crate) use self::assembly::Completion;
 use self::request::TokenLimit;
 pub(crate) use self::request::plain_body;
 use crate::settings::{BadSettings, Settings};
-use crate::source::{Manner, NotJson, Source, Wire};
+use crate::source::{Manner, Source, Unwritable, Wire};
 
 mod assembly;
 mod request;
@@ -72,7 +72,7 @@ impl Chat {
 impl Wire for Chat {
     type Assembly = Completion;
 
-    fn body(&self, request: &ModelRequest) -> Result<Vec<u8>, NotJson> {
+    fn body(&self, request: &ModelRequest) -> Result<Vec<u8>, Unwritable> {
         request::body(request, self.token_limit)
     }
 

@@ -16,7 +16,7 @@ use http::header::AUTHORIZATION;
 
 use self::assembly::Items;
 use crate::settings::{BadSettings, Settings};
-use crate::source::{Manner, NotJson, Source, Wire};
+use crate::source::{Manner, Source, Unwritable, Wire};
 
 mod assembly;
 mod request;
@@ -56,7 +56,7 @@ impl Provider for Responses {
 impl Wire for Protocol {
     type Assembly = Items;
 
-    fn body(&self, request: &ModelRequest) -> Result<Vec<u8>, NotJson> {
+    fn body(&self, request: &ModelRequest) -> Result<Vec<u8>, Unwritable> {
         request::body(request)
     }
 

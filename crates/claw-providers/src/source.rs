@@ -19,17 +19,23 @@ use crate::fault::{Fault, error_words};
 use crate::redact;
 use crate::settings::{BadSettings, Settings};
 
-/// A part of the request that claims to be JSON and is not.
+/// A part of the request that cannot be written.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0} is not JSON")]
-pub(crate) struct NotJson(pub(crate) String);
+pub(crate) enum Unwritable {
+    /// It claims to be JSON and is not.
+    #[error("{0} is not JSON")]
+    NotJson(String),
+    /// The protocol has no word for it.
+    #[error("{0} cannot be sent in this protocol")]
+    NoWord(&'static str),
+}
 
 /// A protocol: how a question is written and how its answer is put together.
 pub(crate) trait Wire: Send + Sync + 'static {
     /// Puts its answers together.
     type Assembly: Assembly;
     /// The question's body.
-    fn body(&self, request: &ModelRequest) -> Result<Vec<u8>, NotJson>;
+    fn body(&self, request: &ModelRequest) -> Result<Vec<u8>, Unwritable>;
     /// An answer of which nothing has come yet.
     fn assembly(&self, request: &ModelRequest) -> Self::Assembly;
     /// Adds what stands in the headers of this one question.

@@ -20,7 +20,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use crate::openai::{Completion, plain_body};
 use crate::redact;
 use crate::settings::{BadSettings, Settings};
-use crate::source::{Manner, NotJson, Source, Wire};
+use crate::source::{Manner, Unwritable, Source, Wire};
 
 const AGENT: HeaderName = HeaderName::from_static("x-openclaw-agent-id");
 const SESSION: HeaderName = HeaderName::from_static("x-openclaw-session-key");
@@ -86,8 +86,8 @@ impl Provider for V1Gateway {
 impl Wire for Runs {
     type Assembly = Completion;
 
-    fn body(&self, request: &ModelRequest) -> Result<Vec<u8>, NotJson> {
-        Ok(plain_body("openclaw", &request.messages))
+    fn body(&self, request: &ModelRequest) -> Result<Vec<u8>, Unwritable> {
+        plain_body("openclaw", &request.messages)
     }
 
     fn headers(&self, request: &ModelRequest, headers: &mut HeaderMap) {

@@ -4,6 +4,8 @@
 pub const JSON_DEPTH_MAX: usize = 64;
 /// Most tools a client may bring to one request.
 pub const TOOLS_MAX: usize = 128;
+/// Most answers to one chat completion.
+pub const CHOICES_MAX: usize = 8;
 /// Longest name of a client's tool, in bytes.
 pub const TOOL_NAME_BYTES_MAX: usize = 64;
 /// Most texts that end the output.
@@ -26,6 +28,8 @@ pub const PAGE_MAX: u32 = 200;
 pub const PAGE_DEFAULT: u32 = 50;
 /// Jobs in a page of `cron.list`.
 pub const CRON_PAGE_MAX: u64 = 200;
+/// Longest key of a prompt's cache, and name of a user for safety's sake, in characters.
+pub const LABEL_CHARS_MAX: usize = 64;
 /// Most entries of a response's metadata.
 pub const METADATA_MAX: usize = 16;
 /// Longest key of such an entry, in characters.

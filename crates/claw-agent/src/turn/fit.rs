@@ -120,7 +120,7 @@ fn put_first(shown: &mut Vec<Message>, notes: String) {
     match shown.get_mut(place) {
         Some(Message::User { content }) => match content.first_mut() {
             Some(Part::Text { text }) => *text = format!("{notes}\n\n{text}"),
-            Some(Part::Image { .. }) | None => content.insert(0, Part::Text { text: notes }),
+            Some(Part::Image { .. } | Part::File { .. }) | None => content.insert(0, Part::Text { text: notes }),
         },
         Some(_) | None => shown.insert(place, Message::user(notes)),
     }

@@ -7,7 +7,7 @@ use claw_core::message::JsonText;
 use claw_core::permission::{canonical, is_for_callers};
 use claw_core::run::{JournalEntry, RunEvent, ToolOutcome};
 use claw_core::tool::{RunFacts, ToolContext, ToolError};
-use claw_core::{Failure, FailureReason, Message, ToolCall};
+use claw_core::{Failure, FailureReason, Message, Thoughts, ToolCall};
 
 use super::context::Conversation;
 use super::live::Live;
@@ -27,11 +27,39 @@ impl Attempt {
         produced: &mut Produced,
     ) -> Result<(), Stop> {
         calls.truncate(CALLS_PER_ROUND_MAX);
+        let refused = calls.clone().split_off(self.calls_left(produced).min(calls.len()));
         let text = std::mem::take(&mut produced.text);
         produced.asides.extend(Some(text.clone()).filter(|text| !text.is_empty()));
         let mut thoughts = produced.thoughts.take();
         let said = Message::Assistant { text: text.clone(), tool_calls: calls.clone(), thoughts: thoughts.clone() };
         append(talk, produced, said);
+        calls.truncate(calls.len() - refused.len());
+        self.make(round, text, thoughts.take(), calls, talk, produced).await?;
+        for call in refused {
+            self.recorder.emit(RunEvent::ToolCall { call: call.clone() });
+            let text = "not called: as many tools have been called as this request allows".to_owned();
+            self.answer(&call, ToolOutcome { text, is_error: true }, talk, produced)?;
+        }
+        Ok(())
+    }
+
+    /// How many more tools may be called.
+    fn calls_left(&self, produced: &Produced) -> usize {
+        let called = produced.messages.iter().filter(|message| matches!(message, Message::Tool { .. })).count();
+        let most = self.task.turn.tool_calls_max.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
+        most.saturating_sub(called)
+    }
+
+    /// Makes the calls of one round.
+    async fn make(
+        &mut self,
+        round: u32,
+        text: String,
+        mut thoughts: Option<Box<Thoughts>>,
+        calls: Vec<ToolCall>,
+        talk: &mut Conversation,
+        produced: &mut Produced,
+    ) -> Result<(), Stop> {
         let is_idempotent = |call: &ToolCall| talk.tool(&call.name).is_none_or(|tool| tool.is_idempotent());
         let entries: Vec<JournalEntry> = calls
             .into_iter()

@@ -39,15 +39,17 @@ impl<T: DeserializeOwned + Send + 'static> FromRequest<Arc<Doors>> for Json<T> {
             return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", message));
         };
         let bytes = bytes?;
-        let value = if bytes.len() <= PARSE_INLINE_BYTES_MAX {
-            json::from_slice(&bytes)?
-        } else {
-            let held = bytes.clone();
-            let parsed = tokio::task::spawn_blocking(move || json::from_slice(&held)).await;
-            parsed.unwrap_or_else(|_panicked| Err(BadRequest::whole("the body cannot be read")))?
-        };
-        Ok(Self { value, bytes })
+        Ok(Self { value: parse(bytes.clone()).await?, bytes })
     }
+}
+
+/// Reads a JSON text; a large one beside the control plane.
+pub(crate) async fn parse<T: DeserializeOwned + Send + 'static>(bytes: Bytes) -> Result<T, BadRequest> {
+    if bytes.len() <= PARSE_INLINE_BYTES_MAX {
+        return json::from_slice(&bytes);
+    }
+    let parsed = tokio::task::spawn_blocking(move || json::from_slice(&bytes)).await;
+    parsed.unwrap_or_else(|_panicked| Err(BadRequest::whole("the body cannot be read")))
 }
 
 fn check_head(headers: &HeaderMap) -> Result<(), Problem> {

@@ -1,21 +1,25 @@
 //! `POST /v1/chat/completions`: a run whose caller stays on the line.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use claw_app::Idempotency;
-use claw_app::chat::Place;
+use claw_app::chat::{AttachedRun, Place};
 use claw_core::message::Message;
+use claw_core::provider::Usage;
 use claw_core::turn::{Context, Origin};
-use claw_core::{Output, SessionKey, TaskId, Timestamp, Turn};
+use claw_core::{AgentId, Output, Principal, SessionKey, TaskId, Timestamp, Turn};
+use claw_wire::BadRequest;
 use claw_wire::openai::chat::{Chat, ChatRequest};
 use claw_wire::openai::chunk::{ChunkWriter, DONE};
 use claw_wire::openai::completion::{ChatCompletion, completion_id};
 use claw_wire::openai::model::Selection;
 use claw_wire::target::Target;
+use futures::future::try_join_all;
 use http::StatusCode;
 use http::header::{HeaderMap, HeaderValue};
 
@@ -43,31 +47,88 @@ pub(crate) async fn complete(
 ) -> Result<Response, Problem> {
     let idempotency = idempotency(&headers, &bytes)?;
     let mut chat = Chat::try_from(value)?;
+    // It would be held for as long as the answer takes.
+    drop(bytes);
     let model = chat.model.take().unwrap_or_else(|| MODEL.to_owned());
-    let (stream, include_usage) = (chat.stream, chat.include_usage);
-    let (turn, place) = turn(&doors, chat, &model, &headers)?;
-    let run = match idempotency {
-        None => doors.app.chat.start(allowed.principal(), turn, place).await?,
-        Some(key) => doors.app.chat.start_keyed(allowed.principal(), turn, key).await?,
+    let (stream, include_usage, n) = (chat.stream, chat.include_usage, chat.n);
+    let (turn, place) = turn(&doors, allowed.principal(), chat, &model, &headers)?;
+    let (mut runs, is_replay) = match idempotency {
+        None => (several(&doors, allowed.principal(), turn, place, n).await?, false),
+        Some(_) if n > 1 => return Err(alone("an Idempotency-Key names one answer")),
+        Some(key) => {
+            let run = doors.app.chat.start_keyed(allowed.principal(), turn, key).await?;
+            let is_replay = run.is_replay;
+            (vec![run], is_replay)
+        }
     };
-    let (task, created, is_replay) = (run.id, run.created_at.seconds(), run.is_replay);
+    let Some(first) = runs.first() else { return Err(alone("there must be an answer")) };
+    let (task, created) = (first.id, first.created_at.seconds());
     let id = completion_id(task);
     let answered = if stream {
         let writer = ChunkWriter::new(&id, created, &model, include_usage);
-        stream::answer(&doors, run, Chunks { writer, include_usage }, arrival.request_id).await
+        let tally = Arc::new(Tally { left: AtomicUsize::new(n), usage: Mutex::default() });
+        let chunks =
+            |choice| Chunks { writer: writer.clone().of_choice(choice), include_usage, tally: Arc::clone(&tally) };
+        match runs.pop() {
+            Some(run) if runs.is_empty() => stream::answer(&doors, run, chunks(0), arrival.request_id).await,
+            last => {
+                let runs = runs.into_iter().chain(last).enumerate().map(|(choice, run)| (run, chunks(choice)));
+                stream::answer_many(&doors, runs.collect(), arrival.request_id).await
+            }
+        }
     } else {
-        let output = run.output().await;
-        output
-            .map(|output| render::json(StatusCode::OK, &ChatCompletion::new(&id, created, &model, &output)))
+        let outputs = try_join_all(runs.into_iter().map(AttachedRun::output)).await;
+        outputs
+            .map(|outputs| render::json(StatusCode::OK, &ChatCompletion::new(&id, created, &model, &outputs)))
             .map_err(Problem::from)
     };
     Ok(render::of_task(answered.unwrap_or_else(IntoResponse::into_response), task, is_replay))
 }
 
-/// A stream in OpenAI's chunks.
+/// As many runs as answers are wanted, each in a conversation of its own.
+async fn several(
+    doors: &Doors,
+    principal: &Principal,
+    turn: Turn,
+    place: Place,
+    n: usize,
+) -> Result<Vec<AttachedRun>, Problem> {
+    if n > 1 && place == Place::Named {
+        return Err(alone("a conversation with a name has one answer"));
+    }
+    let mut runs = Vec::with_capacity(n);
+    for _ in 1..n {
+        let session = doors.app.chat.fresh_session(&turn.agent);
+        runs.push(doors.app.chat.start(principal, Turn { session, ..turn.clone() }, place).await?);
+    }
+    runs.push(doors.app.chat.start(principal, turn, place).await?);
+    Ok(runs)
+}
+
+fn alone(why: &str) -> Problem {
+    BadRequest::of("n", format!("n must be 1 here: {why}")).into()
+}
+
+/// A stream in OpenAI's chunks; one of several, where several answers were asked for.
 struct Chunks {
     writer: ChunkWriter,
     include_usage: bool,
+    tally: Arc<Tally>,
+}
+
+/// What all answers come to; the last one ends the stream.
+struct Tally {
+    left: AtomicUsize,
+    usage: Mutex<Usage>,
+}
+
+impl Tally {
+    /// Counts one that has ended well; what all used, if it was the last.
+    fn count(&self, usage: Usage) -> Option<Usage> {
+        let mut all = self.usage.lock().unwrap_or_else(PoisonError::into_inner);
+        *all = all.plus(usage);
+        (self.left.fetch_sub(1, Ordering::Relaxed) == 1).then_some(*all)
+    }
 }
 
 impl Wording for Chunks {
@@ -87,8 +148,9 @@ impl Wording for Chunks {
         let calls = output.tool_calls.iter().enumerate();
         pieces.extend(calls.map(|(index, call)| Bytes::from(self.writer.tool_call(index, call))));
         pieces.push(self.writer.finish(output.finish).into());
+        let Some(usage) = self.tally.count(output.usage) else { return pieces };
         if self.include_usage {
-            pieces.push(self.writer.usage(output.usage).into());
+            pieces.push(self.writer.usage(usage).into());
         }
         pieces.push(Bytes::from_static(DONE));
         pieces
@@ -111,8 +173,14 @@ pub(super) fn idempotency(headers: &HeaderMap, body: &[u8]) -> Result<Option<Ide
 
 /// The turn a request asks for. A session that the client names is a conversation of ours; without
 /// one, the client keeps the conversation itself and the run has a session of its own.
-fn turn(doors: &Doors, chat: Chat, model: &str, headers: &HeaderMap) -> Result<(Turn, Place), Problem> {
-    let Chat { model: _, stream, include_usage: _, user, head, tail, sampling, tools, tool_choice, thinking } = chat;
+fn turn(
+    doors: &Doors,
+    principal: &Principal,
+    chat: Chat,
+    model: &str,
+    headers: &HeaderMap,
+) -> Result<(Turn, Place), Problem> {
+    let Chat { model: _, stream, user, head, tail, sampling, tools, tool_choice, own_tools, thinking, .. } = chat;
     let selection = Selection::parse(model)?;
     let header = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("\u{fffd}"));
     let agent = header(AGENT).or(selection.agent.as_ref().map(|agent| agent.as_str()));
@@ -125,6 +193,7 @@ fn turn(doors: &Doors, chat: Chat, model: &str, headers: &HeaderMap) -> Result<(
         Place::Named if !is_known => (Context::Session, head.into_iter().chain(tail).collect()),
         Place::Named | Place::Fresh => (Context::Given(head), tail),
     };
+    let own_tools = own_tools.map(|names| own(doors, principal, &agent, names)).transpose()?;
     let model = selection.model;
     let turn = Turn {
         executor: None,
@@ -139,14 +208,23 @@ fn turn(doors: &Doors, chat: Chat, model: &str, headers: &HeaderMap) -> Result<(
         thinking,
         stream,
         instructions: None,
-        own_tools: None,
+        own_tools,
+        tool_calls_max: None,
         extra: None,
         origin: Origin::default(),
     };
     Ok((turn, place))
 }
 
-fn named(doors: &Doors, agent: &claw_core::AgentId, session: Option<SessionKey>) -> (SessionKey, Place) {
+/// The gateway's tools that a choice allows, by their own names.
+fn own(doors: &Doors, principal: &Principal, agent: &AgentId, names: Vec<String>) -> Result<Vec<String>, Problem> {
+    doors.app.models.agent(agent)?;
+    let absent = |name: &str| BadRequest::of("tool_choice", format!("tool_choice allows {name:?}, which is no tool"));
+    let resolve = |name: String| doors.app.models.tool_named(principal, agent, &name).ok_or_else(|| absent(&name));
+    Ok(names.into_iter().map(resolve).collect::<Result<_, _>>()?)
+}
+
+fn named(doors: &Doors, agent: &AgentId, session: Option<SessionKey>) -> (SessionKey, Place) {
     match session {
         Some(session) => (session, Place::Named),
         None => (doors.app.chat.fresh_session(agent), Place::Fresh),

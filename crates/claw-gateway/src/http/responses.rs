@@ -5,7 +5,9 @@
 //! was said before: so two responses may go on from the same one, and one can be deleted alone.
 
 mod asked;
+pub(crate) mod compact;
 mod events;
+pub(crate) mod socket;
 
 use std::sync::Arc;
 
@@ -36,7 +38,7 @@ use crate::doors::Doors;
 use crate::error::Problem;
 use crate::limits::{CANCEL_WAIT, INPUT_ITEMS_DEFAULT, INPUT_ITEMS_MAX};
 
-use asked::Asked;
+use asked::{Asked, Memory};
 use events::Events;
 
 /// `POST /v1/responses`: whole, streamed, or in the background.
@@ -48,7 +50,8 @@ pub(crate) async fn create(
     Json { value, bytes }: Json<ResponsesRequest>,
 ) -> Result<Answer, Problem> {
     let key = idempotency(&headers, &bytes)?;
-    let Asked { turn, place, kept, stream } = asked::read(&doors, allowed.principal(), value, &headers).await?;
+    let Asked { turn, place, kept, stream } =
+        asked::read(&doors, allowed.principal(), value, &headers, &Memory::default()).await?;
     if kept.background {
         return begin(&doors, allowed.principal(), (turn, kept, key), stream, arrival.request_id).await;
     }
@@ -112,7 +115,7 @@ pub(crate) async fn one(
             _ => {}
         }
     }
-    let (task, kept) = found(&doors, allowed.principal(), &id).await?;
+    let (task, kept) = found(&doors, allowed.principal(), &id, false).await?;
     let name = task.id;
     let answer = if is_stream {
         let writer = EventWriter::new(name, task.created_at.seconds(), kept, seen, Framing::Sse);
@@ -129,7 +132,7 @@ pub(crate) async fn delete(
     allowed: Allowed<Write>,
     Path(id): Path<String>,
 ) -> Result<Answer, Problem> {
-    let (task, kept) = found(&doors, allowed.principal(), &id).await?;
+    let (task, kept) = found(&doors, allowed.principal(), &id, false).await?;
     if !kept.is_alone {
         let message = format!("{id} is part of the conversation {}, which is deleted as a whole", task.turn.session);
         return Err(Problem::new(StatusCode::CONFLICT, "conflict", message));
@@ -144,7 +147,7 @@ pub(crate) async fn cancel(
     allowed: Allowed<Write>,
     Path(id): Path<String>,
 ) -> Result<Answer, Problem> {
-    let (task, kept) = found(&doors, allowed.principal(), &id).await?;
+    let (task, kept) = found(&doors, allowed.principal(), &id, false).await?;
     let name = task.id.to_string();
     let task = match doors.app.tasks.cancel(allowed.principal(), &name).await {
         Ok(task) if task.state.name().is_terminal() => task,
@@ -178,7 +181,7 @@ pub(crate) async fn input_items(
         let message = format!("limit must be 1 to {INPUT_ITEMS_MAX}, found {limit}");
         return Err(BadRequest::of("limit", message).into());
     }
-    let (task, _) = found(&doors, allowed.principal(), &id).await?;
+    let (task, _) = found(&doors, allowed.principal(), &id, false).await?;
     let given = match &task.turn.context {
         Context::Session => &[][..],
         Context::Given(given) => given,
@@ -201,14 +204,14 @@ pub(crate) async fn input_items(
     Ok(render::json(StatusCode::OK, &ItemPage::new(page, rest.len() > limit)))
 }
 
-/// A stored response of this caller's, and what was kept with it.
-async fn found(doors: &Doors, principal: &Principal, id: &str) -> Result<(Task, Kept), Problem> {
+/// A response of this caller's, and what was kept with it; one that is not to be looked at again only `unstored`.
+async fn found(doors: &Doors, principal: &Principal, id: &str, unstored: bool) -> Result<(Task, Kept), Problem> {
     let task = task_of(id).ok_or_else(|| absent(id))?;
     let task = match doors.app.tasks.find(principal, &task.to_string()).await {
         Err(Error::NotFound { .. }) => return Err(absent(id).into()),
         found => found?,
     };
-    let kept = Kept::read(task.turn.extra.as_ref()).filter(|kept| kept.store);
+    let kept = Kept::read(task.turn.extra.as_ref()).filter(|kept| kept.store || unstored);
     Ok((task, kept.ok_or_else(|| absent(id))?))
 }
 

@@ -18,6 +18,8 @@ use claw_app::chat::AttachedRun;
 use claw_core::run::{RunEvent, Sequenced};
 use claw_core::{Output, TaskId, Timestamp};
 use claw_wire::error::ErrorBody;
+use futures::future::try_join_all;
+use futures::{Stream, StreamExt};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use tokio::time::{Instant, Sleep};
 
@@ -27,7 +29,7 @@ use crate::error::Problem;
 use crate::limits::KEEP_ALIVE;
 
 /// What a silent stream shows; clients skip it.
-const COMMENT: &[u8] = b": keep-alive\n\n";
+pub(crate) const COMMENT: &[u8] = b": keep-alive\n\n";
 
 /// How a surface writes a run.
 pub(crate) trait Wording: Send + 'static {
@@ -60,29 +62,55 @@ pub(crate) async fn answer<W: Wording>(
     Ok(streaming(run, wording, Some(first), request_id))
 }
 
+/// The same for several answers to one request, as their pieces come. One that breaks says so, and then
+/// no other says that all is well.
+pub(crate) async fn answer_many<W: Wording>(
+    doors: &Doors,
+    mut runs: Vec<(AttachedRun, W)>,
+    request_id: Arc<str>,
+) -> Result<Response, Problem> {
+    let wait = doors.app.wait_max();
+    let signs = try_join_all(runs.iter_mut().map(|(run, _)| first_sign(run)));
+    let Ok(signs) = tokio::time::timeout(wait, signs).await else {
+        let mut left = Vec::new();
+        for (run, _) in runs {
+            left.push(run.leave(wait).await);
+        }
+        return Err(left.into_iter().next().map_or_else(Problem::no_route, Problem::from));
+    };
+    let told = runs.into_iter().zip(signs?);
+    let all = told.map(|((run, wording), sign)| Box::pin(pieces(run, wording, Some(sign), Arc::clone(&request_id))));
+    Ok(events(futures::stream::select_all(all)))
+}
+
 /// Streams at once, whatever comes.
 pub(crate) fn streaming<W: Wording>(
+    run: AttachedRun,
+    wording: W,
+    ready: Option<Arc<Sequenced>>,
+    request_id: Arc<str>,
+) -> Response {
+    events(pieces(run, wording, ready, request_id))
+}
+
+/// What there is to send, piece by piece; [`COMMENT`] after a silence.
+pub(crate) fn pieces<W: Wording>(
     run: AttachedRun,
     mut wording: W,
     ready: Option<Arc<Sequenced>>,
     request_id: Arc<str>,
-) -> Response {
+) -> impl Stream<Item = Bytes> + Send {
     let waiting = wording.opening().into_iter().filter(|piece| !piece.is_empty()).collect();
-    let state = Streaming {
-        run,
-        wording,
-        request_id,
-        ready,
-        waiting,
-        said: false,
-        is_over: false,
-        silence: Silence::default(),
-    };
-    let body = futures::stream::unfold(state, |mut state| async move {
+    let silence = Silence::default();
+    let state = Streaming { run, wording, request_id, ready, waiting, said: false, is_over: false, silence };
+    futures::stream::unfold(state, |mut state| async move {
         let piece = state.next().await?;
-        Some((Ok::<_, std::convert::Infallible>(piece), state))
-    });
-    let mut response = Response::new(Body::from_stream(body));
+        Some((piece, state))
+    })
+}
+
+fn events(pieces: impl Stream<Item = Bytes> + Send + 'static) -> Response {
+    let mut response = Response::new(Body::from_stream(pieces.map(Ok::<_, std::convert::Infallible>)));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));

@@ -270,7 +270,7 @@ async fn a_bad_request_names_its_field_in_openais_words() {
         (json!({"messages": []}), json!("messages")),
         (json!({"messages": [{"role": "user", "content": 5}]}), json!("messages[0].content")),
         (json!({"messages": [{"role": "user", "content": "x"}], "temperature": 9}), json!("temperature")),
-        (json!({"messages": [{"role": "user", "content": "x"}], "n": 2}), json!("n")),
+        (json!({"messages": [{"role": "user", "content": "x"}], "n": 9}), json!("n")),
         (json!([]), Value::Null),
     ] {
         let reply = house.http().post("/v1/chat/completions", &body).await;
@@ -394,5 +394,49 @@ async fn a_failure_under_a_key_is_told_again_until_its_task_is_retried() {
     let retried = http.post("/v1/chat/completions", &ask("x")).await;
     assert_eq!((retried.status, retried.header("idempotent-replayed")), (200, Some("true")), "{}", retried.text);
     assert_eq!(retried.json()["choices"][0]["message"]["content"], json!("yes"));
+    house.stop().await;
+}
+
+/// Several answers are runs beside each other; one broken answer leaves no `[DONE]` (G8).
+#[tokio::test]
+async fn several_answers_come_together_or_piece_by_piece() {
+    let house = House::open().await;
+    let http = house.http();
+    let replies = || [Scripted::chunks(["a1 ", "a2"]), Scripted::text("b"), Scripted::text("c")];
+    house.upstream.script(replies());
+    let mut body = json!({"model": "openclaw", "messages": [{"role": "user", "content": "x"}], "n": 3});
+    let whole = http.post("/v1/chat/completions", &body).await.json();
+    let choices = whole["choices"].as_array().unwrap();
+    let indexes: Vec<u64> = choices.iter().map(|choice| choice["index"].as_u64().unwrap()).collect();
+    let mut said: Vec<&str> = choices.iter().map(|choice| choice["message"]["content"].as_str().unwrap()).collect();
+    said.sort_unstable();
+    assert_eq!((indexes, said), (vec![0, 1, 2], vec!["a1 a2", "b", "c"]), "{whole}");
+    assert_eq!(whole["usage"]["completion_tokens"], json!(4));
+    house.upstream.script(replies());
+    body["stream"] = json!(true);
+    body["stream_options"] = json!({"include_usage": true});
+    let reply = http.stream("/v1/chat/completions", &body).await.reply().await;
+    let (mut said, mut finished, mut usage) = (vec![String::new(); 3], 0, Value::Null);
+    let events = events(&reply.text);
+    for (_, data) in events.iter().filter(|(_, data)| data != "[DONE]") {
+        let chunk: Value = serde_json::from_str(data).unwrap();
+        for choice in chunk["choices"].as_array().unwrap() {
+            let text = choice["delta"]["content"].as_str().unwrap_or_default();
+            said[choice["index"].as_u64().unwrap() as usize] += text;
+            finished += usize::from(choice["finish_reason"] == "stop");
+        }
+        usage = chunk["usage"].clone();
+    }
+    said.sort_unstable();
+    assert_eq!((said, finished), (vec!["a1 a2".to_owned(), "b".into(), "c".into()], 3));
+    assert_eq!((events.last().unwrap().1.as_str(), &usage["completion_tokens"]), ("[DONE]", &json!(4)));
+    house.upstream.script([Scripted::text("a"), Scripted::chunks(["b1 ", "b2"]).cut_after(1), Scripted::text("c")]);
+    let broken = http.stream("/v1/chat/completions", &body).await.reply().await;
+    assert!(broken.text.contains("event: error") && !broken.text.contains("[DONE]"), "{}", broken.text);
+    let named = http.clone().with("x-openclaw-session-key", "s").post("/v1/chat/completions", &body).await;
+    let keyed = http.with("idempotency-key", "k").post("/v1/chat/completions", &body).await;
+    for refused in [named, keyed] {
+        assert_eq!((refused.status, &refused.json()["error"]["param"]), (400, &json!("n")), "{}", refused.text);
+    }
     house.stop().await;
 }

@@ -21,6 +21,8 @@ mod operator;
 mod paper;
 mod raw;
 mod responses;
+mod responses_socket;
+mod responses_spec;
 mod scopes;
 mod sessions;
 mod sockets;

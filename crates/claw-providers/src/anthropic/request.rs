@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{thoughts, version};
-use crate::source::NotJson;
+use crate::source::Unwritable;
 
 /// The least budget for thinking that is taken.
 const BUDGET_TOKENS_MIN: u32 = 1_024;
@@ -20,9 +20,9 @@ const BUDGET_TOKENS_MIN: u32 = 1_024;
 const JSON_ONLY: &str = "Answer with one JSON object and nothing else.";
 
 /// The body, ready to be sent; `answer_tokens_max` is the model's own limit, when known.
-pub(super) fn body(request: &ModelRequest, answer_tokens_max: Option<u32>) -> Result<Vec<u8>, NotJson> {
+pub(super) fn body(request: &ModelRequest, answer_tokens_max: Option<u32>) -> Result<Vec<u8>, Unwritable> {
     let ModelRequest { model, messages, tools, tool_choice, sampling, thinking, conversation: _, stream } = request;
-    // Seed and penalties have no place here.
+    // Seed, penalties and verbosity have no place here.
     let Sampling {
         temperature,
         top_p,
@@ -32,6 +32,8 @@ pub(super) fn body(request: &ModelRequest, answer_tokens_max: Option<u32>) -> Re
         presence_penalty: _,
         frequency_penalty: _,
         response_format,
+        parallel_tool_calls,
+        verbosity: _,
     } = sampling;
     let format = response_format.as_ref().map(wanted_format).transpose()?.flatten();
     let thinking = thinking.filter(|_| may_think(messages, tool_choice)).and_then(|level| thought(model, level));
@@ -47,7 +49,7 @@ pub(super) fn body(request: &ModelRequest, answer_tokens_max: Option<u32>) -> Re
         messages: turns(messages)?,
         stream: *stream,
         tools: tools.iter().map(outgoing_tool).collect::<Result<_, _>>()?,
-        tool_choice: if tools.is_empty() { None } else { outgoing_choice(tool_choice) },
+        tool_choice: if tools.is_empty() { None } else { outgoing_choice(tool_choice, *parallel_tool_calls) },
         output_config: output_config(&thinking, format),
         thinking: thinking.map(|thinking| thinking.outgoing()),
         // From 0 to 1 here, and one of the two is enough for newer models.
@@ -116,9 +118,9 @@ struct WantedSchema {
     schema: Option<Box<RawValue>>,
 }
 
-fn wanted_format(format: &JsonText) -> Result<Option<Format>, NotJson> {
+fn wanted_format(format: &JsonText) -> Result<Option<Format>, Unwritable> {
     let wanted: WantedFormat =
-        serde_json::from_str(format.as_str()).map_err(|_| NotJson("response_format".to_owned()))?;
+        serde_json::from_str(format.as_str()).map_err(|_| Unwritable::NotJson("response_format".to_owned()))?;
     Ok(match (wanted.kind.as_str(), wanted.json_schema.and_then(|named| named.schema)) {
         ("json_schema", Some(schema)) => Some(Format::Schema(schema)),
         ("json_object" | "json_schema", _) => Some(Format::Object),
@@ -154,7 +156,7 @@ fn system(messages: &[Message], json_only: bool) -> Vec<Block<'_>> {
 }
 
 /// The conversation as turns of user and assistant, from the user's first on.
-fn turns(messages: &[Message]) -> Result<Vec<Turn<'_>>, NotJson> {
+fn turns(messages: &[Message]) -> Result<Vec<Turn<'_>>, Unwritable> {
     let first = messages.iter().position(|message| matches!(message, Message::User { .. })).unwrap_or(0);
     let mut turns: Vec<Turn<'_>> = Vec::new();
     for message in messages.get(first..).unwrap_or_default() {
@@ -185,19 +187,20 @@ fn outgoing_part(part: &Part) -> Option<Block<'_>> {
     match part {
         Part::Text { text } if text.is_empty() => None,
         Part::Text { text } => Some(Block::text(text)),
-        Part::Image { url } => Some(Block::Image { source: image(url) }),
+        Part::Image { url } => Some(Block::Image { source: source(url) }),
+        Part::File { url, name } => Some(Block::Document { source: source(url), title: name.as_deref() }),
     }
 }
 
-fn image(url: &str) -> ImageSource<'_> {
+fn source(url: &str) -> Source<'_> {
     let inline = url.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,"));
     match inline {
         Some((kind, data)) => {
             // Parameters between kind and data say nothing here.
             let media_type = kind.split(';').next().unwrap_or(kind);
-            ImageSource::Base64 { media_type, data }
+            Source::Base64 { media_type, data }
         }
-        None => ImageSource::Url { url },
+        None => Source::Url { url },
     }
 }
 
@@ -244,19 +247,21 @@ fn allowed_id(id: &str) -> Cow<'_, str> {
     }
 }
 
-fn outgoing_tool(tool: &ToolSpec) -> Result<OutgoingTool<'_>, NotJson> {
+fn outgoing_tool(tool: &ToolSpec) -> Result<OutgoingTool<'_>, Unwritable> {
     let ToolSpec { name, description, parameters } = tool;
-    let input_schema =
-        serde_json::from_str(parameters.as_str()).map_err(|_| NotJson(format!("the schema of tool {name:?}")))?;
+    let input_schema = serde_json::from_str(parameters.as_str())
+        .map_err(|_| Unwritable::NotJson(format!("the schema of tool {name:?}")))?;
     Ok(OutgoingTool { name, description, input_schema })
 }
 
-fn outgoing_choice(choice: &ToolChoice) -> Option<OutgoingChoice<'_>> {
+fn outgoing_choice(choice: &ToolChoice, parallel: Option<bool>) -> Option<OutgoingChoice<'_>> {
+    let one = parallel == Some(false);
     match choice {
-        ToolChoice::Auto => None,
+        ToolChoice::Auto if !one => None,
+        ToolChoice::Auto => Some(OutgoingChoice::Auto { disable_parallel_tool_use: one }),
         ToolChoice::None => Some(OutgoingChoice::None),
-        ToolChoice::Required => Some(OutgoingChoice::Any),
-        ToolChoice::Named(name) => Some(OutgoingChoice::Tool { name }),
+        ToolChoice::Required => Some(OutgoingChoice::Any { disable_parallel_tool_use: one }),
+        ToolChoice::Named(name) => Some(OutgoingChoice::Tool { name, disable_parallel_tool_use: one }),
     }
 }
 
@@ -306,7 +311,12 @@ enum Block<'a> {
         cache_control: Option<Cache>,
     },
     Image {
-        source: ImageSource<'a>,
+        source: Source<'a>,
+    },
+    Document {
+        source: Source<'a>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        title: Option<&'a str>,
     },
     ToolUse {
         id: Cow<'a, str>,
@@ -351,7 +361,7 @@ impl Cache {
 
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-enum ImageSource<'a> {
+enum Source<'a> {
     Base64 { media_type: &'a str, data: &'a str },
     Url { url: &'a str },
 }
@@ -368,8 +378,19 @@ struct OutgoingTool<'a> {
 #[serde(tag = "type", rename_all = "snake_case")]
 enum OutgoingChoice<'a> {
     None,
-    Any,
-    Tool { name: &'a str },
+    Auto {
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        disable_parallel_tool_use: bool,
+    },
+    Any {
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        disable_parallel_tool_use: bool,
+    },
+    Tool {
+        name: &'a str,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        disable_parallel_tool_use: bool,
+    },
 }
 
 #[derive(Serialize)]

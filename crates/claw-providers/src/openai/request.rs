@@ -5,7 +5,7 @@ use claw_core::provider::{ModelRequest, Sampling, Thinking, ToolChoice, ToolSpec
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::source::NotJson;
+use crate::source::Unwritable;
 
 /// How the server calls the limit of tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,17 +17,29 @@ pub(super) enum TokenLimit {
 }
 
 /// The body, ready to be sent.
-pub(super) fn body(request: &ModelRequest, token_limit: TokenLimit) -> Result<Vec<u8>, NotJson> {
+pub(super) fn body(request: &ModelRequest, token_limit: TokenLimit) -> Result<Vec<u8>, Unwritable> {
     let ModelRequest { model, messages, tools, tool_choice, sampling, thinking, conversation: _, stream } = request;
-    let Sampling { temperature, top_p, max_tokens, stop, seed, presence_penalty, frequency_penalty, response_format } =
-        sampling;
+    let Sampling {
+        temperature,
+        top_p,
+        max_tokens,
+        stop,
+        seed,
+        presence_penalty,
+        frequency_penalty,
+        response_format,
+        parallel_tool_calls,
+        verbosity,
+    } = sampling;
     let outgoing = Outgoing {
         model,
-        messages: messages.iter().map(outgoing_message).collect(),
+        messages: messages.iter().map(outgoing_message).collect::<Result<_, _>>()?,
         stream: *stream,
         stream_options: stream.then_some(StreamOptions { include_usage: true }),
         tools: tools.iter().map(outgoing_tool).collect::<Result<_, _>>()?,
         tool_choice: if tools.is_empty() { None } else { outgoing_choice(tool_choice) },
+        parallel_tool_calls: parallel_tool_calls.filter(|_| !tools.is_empty()),
+        verbosity: verbosity.as_deref(),
         temperature: *temperature,
         top_p: *top_p,
         max_tokens: max_tokens.filter(|_| token_limit == TokenLimit::Classic),
@@ -47,11 +59,11 @@ pub(super) fn body(request: &ModelRequest, token_limit: TokenLimit) -> Result<Ve
 }
 
 /// A streamed question of nothing but what is said, for a server that decides everything else.
-pub(crate) fn plain_body(model: &str, messages: &[Message]) -> Vec<u8> {
-    let messages = messages.iter().map(outgoing_message).collect();
+pub(crate) fn plain_body(model: &str, messages: &[Message]) -> Result<Vec<u8>, Unwritable> {
+    let messages = messages.iter().map(outgoing_message).collect::<Result<_, _>>()?;
     let stream_options = StreamOptions { include_usage: true };
     let plain = PlainOutgoing { model, messages, stream: true, stream_options };
-    serde_json::to_vec(&plain).expect("texts can always be written as JSON")
+    Ok(serde_json::to_vec(&plain).expect("texts can always be written as JSON"))
 }
 
 /// How many tool calls the conversation holds already: new ones are numbered from here when the
@@ -64,14 +76,14 @@ pub(super) fn tool_calls_so_far(messages: &[Message]) -> usize {
     calls.sum()
 }
 
-fn raw(text: &JsonText, place: impl FnOnce() -> String) -> Result<&RawValue, NotJson> {
-    serde_json::from_str(text.as_str()).map_err(|_| NotJson(place()))
+fn raw(text: &JsonText, place: impl FnOnce() -> String) -> Result<&RawValue, Unwritable> {
+    serde_json::from_str(text.as_str()).map_err(|_| Unwritable::NotJson(place()))
 }
 
-fn outgoing_message(message: &Message) -> OutgoingMessage<'_> {
-    match message {
+fn outgoing_message(message: &Message) -> Result<OutgoingMessage<'_>, Unwritable> {
+    Ok(match message {
         Message::System { text } => OutgoingMessage::System { content: text },
-        Message::User { content } => OutgoingMessage::User { content: outgoing_content(content) },
+        Message::User { content } => OutgoingMessage::User { content: outgoing_content(content)? },
         Message::Assistant { text, tool_calls, thoughts: _ } => OutgoingMessage::Assistant {
             // Null beside tool calls is what the protocol's own answers hold; a message that has
             // neither must still be a text.
@@ -79,24 +91,27 @@ fn outgoing_message(message: &Message) -> OutgoingMessage<'_> {
             tool_calls: tool_calls.iter().map(outgoing_call).collect(),
         },
         Message::Tool { call_id, text, is_error: _ } => OutgoingMessage::Tool { tool_call_id: call_id, content: text },
-    }
+    })
 }
 
 /// A plain text where that says it all: many small servers know nothing else.
-fn outgoing_content(content: &[Part]) -> Content<'_> {
-    match content {
+fn outgoing_content(content: &[Part]) -> Result<Content<'_>, Unwritable> {
+    Ok(match content {
         [] => Content::Text(""),
         [Part::Text { text }] => Content::Text(text),
-        parts => Content::Parts(
-            parts
-                .iter()
-                .map(|part| match part {
-                    Part::Text { text } => OutgoingPart::Text { text },
-                    Part::Image { url } => OutgoingPart::ImageUrl { image_url: ImageUrl { url } },
-                })
-                .collect(),
-        ),
-    }
+        parts => Content::Parts(parts.iter().map(outgoing_part).collect::<Result<_, _>>()?),
+    })
+}
+
+fn outgoing_part(part: &Part) -> Result<OutgoingPart<'_>, Unwritable> {
+    Ok(match part {
+        Part::Text { text } => OutgoingPart::Text { text },
+        Part::Image { url } => OutgoingPart::ImageUrl { image_url: ImageUrl { url } },
+        Part::File { url, name } if url.starts_with("data:") => {
+            OutgoingPart::File { file: FileData { file_data: url, filename: name.as_deref().unwrap_or("file") } }
+        }
+        Part::File { .. } => return Err(Unwritable::NoWord("the address of a file")),
+    })
 }
 
 fn outgoing_call(call: &ToolCall) -> OutgoingCall<'_> {
@@ -104,7 +119,7 @@ fn outgoing_call(call: &ToolCall) -> OutgoingCall<'_> {
     OutgoingCall { id, kind: "function", function: CalledFunction { name, arguments: arguments.as_str() } }
 }
 
-fn outgoing_tool(tool: &ToolSpec) -> Result<OutgoingTool<'_>, NotJson> {
+fn outgoing_tool(tool: &ToolSpec) -> Result<OutgoingTool<'_>, Unwritable> {
     let ToolSpec { name, description, parameters } = tool;
     let parameters = raw(parameters, || format!("the schema of tool {name:?}"))?;
     Ok(OutgoingTool { kind: "function", function: Function { name, description, parameters } })
@@ -130,6 +145,10 @@ struct Outgoing<'a> {
     tools: Vec<OutgoingTool<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_choice: Option<OutgoingChoice<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parallel_tool_calls: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verbosity: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     temperature: Option<f32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -197,6 +216,13 @@ enum Content<'a> {
 enum OutgoingPart<'a> {
     Text { text: &'a str },
     ImageUrl { image_url: ImageUrl<'a> },
+    File { file: FileData<'a> },
+}
+
+#[derive(Serialize)]
+struct FileData<'a> {
+    filename: &'a str,
+    file_data: &'a str,
 }
 
 #[derive(Serialize)]

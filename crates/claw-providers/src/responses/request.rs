@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::thoughts;
-use crate::source::NotJson;
+use crate::source::Unwritable;
 
 /// Asks for reasoning in a form that can be given back, since nothing is kept there.
 const SEALED: &str = "reasoning.encrypted_content";
 
 /// The body, ready to be sent.
-pub(super) fn body(request: &ModelRequest) -> Result<Vec<u8>, NotJson> {
+pub(super) fn body(request: &ModelRequest) -> Result<Vec<u8>, Unwritable> {
     let ModelRequest { model, messages, tools, tool_choice, sampling, thinking, conversation: _, stream } = request;
     let Sampling {
         temperature,
@@ -25,6 +25,8 @@ pub(super) fn body(request: &ModelRequest) -> Result<Vec<u8>, NotJson> {
         presence_penalty: _,
         frequency_penalty: _,
         response_format,
+        parallel_tool_calls,
+        verbosity,
     } = sampling;
     let outgoing = Outgoing {
         model,
@@ -34,13 +36,19 @@ pub(super) fn body(request: &ModelRequest) -> Result<Vec<u8>, NotJson> {
         store: false,
         tools: tools.iter().map(outgoing_tool).collect::<Result<_, _>>()?,
         tool_choice: if tools.is_empty() { None } else { outgoing_choice(tool_choice) },
+        parallel_tool_calls: parallel_tool_calls.filter(|_| !tools.is_empty()),
         temperature: *temperature,
         top_p: *top_p,
         max_output_tokens: *max_tokens,
         // Models that do not reason refuse to be asked for it.
         include: if thinking.and_then(effort).is_some() || reasons(model) { &[SEALED] } else { &[] },
         reasoning: thinking.and_then(effort).map(|effort| Reasoning { effort }),
-        text: response_format.as_ref().map(format).transpose()?.map(|format| Text { format }),
+        text: (response_format.is_some() || verbosity.is_some())
+            .then(|| {
+                let format = response_format.as_ref().map(format).transpose()?;
+                Ok(Text { format, verbosity: verbosity.as_deref() })
+            })
+            .transpose()?,
     };
     Ok(serde_json::to_vec(&outgoing).expect("texts, numbers and JSON can always be written as JSON"))
 }
@@ -118,13 +126,20 @@ fn outgoing_part(part: &Part) -> Content<'_> {
     match part {
         Part::Text { text } => Content::InputText { text },
         Part::Image { url } => Content::InputImage { image_url: url },
+        Part::File { url, name } if url.starts_with("data:") => Content::InputFile {
+            filename: Some(name.as_deref().unwrap_or("file")),
+            file_data: Some(url),
+            file_url: None,
+        },
+        // A file by its address has no name beside it.
+        Part::File { url, name: _ } => Content::InputFile { filename: None, file_data: None, file_url: Some(url) },
     }
 }
 
-fn outgoing_tool(tool: &ToolSpec) -> Result<OutgoingTool<'_>, NotJson> {
+fn outgoing_tool(tool: &ToolSpec) -> Result<OutgoingTool<'_>, Unwritable> {
     let ToolSpec { name, description, parameters } = tool;
-    let parameters =
-        serde_json::from_str(parameters.as_str()).map_err(|_| NotJson(format!("the schema of tool {name:?}")))?;
+    let parameters = serde_json::from_str(parameters.as_str())
+        .map_err(|_| Unwritable::NotJson(format!("the schema of tool {name:?}")))?;
     Ok(OutgoingTool { kind: "function", name, description, parameters, strict: false })
 }
 
@@ -138,9 +153,9 @@ fn outgoing_choice(choice: &ToolChoice) -> Option<OutgoingChoice<'_>> {
 }
 
 /// The wanted format, whose schema lies one level higher here than in a chat completion.
-fn format(format: &JsonText) -> Result<Format, NotJson> {
+fn format(format: &JsonText) -> Result<Format, Unwritable> {
     let wanted: WantedFormat =
-        serde_json::from_str(format.as_str()).map_err(|_| NotJson("response_format".to_owned()))?;
+        serde_json::from_str(format.as_str()).map_err(|_| Unwritable::NotJson("response_format".to_owned()))?;
     let WantedFormat { kind, json_schema } = wanted;
     let WantedSchema { name, description, schema, strict } = json_schema.unwrap_or_default();
     Ok(Format { kind, name, description, schema, strict })
@@ -176,6 +191,8 @@ struct Outgoing<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_choice: Option<OutgoingChoice<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    parallel_tool_calls: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     temperature: Option<f32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     top_p: Option<f32>,
@@ -184,7 +201,7 @@ struct Outgoing<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     reasoning: Option<Reasoning>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    text: Option<Text>,
+    text: Option<Text<'a>>,
 }
 
 #[derive(Serialize)]
@@ -205,9 +222,23 @@ enum Known<'a> {
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Content<'a> {
-    InputText { text: &'a str },
-    InputImage { image_url: &'a str },
-    OutputText { text: &'a str },
+    InputText {
+        text: &'a str,
+    },
+    InputImage {
+        image_url: &'a str,
+    },
+    InputFile {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        filename: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        file_data: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        file_url: Option<&'a str>,
+    },
+    OutputText {
+        text: &'a str,
+    },
 }
 
 #[derive(Serialize)]
@@ -239,8 +270,11 @@ struct Reasoning {
 }
 
 #[derive(Serialize)]
-struct Text {
-    format: Format,
+struct Text<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    format: Option<Format>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verbosity: Option<&'a str>,
 }
 
 #[derive(Serialize)]

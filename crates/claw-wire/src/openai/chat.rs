@@ -5,6 +5,9 @@
 //! kept by itself becomes `head`, what is new becomes `tail`.
 
 mod content;
+mod file;
+
+use std::collections::BTreeMap;
 
 use claw_core::message::Message;
 use claw_core::provider::{Sampling, ToolChoice as CoreToolChoice, ToolSpec};
@@ -14,9 +17,17 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use crate::BadRequest;
-use crate::limits::{STOPS_MAX, TOOL_NAME_BYTES_MAX, TOOLS_MAX};
+use crate::limits::{
+    CHOICES_MAX, METADATA_KEY_CHARS_MAX, METADATA_MAX, METADATA_VALUE_CHARS_MAX, STOPS_MAX, TOOL_NAME_BYTES_MAX,
+    TOOLS_MAX,
+};
 
-pub use content::{Content, StopTexts, ToolChoice};
+pub use content::{Content, Mode, StopTexts, ToolChoice};
+
+/// How many words an answer may have.
+pub(super) const VERBOSITIES: [&str; 3] = ["low", "medium", "high"];
+/// How urgent a request may be; all are served alike.
+pub(super) const SERVICE_TIERS: [&str; 5] = ["auto", "default", "flex", "scale", "priority"];
 
 /// The body of `POST /v1/chat/completions`.
 #[derive(Debug, Deserialize)]
@@ -40,8 +51,18 @@ pub struct ChatRequest {
     pub tool_choice: Option<ToolChoice>,
     pub response_format: Option<Box<RawValue>>,
     pub reasoning_effort: Option<String>,
+    pub verbosity: Option<String>,
+    pub parallel_tool_calls: Option<bool>,
+    pub metadata: Option<BTreeMap<String, String>>,
+    pub service_tier: Option<String>,
+    pub modalities: Option<Vec<String>>,
+    pub logit_bias: Option<BTreeMap<String, f32>>,
     pub logprobs: Option<bool>,
+    pub top_logprobs: Option<u32>,
+    pub audio: Option<IgnoredAny>,
+    pub web_search_options: Option<IgnoredAny>,
     pub functions: Option<IgnoredAny>,
+    pub function_call: Option<IgnoredAny>,
 }
 
 /// How to stream.
@@ -59,6 +80,7 @@ pub struct ChatMessage {
     pub content: Option<Content>,
     pub tool_calls: Option<Vec<GivenCall>>,
     pub tool_call_id: Option<String>,
+    pub refusal: Option<String>,
 }
 
 /// A tool call that an assistant made before.
@@ -116,6 +138,10 @@ pub struct Chat {
     pub tools: Vec<ToolSpec>,
     /// Whether one must be called.
     pub tool_choice: CoreToolChoice,
+    /// The gateway's own that may be called; all when nothing is said.
+    pub own_tools: Option<Vec<String>>,
+    /// How many answers are wanted.
+    pub n: usize,
     /// `off`, `low`, `medium` or `high`.
     pub thinking: Option<String>,
 }
@@ -124,29 +150,11 @@ impl TryFrom<ChatRequest> for Chat {
     type Error = BadRequest;
 
     fn try_from(raw: ChatRequest) -> Result<Self, BadRequest> {
-        let ChatRequest {
-            model,
-            messages,
-            stream,
-            stream_options,
-            temperature,
-            top_p,
-            n,
-            stop,
-            max_tokens,
-            max_completion_tokens,
-            presence_penalty,
-            frequency_penalty,
-            seed,
-            user,
-            tools,
-            tool_choice,
-            response_format,
-            reasoning_effort,
-            logprobs,
-            functions,
-        } = raw;
-        unsupported(n, logprobs, functions.is_some())?;
+        unsupported(&raw)?;
+        let ChatRequest { model, messages, stream, stream_options, temperature, top_p, n, stop, max_tokens, .. } = raw;
+        let ChatRequest { max_completion_tokens, presence_penalty, frequency_penalty, seed, user, tools, .. } = raw;
+        let ChatRequest { tool_choice, response_format, reasoning_effort, verbosity, parallel_tool_calls, .. } = raw;
+        checked_metadata(raw.metadata.unwrap_or_default())?;
         let sampling = Sampling {
             temperature: within("temperature", temperature, 0.0, 2.0)?,
             top_p: within("top_p", top_p, 0.0, 1.0)?,
@@ -156,11 +164,13 @@ impl TryFrom<ChatRequest> for Chat {
             seed,
             presence_penalty: within("presence_penalty", presence_penalty, -2.0, 2.0)?,
             frequency_penalty: within("frequency_penalty", frequency_penalty, -2.0, 2.0)?,
-            response_format: response_format.map(json_text),
+            response_format: response_format.map(format).transpose()?,
+            parallel_tool_calls,
+            verbosity: word_of("verbosity", verbosity, &VERBOSITIES)?,
         };
         let (head, tail) = split(messages)?;
-        let tools = specs(tools.unwrap_or_default())?;
-        let tool_choice = choice(tool_choice, &tools)?;
+        let mut tools = specs(tools.unwrap_or_default())?;
+        let (tool_choice, own_tools) = choice(tool_choice, &mut tools)?;
         let include_usage = stream_options.and_then(|options| options.include_usage).unwrap_or(false);
         Ok(Self {
             model,
@@ -172,18 +182,103 @@ impl TryFrom<ChatRequest> for Chat {
             sampling,
             tools,
             tool_choice,
+            own_tools,
+            n: wanted(n)?,
             thinking: effort("reasoning_effort", reasoning_effort.as_deref())?,
         })
     }
 }
 
-fn unsupported(n: Option<u32>, logprobs: Option<bool>, functions: bool) -> Result<(), BadRequest> {
-    match (n, logprobs, functions) {
-        (Some(n), _, _) if n != 1 => Err(BadRequest::of("n", format!("only n = 1 is supported, found {n}"))),
-        (_, Some(true), _) => Err(BadRequest::of("logprobs", "logprobs are not supported")),
-        (_, _, true) => Err(BadRequest::of("functions", "`functions` is not supported: use `tools`")),
-        _ => Ok(()),
+/// What is not done here is refused by name, never passed over.
+fn unsupported(raw: &ChatRequest) -> Result<(), BadRequest> {
+    let refuse = |param: &str, message: &str| Err(BadRequest::of(param, message));
+    if raw.logprobs == Some(true) {
+        return refuse("logprobs", "logprobs are not supported");
     }
+    if raw.top_logprobs.is_some_and(|count| count > 0) {
+        return refuse("top_logprobs", "logprobs are not supported");
+    }
+    if raw.logit_bias.as_ref().is_some_and(|bias| !bias.is_empty()) {
+        return refuse("logit_bias", "logit_bias is not supported: tokens differ between the models that may answer");
+    }
+    if raw.modalities.iter().flatten().any(|kind| kind != "text") {
+        return refuse("modalities", "only text is answered");
+    }
+    if raw.audio.is_some() {
+        return refuse("audio", "only text is answered");
+    }
+    if raw.web_search_options.is_some() {
+        return refuse("web_search_options", "not supported: the agent searches with tools of its own");
+    }
+    if raw.functions.is_some() {
+        return refuse("functions", "`functions` is not supported: use `tools`");
+    }
+    if raw.function_call.is_some() {
+        return refuse("function_call", "`function_call` is not supported: use `tool_choice`");
+    }
+    word_of("service_tier", raw.service_tier.clone(), &SERVICE_TIERS).map(drop)
+}
+
+/// How many answers are wanted.
+fn wanted(n: Option<u32>) -> Result<usize, BadRequest> {
+    let n = n.map_or(1, |n| usize::try_from(n).unwrap_or(usize::MAX));
+    if (1..=CHOICES_MAX).contains(&n) {
+        return Ok(n);
+    }
+    Err(BadRequest::of("n", format!("n must be 1 to {CHOICES_MAX}, found {n}")))
+}
+
+/// An output format, its kind known.
+fn format(raw: Box<RawValue>) -> Result<JsonText, BadRequest> {
+    #[derive(Deserialize)]
+    struct Format {
+        #[serde(rename = "type")]
+        kind: String,
+        json_schema: Option<Schema>,
+    }
+    #[derive(Deserialize)]
+    struct Schema {
+        name: Option<String>,
+    }
+    let refuse = |field: &str, message: String| Err(BadRequest::of(format!("response_format{field}"), message));
+    let Format { kind, json_schema } = match serde_json::from_str(raw.get()) {
+        Ok(format) => format,
+        Err(_) => return refuse("", "response_format must be an object with the string `type`".to_owned()),
+    };
+    match (kind.as_str(), json_schema) {
+        ("text" | "json_object", _) | ("json_schema", Some(Schema { name: Some(_) })) => Ok(json_text(raw)),
+        ("json_schema", Some(_)) => refuse(".json_schema.name", "missing field `name`".to_owned()),
+        ("json_schema", None) => refuse(".json_schema", "missing field `json_schema`".to_owned()),
+        (found, _) => {
+            refuse(".type", format!("response_format.type must be text, json_object or json_schema, found {found:?}"))
+        }
+    }
+}
+
+/// One of these words.
+pub(super) fn word_of(param: &str, word: Option<String>, known: &[&str]) -> Result<Option<String>, BadRequest> {
+    match word {
+        Some(found) if !known.contains(&found.as_str()) => {
+            Err(BadRequest::of(param, format!("{param} must be {}, found {found:?}", known.join(" or "))))
+        }
+        fits => Ok(fits),
+    }
+}
+
+/// A client's own notes, within their limits.
+pub(super) fn checked_metadata(metadata: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, BadRequest> {
+    if metadata.len() > METADATA_MAX {
+        let message = format!("at most {METADATA_MAX} entries, found {}", metadata.len());
+        return Err(BadRequest::of("metadata", message));
+    }
+    for (key, value) in &metadata {
+        if key.chars().count() > METADATA_KEY_CHARS_MAX || value.chars().count() > METADATA_VALUE_CHARS_MAX {
+            let message =
+                format!("a key has at most {METADATA_KEY_CHARS_MAX} characters, a value {METADATA_VALUE_CHARS_MAX}");
+            return Err(BadRequest::of(format!("metadata.{key}"), message));
+        }
+    }
+    Ok(metadata)
 }
 
 pub(super) fn within(param: &str, value: Option<f32>, low: f32, high: f32) -> Result<Option<f32>, BadRequest> {
@@ -241,9 +336,9 @@ fn split(raw: Vec<ChatMessage>) -> Result<(Vec<Message>, Vec<Message>), BadReque
 }
 
 fn message(index: usize, raw: ChatMessage) -> Result<Message, BadRequest> {
-    let ChatMessage { role, content, tool_calls, tool_call_id } = raw;
+    let ChatMessage { role, content, tool_calls, tool_call_id, refusal } = raw;
     let at = |field: &str| format!("messages[{index}].{field}");
-    let content = content.unwrap_or(Content::Text(String::new()));
+    let content = content.unwrap_or_else(|| Content::Text(refusal.unwrap_or_default()));
     match role.as_str() {
         "system" | "developer" => Ok(Message::System { text: content.into_text(&at("content"))? }),
         "user" => Ok(Message::User { content: content.into_parts(&at("content"))? }),
@@ -307,15 +402,37 @@ pub(super) fn function_spec(
     Ok(ToolSpec { name, description: description.unwrap_or_default(), parameters })
 }
 
-pub(super) fn choice(raw: Option<ToolChoice>, tools: &[ToolSpec]) -> Result<CoreToolChoice, BadRequest> {
+/// Whether a tool must be called; where only some are allowed, the others of the client's leave `tools`,
+/// and the names that are none of the client's come along: they are to be the gateway's.
+///
+/// # Errors
+/// It demands what is not there.
+pub(super) fn choice(
+    raw: Option<ToolChoice>,
+    tools: &mut Vec<ToolSpec>,
+) -> Result<(CoreToolChoice, Option<Vec<String>>), BadRequest> {
     let refuse = |message: String| Err(BadRequest::of("tool_choice", message));
+    let all = |choice| Ok((choice, None));
     match raw {
-        None | Some(ToolChoice::Auto) => Ok(CoreToolChoice::Auto),
-        Some(ToolChoice::None) => Ok(CoreToolChoice::None),
+        None | Some(ToolChoice::Auto) => all(CoreToolChoice::Auto),
+        Some(ToolChoice::None) => all(CoreToolChoice::None),
         Some(ToolChoice::Required) if tools.is_empty() => refuse("tool_choice needs tools".to_owned()),
-        Some(ToolChoice::Required) => Ok(CoreToolChoice::Required),
-        Some(ToolChoice::Named(name)) if tools.iter().any(|tool| tool.name == name) => Ok(CoreToolChoice::Named(name)),
+        Some(ToolChoice::Required) => all(CoreToolChoice::Required),
+        Some(ToolChoice::Named(name)) if tools.iter().any(|tool| tool.name == name) => all(CoreToolChoice::Named(name)),
         Some(ToolChoice::Named(name)) => refuse(format!("tool_choice names {name:?}, which is not among the tools")),
+        Some(ToolChoice::Allowed { mode, names }) => {
+            if !(1..=TOOLS_MAX).contains(&names.len()) {
+                return refuse(format!("tool_choice must allow 1 to {TOOLS_MAX} tools, found {}", names.len()));
+            }
+            let own = names.iter().filter(|name| tools.iter().all(|tool| tool.name != **name)).cloned().collect();
+            tools.retain(|tool| names.contains(&tool.name));
+            let choice = match mode {
+                Mode::Auto => CoreToolChoice::Auto,
+                Mode::None => CoreToolChoice::None,
+                Mode::Required => CoreToolChoice::Required,
+            };
+            Ok((choice, Some(own)))
+        }
     }
 }
 

@@ -19,6 +19,8 @@ pub struct ChunkWriter {
     prefix: Vec<u8>,
     /// What follows the choices.
     suffix: &'static [u8],
+    /// Which of the answers.
+    choice: usize,
 }
 
 impl ChunkWriter {
@@ -32,7 +34,14 @@ impl ChunkWriter {
         prefix.extend_from_slice(b",\"model\":");
         write_json(&mut prefix, model);
         prefix.extend_from_slice(b",\"choices\":[");
-        Self { prefix, suffix: if include_usage { b"],\"usage\":null}\n\n" } else { b"]}\n\n" } }
+        Self { prefix, suffix: if include_usage { b"],\"usage\":null}\n\n" } else { b"]}\n\n" }, choice: 0 }
+    }
+
+    /// The same for another of several answers.
+    #[must_use]
+    pub fn of_choice(mut self, choice: usize) -> Self {
+        self.choice = choice;
+        self
     }
 
     /// The first chunk: who speaks.
@@ -83,7 +92,9 @@ impl ChunkWriter {
     fn chunk(&self, extra: usize, delta: impl FnOnce(&mut Vec<u8>) -> Option<&'static str>) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.prefix.len() + self.suffix.len() + extra + 64);
         out.extend_from_slice(&self.prefix);
-        out.extend_from_slice(b"{\"index\":0,\"delta\":{");
+        out.extend_from_slice(b"{\"index\":");
+        write_json(&mut out, &self.choice);
+        out.extend_from_slice(b",\"delta\":{");
         let reason = delta(&mut out);
         out.extend_from_slice(b"},\"logprobs\":null,\"finish_reason\":");
         write_json(&mut out, &reason);

@@ -20,16 +20,24 @@ pub struct ChatCompletion<'a> {
     pub created: i64,
     /// As the client spelled it.
     pub model: &'a str,
-    /// Exactly one.
-    pub choices: [Choice<'a>; 1],
+    /// One for each answer that was asked for.
+    pub choices: Vec<Choice<'a>>,
     /// Tokens used.
     pub usage: Usage,
 }
 
 impl<'a> ChatCompletion<'a> {
-    /// The answer to one request.
-    pub fn new(id: &'a str, created: i64, model: &'a str, output: &'a Output) -> Self {
-        let Output { text, asides: _, tool_calls, finish, usage, model: _, answered_by: _ } = output;
+    /// The answers to one request.
+    pub fn new(id: &'a str, created: i64, model: &'a str, outputs: &'a [Output]) -> Self {
+        let usage = outputs.iter().fold(CoreUsage::default(), |all, output| all.plus(output.usage));
+        let choices = (0..).zip(outputs).map(|(index, output)| Choice::new(index, output)).collect();
+        Self { id, object: "chat.completion", created, model, choices, usage: Usage::from(usage) }
+    }
+}
+
+impl<'a> Choice<'a> {
+    fn new(index: u32, output: &'a Output) -> Self {
+        let Output { text, asides: _, tool_calls, finish, usage: _, model: _, answered_by: _ } = output;
         let only_calls = text.is_empty() && !tool_calls.is_empty();
         let message = AnswerMessage {
             role: "assistant",
@@ -37,8 +45,7 @@ impl<'a> ChatCompletion<'a> {
             refusal: None,
             tool_calls: tool_calls.iter().map(Call::from).collect(),
         };
-        let choice = Choice { index: 0, message, logprobs: None, finish_reason: finish_reason(*finish) };
-        Self { id, object: "chat.completion", created, model, choices: [choice], usage: Usage::from(*usage) }
+        Self { index, message, logprobs: None, finish_reason: finish_reason(*finish) }
     }
 }
 
@@ -49,7 +56,7 @@ const fn finish_reason(finish: FinishReason) -> &'static str {
 /// One choice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Choice<'a> {
-    /// 0.
+    /// From 0.
     pub index: u32,
     /// What was said.
     pub message: AnswerMessage<'a>,
@@ -159,7 +166,8 @@ mod tests {
     #[test]
     fn an_answer_is_openais_shape() {
         let output = output("hi", vec![], FinishReason::Stop);
-        let answer = ChatCompletion::new("chatcmpl-1", 7, "openclaw", &output);
+        let outputs = [output];
+        let answer = ChatCompletion::new("chatcmpl-1", 7, "openclaw", &outputs);
         assert_eq!(
             serde_json::to_string(&answer).unwrap(),
             concat!(
@@ -175,7 +183,9 @@ mod tests {
     fn calls_alone_have_null_content() {
         let call = ToolCall { id: "call_1".into(), name: "look".into(), arguments: JsonText::new("{}") };
         let output = output("", vec![call], FinishReason::ToolCalls);
-        let answer = ChatCompletion::new("x", 7, "m", &output);
+        let outputs = [output.clone(), output];
+        let answer = ChatCompletion::new("x", 7, "m", &outputs);
+        assert_eq!((answer.choices[1].index, answer.usage.total_tokens), (1, 10));
         assert_eq!(
             serde_json::to_value(&answer.choices[0].message).unwrap(),
             serde_json::json!({"role": "assistant", "content": null, "refusal": null, "tool_calls": [

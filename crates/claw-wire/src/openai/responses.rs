@@ -3,8 +3,9 @@
 //! - [`request`] what is asked: [`request::Ask`]; [`items`] its input; [`tools`] its tools, by name or
 //!   brought along (K10)
 //! - [`object`] the response object, made anew at every look from a task and what was kept with it
-//! - [`events`] the streamed answer, each event numbered
+//! - [`events`] the streamed answer, each event numbered; [`compaction`] a conversation made short
 
+pub mod compaction;
 pub mod events;
 pub mod items;
 pub mod object;
@@ -43,6 +44,8 @@ pub struct Kept {
     pub previous_response_id: Option<String>,
     pub conversation: Option<String>,
     pub max_output_tokens: Option<u32>,
+    #[serde(default)]
+    pub max_tool_calls: Option<u32>,
     pub temperature: Option<f32>,
     pub top_p: Option<f32>,
     pub presence_penalty: Option<f32>,

@@ -1,5 +1,7 @@
 //! What a request for a response comes to: a turn, its place, and what is kept with it.
 
+use std::collections::VecDeque;
+
 use claw_app::chat::Place;
 use claw_core::task::StateName;
 use claw_core::turn::{Context, Origin};
@@ -18,6 +20,7 @@ use super::found;
 use crate::doors::Doors;
 use crate::error::Problem;
 use crate::http::chat::{AGENT, SESSION};
+use crate::limits::SOCKET_RESPONSES_MAX;
 
 /// A response that can be begun.
 pub(super) struct Asked {
@@ -27,14 +30,59 @@ pub(super) struct Asked {
     pub(super) stream: bool,
 }
 
+/// What a socket remembers of its own responses, beside what is stored.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// Responses that can be continued here although they are not stored; the oldest is forgotten beyond the limit.
+    own: VecDeque<String>,
+    /// A request that was only prepared, with what was said in it.
+    warm: Option<(String, Vec<Message>)>,
+}
+
+impl Memory {
+    /// A response that was made here.
+    pub(super) fn remember(&mut self, id: String) {
+        if self.own.len() == SOCKET_RESPONSES_MAX {
+            self.own.pop_front();
+        }
+        self.own.push_back(id);
+    }
+
+    /// A request that was prepared here.
+    pub(super) fn warm(&mut self, id: String, said: Vec<Message>) {
+        self.warm = Some((id, said));
+    }
+
+    /// What was to go on from `id` has failed: it is not continued from here any more.
+    pub(super) fn forget(&mut self, id: Option<&str>) {
+        let Some(id) = id else { return };
+        self.own.retain(|own| own != id);
+        self.warm.take_if(|(warm, _)| warm == id);
+    }
+
+    fn has(&self, id: &str) -> bool {
+        self.own.iter().any(|own| own == id)
+    }
+}
+
+/// All that a turn in a conversation of its own would show a model.
+pub(super) fn said(turn: Turn) -> Vec<Message> {
+    let given = match turn.context {
+        Context::Given(given) => given,
+        Context::Session => Vec::new(),
+    };
+    given.into_iter().chain(turn.input).collect()
+}
+
 /// Resolves agent, conversation, tools and the response before.
 pub(super) async fn read(
     doors: &Doors,
     principal: &Principal,
     request: ResponsesRequest,
     headers: &HeaderMap,
+    memory: &Memory,
 ) -> Result<Asked, Problem> {
-    let Ask { input, sampling, tools, tool_choice, thinking, stream, mut kept } = request.try_into()?;
+    let Ask { input, sampling, tools, tool_choice, thinking, tool_calls_max, stream, mut kept } = request.try_into()?;
     let selection = Selection::parse(&kept.model)?;
     let header = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("\u{fffd}"));
     let agent = header(AGENT).or(selection.agent.as_ref().map(AgentId::as_str));
@@ -43,7 +91,7 @@ pub(super) async fn read(
         [(SESSION, header(SESSION)), ("conversation", kept.conversation.as_deref()), ("user", by_user.as_deref())];
     let Target { agent, session } = Target::resolve((AGENT, agent), &names)?;
     let before = match &kept.previous_response_id {
-        Some(id) => Some(before(doors, principal, id).await?),
+        Some(id) => Some(before(doors, principal, id, memory).await?),
         None => None,
     };
     let (session, place, context) = match (session, before) {
@@ -72,6 +120,7 @@ pub(super) async fn read(
         stream: stream || kept.background,
         instructions: kept.instructions.clone(),
         own_tools,
+        tool_calls_max,
         extra: Some(kept.to_text()),
         origin: Origin::default(),
     };
@@ -79,12 +128,20 @@ pub(super) async fn read(
 }
 
 /// What was said up to the end of an earlier response.
-async fn before(doors: &Doors, principal: &Principal, id: &str) -> Result<Vec<Message>, Problem> {
+pub(super) async fn before(
+    doors: &Doors,
+    principal: &Principal,
+    id: &str,
+    memory: &Memory,
+) -> Result<Vec<Message>, Problem> {
+    if let Some((_, said)) = memory.warm.as_ref().filter(|(warm, _)| warm == id) {
+        return Ok(said.clone());
+    }
     let refuse = |code: &'static str, message: String| Problem {
         param: Some("previous_response_id".into()),
         ..Problem::new(StatusCode::BAD_REQUEST, code, message)
     };
-    let (task, _) = match found(doors, principal, id).await {
+    let (task, _) = match found(doors, principal, id, memory.has(id)).await {
         Err(problem) if problem.status == StatusCode::NOT_FOUND => {
             let message = format!("there is no response {:?}", id.chars().take(80).collect::<String>());
             return Err(refuse("previous_response_not_found", message));
@@ -105,12 +162,12 @@ fn own_tools(
     agent: &AgentId,
     tools: &Tools,
 ) -> Result<Option<Vec<String>>, Problem> {
-    if tools.named.is_empty() {
+    if !tools.is_limited {
         return Ok(None);
     }
     doors.app.models.agent(agent)?;
-    let resolve = |(index, name): &(usize, String)| {
-        let absent = || BadRequest::of(format!("tools[{index}]"), format!("there is no tool {name:?}"));
+    let resolve = |(param, name): &(String, String)| {
+        let absent = || BadRequest::of(param.clone(), format!("there is no tool {name:?}"));
         doors.app.models.tool_named(principal, agent, name).ok_or_else(absent)
     };
     Ok(Some(tools.named.iter().map(resolve).collect::<Result<_, _>>()?))

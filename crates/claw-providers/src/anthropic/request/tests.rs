@@ -37,6 +37,8 @@ fn a_conversation_is_told_in_turns() {
                 Part::Text { text: "what is".into() },
                 Part::Image { url: "data:image/png;base64,AA".into() },
                 Part::Image { url: "https://x.example/a.png".into() },
+                Part::File { url: "data:application/pdf;base64,AA".into(), name: Some("a.pdf".into()) },
+                Part::File { url: "https://x.example/b.pdf".into(), name: None },
             ],
         },
         Message::assistant("", vec![call("a:1", "{\"a\":1}"), call("b", "oops")]),
@@ -56,6 +58,9 @@ fn a_conversation_is_told_in_turns() {
                     {"type": "text", "text": "what is"},
                     {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AA"}},
                     {"type": "image", "source": {"type": "url", "url": "https://x.example/a.png"}},
+                    {"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": "AA"},
+                     "title": "a.pdf"},
+                    {"type": "document", "source": {"type": "url", "url": "https://x.example/b.pdf"}},
                 ]},
                 {"role": "assistant", "content": [
                     {"type": "tool_use", "id": "a_1", "name": "n", "input": {"a": 1}},
@@ -167,6 +172,11 @@ fn tools_choices_formats_and_limits_are_spelled_as_the_protocol_has_them() {
     ] {
         request.tool_choice = choice;
         assert_eq!(sent(&request)["tool_choice"], expected);
+    }
+    request.sampling.parallel_tool_calls = Some(false);
+    for (choice, kind) in [(ToolChoice::Auto, "auto"), (ToolChoice::Required, "any")] {
+        request.tool_choice = choice;
+        assert_eq!(sent(&request)["tool_choice"], json!({"type": kind, "disable_parallel_tool_use": true}));
     }
     request.sampling.response_format = Some(JsonText::new(r#"{"type":"json_object"}"#));
     assert_eq!(sent(&request)["system"], json!([{"type": "text", "text": JSON_ONLY}]));

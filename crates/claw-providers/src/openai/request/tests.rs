@@ -82,6 +82,8 @@ fn sampling_and_tools_go_along_only_when_given() {
         presence_penalty: Some(0.5),
         frequency_penalty: Some(-0.5),
         response_format: Some(JsonText::new(r#"{"type":"json_object"}"#)),
+        parallel_tool_calls: Some(false),
+        verbosity: Some("low".into()),
     };
     let body = body(&asked, TokenLimit::Classic).unwrap();
     assert_eq!(
@@ -89,7 +91,7 @@ fn sampling_and_tools_go_along_only_when_given() {
         concat!(
             r#"{"model":"m","messages":[],"stream":false,"#,
             r#""tools":[{"type":"function","function":{"name":"n","description":"d","parameters":{"type":"object"}}}],"#,
-            r#""temperature":0.7,"top_p":0.9,"max_tokens":5,"stop":["END"],"seed":-1,"#,
+            r#""parallel_tool_calls":false,"verbosity":"low","temperature":0.7,"top_p":0.9,"max_tokens":5,"stop":["END"],"seed":-1,"#,
             r#""presence_penalty":0.5,"frequency_penalty":-0.5,"response_format":{"type":"json_object"}}"#
         )
     );
@@ -102,7 +104,20 @@ fn sampling_and_tools_go_along_only_when_given() {
         assert_eq!(sent(&asked)["tool_choice"], expected);
     }
     asked.tools = Arc::new([]);
-    assert_eq!(sent(&asked).get("tool_choice"), None);
+    assert_eq!((sent(&asked).get("tool_choice"), sent(&asked).get("parallel_tool_calls")), (None, None));
+}
+
+#[test]
+fn a_file_goes_along_with_its_data_and_not_by_its_address() {
+    let file = |url: &str, name: Option<&str>| {
+        request(vec![Message::User { content: vec![Part::File { url: url.into(), name: name.map(Into::into) }] }])
+    };
+    let data = "data:application/pdf;base64,JVBERg==";
+    let part = |name: &str| json!([{"type": "file", "file": {"filename": name, "file_data": data}}]);
+    assert_eq!(sent(&file(data, Some("a.pdf")))["messages"][0]["content"], part("a.pdf"));
+    assert_eq!(sent(&file(data, None))["messages"][0]["content"], part("file"));
+    let refused = body(&file("https://x.example/a.pdf", None), TokenLimit::Classic).unwrap_err();
+    assert_eq!(refused.to_string(), "the address of a file cannot be sent in this protocol");
 }
 
 #[test]

@@ -23,6 +23,8 @@ fn a_question_is_spelled_as_the_protocol_has_it() {
                 content: vec![
                     Part::Text { text: "what is".into() },
                     Part::Image { url: "data:image/png;base64,AA".into() },
+                    Part::File { url: "data:application/pdf;base64,AA".into(), name: Some("a.pdf".into()) },
+                    Part::File { url: "https://x.example/b.pdf".into(), name: None },
                 ],
             },
             Message::assistant("hm", vec![call]),
@@ -34,6 +36,8 @@ fn a_question_is_spelled_as_the_protocol_has_it() {
             temperature: Some(0.5),
             max_tokens: Some(9),
             response_format: Some(JsonText::new(format)),
+            parallel_tool_calls: Some(false),
+            verbosity: Some("high".into()),
             ..Sampling::default()
         },
         thinking: Some(Thinking::Minimal),
@@ -49,6 +53,8 @@ fn a_question_is_spelled_as_the_protocol_has_it() {
                 {"type": "message", "role": "user", "content": [
                     {"type": "input_text", "text": "what is"},
                     {"type": "input_image", "image_url": "data:image/png;base64,AA"},
+                    {"type": "input_file", "filename": "a.pdf", "file_data": "data:application/pdf;base64,AA"},
+                    {"type": "input_file", "file_url": "https://x.example/b.pdf"},
                 ]},
                 {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "hm"}]},
                 {"type": "function_call", "call_id": "x", "name": "n", "arguments": "{\"a\":1}"},
@@ -58,8 +64,9 @@ fn a_question_is_spelled_as_the_protocol_has_it() {
                 {"type": "function", "name": "n", "description": "d", "parameters": {"type": "object"}, "strict": false},
             ],
             "tool_choice": {"type": "function", "name": "n"},
-            "temperature": 0.5, "max_output_tokens": 9, "reasoning": {"effort": "minimal"},
-            "text": {"format": {"type": "json_schema", "name": "out", "schema": {"a": 1}, "strict": true}},
+            "parallel_tool_calls": false, "temperature": 0.5, "max_output_tokens": 9, "reasoning": {"effort": "minimal"},
+            "text": {"format": {"type": "json_schema", "name": "out", "schema": {"a": 1}, "strict": true},
+                     "verbosity": "high"},
         })
     );
     request.thinking = Some(Thinking::Off);

@@ -4,6 +4,7 @@ use std::fmt;
 
 use claw_core::Part;
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::BadRequest;
@@ -25,6 +26,20 @@ pub struct ContentPart {
     pub text: Option<String>,
     pub refusal: Option<String>,
     pub image_url: Option<ImageUrl>,
+    pub file: Option<GivenFile>,
+    pub filename: Option<String>,
+    pub file_data: Option<String>,
+    pub file_url: Option<String>,
+    pub file_id: Option<String>,
+}
+
+/// A file that comes along.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+pub struct GivenFile {
+    pub filename: Option<String>,
+    pub file_data: Option<String>,
+    pub file_url: Option<String>,
+    pub file_id: Option<String>,
 }
 
 /// Where a picture is: `{url}` or the bare address.
@@ -43,6 +58,22 @@ pub enum ToolChoice {
     None,
     Required,
     Named(String),
+    /// Only these, as the word says.
+    Allowed {
+        mode: Mode,
+        names: Vec<String>,
+    },
+}
+
+/// Whether one of several tools must be called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the words are OpenAI's")]
+pub enum Mode {
+    #[default]
+    Auto,
+    None,
+    Required,
 }
 
 impl Content {
@@ -57,7 +88,9 @@ impl Content {
         };
         let texts = parts.into_iter().enumerate().map(|(index, part)| match part.into_core(param, index)? {
             Part::Text { text } => Ok(text),
-            Part::Image { .. } => Err(BadRequest::of(format!("{param}[{index}]"), "only text is allowed in this role")),
+            Part::Image { .. } | Part::File { .. } => {
+                Err(BadRequest::of(format!("{param}[{index}]"), "only text is allowed in this role"))
+            }
         });
         Ok(texts.collect::<Result<Vec<String>, BadRequest>>()?.join("\n"))
     }
@@ -79,16 +112,26 @@ impl Content {
 
 impl ContentPart {
     fn into_core(self, param: &str, index: usize) -> Result<Part, BadRequest> {
-        let Self { kind, text, refusal, image_url } = self;
+        let Self { kind, text, refusal, image_url, file, filename, file_data, file_url, file_id } = self;
+        let missing =
+            |field: &str| Err(BadRequest::of(format!("{param}[{index}].{field}"), format!("missing field `{field}`")));
         match (kind.as_str(), text.or(refusal), image_url) {
             ("text" | "input_text" | "output_text" | "refusal", Some(text), _) => Ok(Part::Text { text }),
             ("image_url" | "input_image", _, Some(ImageUrl(url))) => Ok(Part::Image { url }),
-            ("text" | "image_url", _, _) => {
-                Err(BadRequest::of(format!("{param}[{index}].{kind}"), format!("missing field `{kind}`")))
+            ("text" | "refusal", ..) => missing(&kind),
+            ("input_text" | "output_text", ..) => missing("text"),
+            ("image_url" | "input_image", ..) => missing("image_url"),
+            ("file", ..) => match file {
+                Some(file) => file.into_core(|field| format!("{param}[{index}].file.{field}")),
+                None => missing("file"),
+            },
+            ("input_file", ..) => {
+                let file = GivenFile { filename, file_data, file_url, file_id };
+                file.into_core(|field| format!("{param}[{index}].{field}"))
             }
             _ => Err(BadRequest::of(
                 format!("{param}[{index}].type"),
-                format!("a part must be a text or an image, found type {kind:?}"),
+                format!("a part must be a text, an image or a file, found type {kind:?}"),
             )),
         }
     }
@@ -171,15 +214,11 @@ impl<'de> Deserialize<'de> for ImageUrl {
 
 impl<'de> Deserialize<'de> for ToolChoice {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        struct Named {
-            name: String,
-        }
         struct Reader;
         impl<'de> Visitor<'de> for Reader {
             type Value = ToolChoice;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("auto, none, required, or an object that names a function")
+                f.write_str("auto, none, required, or an object that names functions")
             }
             fn visit_str<E: Error>(self, word: &str) -> Result<ToolChoice, E> {
                 match word {
@@ -189,19 +228,61 @@ impl<'de> Deserialize<'de> for ToolChoice {
                     found => Err(E::invalid_value(serde::de::Unexpected::Str(found), &self)),
                 }
             }
-            fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<ToolChoice, A::Error> {
-                let mut named = None;
-                while let Some(field) = fields.next_key::<String>()? {
-                    match field.as_str() {
-                        "function" => named = Some(fields.next_value::<Named>()?.name),
-                        // One generation of clients writes the name without the nesting.
-                        "name" => named = Some(fields.next_value()?),
-                        _ => drop(fields.next_value::<IgnoredAny>()?),
-                    }
-                }
-                named.map(ToolChoice::Named).ok_or_else(|| Error::missing_field("function"))
+            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<ToolChoice, A::Error> {
+                ChoiceObject::deserialize(MapAccessDeserializer::new(fields))?.read()
             }
         }
         deserializer.deserialize_any(Reader)
+    }
+}
+
+/// One function, or several that are allowed; one generation of clients nests the name, another does not.
+#[derive(Deserialize)]
+struct ChoiceObject {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    name: Option<String>,
+    function: Option<Named>,
+    allowed_tools: Option<AllowedTools>,
+    mode: Option<Mode>,
+    tools: Option<Vec<AllowedTool>>,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct AllowedTools {
+    mode: Option<Mode>,
+    tools: Vec<AllowedTool>,
+}
+
+#[derive(Deserialize)]
+struct AllowedTool {
+    name: Option<String>,
+    function: Option<Named>,
+}
+
+impl ChoiceObject {
+    fn read<E: Error>(self) -> Result<ToolChoice, E> {
+        let Self { kind, name, function, allowed_tools, mode, tools } = self;
+        if kind.as_deref() == Some("allowed_tools") {
+            let AllowedTools { mode, tools } = match (allowed_tools, tools) {
+                (Some(nested), _) => nested,
+                (None, Some(tools)) => AllowedTools { mode, tools },
+                (None, None) => return Err(E::missing_field("tools")),
+            };
+            let name = |tool: AllowedTool| tool.name.or(tool.function.map(|function| function.name));
+            let names = tools.into_iter().map(name).collect::<Option<Vec<String>>>();
+            let names = names.ok_or_else(|| E::missing_field("name"))?;
+            return Ok(ToolChoice::Allowed { mode: mode.unwrap_or_default(), names });
+        }
+        if let Some(found) = kind.filter(|kind| kind != "function") {
+            return Err(E::unknown_variant(&found, &["function", "allowed_tools"]));
+        }
+        let name = name.or(function.map(|function| function.name));
+        name.map(ToolChoice::Named).ok_or_else(|| E::missing_field("function"))
     }
 }

@@ -31,7 +31,9 @@ fn every_field_arrives() {
            "stop":["a",""],"max_tokens":7,"presence_penalty":-2,"frequency_penalty":2,"seed":-1,"user":"u",
            "tools":[{"type":"function","function":{"name":"look_up","description":"d","parameters":{"type":"object"}}}],
            "tool_choice":{"type":"function","function":{"name":"look_up"}},
-           "response_format":{"type":"json_object"},"reasoning_effort":"minimal","unknown":{"a":[1]},"store":null"#,
+           "response_format":{"type":"json_object"},"reasoning_effort":"minimal","unknown":{"a":[1]},"store":null,
+           "parallel_tool_calls":false,"verbosity":"low","metadata":{"a":"b"},"service_tier":"flex","logit_bias":{},
+           "modalities":["text"],"top_logprobs":0,"logprobs":false"#,
     )
     .unwrap();
     assert!(chat.stream && chat.include_usage);
@@ -50,6 +52,8 @@ fn every_field_arrives() {
             presence_penalty: Some(-2.0),
             frequency_penalty: Some(2.0),
             response_format: Some(JsonText::new(r#"{"type":"json_object"}"#)),
+            parallel_tool_calls: Some(false),
+            verbosity: Some("low".into()),
         }
     );
 }
@@ -66,7 +70,7 @@ fn a_wrong_field_is_named() {
         (r#""max_tokens":-1"#, "max_tokens"),
         (r#""max_tokens":1.5"#, "max_tokens"),
         (r#""max_completion_tokens":0"#, "max_completion_tokens"),
-        (r#""n":2"#, "n"),
+        (r#""n":9"#, "n"),
         (r#""n":0"#, "n"),
         (r#""stop":["a","b","c","d","e"]"#, "stop"),
         (r#""stop":1"#, "stop"),
@@ -74,6 +78,25 @@ fn a_wrong_field_is_named() {
         (r#""stream":"yes""#, "stream"),
         (r#""stream_options":1"#, "stream_options"),
         (r#""logprobs":true"#, "logprobs"),
+        (r#""top_logprobs":2"#, "top_logprobs"),
+        (r#""logit_bias":{"50256":-100}"#, "logit_bias"),
+        (r#""logit_bias":[]"#, "logit_bias"),
+        (r#""modalities":["text","audio"]"#, "modalities"),
+        (r#""audio":{}"#, "audio"),
+        (r#""web_search_options":{}"#, "web_search_options"),
+        (r#""function_call":"auto""#, "function_call"),
+        (r#""verbosity":"chatty""#, "verbosity"),
+        (r#""service_tier":"first""#, "service_tier"),
+        (r#""metadata":{"a":1}"#, "metadata.a"),
+        (r#""parallel_tool_calls":"no""#, "parallel_tool_calls"),
+        (r#""response_format":"json""#, "response_format"),
+        (r#""response_format":{"type":"yaml"}"#, "response_format.type"),
+        (r#""response_format":{"type":"json_schema"}"#, "response_format.json_schema"),
+        (r#""response_format":{"type":"json_schema","json_schema":{}}"#, "response_format.json_schema.name"),
+        (r#""tool_choice":{"type":"custom","name":"x"}"#, "tool_choice"),
+        (r#""tool_choice":{"type":"allowed_tools"}"#, "tool_choice.tools"),
+        (r#""tool_choice":{"type":"allowed_tools","tools":[]}"#, "tool_choice"),
+        (r#""tool_choice":{"type":"allowed_tools","mode":"maybe","tools":[{"name":"a"}]}"#, "tool_choice.mode"),
         (r#""functions":[]"#, "functions"),
         (r#""tools":{}"#, "tools"),
         (r#""tools":[{"type":"retrieval"}]"#, "tools[0].type"),
@@ -103,6 +126,13 @@ fn a_wrong_message_is_named() {
         (r#"[{"role":"user","content":[]}]"#, "messages[0].content"),
         (r#"[{"role":"user","content":[{"type":"video"}]}]"#, "messages[0].content[0].type"),
         (r#"[{"role":"user","content":[{"type":"text"}]}]"#, "messages[0].content[0].text"),
+        (r#"[{"role":"user","content":[{"type":"image_url"}]}]"#, "messages[0].content[0].image_url"),
+        (r#"[{"role":"user","content":[{"type":"file"}]}]"#, "messages[0].content[0].file"),
+        (
+            r#"[{"role":"user","content":[{"type":"file","file":{"file_id":"f"}}]}]"#,
+            "messages[0].content[0].file.file_id",
+        ),
+        (r#"[{"role":"user","content":[{"type":"input_audio","input_audio":{}}]}]"#, "messages[0].content[0].type"),
         (r#"[{"role":"user","content":[{"type":"text","text":1}]}]"#, "messages[0].content[0].text"),
         (r#"[{"role":"system","content":[{"type":"image_url","image_url":"u"}]}]"#, "messages[0].content[0]"),
         (r#"[{"role":"tool","content":"x"}]"#, "messages[0].tool_call_id"),
@@ -118,6 +148,30 @@ fn a_wrong_message_is_named() {
         read(r#"{"messages":[{"role":"user","content":5}]}"#).unwrap_err().message,
         "invalid type: integer `5`, expected a string or an array of content parts"
     );
+}
+
+#[test]
+fn only_some_tools_may_be_allowed_and_files_come_along() {
+    let tool = |name: &str| format!(r#"{{"type":"function","function":{{"name":"{name}"}}}}"#);
+    let allowed = format!(r#"{{"mode":"required","tools":[{},{}]}}"#, tool("b"), tool("read"));
+    let field = format!(
+        r#""tools":[{},{}],"tool_choice":{{"type":"allowed_tools","allowed_tools":{allowed}}}"#,
+        tool("a"),
+        tool("b")
+    );
+    let chat = with(&field).unwrap();
+    let names: Vec<&str> = chat.tools.iter().map(|tool| tool.name.as_str()).collect();
+    assert_eq!(
+        (names, chat.own_tools, chat.tool_choice),
+        (vec!["b"], Some(vec!["read".into()]), CoreToolChoice::Required)
+    );
+    let file = r#"{"type":"file","file":{"filename":"a.txt","file_data":"aGk="}}"#;
+    let chat = read(&format!(r#"{{"messages":[{{"role":"user","content":[{file}]}}],"n":3}}"#)).unwrap();
+    assert_eq!((chat.tail, chat.n), (vec![Message::user("a.txt:\nhi")], 3));
+    let chat = read(
+        r#"{"messages":[{"role":"user","content":"x"},{"role":"assistant","refusal":"no"},{"role":"user","content":"y"}]}"#,
+    );
+    assert_eq!(chat.unwrap().head[1], Message::assistant("no", vec![]));
 }
 
 #[test]

@@ -226,6 +226,14 @@ impl EventWriter {
         out
     }
 
+    /// The event that ends a response which was only prepared, and says nothing.
+    pub fn prepared(&mut self, at: i64) -> Vec<u8> {
+        let (mut out, kind, sequence_number) = (Vec::new(), "response.completed", self.number());
+        let response = Response::open(&self.id, self.created_at, "completed", &self.kept).prepared(at);
+        self.write(&mut out, kind, sequence_number, &WithResponse { kind, sequence_number, response });
+        out
+    }
+
     /// The event that ends a broken answer.
     pub fn fail(&mut self, code: &'static str, message: &str) -> Vec<u8> {
         let (mut out, kind, sequence_number) = (Vec::new(), "response.failed", self.number());

@@ -6,6 +6,7 @@ use claw_core::message::{JsonText, Message, Part, ToolCall};
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
+use super::compaction::unseal;
 use crate::BadRequest;
 use crate::openai::chat::Content;
 
@@ -30,6 +31,7 @@ pub struct Item {
     pub name: Option<String>,
     pub arguments: Option<String>,
     pub output: Option<Content>,
+    pub encrypted_content: Option<String>,
 }
 
 impl<'de> Deserialize<'de> for Input {
@@ -83,7 +85,7 @@ impl Input {
 }
 
 fn add(index: usize, item: Item, messages: &mut Vec<Message>) -> Result<(), BadRequest> {
-    let Item { kind, role, content, call_id, name, arguments, output } = item;
+    let Item { kind, role, content, call_id, name, arguments, output, encrypted_content } = item;
     let at = |field: &str| format!("input[{index}].{field}");
     let required = |field: &str, value: Option<String>| {
         let present = value.filter(|value| !value.is_empty());
@@ -107,11 +109,20 @@ fn add(index: usize, item: Item, messages: &mut Vec<Message>) -> Result<(), BadR
             let output = output.ok_or_else(|| BadRequest::of(at("output"), "missing field `output`"))?;
             messages.push(Message::Tool { call_id, text: output.into_text(&at("output"))?, is_error: false });
         }
+        Some("compaction") => {
+            let content = required("encrypted_content", encrypted_content)?;
+            let refuse = || BadRequest::of(at("encrypted_content"), "this is no compaction that this gateway has made");
+            messages.push(unseal(&content).ok_or_else(refuse)?);
+        }
+        Some("item_reference") => {
+            let message = "items are not kept one by one: send the item itself, or previous_response_id";
+            return Err(BadRequest::of(at("type"), message));
+        }
         // What a model thought for itself is not shown to another one.
         Some("reasoning") => {}
         Some(found) => {
             let message = format!(
-                "an item is of type message, function_call, function_call_output or reasoning; found {found:?}"
+                "an item is of type message, function_call, function_call_output, reasoning or compaction; found {found:?}"
             );
             return Err(BadRequest::of(at("type"), message));
         }
@@ -167,6 +178,7 @@ pub enum ShownItem<'a> {
     Message { id: String, status: &'static str, role: &'static str, content: Vec<ShownPart<'a>> },
     FunctionCall { id: String, status: &'static str, call_id: &'a str, name: &'a str, arguments: &'a str },
     FunctionCallOutput { id: String, status: &'static str, call_id: &'a str, output: &'a str },
+    Compaction { id: String, encrypted_content: String },
 }
 
 /// A part of a message as answers show it.
@@ -174,9 +186,27 @@ pub enum ShownItem<'a> {
 #[serde(tag = "type", rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the fields are OpenAI's")]
 pub enum ShownPart<'a> {
-    InputText { text: &'a str },
-    InputImage { image_url: &'a str, detail: &'static str, file_id: Option<&'a str> },
-    OutputText { text: &'a str, annotations: [(); 0], logprobs: [(); 0] },
+    InputText {
+        text: &'a str,
+    },
+    InputImage {
+        image_url: &'a str,
+        detail: &'static str,
+        file_id: Option<&'a str>,
+    },
+    InputFile {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        filename: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        file_data: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        file_url: Option<&'a str>,
+    },
+    OutputText {
+        text: &'a str,
+        annotations: [(); 0],
+        logprobs: [(); 0],
+    },
 }
 
 impl<'a> ShownPart<'a> {
@@ -196,7 +226,10 @@ impl<'a> ShownItem<'a> {
     /// Its id.
     pub fn id(&self) -> &str {
         match self {
-            Self::Message { id, .. } | Self::FunctionCall { id, .. } | Self::FunctionCallOutput { id, .. } => id,
+            Self::Message { id, .. }
+            | Self::FunctionCall { id, .. }
+            | Self::FunctionCallOutput { id, .. }
+            | Self::Compaction { id, .. } => id,
         }
     }
 }
@@ -240,6 +273,11 @@ fn shown_part(part: &Part) -> ShownPart<'_> {
     match part {
         Part::Text { text } => ShownPart::InputText { text },
         Part::Image { url } => ShownPart::InputImage { image_url: url, detail: "auto", file_id: None },
+        Part::File { url, name } => {
+            let is_data = url.starts_with("data:");
+            let (file_data, file_url) = (is_data.then_some(url.as_str()), (!is_data).then_some(url.as_str()));
+            ShownPart::InputFile { filename: name.as_deref(), file_data, file_url }
+        }
     }
 }
 

@@ -137,7 +137,7 @@ impl<'a> Response<'a> {
             incomplete_details: None,
             instructions: kept.instructions.as_deref(),
             max_output_tokens: kept.max_output_tokens,
-            max_tool_calls: None,
+            max_tool_calls: kept.max_tool_calls,
             model: &kept.model,
             output: Vec::new(),
             parallel_tool_calls: kept.parallel_tool_calls,
@@ -174,6 +174,11 @@ impl<'a> Response<'a> {
             usage: Some(output.usage.into()),
             ..self
         }
+    }
+
+    /// The same where nothing was to be answered.
+    pub fn prepared(self, at: i64) -> Self {
+        Self { completed_at: Some(at), usage: Some(CoreUsage::default().into()), ..self }
     }
 
     /// The same with what became of it.

@@ -18,8 +18,10 @@ use super::items::Input;
 use super::object::raw;
 use super::tools::{GivenTool, Tools, shown_choice};
 use crate::BadRequest;
-use crate::limits::{METADATA_KEY_CHARS_MAX, METADATA_MAX, METADATA_VALUE_CHARS_MAX};
-use crate::openai::chat::{ToolChoice, choice, effort, positive, within};
+use crate::limits::LABEL_CHARS_MAX;
+use crate::openai::chat::{
+    SERVICE_TIERS, ToolChoice, VERBOSITIES, checked_metadata, choice, effort, positive, within, word_of,
+};
 
 /// The body of `POST /v1/responses`.
 #[derive(Debug, Deserialize)]
@@ -49,7 +51,67 @@ pub struct ResponsesRequest {
     pub user: Option<String>,
     pub safety_identifier: Option<String>,
     pub prompt_cache_key: Option<String>,
+    pub include: Option<Vec<String>>,
+    pub max_tool_calls: Option<u32>,
+    pub service_tier: Option<String>,
+    pub stream_options: Option<StreamOptions>,
     pub prompt: Option<IgnoredAny>,
+}
+
+/// What a frame of a socket says beside the request.
+#[derive(Debug, Deserialize)]
+#[expect(missing_docs, reason = "the fields are OpenAI's")]
+pub struct RawFrame {
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    pub generate: Option<bool>,
+    pub stream: Option<bool>,
+    pub background: Option<bool>,
+    pub stream_id: Option<IgnoredAny>,
+    pub previous_response_id: Option<String>,
+}
+
+/// What it comes to.
+#[derive(Debug)]
+pub struct CreateFrame {
+    /// Whether an answer is wanted; otherwise the request is only prepared, to be continued.
+    pub generate: bool,
+    /// What it goes on from.
+    pub previous: Option<String>,
+}
+
+impl TryFrom<RawFrame> for CreateFrame {
+    type Error = BadRequest;
+
+    fn try_from(raw: RawFrame) -> Result<Self, BadRequest> {
+        let RawFrame { kind, generate, stream, background, stream_id, previous_response_id } = raw;
+        let refuse = |param: &str, message: &str| Err(BadRequest::of(param, message));
+        match kind.as_deref() {
+            Some("response.create") => {}
+            None => return refuse("type", "missing field `type`: a frame is a response.create"),
+            Some(found) => {
+                return Err(BadRequest::of("type", format!("a frame is a response.create, found {found:?}")));
+            }
+        }
+        // Said of a socket, these say nothing or what cannot be.
+        if stream == Some(false) {
+            return refuse("stream", "a socket always streams");
+        }
+        if background == Some(true) {
+            return refuse("background", "a response of a socket is not made in the background");
+        }
+        if stream_id.is_some() {
+            return refuse("stream_id", "one response is made at a time on a socket; open several sockets");
+        }
+        Ok(Self { generate: generate.unwrap_or(true), previous: previous_response_id })
+    }
+}
+
+/// How to stream; nothing is padded here, whatever it says.
+#[derive(Debug, Deserialize)]
+#[expect(missing_docs, reason = "the fields are OpenAI's")]
+pub struct StreamOptions {
+    pub include_obfuscation: Option<bool>,
 }
 
 /// How to write the answer.
@@ -124,6 +186,8 @@ pub struct Ask {
     pub tool_choice: CoreToolChoice,
     /// One of the thinking levels.
     pub thinking: Option<String>,
+    /// Most calls of the gateway's tools.
+    pub tool_calls_max: Option<u32>,
     /// Whether to stream.
     pub stream: bool,
     /// What the answer says again.
@@ -163,12 +227,20 @@ impl TryFrom<ResponsesRequest> for Ask {
             user,
             safety_identifier,
             prompt_cache_key,
+            include,
+            max_tool_calls,
+            service_tier,
+            stream_options: _,
             prompt: _,
         } = request;
+        checked_include(include.unwrap_or_default())?;
+        word_of("service_tier", service_tier, &SERVICE_TIERS)?;
         let input = input.ok_or_else(|| BadRequest::of("input", "missing field `input`"))?.into_messages()?;
-        let (tools, shown_tools) = Tools::read(tools.unwrap_or_default())?;
-        let tool_choice = choice(tool_choice, &tools.clients)?;
-        let (response_format, shown_text) = text_format(text)?;
+        let (mut tools, shown_tools) = Tools::read(tools.unwrap_or_default())?;
+        let shown_choice = shown_choice(tool_choice.as_ref());
+        let (tool_choice, own) = choice(tool_choice, &mut tools.clients)?;
+        own.map_or(Ok(()), |own| tools.narrow(own))?;
+        let (response_format, verbosity, shown_text) = text_format(text)?;
         let Reasoning { effort: word, summary } = reasoning.unwrap_or_default();
         let kept = Kept {
             model: model.filter(|model| !model.trim().is_empty()).unwrap_or_else(|| MODEL.to_owned()),
@@ -182,23 +254,25 @@ impl TryFrom<ResponsesRequest> for Ask {
             previous_response_id,
             conversation: conversation.map(|Conversation(id)| id),
             max_output_tokens,
+            max_tool_calls: positive("max_tool_calls", max_tool_calls)?,
             temperature,
             top_p,
             presence_penalty,
             frequency_penalty,
             summary: word_of("reasoning.summary", summary, &["auto", "concise", "detailed"])?,
             user: user.filter(|user| !user.trim().is_empty()),
-            safety_identifier,
-            prompt_cache_key,
+            safety_identifier: label("safety_identifier", safety_identifier)?,
+            prompt_cache_key: label("prompt_cache_key", prompt_cache_key)?,
             metadata: checked_metadata(metadata.unwrap_or_default())?,
             tools: shown_tools,
-            tool_choice: shown_choice(&tool_choice),
+            tool_choice: shown_choice,
             text: shown_text,
             effort: word,
         };
         let thinking = effort("reasoning.effort", kept.effort.as_deref())?;
-        let sampling = sampling(&kept, response_format)?;
-        Ok(Self { input, sampling, tools, tool_choice, thinking, stream: stream.unwrap_or(false), kept })
+        let sampling = Sampling { parallel_tool_calls, verbosity, ..sampling(&kept, response_format)? };
+        let (tool_calls_max, stream) = (kept.max_tool_calls, stream.unwrap_or(false));
+        Ok(Self { input, sampling, tools, tool_choice, thinking, tool_calls_max, stream, kept })
     }
 }
 
@@ -231,37 +305,44 @@ fn unsupported(request: &ResponsesRequest) -> Result<(), BadRequest> {
     Ok(())
 }
 
-fn word_of(param: &str, word: Option<String>, known: &[&str]) -> Result<Option<String>, BadRequest> {
-    match word {
-        Some(found) if !known.contains(&found.as_str()) => {
-            Err(BadRequest::of(param, format!("{param} must be {}, found {found:?}", known.join(" or "))))
+/// Further parts of the answer: those that this gateway's answers never have cost nothing, the others are not given.
+fn checked_include(include: Vec<String>) -> Result<(), BadRequest> {
+    const ABSENT: [&str; 7] = [
+        "reasoning.encrypted_content",
+        "file_search_call.results",
+        "web_search_call.results",
+        "web_search_call.action.sources",
+        "message.input_image.image_url",
+        "computer_call_output.output.image_url",
+        "code_interpreter_call.outputs",
+    ];
+    for (index, wanted) in include.iter().enumerate() {
+        let refuse = |message: String| Err(BadRequest::of(format!("include[{index}]"), message));
+        match wanted.as_str() {
+            "message.output_text.logprobs" => return refuse("logprobs are not supported".to_owned()),
+            absent if ABSENT.contains(&absent) => {}
+            found => return refuse(format!("there is nothing called {found:?} to be included")),
+        }
+    }
+    Ok(())
+}
+
+fn label(param: &str, text: Option<String>) -> Result<Option<String>, BadRequest> {
+    match text {
+        Some(text) if text.chars().count() > LABEL_CHARS_MAX => {
+            Err(BadRequest::of(param, format!("{param} has at most {LABEL_CHARS_MAX} characters")))
         }
         fits => Ok(fits),
     }
 }
 
-fn checked_metadata(metadata: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, BadRequest> {
-    if metadata.len() > METADATA_MAX {
-        let message = format!("at most {METADATA_MAX} entries, found {}", metadata.len());
-        return Err(BadRequest::of("metadata", message));
-    }
-    for (key, value) in &metadata {
-        if key.chars().count() > METADATA_KEY_CHARS_MAX || value.chars().count() > METADATA_VALUE_CHARS_MAX {
-            let message =
-                format!("a key has at most {METADATA_KEY_CHARS_MAX} characters, a value {METADATA_VALUE_CHARS_MAX}");
-            return Err(BadRequest::of(format!("metadata.{key}"), message));
-        }
-    }
-    Ok(metadata)
-}
-
 /// The format in a chat completion's shape, which all providers are given, and as answers show it.
-fn text_format(text: Option<TextOptions>) -> Result<(Option<JsonText>, Box<RawValue>), BadRequest> {
+fn text_format(text: Option<TextOptions>) -> Result<(Option<JsonText>, Option<String>, Box<RawValue>), BadRequest> {
     #[derive(Serialize)]
-    struct Shown {
+    struct Shown<'a> {
         format: TextFormat,
         #[serde(skip_serializing_if = "Option::is_none")]
-        verbosity: Option<String>,
+        verbosity: Option<&'a str>,
     }
     #[derive(Serialize)]
     struct Wanted<'a> {
@@ -280,7 +361,7 @@ fn text_format(text: Option<TextOptions>) -> Result<(Option<JsonText>, Box<RawVa
         strict: Option<bool>,
     }
     let TextOptions { format, verbosity } = text.unwrap_or(TextOptions { format: None, verbosity: None });
-    let verbosity = word_of("text.verbosity", verbosity, &["low", "medium", "high"])?;
+    let verbosity = word_of("text.verbosity", verbosity, &VERBOSITIES)?;
     let plain = TextFormat { kind: "text".to_owned(), name: None, description: None, schema: None, strict: None };
     let format = format.unwrap_or(plain);
     let wanted = match (format.kind.as_str(), &format.name, &format.schema) {
@@ -301,5 +382,6 @@ fn text_format(text: Option<TextOptions>) -> Result<(Option<JsonText>, Box<RawVa
         }
     };
     let wanted = wanted.map(|wanted| JsonText::new(raw(&wanted).get()));
-    Ok((wanted, raw(&Shown { format, verbosity })))
+    let shown = raw(&Shown { format, verbosity: verbosity.as_deref() });
+    Ok((wanted, verbosity, shown))
 }

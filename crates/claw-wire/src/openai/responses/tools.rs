@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use claw_core::provider::{ToolChoice, ToolSpec};
+use claw_core::provider::ToolSpec;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use crate::BadRequest;
 use crate::limits::TOOLS_MAX;
-use crate::openai::chat::{Function, function_spec};
+use crate::openai::chat::{Function, Mode, ToolChoice, function_spec};
 
 /// One entry of `tools`.
 #[derive(Debug)]
@@ -59,8 +59,10 @@ impl<'de> Deserialize<'de> for GivenTool {
 pub struct Tools {
     /// The client's own.
     pub clients: Vec<ToolSpec>,
-    /// The gateway's that may be used, each with its place in the request; all when none is named.
-    pub named: Vec<(usize, String)>,
+    /// The gateway's that may be used, each behind the field that names it.
+    pub named: Vec<(String, String)>,
+    /// Whether these are all; otherwise every tool of the gateway's may be used.
+    pub is_limited: bool,
 }
 
 impl Tools {
@@ -77,7 +79,8 @@ impl Tools {
             match tool {
                 GivenTool::Named(name) => {
                     shown.push(ShownTool::named(name.clone()));
-                    tools.named.push((index, name));
+                    tools.named.push((format!("tools[{index}]"), name));
+                    tools.is_limited = true;
                 }
                 GivenTool::Object(object) => {
                     let (spec, strict) = function(index, *object)?;
@@ -87,6 +90,26 @@ impl Tools {
             }
         }
         Ok((tools, super::object::raw(&shown)))
+    }
+
+    /// Leaves only these of the gateway's.
+    ///
+    /// # Errors
+    /// One that the request itself does not name, where it names any.
+    pub fn narrow(&mut self, own: Vec<String>) -> Result<(), BadRequest> {
+        let param = || "tool_choice".to_owned();
+        if !self.is_limited {
+            self.named = own.into_iter().map(|name| (param(), name)).collect();
+        } else if let Some(absent) = own.iter().find(|name| self.named.iter().all(|(_, named)| named != *name)) {
+            return Err(BadRequest::of(
+                param(),
+                format!("tool_choice allows {absent:?}, which is not among the tools"),
+            ));
+        } else {
+            self.named.retain(|(_, name)| own.contains(name));
+        }
+        self.is_limited = true;
+        Ok(())
     }
 }
 
@@ -139,17 +162,34 @@ impl ShownTool {
 }
 
 /// The choice as answers show it.
-pub(super) fn shown_choice(choice: &ToolChoice) -> Box<RawValue> {
+pub(super) fn shown_choice(choice: Option<&ToolChoice>) -> Box<RawValue> {
     #[derive(Serialize)]
     struct Named<'a> {
         #[serde(rename = "type")]
         kind: &'static str,
         name: &'a str,
     }
+    #[derive(Serialize)]
+    struct Allowed<'a> {
+        #[serde(rename = "type")]
+        kind: &'static str,
+        mode: &'static str,
+        tools: Vec<Named<'a>>,
+    }
+    let function = |name| Named { kind: "function", name };
     match choice {
-        ToolChoice::Auto => super::object::raw("auto"),
-        ToolChoice::None => super::object::raw("none"),
-        ToolChoice::Required => super::object::raw("required"),
-        ToolChoice::Named(name) => super::object::raw(&Named { kind: "function", name }),
+        None | Some(ToolChoice::Auto) => super::object::raw("auto"),
+        Some(ToolChoice::None) => super::object::raw("none"),
+        Some(ToolChoice::Required) => super::object::raw("required"),
+        Some(ToolChoice::Named(name)) => super::object::raw(&function(name)),
+        Some(ToolChoice::Allowed { mode, names }) => {
+            let mode = match mode {
+                Mode::Auto => "auto",
+                Mode::None => "none",
+                Mode::Required => "required",
+            };
+            let tools = names.iter().map(|name| function(name)).collect();
+            super::object::raw(&Allowed { kind: "allowed_tools", mode, tools })
+        }
     }
 }

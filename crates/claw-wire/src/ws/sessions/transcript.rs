@@ -159,6 +159,9 @@ fn part(part: &Part) -> Content {
     match part {
         Part::Text { text } => Content::Text { text: text.clone() },
         Part::Image { url } => Content::Image { url: url.clone() },
+        Part::File { name, .. } => {
+            Content::Text { text: format!("[file {}]", name.as_deref().unwrap_or("without a name")) }
+        }
     }
 }
 

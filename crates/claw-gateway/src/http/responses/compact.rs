@@ -1,0 +1,63 @@
+//! `POST /v1/responses/compact`: a conversation made short by its own model.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use claw_app::chat::Place;
+use claw_core::provider::ToolChoice;
+use claw_core::turn::Context;
+use claw_core::{AgentId, Message, Turn};
+use claw_wire::openai::model::Selection;
+use claw_wire::openai::responses::compaction::{ASKED, CompactRequest, Compacted};
+use claw_wire::openai::responses::items::check_calls;
+use claw_wire::target::Target;
+use http::StatusCode;
+use http::header::HeaderMap;
+
+use super::asked::{Memory, before};
+use crate::doors::Doors;
+use crate::error::Problem;
+use crate::http::body::Json;
+use crate::http::caller::{Allowed, Write};
+use crate::http::chat::AGENT;
+use crate::http::render;
+
+/// Asks the model for notes; no tool is called.
+pub(crate) async fn compact(
+    State(doors): State<Arc<Doors>>,
+    allowed: Allowed<Write>,
+    headers: HeaderMap,
+    Json { value, bytes: _ }: Json<CompactRequest>,
+) -> Result<Response, Problem> {
+    let CompactRequest { model, input, previous_response_id, instructions, prompt_cache_key: _ } = value;
+    let new = CompactRequest::read(input, previous_response_id.as_deref())?;
+    let selection = Selection::parse(&model)?;
+    let header = headers.get(AGENT).map(|value| value.to_str().unwrap_or("\u{fffd}"));
+    let agent = header.or(selection.agent.as_ref().map(AgentId::as_str));
+    let Target { agent, session: _ } = Target::resolve((AGENT, agent), &[])?;
+    let mut said = match &previous_response_id {
+        Some(id) => before(&doors, allowed.principal(), id, &Memory::default()).await?,
+        None => Vec::new(),
+    };
+    said.extend(new);
+    check_calls(&said)?;
+    let turn = Turn {
+        input: vec![Message::user(ASKED)],
+        context: Context::Given(said.clone()),
+        model: selection.model,
+        tool_choice: ToolChoice::None,
+        stream: false,
+        instructions,
+        own_tools: Some(Vec::new()),
+        ..Turn::text(doors.app.chat.fresh_session(&agent), "")
+    };
+    let run = doors.app.chat.start(allowed.principal(), turn, Place::Fresh).await?;
+    let (task, created) = (run.id, run.created_at.seconds());
+    let output = run.output().await?;
+    if output.text.trim().is_empty() {
+        return Err(Problem::new(StatusCode::BAD_GATEWAY, "upstream_error", "the model gave no notes"));
+    }
+    let answer = render::json(StatusCode::OK, &Compacted::new(task, created, &said, &output));
+    Ok(render::of_task(answer, task, false))
+}

@@ -1,0 +1,114 @@
+//! Files that come along: a text is read here, so that every model can; the rest is carried to those that can.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use claw_core::Part;
+
+use super::content::GivenFile;
+use crate::BadRequest;
+
+/// What a file's name tells of its kind.
+const KINDS: [(&str, &str); 12] = [
+    ("pdf", "application/pdf"),
+    ("txt", "text/plain"),
+    ("md", "text/markdown"),
+    ("csv", "text/csv"),
+    ("html", "text/html"),
+    ("json", "application/json"),
+    ("xml", "application/xml"),
+    ("yaml", "application/yaml"),
+    ("yml", "application/yaml"),
+    ("toml", "application/toml"),
+    ("png", "image/png"),
+    ("jpg", "image/jpeg"),
+];
+
+impl GivenFile {
+    /// As a part of a message; `at` names a field.
+    ///
+    /// # Errors
+    /// No data and no address, or what cannot be read.
+    pub(super) fn into_core(self, at: impl Fn(&str) -> String) -> Result<Part, BadRequest> {
+        let Self { filename, file_data, file_url, file_id } = self;
+        let refuse = |field: &str, message: &str| Err(BadRequest::of(at(field), message));
+        if file_id.is_some() {
+            return refuse("file_id", "files are not kept here: send file_data or file_url");
+        }
+        match (file_data, file_url) {
+            (Some(data), None) => given(filename, &data).or_else(|message| refuse("file_data", message)),
+            (None, Some(url)) if url.starts_with("https://") || url.starts_with("http://") => {
+                Ok(Part::File { url, name: filename })
+            }
+            (None, Some(_)) => refuse("file_url", "file_url must be an http or https address"),
+            (Some(_), Some(_)) => refuse("file_url", "send file_data or file_url, not both"),
+            (None, None) => refuse("file_data", "missing field `file_data`"),
+        }
+    }
+}
+
+fn given(name: Option<String>, data: &str) -> Result<Part, &'static str> {
+    let by_name = || {
+        let ending = name.as_deref().and_then(|name| name.rsplit_once('.')).map(|(_, ending)| ending);
+        let known = KINDS.iter().find(|(known, _)| ending.is_some_and(|ending| ending.eq_ignore_ascii_case(known)));
+        known.map_or("application/octet-stream", |(_, kind)| *kind)
+    };
+    let (kind, base64) = match data.strip_prefix("data:") {
+        Some(rest) => {
+            let (head, base64) = rest.split_once(";base64,").ok_or("file_data must be base64, or a data: URL of it")?;
+            let kind = head.split(';').next().unwrap_or_default();
+            (if kind.is_empty() { by_name() } else { kind }, base64)
+        }
+        None => (by_name(), data),
+    };
+    if !base64.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=')) {
+        return Err("file_data must be base64, or a data: URL of it");
+    }
+    if !is_text(kind) {
+        return Ok(Part::File { url: format!("data:{kind};base64,{base64}"), name });
+    }
+    let bytes = STANDARD.decode(base64).map_err(|_| "file_data must be base64, or a data: URL of it")?;
+    let text = String::from_utf8(bytes).map_err(|_| "the file says that it is text, and is not UTF-8")?;
+    let title = name.map(|name| format!("{name}:\n")).unwrap_or_default();
+    Ok(Part::Text { text: format!("{title}{text}") })
+}
+
+fn is_text(kind: &str) -> bool {
+    let structured = ["application/json", "application/xml", "application/yaml", "application/toml"];
+    kind.starts_with("text/") || structured.contains(&kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(file: GivenFile) -> Result<Part, String> {
+        file.into_core(str::to_owned).map_err(|bad| bad.param.unwrap_or(bad.message))
+    }
+
+    fn of(name: Option<&str>, data: &str) -> GivenFile {
+        GivenFile { filename: name.map(Into::into), file_data: Some(data.into()), ..GivenFile::default() }
+    }
+
+    #[test]
+    fn texts_are_read_and_the_rest_is_carried() {
+        let text = |text: &str| Ok(Part::Text { text: text.into() });
+        let file = |url: &str, name: Option<&str>| Ok(Part::File { url: url.into(), name: name.map(Into::into) });
+        for (given, expected) in [
+            (of(Some("a.csv"), "MSwyCg=="), text("a.csv:\n1,2\n")),
+            (of(None, "data:application/json;charset=utf-8;base64,e30="), text("{}")),
+            (of(Some("a.PDF"), "JVBERg=="), file("data:application/pdf;base64,JVBERg==", Some("a.PDF"))),
+            (of(None, "data:application/pdf;base64,JVBERg=="), file("data:application/pdf;base64,JVBERg==", None)),
+            (of(None, "AA=="), file("data:application/octet-stream;base64,AA==", None)),
+            (of(Some("a.txt"), "/w=="), Err("file_data".to_owned())),
+            (of(Some("a.txt"), "not base64"), Err("file_data".to_owned())),
+            (of(None, "data:text/plain,x"), Err("file_data".to_owned())),
+            (GivenFile::default(), Err("file_data".to_owned())),
+            (GivenFile { file_id: Some("file-1".into()), ..GivenFile::default() }, Err("file_id".to_owned())),
+            (GivenFile { file_url: Some("file:///etc/passwd".into()), ..GivenFile::default() }, Err("file_url".into())),
+        ] {
+            assert_eq!(read(given.clone()), expected, "{given:?}");
+        }
+        let url = GivenFile { file_url: Some("https://x.example/a.pdf".into()), ..GivenFile::default() };
+        assert_eq!(read(url), file("https://x.example/a.pdf", None));
+    }
+}
