@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use claw_core::briefing::Briefing;
 use claw_core::permission::{Asker, Permissions, canonical};
 use claw_core::provider::{ModelInfo, Provider};
+use claw_core::skill::Skills;
 use claw_core::tool::Tool;
 use claw_core::turn::Origin;
 use claw_core::{AgentId, Failure, FailureReason, PrincipalId, Timestamp, Turn};
@@ -117,6 +118,7 @@ pub struct Catalog {
     tools: Vec<Offer>,
     permissions: Permissions,
     briefings: Vec<Arc<dyn Briefing>>,
+    skills: Option<Arc<dyn Skills>>,
     breakers: Arc<Breakers>,
     /// Counts questions, so that keys take turns.
     turn: AtomicUsize,
@@ -156,6 +158,7 @@ impl Catalog {
             tools: Vec::new(),
             permissions: Permissions::default(),
             briefings: Vec::new(),
+            skills: None,
             breakers: Arc::default(),
             turn: AtomicUsize::new(0),
         }
@@ -216,6 +219,17 @@ impl Catalog {
 
     pub(crate) fn briefings(&self) -> &[Arc<dyn Briefing>] {
         &self.briefings
+    }
+
+    /// What agents were taught.
+    #[must_use]
+    pub fn with_skills(self, skills: Arc<dyn Skills>) -> Self {
+        Self { skills: Some(skills), ..self }
+    }
+
+    /// What agents were taught; nothing where nobody knows of any.
+    pub fn skills(&self) -> Option<Arc<dyn Skills>> {
+        self.skills.clone()
     }
 
     /// What of `built_in` and the catalogue's own tools `agent` may use for `principal`, where the

@@ -1,4 +1,4 @@
-//! What can be asked, and with which tools.
+//! What can be asked, with which tools and skills.
 
 use std::sync::Arc;
 
@@ -7,6 +7,7 @@ use claw_core::message::JsonText;
 use claw_core::permission::canonical;
 use claw_core::provider::{ModelInfo, ToolSpec, Usage};
 use claw_core::run::ToolOutcome;
+use claw_core::skill::Report;
 use claw_core::tool::{RunFacts, ToolContext};
 use claw_core::{AgentId, Principal, Scope, SessionKey, Timestamp};
 
@@ -43,6 +44,14 @@ impl Models {
     /// The tools this agent may use for `principal`.
     pub fn tools(&self, agent: &AgentId, principal: &Principal) -> Vec<ToolSpec> {
         self.0.agent.tools(agent, principal).iter().map(|offer| (*offer.spec).clone()).collect()
+    }
+
+    /// What an agent was taught, for `principal`.
+    pub async fn skills(&self, agent: &AgentId, principal: &Principal) -> Report {
+        match self.0.agent.catalog().skills() {
+            Some(skills) => skills.report(agent, principal).await,
+            None => Report::default(),
+        }
     }
 
     /// Makes one call of a tool for a caller, outside of any run (K9). A tool that fails says so in

@@ -13,7 +13,7 @@
 //! - [`run`] what happens while an agent works; [`task`] the durable state machine around it
 //! - [`courier`] the port to addresses outside; [`retry`] how long to wait before trying again
 //! - [`principal`] who is asking, and what they may do; [`device`] machines with a key of their own
-//! - [`session`] names of conversations
+//! - [`session`] names of conversations; [`skill`] what agents were taught
 
 pub mod approval;
 pub mod briefing;
@@ -30,6 +30,7 @@ pub mod retry;
 pub mod run;
 pub mod secret;
 pub mod session;
+pub mod skill;
 pub mod task;
 pub mod terms;
 pub mod time;

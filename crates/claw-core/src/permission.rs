@@ -19,6 +19,7 @@ const ALIASES: &[(&str, &str)] = &[
     ("fs_write", "write"),
     ("list", "ls"),
     ("shell", "exec"),
+    ("skill", "skills_read"),
 ];
 
 /// Tools by what they touch. A name ending in `*` stands for all that begin so.
@@ -29,6 +30,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("group:openclaw", &["*"]),
     ("group:runtime", &["exec", "process"]),
     ("group:sessions", &["session_status", "sessions_*"]),
+    ("group:skills", &["skills_*"]),
     ("group:web", &["web_*"]),
 ];
 
@@ -88,8 +90,10 @@ impl Profile {
         let groups: &[&str] = match self {
             Self::Full => return true,
             Self::Minimal => &[],
-            Self::Messaging => &["group:messaging", "group:sessions"],
-            Self::Coding => &["group:fs", "group:runtime", "group:web", "group:sessions", "group:memory"],
+            Self::Messaging => &["group:messaging", "group:sessions", "group:skills"],
+            Self::Coding => {
+                &["group:fs", "group:runtime", "group:web", "group:sessions", "group:memory", "group:skills"]
+            }
         };
         tool == "session_status" || groups.iter().any(|group| in_group(group, tool))
     }

@@ -24,6 +24,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use background::Processes;
+pub use child::PATH;
 pub use rules::{Ask, Launcher, Security, Settings};
 
 use crate::arguments;

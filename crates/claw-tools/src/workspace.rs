@@ -38,12 +38,12 @@ impl Workspaces {
     /// Errors: [`ToolError::Failed`] – the principal's id is no name of a directory.
     pub(crate) fn path(&self, context: &ToolContext) -> Result<PathBuf, ToolError> {
         let absent = || ToolError::Failed("there is no workspace for this caller".into());
-        self.place(&context.principal.id, &context.agent).ok_or_else(absent)
+        self.of(&context.agent, &context.principal.id).ok_or_else(absent)
     }
 
     /// The directory of an agent that works on somebody's behalf; nothing when the principal's id is no
     /// name of a directory.
-    fn place(&self, principal: &PrincipalId, agent: &AgentId) -> Option<PathBuf> {
+    pub fn of(&self, agent: &AgentId, principal: &PrincipalId) -> Option<PathBuf> {
         if *principal != PrincipalId::operator() {
             let is_name = principal.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
             let is_name = is_name && !principal.as_str().is_empty();
@@ -55,7 +55,7 @@ impl Workspaces {
 
     /// Opens an agent's directory as it is; nothing where there is none. Blocks on the disk.
     pub(crate) fn look(&self, principal: &PrincipalId, agent: &AgentId) -> Option<Workspace> {
-        let root = self.place(principal, agent)?;
+        let root = self.of(agent, principal)?;
         let dir = Dir::open_ambient_dir(&root, ambient_authority()).ok()?;
         Some(Workspace { root, dir })
     }

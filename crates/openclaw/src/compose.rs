@@ -11,6 +11,7 @@ mod effect;
 mod executors;
 mod live;
 mod providers;
+pub(crate) mod skills;
 mod tools;
 mod watch;
 

@@ -25,6 +25,7 @@ pub(crate) mod render;
 pub(crate) mod schema;
 pub(crate) mod secret;
 pub(crate) mod settings;
+pub(crate) mod skills;
 pub(crate) mod token;
 pub(crate) mod tools;
 pub(crate) mod tree;

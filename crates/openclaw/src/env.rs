@@ -27,6 +27,11 @@ impl Environment {
         Self { variables }
     }
 
+    /// The names of all that are set.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.variables.iter().filter(|(_, value)| !value.is_empty()).map(|(name, _)| name.as_str())
+    }
+
     /// The value of `name`; an empty one counts as unset, as shells treat it.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())

@@ -18,6 +18,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("claw-providers", 2),
     ("claw-embedded", 2),
     ("claw-tools", 2),
+    ("claw-skills", 2),
     ("claw-channels", 2),
     ("claw-agent", 3),
     ("claw-app", 4),

@@ -15,7 +15,7 @@ use crate::limits::{LAST_WORDS, PIPE_BYTES};
 use crate::sandbox;
 
 /// Where programs are looked for.
-pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What is started, exactly.
 #[derive(Debug, Clone)]

@@ -89,12 +89,14 @@ pub(super) fn catalog(foundation: &Foundation, settings: &Live) -> Result<Catalo
     }
     let agent_ids: Vec<AgentId> = agents.iter().map(|agent| agent.id.clone()).collect();
     let fallbacks = defaults.model.as_ref().map(|model| model.fallbacks().to_vec()).unwrap_or_default();
+    let skills = super::skills::library(settings);
     let catalog = Catalog::new(providers, agents, default_agent, default_model(settings))
         .with_fallbacks(fallbacks)
         .with_aliases(aliases(settings))
         .with_executors(executors::all(settings, client)?, executors::assigned(settings, &agent_ids)?)
-        .with_tools(super::tools::tools(settings, processes, &recall), super::tools::permissions(settings))
-        .with_briefings(super::tools::briefings(settings));
+        .with_tools(super::tools::tools(settings, processes, &recall, &skills), super::tools::permissions(settings))
+        .with_briefings(super::tools::briefings(settings, &skills))
+        .with_skills(Arc::new(skills));
     warn_of_unknown_fallbacks(&catalog, settings);
     Ok(catalog)
 }

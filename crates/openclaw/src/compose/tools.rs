@@ -9,6 +9,9 @@ use claw_core::tool::Tool;
 use claw_core::{AgentId, PrincipalId};
 use claw_net::egress::{AllowList, Allowed, Egress};
 use claw_runtime::SystemClock;
+use claw_skills::Library;
+use claw_skills::briefing::Index;
+use claw_skills::tool::SkillsRead;
 use claw_tools::briefing::WorkspaceFiles;
 use claw_tools::exec::{self, Launcher, Processes};
 use claw_tools::notes::WorkspaceNotes;
@@ -25,7 +28,12 @@ use crate::config::values::AllowedHost;
 pub(crate) const SANDBOX_WORD: &str = "--become-sandbox";
 
 /// Every tool beside the built-in ones.
-pub(super) fn tools(settings: &Live, processes: &Processes, recall: &Arc<dyn Recall>) -> Vec<Arc<dyn Tool>> {
+pub(super) fn tools(
+    settings: &Live,
+    processes: &Processes,
+    recall: &Arc<dyn Recall>,
+    skills: &Library,
+) -> Vec<Arc<dyn Tool>> {
     let workspaces = Arc::new(settings.workspaces.clone());
     let mut tools = files::tools(&workspaces);
     // No address of this house or its network, unless the operator lists it.
@@ -35,14 +43,16 @@ pub(super) fn tools(settings: &Live, processes: &Processes, recall: &Arc<dyn Rec
         tools.push(Arc::new(search));
     }
     tools.extend(memory::tools(recall));
+    tools.push(Arc::new(SkillsRead::new(skills.clone())));
     tools.extend(exec::tools(&workspaces, commands(&settings.tools.exec), processes));
     tools
 }
 
 /// Who knows what agents are told before their conversations.
-pub(super) fn briefings(settings: &Live) -> Vec<Arc<dyn Briefing>> {
+pub(super) fn briefings(settings: &Live, skills: &Library) -> Vec<Arc<dyn Briefing>> {
     let workspaces = Arc::new(settings.workspaces.clone());
-    vec![Arc::new(WorkspaceFiles::new(workspaces, Arc::new(SystemClock)))]
+    let files = WorkspaceFiles::new(workspaces, Arc::new(SystemClock));
+    vec![Arc::new(Index::new(skills.clone())), Arc::new(files)]
 }
 
 /// What agents have written down.

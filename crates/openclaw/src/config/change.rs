@@ -9,6 +9,7 @@ use super::file::{
     Agent, AgentDefaults, Agents, Embedded, Endpoints, Executor, Memory, Provider, Tasks, Webhooks, Workers,
 };
 use super::settings::{Fixed, Live, Logging, Settings};
+use super::skills::Skills;
 use super::tools::{AgentToAgent, Exec, Fetch, Search, ToolRules, Tools, Web};
 use super::values::ModelChoice;
 
@@ -61,9 +62,13 @@ fn live(old: &Live, new: &Live) -> Vec<String> {
         agents,
         executors,
         tools,
+        skills: Skills { allow_bundled, allow_hosts: skill_hosts, entries },
         // Follows from the agents.
         workspaces: _,
         memory: Memory { retention },
+        // Does not change, or follows from everything else.
+        skills_dir: _,
+        surroundings: _,
         workers: Workers { max_concurrent },
         tasks: Tasks { max_attempts },
         webhooks: Webhooks { secret, allow_hosts },
@@ -88,6 +93,12 @@ fn live(old: &Live, new: &Live) -> Vec<String> {
     }
     keys.tools(tools, &new.tools);
     keys.note("memory.retention", *retention == new.memory.retention);
+    keys.note("skills.allowBundled", *allow_bundled == new.skills.allow_bundled);
+    keys.note("skills.allowHosts", *skill_hosts == new.skills.allow_hosts);
+    let names: BTreeSet<&String> = entries.keys().chain(new.skills.entries.keys()).collect();
+    for name in names {
+        keys.note(format!("skills.entries.{name}"), entries.get(name) == new.skills.entries.get(name));
+    }
     keys.note("workers.maxConcurrent", *max_concurrent == new.workers.max_concurrent);
     keys.note("tasks.maxAttempts", *max_attempts == new.tasks.max_attempts);
     keys.note("webhooks.secret", *secret == new.webhooks.secret);
@@ -154,7 +165,7 @@ impl Keys {
         }
         for (index, (old, new)) in list.iter().zip(&new.list).enumerate() {
             let key = format!("agents.list.{index}");
-            let Agent { id: _, default, name, model, executor, system_prompt, workspace, tools } = old;
+            let Agent { id: _, default, name, model, executor, system_prompt, workspace, tools, skills } = old;
             self.note(format!("{key}.default"), *default == new.default);
             self.note(format!("{key}.name"), *name == new.name);
             self.model(&key, model.as_ref(), new.model.as_ref());
@@ -162,6 +173,7 @@ impl Keys {
             self.note(format!("{key}.systemPrompt"), *system_prompt == new.system_prompt);
             self.note(format!("{key}.workspace"), *workspace == new.workspace);
             self.tool_rules(&format!("{key}.tools"), tools, &new.tools);
+            self.note(format!("{key}.skills"), *skills == new.skills);
         }
     }
 
@@ -278,6 +290,9 @@ mod tests {
             ("{ tools: { web: { search: { apiKey: 'k' } } } }", "tools.web.search.apiKey"),
             ("{ tools: { web: { search: { maxResults: 3 } } } }", "tools.web.search.maxResults"),
             ("{ tools: { web: { fetch: { allowHosts: ['box'] } } } }", "tools.web.fetch.allowHosts"),
+            ("{ skills: { allowBundled: [] } }", "skills.allowBundled"),
+            ("{ skills: { allowHosts: ['h'] } }", "skills.allowHosts"),
+            ("{ skills: { entries: { git: { enabled: false } } } }", "skills.entries.git"),
             ("{ workers: { maxConcurrent: 1 } }", "workers.maxConcurrent"),
             ("{ tasks: { maxAttempts: 1 } }", "tasks.maxAttempts"),
             ("{ webhooks: { secret: 'x' } }", "webhooks.secret"),

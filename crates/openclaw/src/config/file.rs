@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::period::Period;
 use super::price::Dollars;
 use super::secret::SecretText;
+use super::skills::Skills;
 use super::tools::{ToolRules, Tools};
 use super::values::{AgentName, AllowedHost, BaseUrl, Bind, ModelChoice, Port, Whole};
 
@@ -34,6 +35,8 @@ pub(crate) struct File {
     pub(crate) tools: Tools,
     /// What agents remember.
     pub(crate) memory: Memory,
+    /// What they were taught.
+    pub(crate) skills: Skills,
     /// Where the truth lies.
     pub(crate) store: Store,
     /// What runs the tasks.
@@ -381,6 +384,9 @@ pub(crate) struct Agent {
     /// What it may do; a base of its own takes the place of the general one, denials add up.
     #[serde(default)]
     pub(crate) tools: ToolRules,
+    /// The skills it is given, by name; all if unset.
+    #[serde(default)]
+    pub(crate) skills: Option<Vec<String>>,
 }
 
 /// What agents remember.

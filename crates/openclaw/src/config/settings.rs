@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use claw_core::AgentId;
 use claw_providers::presets::{self, Preset, Protocol};
+use claw_skills::gate::Surroundings;
 use claw_tools::Workspaces;
 
 use super::credentials::Credentials;
@@ -17,6 +18,7 @@ use super::file::{
 };
 use super::problem::ConfigError;
 use super::secret::SecretText;
+use super::skills::{self, Skills};
 use super::tools::{Tools, Web};
 use super::values::{BaseUrl, Bind};
 use crate::env::Environment;
@@ -102,6 +104,11 @@ pub(crate) struct Live {
     /// Where agents work: of the default one, of the others, of API keys; absolute.
     pub(crate) workspaces: Workspaces,
     pub(crate) memory: Memory,
+    pub(crate) skills: Skills,
+    /// Where installed skills lie; absolute.
+    pub(crate) skills_dir: PathBuf,
+    /// What skills may need and find here: names, no values.
+    pub(crate) surroundings: Surroundings,
     pub(crate) workers: Workers,
     pub(crate) tasks: Tasks,
     pub(crate) webhooks: Webhooks,
@@ -132,6 +139,7 @@ pub(crate) struct Logging {
 impl Settings {
     /// Resolves the file's keys into what holds.
     pub(crate) fn resolve(file: File, location: Location, environment: &Environment) -> Self {
+        let surroundings = surroundings(&file, environment);
         let File {
             schema: _,
             gateway,
@@ -140,6 +148,7 @@ impl Settings {
             executors,
             tools,
             memory,
+            skills,
             store,
             workers,
             tasks,
@@ -150,11 +159,6 @@ impl Settings {
         let in_state = |path: &str| location.state_dir.join(expand_home(environment, Path::new(path)));
         let embedded =
             Embedded { path: embedded.path.map(|path| in_state(&path).to_string_lossy().into_owned()), ..embedded };
-        let log_file = match logging.file.as_deref() {
-            Some("off") => None,
-            Some(path) => Some(in_state(path)),
-            None => Some(in_state("logs/openclaw.log")),
-        };
         let file::Gateway {
             mode: _,
             port,
@@ -178,7 +182,7 @@ impl Settings {
             logging: Logging {
                 format: logging.format,
                 filter: environment.get("OPENCLAW_LOG").map(str::to_owned),
-                file: log_file,
+                file: log_file(logging.file.as_deref()).map(in_state),
             },
         };
         let live = Live {
@@ -190,10 +194,13 @@ impl Settings {
             reload: reload.mode,
             providers: with_found_providers(models.providers, environment),
             workspaces: workspaces(&agents, &location, in_state),
+            skills_dir: location.state_dir.join("skills"),
+            surroundings,
             agents,
             executors,
             tools: with_found_search(tools, environment),
             memory,
+            skills,
             workers,
             tasks,
             webhooks,
@@ -227,6 +234,25 @@ fn workspaces(agents: &Agents, location: &Location, in_state: impl Fn(&str) -> P
     let of_first = first.and_then(|first| own.iter().find(|(id, _)| id.as_str() == first.id.as_str()));
     let default = of_first.map_or_else(|| in_state(named.unwrap_or("workspace")), |(_, path)| path.clone());
     Workspaces { default, agents: own, api_keys: location.state_dir.join("workspaces") }
+}
+
+/// The file lines are written to; nothing where there is to be none.
+fn log_file(written: Option<&str>) -> Option<&str> {
+    match written {
+        Some("off") => None,
+        Some(path) => Some(path),
+        None => Some("logs/openclaw.log"),
+    }
+}
+
+/// What skills may need and find here.
+fn surroundings(file: &File, environment: &Environment) -> Surroundings {
+    Surroundings {
+        os: Surroundings::system().to_owned(),
+        path: claw_tools::exec::PATH.split(':').map(PathBuf::from).collect(),
+        env: environment.names().map(str::to_owned).collect(),
+        config: skills::set_keys(&serde_json::to_value(file).unwrap_or_default()),
+    }
 }
 
 /// Model files are data of the user, not of one gateway: `$XDG_DATA_HOME/openclaw/models`.

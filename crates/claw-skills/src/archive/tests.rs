@@ -1,0 +1,212 @@
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use proptest::prelude::*;
+use tar::Header;
+use zip::write::{SimpleFileOptions, ZipWriter};
+
+use super::*;
+use crate::limits::FILES_MAX;
+
+const SKILL: &str = "---\nname: one\ndescription: D\n---\nText\n";
+
+fn zipped(entries: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, bytes) in entries {
+        // Fast: it is this half of a test that takes long.
+        let options = match bytes.len() {
+            0 => SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored),
+            _ => SimpleFileOptions::default().compression_level(Some(1)),
+        };
+        writer.start_file(*name, options).unwrap();
+        writer.write_all(bytes).unwrap();
+    }
+    writer.finish().unwrap().into_inner()
+}
+
+/// A tar whose names are written as they are, whatever they are.
+fn tarred(entries: &[(&str, EntryType, &[u8])]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (name, kind, bytes) in entries {
+        let mut header = Header::new_ustar();
+        header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
+        header.set_entry_type(*kind);
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o777);
+        if matches!(kind, EntryType::Symlink | EntryType::Link) {
+            header.set_link_name("/etc").unwrap();
+        }
+        header.set_cksum();
+        builder.append(&header, *bytes).unwrap();
+    }
+    builder.into_inner().unwrap()
+}
+
+fn gzipped(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn why(bytes: &[u8]) -> String {
+    unpack(bytes).unwrap_err().to_string()
+}
+
+#[test]
+fn every_kind_of_archive_gives_the_same_files() {
+    let expected = Contents::of(&[("SKILL.md", SKILL), ("references/x.md", "x")]);
+    let zip = zipped(&[("SKILL.md", SKILL.as_bytes()), ("references/x.md", b"x")]);
+    let tar = tarred(&[
+        ("./", EntryType::Directory, b""),
+        ("./SKILL.md", EntryType::Regular, SKILL.as_bytes()),
+        ("references/", EntryType::Directory, b""),
+        ("references/x.md", EntryType::Regular, b"x"),
+        (".git/config", EntryType::Regular, b"hidden things are left out"),
+    ]);
+    for bytes in [zip, gzipped(&tar), tar] {
+        assert_eq!(unpack(&bytes).unwrap(), expected);
+    }
+    let inside = zipped(&[("one-main/SKILL.md", SKILL.as_bytes()), ("one-main/references/x.md", b"x")]);
+    assert_eq!(unpack(&inside).unwrap().rooted().unwrap(), expected);
+    let two = zipped(&[("a/SKILL.md", b""), ("b/SKILL.md", b"")]);
+    assert!(matches!(unpack(&two).unwrap().rooted(), Err(BadContents::NoManifest)));
+}
+
+/// Zip-slip, links, devices, cases, and names that mean something on another system.
+#[test]
+fn adv_54_an_archive_names_only_plain_files_below_it() {
+    let names = [
+        "/etc/passwd",
+        "../up",
+        "a/../../up",
+        "a/..",
+        "..",
+        "C:/x",
+        "c:x",
+        "a\\..\\x",
+        "\\\\host\\x",
+        "a\u{202e}b",
+        "a\u{1b}b",
+        "file.",
+        "dir /x",
+        "a/b/c/d/e/f/g/h/i",
+    ];
+    for name in names {
+        let refused = why(&zipped(&[(name, b"x")]));
+        assert!(refused.contains("is no path for a file of a skill"), "{name:?}: {refused}");
+        let refused = why(&gzipped(&tarred(&[(name, EntryType::Regular, b"x")])));
+        assert!(refused.contains("is no path for a file of a skill"), "{name:?}: {refused}");
+    }
+    assert!(why(&zipped(&[(&"x".repeat(600), b"x")])).contains("too long"));
+    let kinds = [
+        (EntryType::Symlink, "a symbolic link"),
+        (EntryType::Link, "a hard link"),
+        (EntryType::Char, "a device"),
+        (EntryType::Block, "a device"),
+        (EntryType::Fifo, "a pipe"),
+        (EntryType::Continuous, "of a kind that no skill needs"),
+    ];
+    for (kind, what) in kinds {
+        let refused = why(&tarred(&[("skills", kind, b""), ("skills/x", EntryType::Regular, b"x")]));
+        assert!(refused.contains(what), "{kind:?}: {refused}");
+    }
+    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+    writer.add_symlink("link", "/etc", SimpleFileOptions::default()).unwrap();
+    writer.start_file("link/passwd", SimpleFileOptions::default()).unwrap();
+    assert!(why(&writer.finish().unwrap().into_inner()).contains("a link, a device or a pipe"));
+
+    let twice = "is there twice, or once as a file and once as a directory";
+    for names in [["SKILL.md", "skill.MD"], ["a", "a/b"], ["A/x", "a"], ["a/b", "A"]] {
+        let entries = names.map(|name| (name, EntryType::Regular, b"x".as_slice()));
+        assert!(why(&tarred(&entries)).contains(twice), "{names:?}");
+        assert!(why(&zipped(&names.map(|name| (name, b"x".as_slice())))).contains(twice), "{names:?}");
+    }
+    assert!(why(&tarred(&[("a", EntryType::Regular, b"1"), ("a", EntryType::Regular, b"2")])).contains(twice));
+}
+
+#[test]
+fn adv_54_a_hundred_thousand_entries_are_refused() {
+    let names: Vec<String> = (0..=FILES_MAX).map(|n| n.to_string()).collect();
+    let few: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), b"".as_slice())).collect();
+    assert!(why(&zipped(&few)).contains("it has at most 500 files and directories"));
+    let names: Vec<String> = (0..100_000).map(|n| format!("{n:x}")).collect();
+    let many: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), b"".as_slice())).collect();
+    let zip = zipped(&many);
+    assert!(matches!(unpack(&zip), Err(BadArchive::TooMany | BadArchive::TooLarge)));
+    let some = names.iter().take(5_000);
+    let entries: Vec<_> = some.map(|name| (name.as_str(), EntryType::Regular, b"".as_slice())).collect();
+    assert!(matches!(unpack(&gzipped(&tarred(&entries))), Err(BadArchive::Contents(BadContents::TooMuch(_)))));
+}
+
+#[test]
+fn adv_45_a_bomb_is_noticed_at_the_first_byte_too_many() {
+    let zeros = vec![0; 12 * 1024 * 1024];
+    let bomb = zipped(&[("SKILL.md", SKILL.as_bytes()), ("x.txt", &zeros)]);
+    assert!(bomb.len() < 128 * 1024, "it is a bomb: {} bytes", bomb.len());
+    assert!(why(&bomb).contains("there is more than a skill may have"));
+    let tar = gzipped(&tarred(&[("x.txt", EntryType::Regular, &zeros)]));
+    assert!(why(&tar).contains("there is more than a skill may have"));
+    // A name that is itself the bomb.
+    let name = gzipped(&tarred(&[("././@LongLink", EntryType::GNULongName, &zeros)]));
+    assert!(why(&name).contains("unpacks to more than"), "{}", why(&name));
+    // Many files that are each small enough.
+    let part = vec![b'x'; 1024 * 1024];
+    let names: Vec<String> = (0..20).map(|n| n.to_string()).collect();
+    let parts: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), part.as_slice())).collect();
+    assert!(why(&zipped(&parts)).contains("all together"));
+    // An archive in an archive is not unpacked at all: it stays one file, which the scan reports.
+    let nested = zipped(&[("SKILL.md", SKILL.as_bytes()), ("42.zip", &bomb)]);
+    assert_eq!(unpack(&nested).unwrap().get("42.zip"), Some(bomb.as_slice()));
+    assert!(matches!(unpack(&vec![b'P'; ARCHIVE_BYTES_MAX + 1]), Err(BadArchive::TooLarge)));
+}
+
+#[test]
+fn a_locked_archive_is_refused_because_nobody_can_look_inside() {
+    let mut zip = zipped(&[("SKILL.md", SKILL.as_bytes())]);
+    // The flag in the entry's header and in the directory at the end.
+    zip[6] |= 1;
+    let end = zip.windows(4).position(|at| at == b"PK\x01\x02").unwrap();
+    zip[end + 8] |= 1;
+    assert!(why(&zip).contains("is locked with a password"));
+}
+
+/// Cut anywhere, changed anywhere: an error, or what was meant; never a part.
+#[test]
+fn a_damaged_archive_is_refused_and_never_half_unpacked() {
+    let files = [("SKILL.md", SKILL.as_bytes()), ("references/x.md", &b"0123456789".repeat(40)[..])];
+    let zip = zipped(&files);
+    let tar = gzipped(&tarred(&files.map(|(name, bytes)| (name, EntryType::Regular, bytes))));
+    for whole in [zip, tar] {
+        let expected = unpack(&whole).unwrap();
+        for end in 0..whole.len() {
+            if let Ok(contents) = unpack(&whole[..end]) {
+                assert_eq!(contents, expected, "cut at {end}");
+            }
+        }
+    }
+    for bytes in [b"".as_slice(), b"PK", b"\x1f\x8b", b"Rar!\x1a\x07", b"7z\xbc\xaf'\x1c", b"<html>", SKILL.as_bytes()]
+    {
+        assert!(unpack(bytes).is_err(), "{bytes:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_change_of_an_archive_makes_it_panic(at in any::<proptest::sample::Index>(), byte in any::<u8>(), kind in 0..3_usize) {
+        let tar = tarred(&[("SKILL.md", EntryType::Regular, SKILL.as_bytes()), ("a/b", EntryType::Regular, b"x")]);
+        let kinds = [zipped(&[("SKILL.md", SKILL.as_bytes()), ("a/b", b"x")]), gzipped(&tar), tar];
+        let mut bytes = kinds[kind].clone();
+        let at = at.index(bytes.len());
+        bytes[at] = byte;
+        let _whatever = unpack(&bytes);
+    }
+
+    #[test]
+    fn no_path_leads_out(path in "[a./\\\\: ~\u{e9}-]{0,40}") {
+        if let Ok(Some(plain)) = crate::contents::plain(&path) {
+            prop_assert!(plain.split('/').all(|part| !part.is_empty() && part != "." && part != ".."));
+            prop_assert!(!plain.starts_with('/') && !plain.contains('\\') && !plain.contains(':'));
+        }
+    }
+}

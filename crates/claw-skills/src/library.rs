@@ -1,0 +1,238 @@
+//! The skills there are: of the workspace, installed, bundled; the first of a name counts.
+//!
+//! Directories are looked at anew each time, and a `SKILL.md` is read again only when it has
+//! changed, so a skill that is installed beside a running gateway is there at the next run. Nothing
+//! is loaded from the directory the program was started in (advisory 63). Blocks on the disk.
+//!
+//! Surprise: an API key has the bundled skills and those in its own workspace; an installed one only
+//! where the configuration shares it (G13).
+
+mod look;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use claw_core::skill::{Broken, Report, Source, Status};
+use claw_core::{AgentId, Principal, PrincipalId};
+
+use crate::gate::Surroundings;
+use crate::manifest::Manifest;
+use crate::{bundled, folder, manifest};
+
+pub(crate) use look::Place;
+use look::{Directory, Seen};
+
+/// Where an agent works for somebody; nothing where it works nowhere.
+pub type WorkspaceOf = Arc<dyn Fn(&AgentId, &Principal) -> Option<PathBuf> + Send + Sync>;
+
+/// What may be set.
+#[derive(Clone)]
+pub struct Settings {
+    /// Where installed skills lie; absolute.
+    pub managed: PathBuf,
+    /// Where agents work.
+    pub workspaces: WorkspaceOf,
+    /// Which bundled skills there are; all if nothing is said.
+    pub allow_bundled: Option<BTreeSet<String>>,
+    /// What is said of single skills, by their key.
+    pub entries: BTreeMap<String, Entry>,
+    /// Agents that are given these skills only.
+    pub agents: Vec<(AgentId, BTreeSet<String>)>,
+    /// What there is here.
+    pub surroundings: Surroundings,
+}
+
+/// What is said of one skill.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Entry {
+    /// Whether it is turned off.
+    pub is_disabled: bool,
+    /// Whether API keys have it, though it was installed for the operator.
+    pub is_shared: bool,
+    /// Variables that are set for it.
+    pub env: BTreeSet<String>,
+}
+
+/// The skills of this machine. Clones share what they have read.
+#[derive(Clone)]
+pub struct Library(Arc<Shared>);
+
+struct Shared {
+    settings: Settings,
+    seen: Seen,
+}
+
+/// A skill and where its files are.
+#[derive(Debug, Clone)]
+pub(crate) struct Skill {
+    pub(crate) manifest: Arc<Manifest>,
+    pub(crate) source: Source,
+    pub(crate) place: Place,
+}
+
+impl Library {
+    /// Over these settings.
+    pub fn new(settings: Settings) -> Self {
+        Self(Arc::new(Shared { settings, seen: Seen::default() }))
+    }
+
+    /// What an agent has when it works for somebody, and what stands in the way of each. Blocks on
+    /// the disk.
+    pub fn look(&self, agent: &AgentId, principal: &Principal) -> Report {
+        let settings = &self.0.settings;
+        let (skills, broken) = self.all(agent, principal);
+        let is_operator = is_operator(principal);
+        let workspace = (settings.workspaces)(agent, principal).filter(|_| is_operator);
+        let shown = |path: PathBuf| path.display().to_string();
+        Report {
+            workspace_dir: workspace.map(shown).unwrap_or_default(),
+            managed_dir: if is_operator { shown(settings.managed.clone()) } else { String::new() },
+            skills: skills.into_iter().map(|skill| settings.status(&skill, agent, is_operator)).collect(),
+            broken,
+        }
+    }
+
+    /// The skill of that name, as the agent has it; nothing if there is none it may read.
+    pub(crate) fn find(&self, agent: &AgentId, principal: &Principal, name: &str) -> Option<(Skill, Status)> {
+        let (skills, _) = self.all(agent, principal);
+        let skill = skills.into_iter().find(|skill| skill.manifest.name == name)?;
+        let status = self.0.settings.status(&skill, agent, is_operator(principal));
+        Some((skill, status))
+    }
+
+    /// Every skill, the first of each name, by name; and the folders that hold none.
+    fn all(&self, agent: &AgentId, principal: &Principal) -> (Vec<Skill>, Vec<Broken>) {
+        let settings = &self.0.settings;
+        let is_operator = is_operator(principal);
+        let mut skills: BTreeMap<String, Skill> = BTreeMap::new();
+        let mut broken = Vec::new();
+        let mut take = |directory: Directory, source: Source, is_ours: &dyn Fn(&Manifest) -> bool| {
+            for (place, manifest) in directory.skills {
+                if is_ours(&manifest) {
+                    let skill = Skill { manifest, source, place };
+                    skills.entry(skill.manifest.name.clone()).or_insert(skill);
+                }
+            }
+            if is_operator || source == Source::Workspace {
+                broken.extend(directory.broken);
+            }
+        };
+        let seen = &self.0.seen;
+        if let Some(workspace) = (settings.workspaces)(agent, principal) {
+            take(seen.workspace(&workspace, is_operator), Source::Workspace, &|_| true);
+        }
+        let may_have = |manifest: &Manifest| is_operator || settings.entry(&manifest.key).is_shared;
+        take(seen.managed(&settings.managed), Source::Managed, &may_have);
+        for (place, manifest) in look::bundled() {
+            let skill = Skill { manifest, source: Source::Bundled, place };
+            skills.entry(skill.manifest.name.clone()).or_insert(skill);
+        }
+        (skills.into_values().collect(), broken)
+    }
+}
+
+#[async_trait]
+impl claw_core::skill::Skills for Library {
+    async fn report(&self, agent: &AgentId, principal: &Principal) -> Report {
+        let (library, agent, principal) = (self.clone(), agent.clone(), principal.clone());
+        tokio::task::spawn_blocking(move || library.look(&agent, &principal)).await.unwrap_or_default()
+    }
+}
+
+/// Whether it is the operator who asks, who owns what is installed.
+pub(crate) fn is_operator(principal: &Principal) -> bool {
+    principal.id == PrincipalId::operator()
+}
+
+impl Settings {
+    fn entry(&self, key: &str) -> Entry {
+        self.entries.get(key).cloned().unwrap_or_default()
+    }
+
+    fn status(&self, skill: &Skill, agent: &AgentId, shows_paths: bool) -> Status {
+        let Skill { manifest, source, place } = skill;
+        let entry = self.entry(&manifest.key);
+        let (base_dir, file_path) = place.shown(shows_paths);
+        let own = self.agents.iter().find(|(id, _)| id == agent).map(|(_, skills)| skills);
+        let Manifest {
+            name,
+            description,
+            license,
+            compatibility: _,
+            allowed_tools: _,
+            version: _,
+            homepage,
+            emoji,
+            key,
+            primary_env,
+            always,
+            is_hidden,
+            is_invocable,
+            needs,
+            installers,
+            body_line: _,
+        } = (**manifest).clone();
+        Status {
+            source: *source,
+            is_disabled: entry.is_disabled,
+            is_blocked: *source == Source::Bundled
+                && self.allow_bundled.as_ref().is_some_and(|list| !list.contains(&name) && !list.contains(&key)),
+            is_filtered: own.is_some_and(|list| !list.contains(&name)),
+            missing: self.surroundings.missing(manifest, &entry.env),
+            name,
+            description,
+            file_path,
+            base_dir,
+            key,
+            emoji,
+            homepage,
+            license,
+            primary_env,
+            always,
+            is_hidden,
+            is_invocable,
+            needs,
+            installers,
+        }
+    }
+}
+
+/// A file of a skill, and the names of all.
+pub(crate) struct Opened {
+    pub(crate) bytes: Vec<u8>,
+    /// Every file by its path, but for the `SKILL.md`.
+    pub(crate) others: Vec<String>,
+}
+
+impl Skill {
+    /// Reads a file of the skill through the handle of its folder. Blocks on the disk.
+    ///
+    /// Errors: in words for a model.
+    pub(crate) fn open(&self, path: &str) -> Result<Opened, String> {
+        let plain = crate::contents::plain(path).map_err(|error| error.to_string())?;
+        let path = plain.ok_or_else(|| "name a file of the skill, such as references/x.md".to_owned())?;
+        let absent = || format!("the skill has no file {path:?}");
+        match &self.place {
+            Place::Bundled(name) => {
+                let text = bundled::files(name).find(|(there, _)| *there == path).ok_or_else(absent)?.1;
+                let others = bundled::files(name).map(|(path, _)| path.to_owned());
+                Ok(Opened { bytes: text.as_bytes().to_vec(), others: others.filter(|p| p != manifest::FILE).collect() })
+            }
+            Place::Folder { root, inside } => {
+                let failed = |error: std::io::Error| match error.kind() {
+                    std::io::ErrorKind::NotFound => absent(),
+                    _ => format!("{path:?} cannot be read: {error}"),
+                };
+                let dir = look::open_skill(root, inside).map_err(failed)?.ok_or_else(absent)?;
+                let bytes = folder::read(&dir, &path, crate::limits::FILE_BYTES_MAX).map_err(failed)?;
+                Ok(Opened { bytes, others: folder::names(&dir) })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "library/tests.rs"]
+mod tests;

@@ -1,0 +1,210 @@
+//! Directories of skills: what is in them, and what is remembered of it.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+use cap_std::fs::{Dir, MetadataExt as _};
+use claw_core::skill::Broken;
+
+use crate::limits::{DIRECTORIES_MAX, ENTRIES_MAX, SKILL_BYTES_MAX, SKILLS_MAX};
+use crate::manifest::{self, Manifest};
+use crate::{bundled, folder};
+
+/// The folder of a workspace that holds skills.
+const IN_WORKSPACE: &str = "skills";
+
+/// Where a skill's files are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In this program, under its name.
+    Bundled(&'static str),
+    /// On the disk: a directory that the operator named, and a path in it that no link leads out of.
+    Folder { root: PathBuf, inside: String },
+}
+
+impl Place {
+    /// Its folder and its `SKILL.md`, as they are told.
+    pub(super) fn shown(&self, shows_root: bool) -> (String, String) {
+        let base = match self {
+            Self::Bundled(name) => format!("bundled:{name}"),
+            Self::Folder { root, inside } if shows_root => root.join(inside).display().to_string(),
+            Self::Folder { inside, .. } => inside.clone(),
+        };
+        let file = format!("{base}/{}", manifest::FILE);
+        (base, file)
+    }
+}
+
+/// What a directory holds.
+#[derive(Default)]
+pub(super) struct Directory {
+    pub(super) skills: Vec<(Place, Arc<Manifest>)>,
+    pub(super) broken: Vec<Broken>,
+}
+
+/// What a `SKILL.md` is known by while it does not change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    inode: u64,
+    bytes: u64,
+    written: (i64, i64),
+    changed: (i64, i64),
+}
+
+type Read = Result<Arc<Manifest>, Arc<[String]>>;
+
+/// What was read of one directory, by the names of the folders in it.
+type Known = HashMap<String, (Stamp, Read)>;
+
+/// What was read before, by directory and folder in it.
+#[derive(Default)]
+pub(super) struct Seen(Mutex<HashMap<PathBuf, Known>>);
+
+impl Seen {
+    /// The skills of a workspace.
+    pub(super) fn workspace(&self, root: &Path, shows_root: bool) -> Directory {
+        self.directory(root, IN_WORKSPACE, shows_root)
+    }
+
+    /// The skills that were installed.
+    pub(super) fn managed(&self, root: &Path) -> Directory {
+        self.directory(root, "", true)
+    }
+
+    fn directory(&self, root: &Path, inside: &str, shows_root: bool) -> Directory {
+        let dir = match open_directory(root, inside) {
+            Ok(Some(dir)) => dir,
+            Ok(None) => return Directory::default(),
+            Err(error) => {
+                let path = root.join(inside).display().to_string();
+                let problems = vec![format!("the directory cannot be read: {error}")];
+                return Directory { skills: Vec::new(), broken: vec![Broken { path, problems }] };
+            }
+        };
+        let (found, mut broken) = list(&dir);
+        let remembered = self.known(root);
+        let mut known = HashMap::with_capacity(found.len());
+        let mut directory = Directory::default();
+        let mut is_news = remembered.len() != found.len();
+        for (name, stamp) in found {
+            let read = match remembered.get(&name).filter(|(then, _)| *then == stamp) {
+                Some((_, read)) => read.clone(),
+                None => {
+                    is_news = true;
+                    read_skill(&dir, &name)
+                }
+            };
+            let place = if inside.is_empty() { name.clone() } else { format!("{inside}/{name}") };
+            let place = Place::Folder { root: root.to_owned(), inside: place };
+            match &read {
+                Ok(manifest) => directory.skills.push((place, Arc::clone(manifest))),
+                Err(problems) => broken.push((name.clone(), problems.to_vec())),
+            }
+            known.insert(name, (stamp, read));
+        }
+        for (name, problems) in broken {
+            let path = if shows_root { root.join(inside).join(&name).display().to_string() } else { name };
+            directory.broken.push(Broken { path, problems });
+        }
+        if is_news {
+            self.remember(root, known);
+            tell(&directory);
+        }
+        directory
+    }
+
+    fn known(&self, root: &Path) -> Known {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(root).cloned().unwrap_or_default()
+    }
+
+    fn remember(&self, root: &Path, known: Known) {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.len() >= DIRECTORIES_MAX && !seen.contains_key(root) {
+            seen.clear();
+        }
+        seen.insert(root.to_owned(), known);
+    }
+}
+
+fn tell(directory: &Directory) {
+    for Broken { path, problems } in &directory.broken {
+        let first = problems.first().map(String::as_str).unwrap_or_default();
+        tracing::warn!(problems = problems.len(), "{path} is no skill: {first}");
+    }
+}
+
+/// The skills of this program; read once.
+pub(super) fn bundled() -> impl Iterator<Item = (Place, Arc<Manifest>)> {
+    static READ: LazyLock<Vec<(&'static str, Arc<Manifest>)>> = LazyLock::new(|| {
+        let files = bundled::names().filter_map(|name| {
+            let (_, text) = bundled::files(name).find(|(path, _)| *path == manifest::FILE)?;
+            Some((name, Arc::new(manifest::parse(text.as_bytes()).ok()?)))
+        });
+        files.collect()
+    });
+    READ.iter().map(|(name, manifest)| (Place::Bundled(name), Arc::clone(manifest)))
+}
+
+/// Opens a skill's folder; nothing where there is none.
+pub(crate) fn open_skill(root: &Path, inside: &str) -> io::Result<Option<Dir>> {
+    open_directory(root, inside)
+}
+
+fn open_directory(root: &Path, inside: &str) -> io::Result<Option<Dir>> {
+    match folder::open(root)? {
+        Some(dir) if inside.is_empty() => Ok(Some(dir)),
+        Some(dir) => folder::open_inside(&dir, inside),
+        None => Ok(None),
+    }
+}
+
+/// A folder that cannot be read, and why.
+type Unread = (String, Vec<String>);
+
+/// The folders that have a `SKILL.md`, by name, and those of which nothing can be known.
+fn list(dir: &Dir) -> (Vec<(String, Stamp)>, Vec<Unread>) {
+    let (mut found, mut broken) = (Vec::new(), Vec::new());
+    let entries = dir.entries().into_iter().flatten().take(ENTRIES_MAX).filter_map(Result::ok);
+    for entry in entries {
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        if name.starts_with('.') {
+            continue;
+        }
+        match dir.metadata(format!("{name}/{}", manifest::FILE)) {
+            Ok(metadata) => {
+                let stamp = Stamp {
+                    inode: metadata.ino(),
+                    bytes: metadata.size(),
+                    written: (metadata.mtime(), metadata.mtime_nsec()),
+                    changed: (metadata.ctime(), metadata.ctime_nsec()),
+                };
+                found.push((name, stamp));
+            }
+            // A file beside the folders, or a folder of something else.
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
+            Err(error) => broken.push((name, vec![format!("{} cannot be read: {error}", manifest::FILE)])),
+        }
+    }
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    for (name, _) in found.drain(SKILLS_MAX.min(found.len())..) {
+        broken.push((name, vec![format!("a directory holds at most {SKILLS_MAX} skills")]));
+    }
+    broken.sort();
+    (found, broken)
+}
+
+fn read_skill(dir: &Dir, name: &str) -> Read {
+    let file = |dir: &Dir| folder::read(dir, manifest::FILE, SKILL_BYTES_MAX);
+    let bytes = dir.open_dir(name).and_then(|dir| file(&dir));
+    let bytes = bytes.map_err(|error| Arc::from([format!("{} cannot be read: {error}", manifest::FILE)]))?;
+    let manifest = manifest::parse(&bytes)
+        .map_err(|problems| -> Arc<[String]> { problems.iter().map(ToString::to_string).collect::<Vec<_>>().into() })?;
+    if manifest.name != name {
+        let (found, folder) = (&manifest.name, name);
+        let problem = format!("{}: name: found {found:?}, allowed: the name of its folder, {folder:?}", manifest::FILE);
+        return Err(Arc::from([problem]));
+    }
+    Ok(Arc::new(manifest))
+}

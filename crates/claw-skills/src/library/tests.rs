@@ -1,0 +1,207 @@
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use super::*;
+
+struct Shelf {
+    directory: tempfile::TempDir,
+    library: Library,
+}
+
+fn settings(root: &Path) -> Settings {
+    let workspaces = root.to_owned();
+    Settings {
+        managed: root.join("managed"),
+        workspaces: Arc::new(move |_, principal| Some(workspaces.join(principal.id.as_str().replace(':', "-")))),
+        allow_bundled: Some(BTreeSet::new()),
+        entries: BTreeMap::new(),
+        agents: Vec::new(),
+        surroundings: Surroundings { os: "linux".into(), ..Surroundings::default() },
+    }
+}
+
+fn operator() -> Principal {
+    Principal::operator()
+}
+
+fn tenant() -> Principal {
+    Principal { id: PrincipalId::from_stored("key-one".into()), ..operator() }
+}
+
+impl Shelf {
+    fn open() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let library = Library::new(settings(directory.path()));
+        Self { directory, library }
+    }
+
+    /// The same directories under other settings.
+    fn under(&mut self, settings: Settings) {
+        self.library = Library::new(settings);
+    }
+
+    fn workspace(&self, principal: &Principal) -> PathBuf {
+        self.directory.path().join(principal.id.as_str().replace(':', "-")).join("skills")
+    }
+
+    fn root(&self) -> PathBuf {
+        self.directory.path().to_owned()
+    }
+
+    fn managed(&self) -> PathBuf {
+        self.root().join("managed")
+    }
+
+    /// The skills that are not bundled: name, where from, whether offered.
+    fn seen(&self, principal: &Principal) -> Vec<(String, Source, bool)> {
+        let report = self.library.look(&AgentId::main(), principal);
+        let own = report.skills.into_iter().filter(|status| status.source != Source::Bundled);
+        own.map(|status| (status.name.clone(), status.source, status.is_offered())).collect()
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let report = self.library.look(&AgentId::main(), &operator());
+        report.broken.into_iter().flat_map(|broken| broken.problems).collect()
+    }
+}
+
+fn put(folder: &Path, name: &str, text: &str) {
+    fs::create_dir_all(folder.join(name)).unwrap();
+    fs::write(folder.join(name).join("SKILL.md"), text).unwrap();
+}
+
+fn skill(name: &str, description: &str) -> String {
+    format!("---\nname: {name}\ndescription: {description}\n---\nText of {name}.\n")
+}
+
+#[test]
+fn the_workspace_counts_before_what_is_installed_and_that_before_what_is_bundled() {
+    let shelf = Shelf::open();
+    let description = |expected: &str, source: Source| {
+        let (_, status) = shelf.library.find(&AgentId::main(), &operator(), "git").unwrap();
+        assert_eq!(status.source, source);
+        assert!(status.description.starts_with(expected), "{}", status.description);
+    };
+    description("Work with a Git repository", Source::Bundled);
+    put(&shelf.managed(), "git", &skill("git", "of the operator"));
+    description("of the operator", Source::Managed);
+    put(&shelf.workspace(&operator()), "git", &skill("git", "of the agent"));
+    description("of the agent", Source::Workspace);
+    put(&shelf.workspace(&operator()), "git", &skill("git", "changed since"));
+    description("changed since", Source::Workspace);
+    fs::remove_dir_all(shelf.workspace(&operator())).unwrap();
+    description("of the operator", Source::Managed);
+}
+
+/// G13: what the operator installed is the operator's, and a workspace is its owner's.
+#[test]
+fn an_api_key_has_its_own_skills_and_those_that_are_shared() {
+    let mut shelf = Shelf::open();
+    put(&shelf.managed(), "private", &skill("private", "D"));
+    put(&shelf.managed(), "broken", "x");
+    put(&shelf.workspace(&operator()), "ours", &skill("ours", "D"));
+    put(&shelf.workspace(&tenant()), "theirs", &skill("theirs", "D"));
+    let named = |name: &str, source| (name.to_owned(), source, true);
+    let theirs = named("theirs", Source::Workspace);
+    assert_eq!(shelf.seen(&operator()), [named("ours", Source::Workspace), named("private", Source::Managed)]);
+    assert_eq!(shelf.seen(&tenant()), std::slice::from_ref(&theirs));
+    assert!(shelf.library.find(&AgentId::main(), &tenant(), "private").is_none());
+    let report = shelf.library.look(&AgentId::main(), &tenant());
+    assert_eq!((report.workspace_dir.as_str(), report.managed_dir.as_str(), report.broken.len()), ("", "", 0));
+    let path = &report.skills.iter().find(|status| status.name == "theirs").unwrap().file_path;
+    assert_eq!(path, "skills/theirs/SKILL.md");
+
+    let entry = Entry { is_shared: true, ..Entry::default() };
+    let entries = BTreeMap::from([("private".to_owned(), entry)]);
+    shelf.under(Settings { entries, ..settings(&shelf.root()) });
+    assert_eq!(shelf.seen(&tenant()), [named("private", Source::Managed), theirs]);
+}
+
+#[test]
+fn what_the_configuration_turns_off_is_not_offered() {
+    let mut shelf = Shelf::open();
+    let root = shelf.root();
+    for name in ["off", "on"] {
+        put(&shelf.managed(), name, &skill(name, "D"));
+    }
+    let entry = Entry { is_disabled: true, ..Entry::default() };
+    let names = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+    shelf.under(Settings {
+        entries: BTreeMap::from([("off".to_owned(), entry)]),
+        allow_bundled: Some(names(&["summarise"])),
+        ..settings(&root)
+    });
+    let offered = |shelf: &Shelf, agent: &str| {
+        let report = shelf.library.look(&AgentId::parse(agent).unwrap(), &operator());
+        let offered = report.skills.into_iter().filter(Status::is_offered).map(|status| status.name);
+        offered.collect::<Vec<_>>()
+    };
+    assert_eq!(offered(&shelf, "main"), ["on", "summarise"]);
+    shelf.under(Settings {
+        agents: vec![(AgentId::parse("narrow").unwrap(), names(&["on"]))],
+        allow_bundled: None,
+        ..settings(&root)
+    });
+    assert_eq!(offered(&shelf, "narrow"), ["on"]);
+    assert!(offered(&shelf, "main").contains(&"translation".to_owned()));
+}
+
+#[test]
+fn a_folder_that_holds_no_skill_is_told_and_the_others_are_there() {
+    let shelf = Shelf::open();
+    let managed = shelf.managed();
+    put(&managed, "fine", &skill("fine", "D"));
+    put(&managed, "other", &skill("renamed", "D"));
+    put(&managed, "headless", "# Title");
+    put(&managed, ".hidden", &skill("hidden", "D"));
+    fs::create_dir_all(managed.join("empty")).unwrap();
+    fs::write(managed.join("file.md"), "x").unwrap();
+    assert_eq!(shelf.seen(&operator()), [("fine".to_owned(), Source::Managed, true)]);
+    let expected = [
+        "SKILL.md:1: found \"# Title\", allowed: a line of --- that begins the head",
+        "SKILL.md: name: found \"renamed\", allowed: the name of its folder, \"other\"",
+    ];
+    assert_eq!(shelf.problems(), expected);
+}
+
+#[test]
+fn no_link_leads_out_of_a_skill_or_its_directory() {
+    let shelf = Shelf::open();
+    let outside = tempfile::tempdir().unwrap();
+    put(outside.path(), "linked", &skill("linked", "D"));
+    fs::write(outside.path().join("secret.md"), "secret").unwrap();
+    let managed = shelf.managed();
+    put(&managed, "real", &skill("real", "D"));
+    symlink(outside.path().join("linked"), managed.join("linked")).unwrap();
+    symlink(outside.path().join("secret.md"), managed.join("real/secret.md")).unwrap();
+    put(&managed, "inner", "");
+    fs::remove_file(managed.join("inner/SKILL.md")).unwrap();
+    symlink(outside.path().join("linked/SKILL.md"), managed.join("inner/SKILL.md")).unwrap();
+    assert_eq!(shelf.seen(&operator()), [("real".to_owned(), Source::Managed, true)]);
+    assert_eq!(shelf.problems().len(), 2, "{:?}", shelf.problems());
+
+    let (real, _) = shelf.library.find(&AgentId::main(), &operator(), "real").unwrap();
+    for path in ["secret.md", "../linked/SKILL.md", "/etc/passwd", "..", "", "x/../../../etc/passwd", "a:b"] {
+        assert!(real.open(path).is_err(), "{path}");
+    }
+    assert!(String::from_utf8(real.open("SKILL.md").unwrap().bytes).unwrap().ends_with("Text of real.\n"));
+
+    // The whole directory of a workspace as a link.
+    fs::create_dir_all(shelf.workspace(&tenant()).parent().unwrap()).unwrap();
+    symlink(outside.path(), shelf.workspace(&tenant())).unwrap();
+    assert_eq!(shelf.seen(&tenant()), []);
+}
+
+#[test]
+fn a_directory_with_too_much_in_it_gives_the_first_and_tells() {
+    let shelf = Shelf::open();
+    for n in 0..crate::limits::SKILLS_MAX + 3 {
+        let name = format!("s{n:04}");
+        put(&shelf.managed(), &name, &skill(&name, "D"));
+    }
+    assert_eq!(shelf.seen(&operator()).len(), crate::limits::SKILLS_MAX);
+    assert_eq!(shelf.problems(), ["a directory holds at most 200 skills"; 3]);
+    put(&shelf.managed(), "a-large-one", &"x".repeat(600 * 1024));
+    assert!(shelf.problems().iter().any(|problem| problem.contains("larger than 524288 bytes")));
+}
