@@ -26,16 +26,43 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use http::StatusCode;
 
 use crate::doors::Doors;
 use crate::error::Problem;
 use crate::ws;
 
+/// The paths of all routes, `/metrics` left out: it is there where it is wanted.
+pub fn paths() -> Vec<&'static str> {
+    routes().paths
+}
+
+/// Routes, and their paths to be counted by.
+#[derive(Default)]
+struct Routes {
+    router: Router<Arc<Doors>>,
+    paths: Vec<&'static str>,
+}
+
+impl Routes {
+    fn route(mut self, path: &'static str, methods: MethodRouter<Arc<Doors>>) -> Self {
+        self.paths.push(path);
+        Self { router: self.router.route(path, methods), paths: self.paths }
+    }
+}
+
 /// Every route.
 pub(crate) fn router(doors: &Arc<Doors>) -> Router {
-    let mut router = Router::new()
+    let mut router = routes().router;
+    if doors.settings.metrics.is_some() {
+        router = router.route("/metrics", get(health::metrics));
+    }
+    router.method_not_allowed_fallback(wrong_method).fallback(elsewhere).with_state(Arc::clone(doors))
+}
+
+fn routes() -> Routes {
+    Routes::default()
         .route("/health", get(health::live))
         .route("/healthz", get(health::live))
         .route("/ready", get(health::ready))
@@ -59,11 +86,7 @@ pub(crate) fn router(doors: &Arc<Doors>) -> Router {
         .route("/v2/tasks/{id}", get(tasks::one))
         .route("/v2/tasks/{id}/events", get(tasks::events))
         .route("/v2/tasks/{id}/cancel", post(tasks::cancel))
-        .route("/v2/tasks/{id}/retry", post(tasks::retry));
-    if doors.settings.metrics.is_some() {
-        router = router.route("/metrics", get(health::metrics));
-    }
-    router.method_not_allowed_fallback(wrong_method).fallback(elsewhere).with_state(Arc::clone(doors))
+        .route("/v2/tasks/{id}/retry", post(tasks::retry))
 }
 
 /// A path that no route claims: a socket, the welcome, or nothing.

@@ -25,5 +25,6 @@ mod submit;
 mod view;
 mod ws;
 
+pub use http::paths;
 pub use serve::serve;
 pub use settings::Settings;

@@ -20,7 +20,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use crate::openai::{Completion, plain_body};
 use crate::redact;
 use crate::settings::{BadSettings, Settings};
-use crate::source::{Manner, Unwritable, Source, Wire};
+use crate::source::{Manner, Source, Unwritable, Wire};
 
 const AGENT: HeaderName = HeaderName::from_static("x-openclaw-agent-id");
 const SESSION: HeaderName = HeaderName::from_static("x-openclaw-session-key");

@@ -1,7 +1,8 @@
 //! Reads JSON within limits, and says which field is wrong.
 //!
-//! The nesting is counted before anything is built, because a parser's stack is not ours to spend.
-//! Duplicate keys are accepted where a type has no such field; inside one they are refused.
+//! The nesting is counted before anything is built, because a parser's stack is not ours to spend. A key
+//! that comes twice, and the one that JavaScript takes for an object's own nature, are refused wherever
+//! they stand: what is given to us is given to others again, who may read it otherwise than we did.
 
 use std::fmt::Display;
 
@@ -10,6 +11,8 @@ use serde::de::IgnoredAny;
 
 use crate::BadRequest;
 use crate::limits::JSON_DEPTH_MAX;
+
+mod keys;
 
 /// Reads one JSON text into a wire type; unknown fields are ignored.
 ///
@@ -48,7 +51,11 @@ fn within_limits(bytes: &[u8]) -> Result<(), BadRequest> {
             .map_err(|error| BadRequest::whole(format!("not valid JSON: {error}")))?;
         return Err(BadRequest::whole("invalid type: sequence, expected an object"));
     }
-    Ok(())
+    // What is no JSON at all is told by whoever reads it for its own sake.
+    match serde_json::from_slice::<keys::Plain>(bytes) {
+        Err(error) if error.is_data() => Err(keys::blame(&error)),
+        Err(_) | Ok(keys::Plain) => Ok(()),
+    }
 }
 
 fn explained<'a, T: Deserialize<'a>>(bytes: &'a [u8], error: &serde_json::Error) -> BadRequest {
@@ -156,6 +163,24 @@ mod tests {
         assert_eq!(refused(" \n").1, "the body is empty; a JSON object is expected");
         assert!(refused("{\"inner\":").1.starts_with("not valid JSON: "));
         assert!(from_slice::<Outer>(b"{\"inner\":\"\xff\"}").is_err());
+    }
+
+    /// adv_80.
+    #[test]
+    fn adv_80_a_key_that_comes_twice_or_is_built_in_is_refused_wherever_it_stands() {
+        for (text, key) in [
+            (r#"{"inner":[],"inner":[]}"#, "inner"),
+            (r#"{"inner":[],"x":{"a":1,"b":2,"\u0061":3}}"#, "a"),
+            (r#"{"inner":[{"number":1,"number":2}]}"#, "number"),
+            (r#"{"inner":[],"x":[[{"__proto__":{}}]]}"#, "__proto__"),
+            (r#"{"__pro\u0074o__":1,"inner":[]}"#, "__proto__"),
+        ] {
+            assert_eq!(refused(text).0.as_deref(), Some(key), "{text}");
+        }
+        let many: Vec<String> = (0..100).map(|number| format!("\"k{number}\":1")).collect();
+        let wide = |last: &str| format!("{{\"inner\":[],\"x\":{{{},{last}:1}}}}", many.join(","));
+        assert!(from_slice::<Outer>(wide("\"other\"").as_bytes()).is_ok());
+        assert_eq!(refused(&wide("\"k7\"")), (Some("k7".to_owned()), "duplicate field `k7`".to_owned()));
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod raw;
 mod responses;
 mod responses_socket;
 mod responses_spec;
+mod routes;
 mod scopes;
 mod sessions;
 mod sockets;

@@ -1,0 +1,288 @@
+//! Bad input on every route: one table, held against the router's own list. A route without a row fails here.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::house::House;
+use crate::http::{Http, Open};
+
+/// What is known about one method of one route.
+struct Row {
+    method: &'static str,
+    /// As the router has it.
+    route: &'static str,
+    /// The same with names of things that are not there.
+    path: &'static str,
+    /// What is answered when nothing is wrong but those names.
+    status: u16,
+    /// A body that is right, where one is read.
+    body: Option<Value>,
+    /// Fields that make it wrong, and what is blamed.
+    wrong: Vec<(&'static str, Value, &'static str)>,
+    /// Queries that are wrong, and what is blamed.
+    queries: Vec<(&'static str, &'static str)>,
+    /// Whether strangers may ask.
+    is_open: bool,
+}
+
+fn row(method: &'static str, route: &'static str, path: &'static str, status: u16) -> Row {
+    Row { method, route, path, status, body: None, wrong: Vec::new(), queries: Vec::new(), is_open: false }
+}
+
+impl Row {
+    fn open(self) -> Self {
+        Self { is_open: true, ..self }
+    }
+    fn queries(self, queries: &[(&'static str, &'static str)]) -> Self {
+        Self { queries: queries.to_vec(), ..self }
+    }
+    fn body(self, body: Value, wrong: &[(&'static str, Value, &'static str)]) -> Self {
+        Self { body: Some(body), wrong: wrong.to_vec(), ..self }
+    }
+}
+
+fn table() -> Vec<Row> {
+    [probes(), openai(), runs(), sessions(), tasks()].into_iter().flatten().collect()
+}
+
+fn probes() -> Vec<Row> {
+    let mut rows: Vec<Row> =
+        ["/health", "/healthz", "/ready", "/readyz"].map(|path| row("GET", path, path, 200).open()).into();
+    rows.push(row("GET", "/status", "/status", 200));
+    rows
+}
+
+fn openai() -> Vec<Row> {
+    let absent = "resp_00000000000000000000000000000001";
+    let chat = json!({"messages": [{"role": "user", "content": "x"}]});
+    let say = |content: Value| json!([{"role": "user", "content": content}]);
+    vec![
+        row("POST", "/v1/chat/completions", "/v1/chat/completions", 200).body(
+            chat,
+            &[
+                ("messages", Value::Null, "messages"),
+                ("messages", json!([]), "messages"),
+                ("messages", say(json!(5)), "messages[0].content"),
+                ("messages", json!([{"role": "king", "content": "x"}]), "messages[0].role"),
+                ("temperature", json!("hot"), "temperature"),
+                ("n", json!(0), "n"),
+                ("user", json!(5), "user"),
+                ("model", json!("openclaw:no agent"), "model"),
+            ],
+        ),
+        row("GET", "/v1/models", "/v1/models", 200),
+        row("GET", "/v1/models/{*id}", "/v1/models/no/such", 404),
+        row("POST", "/v1/responses", "/v1/responses", 200).body(
+            json!({"input": "x"}),
+            &[
+                ("input", Value::Null, "input"),
+                ("input", json!(5), "input"),
+                ("input", json!([{"type": "dream"}]), "input[0].type"),
+                ("truncation", json!("some"), "truncation"),
+                ("metadata", json!({"a": 1}), "metadata.a"),
+                ("tools", json!(["nothing"]), "tools[0]"),
+                ("previous_response_id", json!(absent), "previous_response_id"),
+            ],
+        ),
+        // Without an upgrade.
+        row("GET", "/v1/responses", "/v1/responses", 426).open(),
+        row("POST", "/v1/responses/compact", "/v1/responses/compact", 200).body(
+            json!({"model": "openclaw", "input": "x"}),
+            &[
+                ("model", Value::Null, "model"),
+                ("input", json!({}), "input"),
+                ("instructions", json!(1), "instructions"),
+            ],
+        ),
+        row("GET", "/v1/responses/{id}", "/v1/responses/resp_00000000000000000000000000000001", 404)
+            .queries(&[("stream=maybe", "stream"), ("starting_after=x", "starting_after")]),
+        row("DELETE", "/v1/responses/{id}", "/v1/responses/resp_x", 404),
+        row("POST", "/v1/responses/{id}/cancel", "/v1/responses/resp_x/cancel", 404),
+        row("GET", "/v1/responses/{id}/input_items", "/v1/responses/resp_x/input_items", 404).queries(&[
+            ("limit=0", "limit"),
+            ("limit=x", "limit"),
+            ("order=up", "order"),
+        ]),
+    ]
+}
+
+fn runs() -> Vec<Row> {
+    let wrong = [
+        ("message", Value::Null, "message"),
+        ("message", json!(5), "message"),
+        ("agentId", json!("no agent"), "agentId"),
+        ("options", json!({"thinking": "very"}), "options.thinking"),
+        ("stream", json!("yes"), "stream"),
+    ];
+    let invoke = |path| {
+        row("POST", path, path, 200).body(
+            json!({"tool": "session_status", "arguments": {}}),
+            &[("tool", Value::Null, "tool"), ("tool", json!(" "), "tool"), ("arguments", json!("x"), "arguments")],
+        )
+    };
+    vec![
+        row("POST", "/v1/agent/run", "/v1/agent/run", 200).body(json!({"message": "x"}), &wrong),
+        row("POST", "/v1/agent/run/stream", "/v1/agent/run/stream", 200).body(json!({"message": "x"}), &wrong),
+        invoke("/v1/tools/invoke"),
+        invoke("/tools/invoke"),
+    ]
+}
+
+fn sessions() -> Vec<Row> {
+    vec![
+        row("GET", "/v1/sessions", "/v1/sessions", 200).queries(&[("limit=x", "limit"), ("cursor=x", "cursor")]),
+        row("GET", "/v1/sessions/{*key}", "/v1/sessions/agent:main:none", 404)
+            .queries(&[("limit=x", "limit"), ("before=x", "before")]),
+        row("DELETE", "/v1/sessions/{*key}", "/v1/sessions/agent%3Amain%3Anone", 404),
+    ]
+}
+
+fn tasks() -> Vec<Row> {
+    vec![
+        row("POST", "/v2/tasks", "/v2/tasks", 202).body(
+            json!({"input": {"message": "x"}}),
+            &[
+                ("input", Value::Null, "input"),
+                ("input", json!({}), "input.message"),
+                ("type", json!("dance"), "type"),
+                ("onCrash", json!("laugh"), "onCrash"),
+                ("maxAttempts", json!(0), "maxAttempts"),
+            ],
+        ),
+        row("GET", "/v2/tasks", "/v2/tasks", 200).queries(&[
+            ("limit=x", "limit"),
+            ("status=odd", "status"),
+            ("cursor=x", "cursor"),
+        ]),
+        row("GET", "/v2/tasks/{id}", "/v2/tasks/task_x", 404),
+        row("GET", "/v2/tasks/{id}/events", "/v2/tasks/task_x/events", 404).queries(&[("after=x", "after")]),
+        row("POST", "/v2/tasks/{id}/cancel", "/v2/tasks/task_x/cancel", 404),
+        row("POST", "/v2/tasks/{id}/retry", "/v2/tasks/task_x/retry", 404),
+    ]
+}
+
+/// A path that matches a route.
+fn concrete(route: &str) -> String {
+    let segment = |part: &str| if part.starts_with('{') { "x".to_owned() } else { part.to_owned() };
+    route.split('/').map(segment).collect::<Vec<_>>().join("/")
+}
+
+async fn told(http: &Http, row: &Row, path: &str, body: Option<&str>) -> (u16, Value) {
+    let reply = http.send(row.method, path, body).await;
+    let context = format!("{} {path} {}: {}", row.method, body.unwrap_or_default(), reply.text);
+    assert!(reply.header("x-request-id").is_some(), "{context}");
+    if reply.status >= 400 {
+        let error = &reply.json()["error"];
+        assert!(error["code"].is_string() && error["message"].is_string(), "{context}");
+        assert_eq!(error["requestId"].as_str(), reply.header("x-request-id"), "{context}");
+    }
+    let param = if reply.status == 400 { reply.json()["error"]["param"].clone() } else { Value::Null };
+    (reply.status, param)
+}
+
+#[tokio::test]
+async fn every_route_has_a_row_and_says_its_methods() {
+    let house = House::open().await;
+    let mut found = BTreeSet::new();
+    for route in claw_gateway::paths() {
+        let reply = house.stranger().send("PATCH", &concrete(route), None).await;
+        assert_eq!((reply.status, reply.code().as_str()), (405, "method_not_allowed"), "{route}");
+        let allow = reply.header("allow").unwrap_or_else(|| panic!("{route} says its methods")).to_owned();
+        found.extend(allow.split(',').filter(|method| *method != "HEAD").map(|method| format!("{method} {route}")));
+    }
+    let rows: BTreeSet<String> = table().iter().map(|row| format!("{} {}", row.method, row.route)).collect();
+    assert_eq!(rows, found, "the rows of this table, and the routes there are");
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn every_route_knows_who_asks_and_what_is_not_there() {
+    let house = House::open().await;
+    for row in table() {
+        let body = row.body.as_ref().map(Value::to_string);
+        let stranger = told(&house.stranger(), &row, row.path, body.as_deref()).await.0;
+        let expected = if row.is_open { row.status } else { 401 };
+        assert_eq!(stranger, expected, "a stranger: {} {}", row.method, row.path);
+        assert_eq!(
+            told(&house.http(), &row, row.path, body.as_deref()).await.0,
+            row.status,
+            "{} {}",
+            row.method,
+            row.path
+        );
+        for (query, param) in &row.queries {
+            let (status, blamed) = told(&house.http(), &row, &format!("{}?{query}", row.path), None).await;
+            assert!(
+                status == 400 && blamed == json!(param) || status == 404,
+                "{} {}?{query}: {status} {blamed}",
+                row.method,
+                row.path
+            );
+        }
+    }
+    house.stop().await;
+}
+
+/// C43 and adv_80 among them.
+#[tokio::test]
+async fn every_body_is_checked_before_anything_is_done() {
+    let house = House::open().await;
+    let http = house.http();
+    let deep = format!("{{\"deep\":{}{}}}", "[".repeat(64), "]".repeat(64));
+    for row in table().iter().filter(|row| row.body.is_some()) {
+        let name = format!("{} {}", row.method, row.path);
+        let right = row.body.as_ref().unwrap().to_string();
+        let beside = |field: &str| right.replacen('{', &format!("{{{field},"), 1);
+        let twice = beside(r#""doubled":1,"doubled":2"#);
+        for (text, param) in [
+            ("", Value::Null),
+            ("{", Value::Null),
+            ("nonsense", Value::Null),
+            ("[]", Value::Null),
+            ("\"text\"", Value::Null),
+            ("5", Value::Null),
+            (deep.as_str(), Value::Null),
+            (twice.as_str(), json!("doubled")),
+            (beside(r#""a":[{"__proto__":{"isAdmin":true}}]"#).as_str(), json!("__proto__")),
+        ] {
+            assert_eq!(told(&http, row, row.path, Some(text)).await, (400, param), "{name} {text}");
+        }
+        for (field, value, param) in &row.wrong {
+            let mut body = row.body.clone().unwrap();
+            body.as_object_mut().unwrap().remove(*field);
+            if !value.is_null() {
+                body[*field] = value.clone();
+            }
+            let body = body.to_string();
+            assert_eq!(told(&http, row, row.path, Some(&body)).await, (400, json!(param)), "{name} {body}");
+        }
+        let strange = json!({"agentId": "nobody", "model": "openclaw:nobody"}).as_object().unwrap().clone();
+        let mut unknown = row.body.clone().unwrap();
+        unknown.as_object_mut().unwrap().extend(strange);
+        let status = told(&http, row, row.path, Some(&unknown.to_string())).await.0;
+        assert!(matches!(status, 400 | 404) || row.route == "/v2/tasks", "an unknown agent: {name}: {status}");
+        for kind in ["text/plain", "application/x-www-form-urlencoded"] {
+            let reply = http.clone().with("content-type", kind).send(row.method, row.path, Some(&right)).await;
+            assert_eq!((reply.status, reply.code().as_str()), (415, "unsupported_media_type"), "{name} {kind}");
+        }
+        let head = http.head(row.method, row.path);
+        let large = format!("{head}content-type: application/json\r\ncontent-length: 10485761\r\n\r\n");
+        let reply = Open::raw(house.address, large.as_bytes()).await.reply().await;
+        assert_eq!((reply.status, reply.code().as_str()), (413, "payload_too_large"), "{name}");
+    }
+    house.stop().await;
+}
+
+/// A model's id may hold slashes, written as they are or not.
+#[tokio::test]
+async fn a_model_is_found_by_its_id_however_its_slash_is_written() {
+    let house = House::open().await;
+    for path in ["/v1/models/mock/mock-1", "/v1/models/mock%2Fmock-1", "/v1/models/mock%2fmock-1"] {
+        let reply = house.http().get(path).await;
+        assert_eq!((reply.status, &reply.json()["id"]), (200, &json!("mock/mock-1")), "{path}");
+    }
+    let absent = house.http().get("/v1/models/mock%2Fmock-9").await;
+    assert_eq!((absent.status, absent.code().as_str()), (404, "model_not_found"));
+    house.stop().await;
+}
