@@ -71,7 +71,7 @@ impl Keeper {
 impl Recall for Keeper {
     async fn search(&self, whose: &Whose, query: &str, max: usize) -> Result<Vec<Hit>, MemoryError> {
         if query.len() > MEMORY_QUERY_BYTES_MAX {
-            return Err(MemoryError::Invalid(format!("the query must be at most {MEMORY_QUERY_BYTES_MAX} bytes")));
+            return Err(MemoryError::Invalid(format!("must be at most {MEMORY_QUERY_BYTES_MAX} bytes")));
         }
         let wanted = terms(query);
         let limit = u32::try_from(max).unwrap_or(u32::MAX);
@@ -104,7 +104,7 @@ impl Recall for Keeper {
     async fn add(&self, whose: &Whose, text: String, session: Option<SessionKey>) -> Result<Memory, MemoryError> {
         let text = text.trim().to_owned();
         if text.is_empty() || text.len() > MEMORY_BYTES_MAX {
-            return Err(MemoryError::Invalid(format!("text must be 1 to {MEMORY_BYTES_MAX} bytes")));
+            return Err(MemoryError::Invalid(format!("must be 1 to {MEMORY_BYTES_MAX} bytes")));
         }
         let (id, created_at) = (MemoryId::new(&*self.ids), self.clock.now());
         let memory = Memory { id, whose: whose.clone(), text, session, created_at };
@@ -153,7 +153,7 @@ impl Memories {
         require(principal, Scope::Read)?;
         let whose = self.whose(principal, agent)?;
         self.0.store.settled().await?;
-        Ok(self.0.keeper.search(&whose, query, max).await?)
+        self.0.keeper.search(&whose, query, max).await.map_err(|error| refused("query", error))
     }
 
     /// Remembers something for an agent.
@@ -162,7 +162,7 @@ impl Memories {
     pub async fn add(&self, principal: &Principal, agent: Option<&AgentId>, text: String) -> Result<Memory, Error> {
         require(principal, Scope::Write)?;
         let whose = self.whose(principal, agent)?;
-        Ok(self.0.keeper.add(&whose, text, None).await?)
+        self.0.keeper.add(&whose, text, None).await.map_err(|error| refused("text", error))
     }
 
     /// The caller's memories, of one agent or of all, newest first.
@@ -214,12 +214,11 @@ fn absent(id: MemoryId) -> Error {
     Error::NotFound { what: "memory", id: id.to_string() }
 }
 
-impl From<MemoryError> for Error {
-    fn from(error: MemoryError) -> Self {
-        match error {
-            MemoryError::Invalid(problem) => Self::invalid("memory", problem),
-            MemoryError::Full { .. } => Self::invalid("memory", error.to_string()),
-            MemoryError::Unavailable(_) => Self::Store(error.to_string()),
-        }
+/// The refusal of what stood in `field`.
+fn refused(field: &str, error: MemoryError) -> Error {
+    match error {
+        MemoryError::Invalid(problem) => Error::invalid(field, problem),
+        MemoryError::Full { .. } => Error::invalid(field, error.to_string()),
+        MemoryError::Unavailable(_) => Error::Store(error.to_string()),
     }
 }

@@ -8,7 +8,7 @@
 //! - [`notice`] what is told unasked, in both dialects; [`dialect_c`] the API reference's frames
 //! - [`agent`] runs and their events; [`sessions`] conversations; [`tasks`] durable work
 //! - [`gateway`] health, status, tick, shutdown; [`system`] presence, system events, heartbeats;
-//!   [`logs`] the log's tail; [`keys`] API keys; [`devices`] machines with a key of their own
+//!   [`logs`] the log's tail; [`keys`] API keys; [`memory`] what agents remember; [`devices`] machines with a key of their own
 //! - [`agents`] and [`tools`] what can be asked; [`session`] conversations in the contracts' words
 //! - [`channels`], [`browser`], [`none`] what does not exist yet, told truthfully
 //! - [`config`] the configuration; [`models`] what can be asked
@@ -26,6 +26,7 @@ pub mod frame;
 pub mod gateway;
 pub mod keys;
 pub mod logs;
+pub mod memory;
 pub mod models;
 pub mod none;
 pub mod notice;

@@ -8,6 +8,7 @@ pub(crate) mod gateway;
 mod health;
 mod keys;
 mod logs;
+mod memory;
 mod message;
 mod models;
 mod providers;
@@ -81,6 +82,8 @@ enum Command {
     Models(models::Models),
     /// List providers of model output, and try them
     Providers(providers::Providers),
+    /// Find, add, list and forget what agents remember
+    Memory(memory::Memory),
     /// Make, list and revoke API keys
     Keys(keys::Keys),
     /// Let devices in, and out again
@@ -116,6 +119,7 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<ExitCode, Fatal> {
         Command::Logs(logs) => logs::run(logs, &context),
         Command::Models(models) => models::run(models, &context),
         Command::Providers(providers) => providers::run(providers, &context),
+        Command::Memory(memory) => memory::run(memory, &context),
         Command::Keys(keys) => keys::run(keys, &context),
         Command::Devices(devices) => devices::run(devices, &context),
         Command::System(system) => system::run(system, &context),

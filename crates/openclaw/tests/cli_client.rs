@@ -471,3 +471,22 @@ async fn a_model_file_is_taken_in_listed_and_removed() {
     let unknown = ask(&["models", "pull", "no-such-model"]).await;
     assert!(unknown.code == 70 && unknown.errors.contains("the catalogue knows no"), "{unknown:?}");
 }
+
+#[tokio::test]
+async fn memories_are_added_found_and_forgotten_by_hand() {
+    let house = House::new().await;
+    let id = house.says(&["memory", "add", "Ada drinks tea."]).await.trim().to_owned();
+    let notes = house.directory.path().join("workspace");
+    std::fs::create_dir_all(&notes).unwrap();
+    std::fs::write(notes.join("MEMORY.md"), "The tea is green.\n").unwrap();
+    let found = house.run(&["memory", "search", "green", "tea", "--json"]).await.json();
+    let cited: Vec<&str> =
+        found["results"].as_array().unwrap().iter().map(|hit| hit["citation"].as_str().unwrap()).collect();
+    assert_eq!(cited, ["MEMORY.md:1-1", &id]);
+    let table = house.says(&["memory", "list"]).await;
+    assert!(table.starts_with("ID") && table.contains(&id) && table.contains("Ada drinks tea."), "{table}");
+    assert_eq!(house.says(&["memory", "get", &id]).await, "Ada drinks tea.\n");
+    assert_eq!(house.says(&["memory", "rm", &id]).await, format!("{id} is forgotten\n"));
+    let absent = house.run(&["memory", "get", &id]).await;
+    assert!(absent.code != 0 && absent.errors.contains("no memory"), "{absent:?}");
+}

@@ -152,10 +152,7 @@ async fn what_does_not_fit_is_refused_with_what_does() {
     let house = open(directory.path(), &upstream).await;
     for text in [String::new(), " \n".to_owned(), "x".repeat(16 * 1024 + 1)] {
         let refused = house.app.memory.add(&operator(), None, text).await;
-        assert_eq!(
-            refused,
-            Err(Error::Invalid { field: "memory".into(), problem: "text must be 1 to 16384 bytes".into() })
-        );
+        assert_eq!(refused, Err(Error::Invalid { field: "text".into(), problem: "must be 1 to 16384 bytes".into() }));
     }
     let long = house.app.memory.search(&operator(), None, &"word ".repeat(1000), 5).await;
     assert!(matches!(long, Err(Error::Invalid { .. })), "{long:?}");

@@ -39,6 +39,11 @@ mod keys_list;
 mod keys_revoke;
 mod last_heartbeat;
 mod logs_tail;
+mod memory_add;
+mod memory_delete;
+mod memory_get;
+mod memory_list;
+mod memory_search;
 mod models_list;
 mod models_set;
 mod node_list;
@@ -158,6 +163,11 @@ const METHODS: &[Entry] = &[
     on::<tasks_retry::TasksRetry>(),
     on::<tasks_watch::TasksWatch>(),
     on::<logs_tail::LogsTail>(),
+    on::<memory_search::MemorySearch>(),
+    on::<memory_add::MemoryAdd>(),
+    on::<memory_list::MemoryList>(),
+    on::<memory_get::MemoryGet>(),
+    on::<memory_delete::MemoryDelete>(),
     on::<keys_create::KeysCreate>(),
     on::<keys_list::KeysList>(),
     on::<keys_revoke::KeysRevoke>(),

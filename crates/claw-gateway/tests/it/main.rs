@@ -16,6 +16,7 @@ mod house;
 mod http;
 mod limits;
 mod malformed;
+mod memory;
 mod one_port;
 mod operator;
 mod paper;

@@ -4,6 +4,7 @@
 //! new breaks no client. `--json` prints the answer itself and never goes through here.
 
 mod devices;
+mod memory;
 mod tools;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 pub(crate) use devices::{Device, DeviceList, RotatedToken, short};
+pub(crate) use memory::{FoundMemories, FoundMemory, MemoryList, OneMemory};
 pub(crate) use tools::{InvokedTool, ToolCatalog};
 
 /// `hello-ok`.
