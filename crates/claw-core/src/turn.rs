@@ -51,6 +51,9 @@ pub struct Turn {
     /// Most calls of our tools; without it, what a run may at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_calls_max: Option<u32>,
+    /// Seconds it may take from its first start; as long as it needs when absent (A17).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_limit_s: Option<u32>,
     /// What the door that took it needs to tell of it later; nobody else looks into it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extra: Option<JsonText>,
@@ -120,7 +123,7 @@ impl Turn {
     /// nothing for itself, and only says something.
     pub fn may_steer(&self) -> bool {
         let Self { agent, session, input, context, model, sampling, client_tools, tool_choice, thinking, .. } = self;
-        let Self { stream: _, executor, instructions, own_tools, tool_calls_max, extra, origin, .. } = self;
+        let Self { stream: _, executor, instructions, own_tools, tool_calls_max, extra, time_limit_s, origin, .. } = self;
         let chooses = model.is_some()
             || executor.is_some()
             || instructions.is_some()
@@ -129,6 +132,7 @@ impl Turn {
             || extra.is_some()
             // Said through others, it would be heard with the authority of the run it steers.
             || !origin.is_direct()
+            || time_limit_s.is_some()
             || thinking.is_some()
             || !client_tools.is_empty()
             || *sampling != Sampling::default()
@@ -162,6 +166,7 @@ impl Turn {
             own_tools: None,
             tool_calls_max: None,
             extra: None,
+            time_limit_s: None,
             origin: Origin::default(),
         }
     }

@@ -211,6 +211,7 @@ fn turn(
         own_tools,
         tool_calls_max: None,
         extra: None,
+        time_limit_s: None,
         origin: Origin::default(),
     };
     Ok((turn, place))

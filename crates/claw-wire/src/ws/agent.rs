@@ -31,6 +31,8 @@ pub struct AgentParams {
     pub idempotency_key: Option<String>,
     /// `followup`, `interrupt`, `steer` or `reject`: what to do while the conversation is busy.
     pub queue_mode: Option<String>,
+    /// Seconds the run may take; without it, or with 0, as long as it needs (A17).
+    pub timeout: Option<u32>,
 }
 
 /// What `agent` asks for.
@@ -76,6 +78,7 @@ impl TryFrom<AgentParams> for AgentCall {
             thinking,
             idempotency_key,
             queue_mode,
+            timeout,
         } = raw;
         if message.trim().is_empty() {
             return Err(BadRequest::of("message", "must be a text that is not empty"));
@@ -93,6 +96,7 @@ impl TryFrom<AgentParams> for AgentCall {
         let mut turn = Turn::text(session.unwrap_or_else(|| SessionKey::main(&agent)), message);
         turn.model = selection.model;
         turn.thinking = thinking_level(thinking)?;
+        turn.time_limit_s = timeout.filter(|seconds| *seconds > 0);
         let when_busy = when_busy(queue_mode.as_deref())?;
         Ok(Self { turn, idempotency_key: checked_key(idempotency_key)?, when_busy })
     }
@@ -185,6 +189,7 @@ impl TryFrom<SessionSendParams> for AgentCall {
             thinking,
             idempotency_key,
             queue_mode,
+            timeout: None,
         }
         .try_into()
     }
