@@ -7,7 +7,7 @@ use claw_core::retry;
 use claw_core::run::RunEvent;
 use claw_core::task::{Outcome, StateName};
 use claw_core::turn::Origin;
-use claw_core::{AgentId, Clock, Failure, FailureReason, IdSource, Message, Principal, Task, TaskId};
+use claw_core::{AgentId, Clock, Failure, FailureReason, IdSource, Message, Output, Principal, Task, TaskId};
 use claw_store::{Finish, Finished, StartedRun, Store, StoreError};
 
 use crate::catalog::Catalog;
@@ -142,7 +142,7 @@ impl Attempt {
     /// Runs to the end, and commits what came of it.
     pub async fn run(mut self) -> RunEnd {
         let mut produced = Produced::default();
-        let outcome = match self.turn(&mut produced).await {
+        let outcome = match self.turn_in_time(&mut produced).await {
             Ok(output) => Outcome::Completed(output),
             Err(stop) => match self.outcome_of(stop, &produced) {
                 Some(outcome) => outcome,
@@ -150,6 +150,17 @@ impl Attempt {
             },
         };
         self.commit(outcome, produced).await
+    }
+
+    /// The turn, within the time that its caller gave it.
+    async fn turn_in_time(&mut self, produced: &mut Produced) -> Result<Output, Stop> {
+        let Some(limit_s) = self.task.turn.time_limit_s else { return self.turn(produced).await };
+        let began = self.task.started_at.unwrap_or(self.task.created_at);
+        let left = Duration::from_secs(limit_s.into()).saturating_sub(self.parts.clock.now().since(began));
+        tokio::time::timeout(left, self.turn(produced)).await.unwrap_or_else(|_over| {
+            let message = format!("the run did not end within the {limit_s} s that its caller gave it");
+            Err(Failure::new(FailureReason::Limit, message).into())
+        })
     }
 
     /// What a run that did not complete comes to; nothing when the task is no longer ours.

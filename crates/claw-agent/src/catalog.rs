@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use claw_core::briefing::Briefing;
+use claw_core::briefing::{Briefing, BriefingContext, Section};
 use claw_core::permission::{Asker, Permissions, canonical};
 use claw_core::provider::{ModelInfo, Provider};
 use claw_core::skill::Skills;
@@ -17,6 +17,7 @@ use claw_core::turn::Origin;
 use claw_core::{AgentId, Failure, FailureReason, PrincipalId, Timestamp, Turn};
 
 use crate::breaker::{Breakers, Position};
+use crate::equipment::{Equipment, Offered};
 use crate::executors::Executor;
 use crate::limits::CANDIDATES_MAX;
 use crate::tools::Offer;
@@ -119,6 +120,7 @@ pub struct Catalog {
     permissions: Permissions,
     briefings: Vec<Arc<dyn Briefing>>,
     skills: Option<Arc<dyn Skills>>,
+    equipment: Equipment,
     breakers: Arc<Breakers>,
     /// Counts questions, so that keys take turns.
     turn: AtomicUsize,
@@ -159,6 +161,7 @@ impl Catalog {
             permissions: Permissions::default(),
             briefings: Vec::new(),
             skills: None,
+            equipment: Equipment::default(),
             breakers: Arc::default(),
             turn: AtomicUsize::new(0),
         }
@@ -208,17 +211,22 @@ impl Catalog {
     /// Tools beside the built-in ones, and who may use which of all.
     #[must_use]
     pub fn with_tools(self, tools: Vec<Arc<dyn Tool>>, permissions: Permissions) -> Self {
-        Self { tools: tools.into_iter().map(Offer::from).collect(), permissions, ..self }
+        let tools = tools.into_iter().map(Offer::from).collect();
+        Self { tools, permissions, equipment: Equipment::default(), ..self }
     }
 
     /// Who knows what agents are told before their conversations, in this order.
     #[must_use]
     pub fn with_briefings(self, briefings: Vec<Arc<dyn Briefing>>) -> Self {
-        Self { briefings, ..self }
+        Self { briefings, equipment: Equipment::default(), ..self }
     }
 
-    pub(crate) fn briefings(&self) -> &[Arc<dyn Briefing>] {
-        &self.briefings
+    /// What is told before a run; as it was at most a moment ago.
+    pub(crate) async fn briefing(&self, about: BriefingContext, now: Timestamp) -> Arc<[Section]> {
+        match self.briefings.as_slice() {
+            [] => Arc::from([]),
+            briefings => self.equipment.told(briefings, about, now).await,
+        }
     }
 
     /// What agents were taught.
@@ -235,10 +243,23 @@ impl Catalog {
     /// What of `built_in` and the catalogue's own tools `agent` may use for `principal`, where the
     /// turn came that way.
     pub fn tools(&self, built_in: &[Offer], agent: &AgentId, principal: &PrincipalId, origin: &Origin) -> Vec<Offer> {
+        self.offered(built_in, agent, principal, origin).offers.clone()
+    }
+
+    /// The same, remembered: `built_in` is the same with every call.
+    pub(crate) fn offered(
+        &self,
+        built_in: &[Offer],
+        agent: &AgentId,
+        principal: &PrincipalId,
+        origin: &Origin,
+    ) -> Arc<Offered> {
         let agent = self.agent(agent).map_or(agent, |profile| &profile.id);
-        let asker = Asker { agent, principal, origin };
-        let all = built_in.iter().chain(&self.tools);
-        all.filter(|offer| self.permissions.permits(asker, canonical(&offer.spec.name))).cloned().collect()
+        self.equipment.offered((agent.clone(), principal.clone(), origin.clone()), || {
+            let asker = Asker { agent, principal, origin };
+            let all = built_in.iter().chain(&self.tools);
+            all.filter(|offer| self.permissions.permits(asker, canonical(&offer.spec.name))).cloned().collect()
+        })
     }
 
     /// Who may use which tools.

@@ -16,6 +16,7 @@
 mod agent;
 mod breaker;
 pub mod catalog;
+mod equipment;
 pub mod executors;
 pub mod hub;
 mod journal;

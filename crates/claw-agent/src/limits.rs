@@ -134,3 +134,9 @@ pub const TOLD_DEFAULT: u32 = 20;
 
 /// What is shown of one message of another conversation, in bytes.
 pub const TOLD_BYTES_MAX: usize = 4 * 1024;
+
+/// How long what an agent is told before a run counts as new: a file that is saved is known so soon.
+pub const BRIEFING_FRESH: Duration = Duration::from_secs(1);
+
+/// Agents and askers whose tools and briefings are remembered at once.
+pub const EQUIPMENTS_MAX: usize = 256;

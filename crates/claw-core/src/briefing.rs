@@ -9,7 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::principal::Principal;
-use crate::session::{AgentId, SessionKey};
+use crate::session::AgentId;
 
 /// Something that knows what an agent should be told.
 #[async_trait]
@@ -19,15 +19,13 @@ pub trait Briefing: Send + Sync {
     async fn sections(&self, about: &BriefingContext) -> Vec<Section>;
 }
 
-/// Which run is about to begin.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Whose run is about to begin. What is told may depend on nothing else: it is remembered for a moment.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct BriefingContext {
     /// On whose behalf.
     pub principal: Principal,
     /// The agent.
     pub agent: AgentId,
-    /// The conversation.
-    pub session: SessionKey,
     /// Own names of the tools it may use.
     pub tools: Vec<String>,
 }

@@ -80,7 +80,7 @@ impl Scope {
 }
 
 /// A set of permissions, closed under implication.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Scopes(u8);
 
 impl Scopes {
@@ -124,7 +124,7 @@ impl Scopes {
 }
 
 /// An authenticated caller.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Principal {
     /// Whose objects it makes.
     pub id: PrincipalId,

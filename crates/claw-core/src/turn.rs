@@ -64,7 +64,7 @@ pub struct Turn {
 
 /// How a turn came here. A turn that a run passes on keeps the origin of that run, so that nobody
 /// gets more by asking through another conversation.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Origin {
     /// The channel it came by (`telegram`, `hook`, …); absent at the gateway's own doors.

@@ -15,8 +15,8 @@ use http::header::AUTHORIZATION;
 use url::Url;
 
 pub(crate) use self::assembly::Completion;
-use self::request::TokenLimit;
 pub(crate) use self::request::plain_body;
+use self::request::{TokenLimit, ToolTexts};
 use crate::settings::{BadSettings, Settings};
 use crate::source::{Manner, Source, Unwritable, Wire};
 
@@ -34,6 +34,7 @@ pub struct OpenAi(Arc<Source<Chat>>);
 #[derive(Debug)]
 struct Chat {
     token_limit: TokenLimit,
+    tool_texts: ToolTexts,
 }
 
 impl OpenAi {
@@ -65,7 +66,8 @@ impl Provider for OpenAi {
 impl Chat {
     fn at(base_url: &str) -> Self {
         let is_openai = base_url.trim().parse::<Url>().is_ok_and(|url| url.host_str() == Some(OPENAI_HOST));
-        Self { token_limit: if is_openai { TokenLimit::Completion } else { TokenLimit::Classic } }
+        let token_limit = if is_openai { TokenLimit::Completion } else { TokenLimit::Classic };
+        Self { token_limit, tool_texts: ToolTexts::default() }
     }
 }
 
@@ -73,7 +75,7 @@ impl Wire for Chat {
     type Assembly = Completion;
 
     fn body(&self, request: &ModelRequest) -> Result<Vec<u8>, Unwritable> {
-        request::body(request, self.token_limit)
+        request::body(request, self.token_limit, &self.tool_texts)
     }
 
     fn assembly(&self, request: &ModelRequest) -> Completion {

@@ -106,7 +106,23 @@ fn blame<'a, T: Deserialize<'a>>(bytes: &'a [u8], first: &serde_json::Error) -> 
         (path, None) => Some(path.to_owned()),
         (path, Some(field)) => Some(format!("{path}.{field}")),
     };
-    BadRequest { param, message }
+    BadRequest { param, message: in_plain_words(message) }
+}
+
+/// Says what is expected in JSON's words instead of our types'.
+fn in_plain_words(message: String) -> String {
+    let Some((found, expected)) = message.rsplit_once(", expected ") else { return message };
+    let plain = match expected {
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, 0 or more",
+        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
+        "f32" | "f64" => "a number",
+        "a sequence" => "an array",
+        "a map" => "an object",
+        expected if expected.starts_with("struct ") => "an object",
+        expected if expected.starts_with("internally tagged enum ") => "an object with a type that is known",
+        _ => return message,
+    };
+    format!("{found}, expected {plain}")
 }
 
 #[cfg(test)]
@@ -131,7 +147,9 @@ mod tests {
     fn a_wrong_type_is_named_by_its_path() {
         let (param, message) = refused(r#"{"inner":[{"number":1},{"number":"x"}]}"#);
         assert_eq!(param.as_deref(), Some("inner[1].number"));
-        assert_eq!(message, "invalid type: string \"x\", expected u32");
+        assert_eq!(message, "invalid type: string \"x\", expected a whole number, 0 or more");
+        assert_eq!(refused(r#"{"inner":[7]}"#).1, "invalid type: integer `7`, expected an object");
+        assert_eq!(refused(r#"{"inner":7}"#).1, "invalid type: integer `7`, expected an array");
         assert_eq!(refused(r#"{"inner":[{}]}"#).0.as_deref(), Some("inner[0].number"));
         assert_eq!(refused("{}").0.as_deref(), Some("inner"));
         assert_eq!(refused("[]").0, None);

@@ -5,13 +5,13 @@
 
 use std::sync::Arc;
 
-use claw_core::briefing::{Briefing, BriefingContext, Section};
+use claw_core::briefing::BriefingContext;
 use claw_core::estimate;
 use claw_core::permission::canonical;
 use claw_core::provider::{ProviderError, ToolSpec};
 use claw_core::tool::Tool;
 use claw_core::turn::Context;
-use claw_core::{AgentId, Failure, FailureReason, Message, Task};
+use claw_core::{AgentId, Failure, FailureReason, Message, Task, Turn};
 use claw_store::{StoreError, StoredMessage};
 
 use super::fit::{Material, Window};
@@ -19,8 +19,8 @@ use super::repeats::Repeats;
 use super::{Stop, thoughts};
 use crate::agent::Parts;
 use crate::catalog::{Catalog, Resolved, UnknownModel};
-use crate::limits::{BRIEFING_WAIT, HISTORY_MESSAGES_MAX};
-use crate::tools::Offer;
+use crate::equipment::Offered;
+use crate::limits::HISTORY_MESSAGES_MAX;
 
 /// The conversation as it grows during a turn.
 pub(super) struct Conversation {
@@ -40,7 +40,7 @@ pub(super) struct Conversation {
     pub(super) agent: AgentId,
     client_tools: Vec<String>,
     /// What the agent may use; the rest is not there.
-    tools: Vec<Offer>,
+    tools: Arc<Offered>,
     /// Calls made so far, with what came of them.
     pub(super) repeats: Repeats,
 }
@@ -54,15 +54,15 @@ impl Conversation {
         })?;
         let unknown = |unknown: UnknownModel| Failure::new(FailureReason::UnknownModel, unknown.to_string());
         let route = catalog.route(turn.model.as_deref(), agent).map_err(unknown)?;
-        let mut tools = catalog.tools(&parts.tools, &turn.agent, &task.principal.id, &turn.origin);
-        tools.retain(|offer| turn.admits(&offer.spec.name));
+        let offered = catalog.offered(&parts.tools, &turn.agent, &task.principal.id, &turn.origin);
+        let tools = admitted(offered, turn);
         let about = BriefingContext {
             principal: task.principal.clone(),
             agent: agent.id.clone(),
-            session: turn.session.clone(),
-            tools: tools.iter().map(|offer| offer.spec.name.clone()).collect(),
+            tools: tools.offers.iter().map(|offer| offer.spec.name.clone()).collect(),
         };
-        let (stored, sections) = futures::join!(stored(parts, task), sections(catalog.briefings(), &about));
+        let agent_id = about.agent.clone();
+        let (stored, sections) = futures::join!(stored(parts, task), catalog.briefing(about, parts.clock.now()));
         let (history, message_count) = stored?;
         let material = Material {
             prompt: agent.system_prompt.clone(),
@@ -80,7 +80,7 @@ impl Conversation {
             messages: turn.input.clone(),
             specs: specs(task, &tools),
             message_count,
-            agent: about.agent,
+            agent: agent_id,
             client_tools: turn.client_tools.iter().map(|tool| tool.name.clone()).collect(),
             tools,
             repeats: Repeats::default(),
@@ -129,7 +129,7 @@ impl Conversation {
     /// Our tool of this name or alias, if the agent may use it.
     pub(super) fn tool(&self, name: &str) -> Option<&Arc<dyn Tool>> {
         let own = canonical(name);
-        self.tools.iter().find(|offer| offer.spec.name == own).map(|offer| &offer.tool)
+        self.tools.offers.iter().find(|offer| offer.spec.name == own).map(|offer| &offer.tool)
     }
 
     /// Whether the caller runs this tool itself.
@@ -154,22 +154,22 @@ async fn stored(parts: &Parts, task: &Task) -> Result<(Vec<Message>, u64), Stop>
     }
 }
 
-/// What everybody who knows something has to tell. Who is too slow is not waited for.
-async fn sections(briefings: &[Arc<dyn Briefing>], about: &BriefingContext) -> Vec<Section> {
-    let all = futures::future::join_all(briefings.iter().map(|briefing| async {
-        let told = tokio::time::timeout(BRIEFING_WAIT, briefing.sections(about)).await;
-        told.unwrap_or_else(|_late| {
-            tracing::warn!(agent = %about.agent, "a part of the briefing of {} took too long and is left out", about.agent);
-            Vec::new()
-        })
-    }));
-    all.await.concat()
+/// What of the tools this turn lets itself use.
+fn admitted(offered: Arc<Offered>, turn: &Turn) -> Arc<Offered> {
+    if offered.offers.iter().all(|offer| turn.admits(&offer.spec.name)) {
+        return offered;
+    }
+    let admitted = offered.offers.iter().filter(|offer| turn.admits(&offer.spec.name));
+    Arc::new(Offered::new(admitted.cloned().collect()))
 }
 
 /// The tools offered to the model: the caller's, and ours that it does not shadow.
-fn specs(task: &Task, tools: &[Offer]) -> Arc<[ToolSpec]> {
+fn specs(task: &Task, tools: &Offered) -> Arc<[ToolSpec]> {
     let clients = &task.turn.client_tools;
-    let ours = tools.iter().map(|offer| &*offer.spec);
+    if clients.is_empty() {
+        return Arc::clone(&tools.specs);
+    }
+    let ours = tools.specs.iter();
     let unshadowed = ours.filter(|spec| !clients.iter().any(|client| client.name == spec.name));
     clients.iter().chain(unshadowed).cloned().collect()
 }

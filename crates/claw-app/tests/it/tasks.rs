@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use claw_app::Error;
 use claw_core::run::RunEvent;
-use claw_core::task::{Priority, StateName};
+use claw_core::task::{Priority, StateName, TaskState};
 use claw_core::{FailureReason, Lane};
 use claw_store::{Idempotency, TaskFilter};
 use claw_testkit::{Gate, Reply, Upstream};
@@ -195,5 +195,21 @@ async fn a_thousand_slow_runs_leave_room_for_the_next() {
     for id in ids {
         assert_eq!(house.app.tasks.wait(id, SOON).await.unwrap().unwrap().state.name(), StateName::Completed);
     }
+    house.stop().await;
+}
+
+/// A17: a run takes as long as it needs, unless its caller says how long.
+#[tokio::test]
+async fn a_run_ends_when_the_time_its_caller_gave_it_is_over() {
+    let (directory, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await);
+    let house = House::open(directory.path(), &upstream).await;
+    upstream.script([Reply::silence()]);
+    let mut new = task("work", "count");
+    new.turn.time_limit_s = Some(1);
+    let id = house.app.tasks.submit(&operator(), new).await.unwrap().id;
+    let done = house.app.tasks.wait(id, SOON).await.unwrap().unwrap();
+    let TaskState::Failed { failure, .. } = done.state else { panic!("{:?}", done.state) };
+    let told = (failure.reason, failure.message.as_str());
+    assert_eq!(told, (FailureReason::Limit, "the run did not end within the 1 s that its caller gave it"));
     house.stop().await;
 }

@@ -114,9 +114,16 @@ pub(crate) async fn say_goodbye(mut socket: Socket, close: Close) {
     if !matches!(sent, Ok(Ok(()))) {
         return answer_close(socket).await;
     }
-    let intake = socket.get_mut();
-    intake.trust();
+    socket.get_mut().trust();
     let rest = async {
+        // A client that answers the close has heard it, and waits for us to end the connection.
+        while let Some(Ok(message)) = socket.next().await {
+            if message.is_close() {
+                return;
+            }
+        }
+        // The library reads nothing after an error.
+        let intake = socket.get_mut();
         let (mut left, mut buffer) = (LINGER_BYTES_MAX, [0; 4096]);
         while let Ok(count @ 1..) = intake.read(&mut buffer).await {
             left = left.saturating_sub(count);

@@ -293,3 +293,27 @@ async fn an_api_key_sees_and_changes_only_its_own_conversations() {
     assert_eq!(said(&history["messages"]), ["secret", "secret"]);
     house.stop().await;
 }
+
+/// K6: the id that answers show means its conversation in every method, for whoever may see it.
+#[tokio::test]
+async fn a_shown_id_leads_to_its_conversation_everywhere_and_strangers_nowhere() {
+    let house = House::open().await;
+    let mut socket = house.socket().await;
+    let made = socket.payload("sessions.create", &json!({"key": "plan"})).await;
+    let id = made["sessionId"].as_str().unwrap();
+    talk(&mut socket, id, "hello").await;
+    let history = socket.payload("sessions.history", &json!({"sessionId": id})).await;
+    assert_eq!(history["messages"].as_array().unwrap().len(), 2);
+    let patched = socket.payload("sessions.update", &json!({"sessionId": id, "label": "Plan"})).await;
+    assert_eq!(patched["entry"]["label"], json!("Plan"));
+    let found = socket.payload("sessions.get", &json!({"sessionId": id})).await;
+    assert_eq!((&found["session"]["key"], &found["sessionId"]), (&json!("agent:main:plan"), &json!(id)));
+    let (_, key) = house.key(&[Scope::Read, Scope::Write]).await;
+    let theirs = house.stranger().with("authorization", &format!("Bearer {key}"));
+    assert_eq!(theirs.get(&format!("/v1/sessions/{id}")).await.status, 404);
+    let gone = socket.payload("sessions.delete", &json!({"sessionId": id})).await;
+    assert_eq!(gone["deleted"], json!(true));
+    let list = socket.payload("sessions.list", &json!({})).await;
+    assert_eq!(list["totalCount"], json!(0));
+    house.stop().await;
+}

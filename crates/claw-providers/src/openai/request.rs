@@ -1,9 +1,11 @@
 //! `ModelRequest` → the body of a chat completion.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use claw_core::message::{JsonText, Message, Part, ToolCall};
 use claw_core::provider::{ModelRequest, Sampling, Thinking, ToolChoice, ToolSpec};
 use serde::Serialize;
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::source::Unwritable;
 
@@ -17,7 +19,7 @@ pub(super) enum TokenLimit {
 }
 
 /// The body, ready to be sent.
-pub(super) fn body(request: &ModelRequest, token_limit: TokenLimit) -> Result<Vec<u8>, Unwritable> {
+pub(super) fn body(request: &ModelRequest, token_limit: TokenLimit, texts: &ToolTexts) -> Result<Vec<u8>, Unwritable> {
     let ModelRequest { model, messages, tools, tool_choice, sampling, thinking, conversation: _, stream } = request;
     let Sampling {
         temperature,
@@ -31,12 +33,13 @@ pub(super) fn body(request: &ModelRequest, token_limit: TokenLimit) -> Result<Ve
         parallel_tool_calls,
         verbosity,
     } = sampling;
+    let tool_text = texts.of(tools)?;
     let outgoing = Outgoing {
         model,
         messages: messages.iter().map(outgoing_message).collect::<Result<_, _>>()?,
         stream: *stream,
         stream_options: stream.then_some(StreamOptions { include_usage: true }),
-        tools: tools.iter().map(outgoing_tool).collect::<Result<_, _>>()?,
+        tools: tool_text.as_deref(),
         tool_choice: if tools.is_empty() { None } else { outgoing_choice(tool_choice) },
         parallel_tool_calls: parallel_tool_calls.filter(|_| !tools.is_empty()),
         verbosity: verbosity.as_deref(),
@@ -77,7 +80,7 @@ pub(super) fn tool_calls_so_far(messages: &[Message]) -> usize {
 }
 
 fn raw(text: &JsonText, place: impl FnOnce() -> String) -> Result<&RawValue, Unwritable> {
-    serde_json::from_str(text.as_str()).map_err(|_| Unwritable::NotJson(place()))
+    serde_json::from_str(text.as_str()).map_err(|_| Unwritable::Unwritable(place()))
 }
 
 fn outgoing_message(message: &Message) -> Result<OutgoingMessage<'_>, Unwritable> {
@@ -119,6 +122,34 @@ fn outgoing_call(call: &ToolCall) -> OutgoingCall<'_> {
     OutgoingCall { id, kind: "function", function: CalledFunction { name, arguments: arguments.as_str() } }
 }
 
+/// The tools of the last question as they are sent: an agent's are the same with each question.
+#[derive(Debug, Default)]
+pub(super) struct ToolTexts(Mutex<Option<ToolText>>);
+
+type ToolText = (Arc<[ToolSpec]>, Arc<RawValue>);
+
+impl ToolTexts {
+    /// Nothing where there are no tools.
+    fn of(&self, tools: &Arc<[ToolSpec]>) -> Result<Option<Arc<RawValue>>, Unwritable> {
+        if tools.is_empty() {
+            return Ok(None);
+        }
+        let last = self.last().as_ref().filter(|(same, _)| Arc::ptr_eq(same, tools)).map(|(_, text)| Arc::clone(text));
+        if last.is_some() {
+            return Ok(last);
+        }
+        let outgoing: Vec<OutgoingTool<'_>> = tools.iter().map(outgoing_tool).collect::<Result<_, _>>()?;
+        let text: Arc<RawValue> =
+            to_raw_value(&outgoing).expect("texts, numbers and JSON can always be written as JSON").into();
+        *self.last() = Some((Arc::clone(tools), Arc::clone(&text)));
+        Ok(Some(text))
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<ToolText>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 fn outgoing_tool(tool: &ToolSpec) -> Result<OutgoingTool<'_>, Unwritable> {
     let ToolSpec { name, description, parameters } = tool;
     let parameters = raw(parameters, || format!("the schema of tool {name:?}"))?;
@@ -141,8 +172,8 @@ struct Outgoing<'a> {
     stream: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     stream_options: Option<StreamOptions>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    tools: Vec<OutgoingTool<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tools: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_choice: Option<OutgoingChoice<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -3,7 +3,7 @@
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use claw_core::{AgentId, Principal, Scopes, SessionKey};
+use claw_core::{AgentId, Principal, Scopes};
 
 use super::*;
 
@@ -26,7 +26,7 @@ fn files(directory: &Path, now: Timestamp) -> WorkspaceFiles {
 
 fn about(principal: Principal) -> BriefingContext {
     let agent = AgentId::main();
-    BriefingContext { principal, session: SessionKey::main(&agent), agent, tools: Vec::new() }
+    BriefingContext { principal, agent, tools: Vec::new() }
 }
 
 async fn told(files: &WorkspaceFiles) -> Vec<(String, String, Origin)> {

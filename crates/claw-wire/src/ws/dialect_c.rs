@@ -173,6 +173,7 @@ impl TryFrom<RunParams> for RunCall {
             thinking,
             idempotency_key,
             queue_mode,
+            timeout: None,
         };
         let mut call = AgentCall::try_from(params).map_err(|bad| match bad.param.as_deref() {
             Some("model" | "thinking") => {

@@ -122,6 +122,7 @@ pub(super) async fn read(
         own_tools,
         tool_calls_max,
         extra: Some(kept.to_text()),
+        time_limit_s: None,
         origin: Origin::default(),
     };
     Ok(Asked { turn, place, kept, stream })

@@ -20,7 +20,7 @@ fn request(messages: Vec<Message>) -> ModelRequest {
 }
 
 fn sent(request: &ModelRequest) -> Value {
-    serde_json::from_slice(&body(request, TokenLimit::Classic).unwrap()).unwrap()
+    serde_json::from_slice(&body(request, TokenLimit::Classic, &ToolTexts::default()).unwrap()).unwrap()
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn sampling_and_tools_go_along_only_when_given() {
         parallel_tool_calls: Some(false),
         verbosity: Some("low".into()),
     };
-    let body = body(&asked, TokenLimit::Classic).unwrap();
+    let body = body(&asked, TokenLimit::Classic, &ToolTexts::default()).unwrap();
     assert_eq!(
         String::from_utf8(body).unwrap(),
         concat!(
@@ -124,7 +124,8 @@ fn a_file_goes_along_with_its_data_and_not_by_its_address() {
 fn openai_itself_gets_its_own_name_for_the_limit() {
     let mut asked = request(vec![]);
     asked.sampling.max_tokens = Some(5);
-    let body: Value = serde_json::from_slice(&body(&asked, TokenLimit::Completion).unwrap()).unwrap();
+    let body: Value =
+        serde_json::from_slice(&body(&asked, TokenLimit::Completion, &ToolTexts::default()).unwrap()).unwrap();
     assert_eq!((body.get("max_tokens"), &body["max_completion_tokens"]), (None, &json!(5)));
 }
 
@@ -132,10 +133,16 @@ fn openai_itself_gets_its_own_name_for_the_limit() {
 fn what_claims_to_be_json_is_looked_at() {
     let mut asked = request(vec![]);
     asked.tools = Arc::new([ToolSpec { name: "n".into(), description: String::new(), parameters: JsonText::new("{") }]);
-    assert_eq!(body(&asked, TokenLimit::Classic).unwrap_err().to_string(), "the schema of tool \"n\" is not JSON");
+    assert_eq!(
+        body(&asked, TokenLimit::Classic, &ToolTexts::default()).unwrap_err().to_string(),
+        "the schema of tool \"n\" is not JSON"
+    );
     asked.tools = Arc::new([]);
     asked.sampling.response_format = Some(JsonText::new("{} {}"));
-    assert_eq!(body(&asked, TokenLimit::Classic).unwrap_err().to_string(), "response_format is not JSON");
+    assert_eq!(
+        body(&asked, TokenLimit::Classic, &ToolTexts::default()).unwrap_err().to_string(),
+        "response_format is not JSON"
+    );
 }
 
 #[test]
