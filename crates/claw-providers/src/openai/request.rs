@@ -80,7 +80,7 @@ pub(super) fn tool_calls_so_far(messages: &[Message]) -> usize {
 }
 
 fn raw(text: &JsonText, place: impl FnOnce() -> String) -> Result<&RawValue, Unwritable> {
-    serde_json::from_str(text.as_str()).map_err(|_| Unwritable::Unwritable(place()))
+    serde_json::from_str(text.as_str()).map_err(|_| Unwritable::NotJson(place()))
 }
 
 fn outgoing_message(message: &Message) -> Result<OutgoingMessage<'_>, Unwritable> {
