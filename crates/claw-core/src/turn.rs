@@ -123,7 +123,8 @@ impl Turn {
     /// nothing for itself, and only says something.
     pub fn may_steer(&self) -> bool {
         let Self { agent, session, input, context, model, sampling, client_tools, tool_choice, thinking, .. } = self;
-        let Self { stream: _, executor, instructions, own_tools, tool_calls_max, extra, time_limit_s, origin, .. } = self;
+        let Self { stream: _, executor, instructions, own_tools, tool_calls_max, extra, time_limit_s, origin, .. } =
+            self;
         let chooses = model.is_some()
             || executor.is_some()
             || instructions.is_some()

@@ -1,14 +1,17 @@
 //! `exec` and `process`: commands, in a sandbox, under a policy that denies unless told otherwise.
 //!
-//! Call → `rules` (may this run, and as what exactly) → `plan` (the whole of it, for whoever is asked) → `child` (one process group, its output
-//! bounded, killed when whoever waits is gone) inside [`crate::sandbox`]. A shell's text is never
+//! Call → `rules` (may this run, and as what exactly) → `plan` (the whole of it, for whoever is asked) →
+//! `child` (one process group, its output bounded and heard as it comes, killed when whoever waits is
+//! gone) inside [`crate::sandbox`]. A shell's text is never
 //! judged: an allowlist permits programs that are started without a shell (advisory 57). The
 //! environment is built from nothing (62).
 
 mod background;
 mod child;
 mod output;
+mod plain;
 mod plan;
+mod process;
 mod rules;
 
 use std::path::PathBuf;
@@ -23,12 +26,15 @@ use claw_core::tool::{Tool, ToolContext, ToolError};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use background::Start;
+use process::ProcessTool;
+
 pub use background::Processes;
 pub use child::PATH;
 pub use rules::{Ask, Launcher, Security, Settings};
 
 use crate::arguments;
-use crate::limits::{COMMAND_BYTES_MAX, TIMEOUT_DEFAULT, TIMEOUT_MAX};
+use crate::limits::{COMMAND_BYTES_MAX, TIMEOUT_DEFAULT, TIMEOUT_MAX, YIELD_MAX};
 use crate::workspace::Workspaces;
 
 /// What `exec` takes.
@@ -50,25 +56,12 @@ struct Exec {
     /// Whether it goes on in the background; look after it with `process`.
     #[serde(default)]
     background: bool,
-}
-
-/// What `process` takes.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Process {
-    /// `list`, `poll` (what it has said since, and whether it has ended) or `kill`.
-    action: Action,
-    /// Which, as `exec` said.
+    /// Whether it gets a terminal, for programs that want one.
     #[serde(default)]
-    id: Option<u32>,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-enum Action {
-    List,
-    Poll,
-    Kill,
+    pty: bool,
+    /// Milliseconds after which it goes on in the background if it has not ended.
+    #[serde(default, rename = "yieldMs")]
+    yield_ms: Option<u64>,
 }
 
 struct ExecTool {
@@ -76,8 +69,6 @@ struct ExecTool {
     settings: Settings,
     processes: Processes,
 }
-
-struct ProcessTool(Processes);
 
 /// The tools that run commands.
 pub fn tools(workspaces: &Arc<Workspaces>, settings: Settings, processes: &Processes) -> Vec<Arc<dyn Tool>> {
@@ -108,23 +99,38 @@ impl Tool for ExecTool {
     }
 
     async fn call(&self, context: &ToolContext, given: &JsonText) -> Result<String, ToolError> {
-        let (plan, Exec { command, timeout, background, .. }, asks) = self.prepare(context, given).await?;
+        let (plan, Exec { command, timeout, background, yield_ms, .. }, asks) = self.prepare(context, given).await?;
         if asks || context.approved.is_some() {
             plan::require_approved(&plan, given, context.approved).await?;
         }
-        if background {
-            let id = self.processes.start(context, command, plan)?;
-            return Ok(format!("[runs in the background as {id}; see `process`]"));
+        let wait = yield_ms.map(Duration::from_millis).or(background.then_some(Duration::ZERO));
+        let limit = timeout.map(Duration::from_secs);
+        if let Some(wait) = wait {
+            let asks = self.settings.ask != Ask::Off;
+            let limit = limit.unwrap_or(TIMEOUT_MAX);
+            let id = self.processes.start(context, Start { command, plan, asks, limit })?;
+            let ended = self.processes.ended_within(context, id, wait.min(YIELD_MAX)).await?;
+            return match ended {
+                Some((text, code)) if !background => said(text, code),
+                _ => Ok(format!("[runs in the background as {id}; see `process`]")),
+            };
         }
-        let limit = timeout.map_or(TIMEOUT_DEFAULT, Duration::from_secs).clamp(Duration::from_secs(1), TIMEOUT_MAX);
-        let mut child = child::Child::start(&plan)?;
+        let limit = limit.unwrap_or(TIMEOUT_DEFAULT).clamp(Duration::from_secs(1), TIMEOUT_MAX);
+        let mut child = child::Child::start(&plan, false, context.run.listener.clone())?;
         let ended = tokio::time::timeout(limit, child.ended()).await;
-        let text = child.output().take();
+        let text = child.output().text();
         match ended {
-            Ok(0) => Ok(if text.is_empty() { "[it said nothing]".into() } else { text }),
-            Ok(code) => Err(ToolError::Failed(format!("{text}\n[exit code {code}]"))),
+            Ok(code) => said(text, code),
             Err(_elapsed) => Err(ToolError::Failed(format!("{text}\n[killed after {} s]", limit.as_secs()))),
         }
+    }
+}
+
+/// What a command that has ended comes to.
+fn said(text: String, code: i32) -> Result<String, ToolError> {
+    match code {
+        0 => Ok(if text.is_empty() { "[it said nothing]".into() } else { text }),
+        code => Err(ToolError::Failed(format!("{text}\n[exit code {code}]"))),
     }
 }
 
@@ -147,7 +153,7 @@ impl ExecTool {
         let rules::Judged { argv, asks } = rules::judge(&self.settings, &asked.command, &asked.env)?;
         let directory = self.directory(context, asked.cwd.take().unwrap_or_else(|| ".".into())).await?;
         let env = std::mem::take(&mut asked.env).into_iter().collect();
-        Ok((child::Plan { argv, env, directory, settings: self.settings.clone() }, asked, asks))
+        Ok((child::Plan { argv, env, directory, tty: asked.pty, settings: self.settings.clone() }, asked, asks))
     }
 
     async fn directory(&self, context: &ToolContext, cwd: String) -> Result<Directory, ToolError> {
@@ -161,30 +167,5 @@ impl ExecTool {
             Ok(Directory { cwd: root.join(relative), root })
         };
         tokio::task::spawn_blocking(look).await.unwrap_or_else(|died| Err(ToolError::Failed(died.to_string())))
-    }
-}
-
-#[async_trait]
-impl Tool for ProcessTool {
-    fn spec(&self) -> ToolSpec {
-        ToolSpec {
-            name: "process".into(),
-            description: "Lists, polls and kills commands that run in the background.".into(),
-            parameters: arguments::schema::<Process>(),
-        }
-    }
-
-    fn is_idempotent(&self) -> bool {
-        true
-    }
-
-    async fn call(&self, context: &ToolContext, given: &JsonText) -> Result<String, ToolError> {
-        let Process { action, id } = arguments::parse(given)?;
-        let id = || id.ok_or_else(|| ToolError::Arguments("id: is missing".into()));
-        match action {
-            Action::List => Ok(self.0.list(context)),
-            Action::Poll => self.0.poll(context, id()?).await,
-            Action::Kill => self.0.kill(context, id()?).await,
-        }
     }
 }

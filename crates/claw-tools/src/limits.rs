@@ -68,8 +68,29 @@ pub const COMMAND_FILE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 /// Files a command may have open.
 pub const COMMAND_FILES_MAX: u64 = 1024;
 
-/// Processes and threads of one command, where the user is not root.
+/// Processes of one command; where the user is not root, threads count, too.
 pub const COMMAND_PROCESSES_MAX: u64 = 512;
+
+/// Threads of one command.
+pub const COMMAND_THREADS_MAX: u64 = 4096;
+
+/// Bytes of memory a command may use unless the operator says otherwise.
+pub const COMMAND_MEMORY_BYTES: u64 = 4 << 30;
+
+/// Bytes written to a command at once.
+pub const INPUT_BYTES_MAX: usize = 64 * 1024;
+
+/// How long writing to a command may take.
+pub const INPUT_WAIT: Duration = Duration::from_secs(5);
+
+/// Lines of its log shown unless it is said how many.
+pub const LOG_LINES_DEFAULT: usize = 200;
+
+/// Rows and columns of a command's terminal.
+pub const TERMINAL_SIZE: (u16, u16) = (30, 120);
+
+/// How long `exec` waits before a command goes on in the background, at most.
+pub const YIELD_MAX: Duration = Duration::from_mins(2);
 
 /// Bytes fetched of a page.
 pub const PAGE_BYTES_MAX: usize = 2 * 1024 * 1024;

@@ -3,12 +3,13 @@
 //! The gateway starts its own program again with [`Orders`]; nothing is done between `fork` and
 //! `exec` of a process with threads. Two stages: the first makes namespaces (user, mounts,
 //! processes, IPC, and the network unless it is granted) and waits; the second, first process of
-//! its namespace, covers `/tmp` and `/run`, lets Landlock permit the system's programs to be read
-//! and the workspace to be written, limits resources, and executes. When it ends, the kernel ends
-//! whatever it left behind, however it hid.
+//! its namespace, covers `/tmp` and `/run`, limits resources, gives up every capability, lets Landlock
+//! permit the system's programs to be read and the workspace to be written, has seccomp refuse the
+//! system calls that no command needs (`seccomp`), and starts the command. Then it watches: too many
+//! processes or too much memory end everything (`watch`). When it ends, the kernel ends whatever is
+//! left, however it hid.
 //!
-//! What it does not do: filter system calls (no seccomp), limit memory, or keep a command with the
-//! network granted from this machine's own ports.
+//! What it does not do: keep a command with the network granted from this machine's own ports.
 
 use std::path::PathBuf;
 
@@ -16,6 +17,10 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(target_os = "linux")]
 mod linux;
+#[cfg(target_os = "linux")]
+mod seccomp;
+#[cfg(target_os = "linux")]
+mod watch;
 
 /// What the launcher is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +33,10 @@ pub struct Orders {
     pub is_lenient: bool,
     /// What the program is told first, so that it knows what it is.
     pub argument: Option<String>,
+    /// Whether it has a terminal of its own.
+    pub tty: bool,
+    /// Bytes of memory it may use, each process and all together.
+    pub memory_bytes: u64,
     /// Whether this is the second stage.
     pub is_inside: bool,
     /// What to become.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use claw_core::message::JsonText;
 use claw_core::provider::Usage;
-use claw_core::tool::{RunFacts, Tool, ToolContext};
+use claw_core::tool::{Listener, RunFacts, Tool, ToolContext};
 use claw_core::{AgentId, Principal, SessionKey};
 use claw_runtime::TaskScope;
 use claw_tools::Workspaces;
@@ -23,7 +23,14 @@ struct Desk {
 fn full() -> Settings {
     let program = PathBuf::from(env!("CARGO_BIN_EXE_claw-sandbox"));
     let launcher = Some(Launcher { program, argument: None, is_lenient: false });
-    Settings { security: Security::Full, allowlist: Vec::new(), ask: Ask::Off, network: false, launcher }
+    Settings {
+        security: Security::Full,
+        allowlist: Vec::new(),
+        ask: Ask::Off,
+        network: false,
+        memory_bytes: 1 << 30,
+        launcher,
+    }
 }
 
 fn context(session: &str) -> ToolContext {
@@ -175,7 +182,7 @@ async fn nothing_outlives_a_command_its_timeout_or_its_caller() {
         assert!(lives("71003"));
     }
     assert!(gone("71003").await, "cancelled");
-    let said = desk.run(":(){ :|:& };: ; sleep 1; true").await;
+    let said = desk.run("i=0; while [ $i -lt 700 ]; do (sleep 5 & sleep 5) & i=$((i+1)); done; sleep 1; true").await;
     drop(said);
     assert_eq!(desk.run("echo well").await, Ok("well\n".into()), "a fork bomb has burnt out");
 }
@@ -267,5 +274,250 @@ async fn commands_are_denied_unless_they_are_allowed() {
         let said = desk.run("touch evil").await.unwrap_err();
         assert!(said.contains(why), "{said}");
         assert!(!desk.file("workspace/evil").exists());
+    }
+}
+
+/// What a command tries with system calls: by their numbers, as nothing but a filter would stop it.
+fn tried(call: i64, arguments: &str) -> String {
+    format!("perl -e 'my $r = syscall({call}, {arguments}); print $r == -1 ? $! + 0 : \"done\"'")
+}
+
+/// Advisory 64: what is no file and no socket is closed by seccomp: other processes, namespaces, mounts,
+/// the kernel, its keys.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn adv_64_system_calls_that_no_command_needs_are_refused() {
+    use nix::libc;
+    let desk = Desk::new(full());
+    let none = "0, 0, 0, 0, 0, 0";
+    let calls = [
+        libc::SYS_mount,
+        libc::SYS_umount2,
+        libc::SYS_pivot_root,
+        libc::SYS_chroot,
+        libc::SYS_fsopen,
+        libc::SYS_move_mount,
+        libc::SYS_ptrace,
+        libc::SYS_process_vm_readv,
+        libc::SYS_pidfd_getfd,
+        libc::SYS_unshare,
+        libc::SYS_setns,
+        libc::SYS_bpf,
+        libc::SYS_perf_event_open,
+        libc::SYS_keyctl,
+        libc::SYS_add_key,
+        libc::SYS_userfaultfd,
+        libc::SYS_io_uring_setup,
+        libc::SYS_open_by_handle_at,
+        libc::SYS_kexec_load,
+        libc::SYS_init_module,
+        libc::SYS_reboot,
+        libc::SYS_sethostname,
+    ];
+    let each = calls.map(|call| tried(call, none)).join("; echo; ");
+    let said = desk.run(&each).await.unwrap();
+    assert_eq!(said.lines().collect::<Vec<_>>(), vec!["1"; calls.len()], "EPERM, every one");
+    let namespaces = ["0x10000011", "0x00020011", "0x40000011", "0x20000011"];
+    for flags in namespaces {
+        assert_eq!(desk.run(&tried(libc::SYS_clone, &format!("{flags}, 0, 0, 0, 0"))).await, Ok("1".into()), "{flags}");
+    }
+    let table = [
+        (libc::SYS_clone3, none, "38"),
+        (libc::SYS_socket, "40, 1, 0", "1"),
+        (libc::SYS_socket, "38, 5, 0", "1"),
+        (libc::SYS_ioctl, "0, 0x5412, 0", "1"),
+        #[cfg(target_arch = "x86_64")]
+        (libc::SYS_getpid | 0x4000_0000, none, "38"),
+    ];
+    for (call, arguments, errno) in table {
+        assert_eq!(desk.run(&tried(call, arguments)).await, Ok(errno.into()), "{call}({arguments})");
+    }
+    // Of a sibling, by the shell's own means.
+    let sibling = "sleep 5 & cat /proc/$!/mem 2>&1 | head -c1; unshare -r true 2>&1; mount -t tmpfs x /mnt 2>&1";
+    let said = desk.run(sibling).await.unwrap_err();
+    assert!(
+        said.contains("unshare failed") && said.contains("permission denied") || said.contains("not permitted"),
+        "{said}"
+    );
+    // What programs are made of still works: threads, forks, pipes, sockets of their own.
+    let ordinary = "perl -e 'use Socket; socketpair(A, B, AF_UNIX, SOCK_STREAM, 0) or die; pipe(C, D) or die; \
+                    my $p = fork; if (!$p) { exit 7 } waitpid($p, 0); print $? >> 8'";
+    assert_eq!(desk.run(ordinary).await, Ok("7".into()));
+}
+
+/// G9: neither one process nor a family of them takes the machine's memory or its process table.
+#[tokio::test]
+async fn a_command_that_grows_is_ended() {
+    let desk = Desk::new(Settings { memory_bytes: 128 << 20, ..full() });
+    let one = desk.run("perl -e '$x = \"a\" x 400_000_000; print length $x'").await.unwrap_err();
+    assert!(one.contains("Out of memory") || one.contains("more than 128 MB of memory"), "{one}");
+    let family = "for i in 1 2 3 4; do perl -e '$x = \"a\" x 30_000_000; $y = $x; sleep 71006' & done; wait";
+    let many = desk.run(family).await.unwrap_err();
+    assert!(many.contains("[killed: more than 128 MB of memory]") && many.contains("[exit code 137]"), "{many}");
+    assert!(gone("71006").await);
+    let begun = Instant::now();
+    let (Ok(bomb) | Err(bomb)) = desk.run("i=0; while [ $i -lt 700 ]; do sleep 5 & i=$((i+1)); done; wait").await;
+    assert!(bomb.contains("more than 512 processes") || bomb.to_lowercase().contains("fork"), "{bomb}");
+    assert!(begun.elapsed() < Duration::from_secs(30));
+    assert_eq!(desk.run("echo well").await, Ok("well\n".into()));
+    let floods = desk.run("yes | head -c 30000000; exit 4").await.unwrap_err();
+    assert!(floods.len() < 60_000 && floods.ends_with("[exit code 4]"));
+}
+
+/// Most gateways do not run as root, and their box is the same.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_box_of_a_gateway_that_is_not_root_is_whole() {
+    use std::os::unix::fs::PermissionsExt as _;
+    if !nix::unistd::geteuid().is_root() {
+        // Then every test here has shown it.
+        return;
+    }
+    let home = TempDir::new().unwrap();
+    let (program, workspace) = (home.path().join("box"), home.path().join("workspace"));
+    std::fs::copy(env!("CARGO_BIN_EXE_claw-sandbox"), &program).unwrap();
+    std::fs::create_dir(&workspace).unwrap();
+    for path in [home.path(), &program, &workspace] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o777)).unwrap();
+    }
+    let orders = serde_json::json!({
+        "workspace": workspace, "network": false, "is_lenient": false, "argument": null, "tty": false,
+        "memory_bytes": 1_u64 << 30, "is_inside": false,
+        "argv": ["/bin/sh", "-c", "echo x > made && id -u && grep -c CapEff:.0000000000000000 /proc/self/status; cat /etc/shadow"],
+    });
+    let mut command = std::process::Command::new("setpriv");
+    command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).arg(&program).arg(orders.to_string());
+    let output = command.current_dir(&workspace).env_clear().env("PATH", "/usr/bin:/bin").output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "65534\n1\n", "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(workspace.join("made").exists());
+}
+
+/// adv_65: a command is ended by its handle; what only has its name lives on.
+#[tokio::test]
+async fn adv_65_an_unrelated_process_of_the_same_name_survives() {
+    let mut other = std::process::Command::new("sleep").arg("71007").spawn().unwrap();
+    for settings in [full(), Settings { launcher: None, ..full() }] {
+        let desk = Desk::new(settings);
+        let start = serde_json::json!({"command": "sleep 71007; true", "background": true});
+        desk.call("exec", "a", start).await.unwrap();
+        desk.call("process", "a", serde_json::json!({"action": "kill", "id": 1})).await.unwrap();
+        desk.run("sleep 0.01; true").await.unwrap();
+    }
+    assert_eq!(other.try_wait().unwrap(), None);
+    other.kill().unwrap();
+    other.wait().unwrap();
+}
+
+#[derive(Debug, Default)]
+struct Heard(std::sync::Mutex<Vec<u8>>, tokio::sync::Notify);
+
+impl Listener for Heard {
+    fn hear(&self, piece: &[u8]) {
+        self.0.lock().unwrap().extend_from_slice(piece);
+        self.1.notify_one();
+    }
+}
+
+#[tokio::test]
+async fn what_a_command_says_is_heard_while_it_runs() {
+    let desk = Desk::new(full());
+    let heard = Arc::new(Heard::default());
+    let mut context = context("s");
+    context.run.listener = Some(Arc::<Heard>::clone(&heard));
+    let given = JsonText::new(r#"{"command":"echo first; until test -e go; do sleep 0.05; done; echo last"}"#);
+    let tool = desk.tools.iter().find(|tool| tool.spec().name == "exec").unwrap();
+    let call = tool.call(&context, &given);
+    tokio::pin!(call);
+    tokio::select! {
+        said = &mut call => panic!("it ended before it was let go: {said:?}"),
+        () = heard.1.notified() => {}
+    }
+    assert_eq!(heard.0.lock().unwrap().as_slice(), b"first\n");
+    std::fs::write(desk.file("workspace/go"), "").unwrap();
+    assert_eq!(call.await, Ok("first\nlast\n".into()));
+}
+
+#[tokio::test]
+async fn a_command_has_a_terminal_if_it_wants_one() {
+    let desk = Desk::new(full());
+    let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    let terminal = json(r#"{"command":"test -t 0 && test -t 1 && stty size && echo $TERM","pty":true}"#);
+    assert_eq!(desk.call("exec", "a", terminal).await, Ok("30 120\nxterm\n".into()));
+    assert_eq!(desk.run("test -t 0 || test -t 1 || echo none").await, Ok("none\n".into()));
+    desk.call("exec", "a", json(r#"{"command":"cat","pty":true,"background":true}"#)).await.unwrap();
+    desk.call("process", "a", json(r#"{"action":"write","id":1,"data":"hello\n"}"#)).await.unwrap();
+    let (mut said, begun) = (String::new(), Instant::now());
+    while said.matches("hello").count() < 2 {
+        assert!(begun.elapsed() < Duration::from_secs(10), "{said}");
+        tokio::task::yield_now().await;
+        said = desk.call("process", "a", json(r#"{"action":"log","id":1}"#)).await.unwrap();
+    }
+    // ^C ends the command, and its box tells how.
+    desk.call("process", "a", json(r#"{"action":"send-keys","sessionId":"1","keys":["C-c"]}"#)).await.unwrap();
+    let ended = desk.call("process", "a", json(r#"{"action":"poll","id":1}"#)).await.unwrap();
+    assert!(ended.ends_with("[ended with exit code 130]"), "{ended}");
+}
+
+#[tokio::test]
+async fn a_command_in_the_background_reads_what_it_is_written() {
+    let desk = Desk::new(full());
+    let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    let process = |text: &str| desk.call("process", "a", json(text));
+    desk.call(
+        "exec",
+        "a",
+        json(r#"{"command":"while read line; do echo got $line; done; echo end","background":true}"#),
+    )
+    .await
+    .unwrap();
+    assert_eq!(
+        process(r#"{"action":"write","id":1,"data":"one\ntwo\n"}"#).await,
+        Ok("[wrote 8 bytes; running]".into())
+    );
+    let refused = process(r#"{"action":"send-keys","id":1,"keys":["C-c"]}"#).await;
+    assert_eq!(refused, Err("command 1 has no terminal; start it with pty".into()));
+    assert_eq!(process(r#"{"action":"clear","id":1}"#).await, Err("command 1 runs; kill it first".into()));
+    process(r#"{"action":"write","id":1,"eof":true}"#).await.unwrap();
+    assert_eq!(
+        process(r#"{"action":"poll","id":1}"#).await,
+        Ok("got one\ngot two\nend\n\n[ended with exit code 0]".into())
+    );
+    let log = process(r#"{"action":"log","id":1,"offset":2,"limit":1}"#).await;
+    assert_eq!(log, Ok("got two\n[lines 2 to 2 of 3; ended with exit code 0]".into()));
+    let closed = process(r#"{"action":"write","id":1,"data":"x"}"#).await;
+    assert!(closed.is_err(), "{closed:?}");
+    assert_eq!(process(r#"{"action":"clear"}"#).await, Ok("[1 forgotten]".into()));
+    assert_eq!(process(r#"{"action":"poll","id":1}"#).await, Err("there is no command 1 in the background".into()));
+    // What ends soon enough is answered at once, the rest goes on.
+    assert_eq!(desk.call("exec", "a", json(r#"{"command":"echo quick","yieldMs":20000}"#)).await, Ok("quick\n".into()));
+    let slow = desk.call("exec", "a", json(r#"{"command":"sleep 71008; true","yieldMs":50}"#)).await;
+    assert_eq!(slow, Ok("[runs in the background as 3; see `process`]".into()));
+    assert_eq!(process(r#"{"action":"remove","id":3}"#).await, Ok("[1 forgotten]".into()));
+    assert!(gone("71008").await);
+}
+
+/// What is written to a command may do as much as the command, so it is asked for like one.
+#[tokio::test]
+async fn nobody_writes_to_an_approved_command_what_was_not_approved() {
+    use claw_core::approval::Verdict;
+    let desk = Desk::new(Settings { ask: Ask::Always, ..full() });
+    let tool = |name: &str| desk.tools.iter().find(|tool| tool.spec().name == name).unwrap();
+    let start = JsonText::new(r#"{"command":"sh","background":true}"#);
+    let plan = tool("exec").plan(&context("a"), &start).await.unwrap();
+    let approved = ToolContext { approved: Some(plan.digest), ..context("a") };
+    tool("exec").call(&approved, &start).await.unwrap();
+    let evil = JsonText::new(r#"{"action":"write","id":1,"data":"touch evil\n"}"#);
+    let asked = tool("process").plan(&context("a"), &evil).await.unwrap();
+    assert_eq!((asked.verdict, asked.shown.unwrap().starts_with("write: \"touch evil")), (Verdict::Ask, true));
+    for context in [context("a"), approved] {
+        let refused = tool("process").call(&context, &evil).await.unwrap_err().to_string();
+        assert_eq!(refused, "nobody has approved what is to be written");
+    }
+    let allowed = ToolContext { approved: Some(asked.digest), ..context("a") };
+    tool("process").call(&allowed, &evil).await.unwrap();
+    let begun = Instant::now();
+    while !desk.file("workspace/evil").exists() {
+        assert!(begun.elapsed() < Duration::from_secs(10));
+        tokio::task::yield_now().await;
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use claw_core::approval::Plan;
 use claw_core::message::JsonText;
 use claw_core::provider::ToolSpec;
 use claw_core::tool::{Tool, ToolContext, ToolError};
@@ -182,6 +183,10 @@ impl Tool for SessionsHistory {
         true
     }
 
+    fn brings_untrusted(&self) -> bool {
+        true
+    }
+
     async fn call(&self, context: &ToolContext, given: &JsonText) -> Result<String, ToolError> {
         let History { session_key, limit, include_tools } = parse(given)?;
         let limit = limit.unwrap_or(TOLD_DEFAULT).clamp(1, TOLD_MAX);
@@ -199,6 +204,14 @@ impl Tool for SessionsSend {
 
     fn is_idempotent(&self) -> bool {
         false
+    }
+
+    fn brings_untrusted(&self) -> bool {
+        true
+    }
+
+    async fn plan(&self, _: &ToolContext, _: &JsonText) -> Result<Plan, ToolError> {
+        Ok(Plan { acts: true, ..Plan::free() })
     }
 
     async fn call(&self, context: &ToolContext, given: &JsonText) -> Result<String, ToolError> {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use claw_core::PrincipalId;
 use claw_core::session::SessionKey;
@@ -12,9 +13,9 @@ use claw_runtime::TaskScope;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::child::{Child, Plan};
+use super::child::{self, Child, Input, Plan};
 use super::output::Output;
-use crate::limits::{BACKGROUND_MAX, POLL_WAIT, TIMEOUT_MAX};
+use crate::limits::{BACKGROUND_MAX, INPUT_WAIT, LOG_LINES_DEFAULT, POLL_WAIT, TIMEOUT_MAX};
 
 /// The commands in the background. Clones share them.
 #[derive(Clone)]
@@ -29,14 +30,28 @@ struct Table {
     entries: BTreeMap<u32, Entry>,
 }
 
+/// One command in the background.
 #[derive(Clone)]
-struct Entry {
+pub(super) struct Entry {
     owner: (PrincipalId, SessionKey),
-    command: String,
+    pub(super) command: String,
+    /// Whether somebody is asked before anything is written to it.
+    pub(super) asks: bool,
+    pub(super) is_terminal: bool,
     output: Output,
+    input: Arc<tokio::sync::Mutex<Option<Input>>>,
     /// The exit code, once there is one.
     ended: watch::Receiver<Option<i32>>,
     kill: CancellationToken,
+}
+
+/// What is to be started.
+pub(super) struct Start {
+    pub(super) command: String,
+    pub(super) plan: Plan,
+    pub(super) asks: bool,
+    /// After so long it is killed.
+    pub(super) limit: Duration,
 }
 
 impl Processes {
@@ -45,7 +60,8 @@ impl Processes {
         Self { scope, table: Arc::default() }
     }
 
-    pub(super) fn start(&self, context: &ToolContext, command: String, plan: Plan) -> Result<u32, ToolError> {
+    pub(super) fn start(&self, context: &ToolContext, start: Start) -> Result<u32, ToolError> {
+        let Start { command, plan, asks, limit } = start;
         let mut table = self.table();
         if table.entries.len() >= BACKGROUND_MAX {
             table.entries.retain(|_, entry| entry.ended.borrow().is_none());
@@ -53,24 +69,42 @@ impl Processes {
         if table.entries.len() >= BACKGROUND_MAX {
             return Err(ToolError::Failed(format!("{BACKGROUND_MAX} commands run in the background already")));
         }
-        let mut child = Child::start(&plan)?;
+        let mut child = Child::start(&plan, true, context.run.listener.clone())?;
         let (tell, ended) = watch::channel(None);
         let kill = CancellationToken::new();
-        let (output, stop) = (child.output(), kill.clone());
+        let (output, stop, input) = (child.output(), kill.clone(), Arc::new(tokio::sync::Mutex::new(child.input())));
         drop(self.scope.spawn(move |closing| async move {
             let code = tokio::select! {
                 code = child.ended() => code,
                 () = stop.cancelled() => -1,
                 () = closing.cancelled() => -1,
-                () = tokio::time::sleep(TIMEOUT_MAX) => -1,
+                () = tokio::time::sleep(limit.min(TIMEOUT_MAX)) => -1,
             };
             drop(child);
             tell.send_replace(Some(code));
         }));
         table.last += 1;
         let id = table.last;
-        table.entries.insert(id, Entry { owner: owner(context), command, output, ended, kill });
+        let (owner, is_terminal) = (owner(context), plan.tty);
+        table.entries.insert(id, Entry { owner, command, asks, is_terminal, output, input, ended, kill });
         Ok(id)
+    }
+
+    /// Waits for its end, at most so long, and takes it off the table if it came: its text and exit
+    /// code. Whoever drops this while it waits leaves it to the table.
+    pub(super) async fn ended_within(
+        &self,
+        context: &ToolContext,
+        id: u32,
+        wait: Duration,
+    ) -> Result<Option<(String, i32)>, ToolError> {
+        let mut entry = self.entry(context, id)?;
+        drop(tokio::time::timeout(wait, entry.ended.wait_for(Option::is_some)).await);
+        let code = *entry.ended.borrow();
+        Ok(code.map(|code| {
+            self.table().entries.remove(&id);
+            (entry.output.text(), code)
+        }))
     }
 
     pub(super) fn list(&self, context: &ToolContext) -> String {
@@ -82,21 +116,89 @@ impl Processes {
         if text.is_empty() { "[nothing runs in the background]".into() } else { text }
     }
 
-    /// Waits a little for the end, then says what there is.
+    /// Waits a little for the end, then says what is new.
     pub(super) async fn poll(&self, context: &ToolContext, id: u32) -> Result<String, ToolError> {
         let mut entry = self.entry(context, id)?;
         entry.wait().await;
-        Ok(format!("{}\n[{}]", entry.output.take(), entry.state()))
+        Ok(format!("{}\n[{}]", entry.output.news(), entry.state()))
+    }
+
+    /// Lines of what it has said, the last ones unless `offset` names the first, from 1.
+    pub(super) fn log(
+        &self,
+        context: &ToolContext,
+        id: u32,
+        offset: Option<usize>,
+        limit: Option<usize>,
+    ) -> Result<String, ToolError> {
+        let entry = self.entry(context, id)?;
+        let text = entry.output.text();
+        let lines: Vec<&str> = text.lines().collect();
+        let limit = limit.unwrap_or(LOG_LINES_DEFAULT).max(1);
+        let first = offset.map_or(lines.len().saturating_sub(limit), |offset| offset.saturating_sub(1));
+        let shown: Vec<&str> = lines.iter().copied().skip(first).take(limit).collect();
+        let range = format!("lines {} to {} of {}", first + 1, first + shown.len(), lines.len());
+        Ok(format!("{}\n[{range}; {}]", shown.join("\n"), entry.state()))
+    }
+
+    /// Writes to it, and closes what it reads from after that if it `is_last`.
+    pub(super) async fn write(
+        &self,
+        context: &ToolContext,
+        id: u32,
+        bytes: &[u8],
+        is_last: bool,
+    ) -> Result<String, ToolError> {
+        let entry = self.entry(context, id)?;
+        let failed = |why: &str| ToolError::Failed(format!("cannot write to command {id}: {why}"));
+        let written = tokio::time::timeout(INPUT_WAIT, async {
+            let mut place = entry.input.lock().await;
+            let input = place.as_mut().ok_or_else(|| failed("its input is closed"))?;
+            child::write(input, bytes).await.map_err(|error| failed(&error.to_string()))?;
+            match (is_last, entry.is_terminal) {
+                (false, _) => {}
+                // A terminal stays open: it is told that nothing more comes.
+                (true, true) => child::write(input, &[4]).await.map_err(|error| failed(&error.to_string()))?,
+                (true, false) => *place = None,
+            }
+            Ok(format!("[wrote {} bytes; {}]", bytes.len(), entry.state()))
+        });
+        written.await.unwrap_or_else(|_elapsed| Err(failed("it does not read")))
     }
 
     pub(super) async fn kill(&self, context: &ToolContext, id: u32) -> Result<String, ToolError> {
         let mut entry = self.entry(context, id)?;
         entry.kill.cancel();
         entry.wait().await;
-        Ok(format!("{}\n[{}]", entry.output.take(), entry.state()))
+        Ok(format!("{}\n[{}]", entry.output.news(), entry.state()))
     }
 
-    fn entry(&self, context: &ToolContext, id: u32) -> Result<Entry, ToolError> {
+    /// Forgets what has ended; one that runs is killed first if it may be.
+    pub(super) async fn clear(
+        &self,
+        context: &ToolContext,
+        id: Option<u32>,
+        may_kill: bool,
+    ) -> Result<String, ToolError> {
+        let own = owner(context);
+        if let Some(id) = id {
+            let entry = self.entry(context, id)?;
+            match (entry.ended.borrow().is_some(), may_kill) {
+                (true, _) => {}
+                (false, true) => entry.kill.cancel(),
+                (false, false) => return Err(ToolError::Failed(format!("command {id} runs; kill it first"))),
+            }
+        }
+        let mut table = self.table();
+        let before = table.entries.len();
+        table.entries.retain(|known, entry| match id {
+            Some(id) => *known != id,
+            None => entry.owner != own || entry.ended.borrow().is_none(),
+        });
+        Ok(format!("[{} forgotten]", before - table.entries.len()))
+    }
+
+    pub(super) fn entry(&self, context: &ToolContext, id: u32) -> Result<Entry, ToolError> {
         let found = self.table().entries.get(&id).filter(|entry| entry.owner == owner(context)).cloned();
         found.ok_or_else(|| ToolError::Failed(format!("there is no command {id} in the background")))
     }

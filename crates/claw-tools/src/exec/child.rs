@@ -1,17 +1,21 @@
 //! One command: a process group with bounded output, which does not outlive its owner.
+//!
+//! It is known by a handle (pidfd) and not by its number, and its group is killed while its number
+//! cannot yet be another's (advisory 65).
 
 use std::process::Stdio;
+use std::sync::Arc;
 
-use claw_core::tool::ToolError;
+use claw_core::tool::{Listener, ToolError};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::process::Command;
 
 use super::Directory;
 use super::output::Output;
 use super::rules::{Launcher, Settings};
-use crate::limits::{LAST_WORDS, PIPE_BYTES};
+use crate::limits::{LAST_WORDS, PIPE_BYTES, TERMINAL_SIZE};
 use crate::sandbox;
 
 /// Where programs are looked for.
@@ -23,12 +27,14 @@ pub(super) struct Plan {
     pub(super) argv: Vec<String>,
     pub(super) env: Vec<(String, String)>,
     pub(super) directory: Directory,
+    /// Whether it has a terminal of its own.
+    pub(super) tty: bool,
     pub(super) settings: Settings,
 }
 
 impl Plan {
     fn command(&self) -> Option<Command> {
-        let Self { argv, env, directory, settings } = self;
+        let Self { argv, env, directory, tty, settings } = self;
         let mut command = match &settings.launcher {
             None => {
                 let (program, rest) = argv.split_first()?;
@@ -42,6 +48,8 @@ impl Plan {
                     network: settings.network,
                     is_lenient: *is_lenient,
                     argument: argument.clone(),
+                    tty: *tty,
+                    memory_bytes: settings.memory_bytes,
                     is_inside: false,
                     argv: argv.clone(),
                 };
@@ -50,57 +58,84 @@ impl Plan {
                 command
             }
         };
+        let term = if *tty { "xterm" } else { "dumb" };
         // From nothing: no name on a list of forbidden ones can be forgotten.
-        command.env_clear().env("PATH", PATH).env("HOME", &directory.root).env("LANG", "C.UTF-8").env("TERM", "dumb");
+        command.env_clear().env("PATH", PATH).env("HOME", &directory.root).env("LANG", "C.UTF-8").env("TERM", term);
         command.envs(env.iter().map(|(name, value)| (name, value)));
-        command.current_dir(&directory.cwd).process_group(0).kill_on_drop(true);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.current_dir(&directory.cwd).kill_on_drop(true);
         Some(command)
     }
 }
+
+/// Where it is written to; a terminal or a pipe.
+pub(super) type Input = Box<dyn AsyncWrite + Send + Unpin>;
+
+/// Where it is read from.
+type Source = Box<dyn AsyncRead + Send + Unpin>;
 
 /// A running command; dropping it kills its whole group.
 pub(super) struct Child {
     child: tokio::process::Child,
     group: Option<Pid>,
-    pipes: Option<(tokio::process::ChildStdout, tokio::process::ChildStderr)>,
+    handle: handle::Handle,
+    sources: Vec<Source>,
+    input: Option<Input>,
     output: Output,
 }
 
 impl Child {
-    pub(super) fn start(plan: &Plan) -> Result<Self, ToolError> {
+    /// Starts it. One without a terminal reads nothing unless it `takes_input`.
+    pub(super) fn start(
+        plan: &Plan,
+        takes_input: bool,
+        listener: Option<Arc<dyn Listener>>,
+    ) -> Result<Self, ToolError> {
         let failed = |why: String| ToolError::Failed(format!("the command cannot be started: {why}"));
         let mut command = plan.command().ok_or_else(|| failed("it is empty".into()))?;
-        let mut child = command.spawn().map_err(|error| failed(error.to_string()))?;
-        let group = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
-        let pipes = child.stdout.take().zip(child.stderr.take());
-        Ok(Self { child, group, pipes, output: Output::default() })
+        let (mut child, sources, input) = match plan.tty {
+            true => in_terminal(command).map_err(|error| failed(error.to_string()))?,
+            false => {
+                let stdin = if takes_input { Stdio::piped() } else { Stdio::null() };
+                command.process_group(0).stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
+                let child = command.spawn().map_err(|error| failed(error.to_string()))?;
+                (child, Vec::new(), None)
+            }
+        };
+        let id = child.id().and_then(|id| i32::try_from(id).ok());
+        let pipes =
+            [child.stdout.take().map(|out| Box::new(out) as Source), child.stderr.take().map(|err| Box::new(err) as _)];
+        let sources = sources.into_iter().chain(pipes.into_iter().flatten()).collect();
+        let input = input.or_else(|| child.stdin.take().map(|stdin| Box::new(stdin) as Input));
+        let (group, handle) = (id.map(Pid::from_raw), handle::Handle::of(id));
+        Ok(Self { child, group, handle, sources, input, output: Output::new(plan.tty, listener) })
     }
 
     pub(super) fn output(&self) -> Output {
         self.output.clone()
     }
 
+    /// What writes to it, once.
+    pub(super) fn input(&mut self) -> Option<Input> {
+        self.input.take()
+    }
+
     /// Waits for its end; its exit code, or 128 and the signal's number. Cancel-safe but for what
     /// was being read.
     pub(super) async fn ended(&mut self) -> i32 {
         let output = self.output.clone();
-        let pipes = self.pipes.take();
-        let read = async {
-            if let Some((mut out, mut err)) = pipes {
-                tokio::join!(drain(&mut out, &output), drain(&mut err, &output));
-            }
-        };
+        let sources = std::mem::take(&mut self.sources);
+        let read = futures::future::join_all(sources.into_iter().map(|source| drain(source, &output)));
         tokio::pin!(read);
         let mut said_all = false;
-        let status = tokio::select! {
-            status = self.child.wait() => status,
-            () = &mut read => {
+        tokio::select! {
+            () = self.handle.ended(&mut self.child) => {}
+            _ = &mut read => {
                 said_all = true;
-                self.child.wait().await
+                self.handle.ended(&mut self.child).await;
             }
-        };
+        }
         self.kill_group();
+        let status = self.child.wait().await;
         if !said_all {
             // Whoever else holds the pipe is dead or dying; what is in it is read.
             let _in_time = tokio::time::timeout(LAST_WORDS, &mut read).await;
@@ -111,6 +146,7 @@ impl Child {
 
     fn kill_group(&mut self) {
         if let Some(group) = self.group.take() {
+            self.handle.kill();
             let _may_be_gone = killpg(group, Signal::SIGKILL);
         }
     }
@@ -122,11 +158,83 @@ impl Drop for Child {
     }
 }
 
-async fn drain(pipe: &mut (impl AsyncRead + Unpin), output: &Output) {
+/// Starts it at a terminal of its own, as the leader of a session of its own.
+fn in_terminal(command: Command) -> Result<(tokio::process::Child, Vec<Source>, Option<Input>), pty_process::Error> {
+    let (pty, end) = pty_process::open()?;
+    let (rows, columns) = TERMINAL_SIZE;
+    pty.resize(pty_process::Size::new(rows, columns))?;
+    let child = pty_process::Command::from(command).spawn(end)?;
+    let (read, write) = pty.into_split();
+    Ok((child, vec![Box::new(read)], Some(Box::new(write))))
+}
+
+/// Reads to the end; the end of a terminal is an error.
+async fn drain(mut source: Source, output: &Output) {
     let mut buffer = vec![0; PIPE_BYTES];
-    while let Ok(read) = pipe.read(&mut buffer).await
+    while let Ok(read) = source.read(&mut buffer).await
         && read > 0
     {
         output.add(buffer.get(..read).unwrap_or_default());
+    }
+}
+
+/// Writes all of it. Cancel-safe but for how much was written.
+pub(super) async fn write(input: &mut Input, bytes: &[u8]) -> std::io::Result<()> {
+    input.write_all(bytes).await?;
+    input.flush().await
+}
+
+#[cfg(target_os = "linux")]
+mod handle {
+    //! A handle that means this process and never another of the same number.
+
+    use std::os::fd::OwnedFd;
+
+    use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+    use tokio::io::Interest;
+    use tokio::io::unix::AsyncFd;
+
+    pub(super) struct Handle(Option<AsyncFd<OwnedFd>>);
+
+    impl Handle {
+        /// Of a child that nobody has waited for; a kernel before 5.3 has none.
+        #[expect(deprecated, reason = "its successor is unsafe: an OwnedFd always means the same file, as it wants")]
+        pub(super) fn of(id: Option<i32>) -> Self {
+            let opened = id.and_then(Pid::from_raw).and_then(|id| pidfd_open(id, PidfdFlags::empty()).ok());
+            Self(opened.and_then(|fd| AsyncFd::with_interest(fd, Interest::READABLE).ok()))
+        }
+
+        /// Waits until it has ended, and leaves it to be waited for. Cancel-safe.
+        pub(super) async fn ended(&self, child: &mut tokio::process::Child) {
+            match &self.0 {
+                Some(fd) => drop(fd.readable().await),
+                None => drop(child.wait().await),
+            }
+        }
+
+        pub(super) fn kill(&self) {
+            if let Some(fd) = &self.0 {
+                let _may_be_gone = pidfd_send_signal(fd, Signal::KILL);
+            }
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod handle {
+    //! Other systems have only the number.
+
+    pub(super) struct Handle;
+
+    impl Handle {
+        pub(super) fn of(_: Option<i32>) -> Self {
+            Self
+        }
+
+        pub(super) async fn ended(&self, child: &mut tokio::process::Child) {
+            drop(child.wait().await);
+        }
+
+        pub(super) fn kill(&self) {}
     }
 }

@@ -46,7 +46,8 @@ pub(super) async fn require_approved(
 }
 
 fn written_out(plan: &child::Plan, given: &JsonText) -> Result<Exact, ToolError> {
-    let child::Plan { argv, env, directory, settings } = plan;
+    // Whether it has a terminal stands in the call.
+    let child::Plan { argv, env, directory, tty: _, settings } = plan;
     let mut shown = String::from("run:");
     for word in argv {
         let _infallible = write!(shown, " {}", quoted(word));

@@ -17,6 +17,8 @@ pub struct Settings {
     pub ask: Ask,
     /// Whether commands reach the network.
     pub network: bool,
+    /// Bytes of memory a command may use, all its processes together; where there is a sandbox.
+    pub memory_bytes: u64,
     /// Starts the sandbox; absent where the operator has switched it off.
     pub launcher: Option<Launcher>,
 }
@@ -67,7 +69,7 @@ fn denied<T>(why: &str) -> Result<T, ToolError> {
 
 /// The program and arguments to start, if they may be.
 pub(super) fn judge(settings: &Settings, command: &str, env: &BTreeMap<String, String>) -> Result<Judged, ToolError> {
-    let Settings { security, allowlist, ask, network: _, launcher: _ } = settings;
+    let Settings { security, allowlist, ask, network: _, memory_bytes: _, launcher: _ } = settings;
     let by_shell = || vec!["/bin/sh".into(), "-c".into(), command.into()];
     let always = *ask == Ask::Always;
     let missed = |argv: Vec<String>, why: &str| match ask {

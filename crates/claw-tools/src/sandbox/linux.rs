@@ -12,10 +12,12 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::signal::Signal;
-use nix::unistd::{getegid, geteuid};
+use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{WaitStatus, wait};
+use nix::unistd::{Pid, getegid, geteuid, tcsetpgrp};
+use rustix::thread::{self, CapabilitySet, CapabilitySets};
 
-use super::Orders;
+use super::{Orders, seccomp, watch};
 use crate::limits::{COMMAND_FILE_BYTES_MAX, COMMAND_FILES_MAX, COMMAND_PROCESSES_MAX};
 
 /// Read and executed.
@@ -57,7 +59,8 @@ pub(super) fn outside(orders: &Orders) -> Result<i32, String> {
         };
         map("setgroups", "deny")?;
         map("uid_map", &format!("{0} {0} 1", ids.0))?;
-        map("gid_map", &format!("{0} {0} 1", ids.1))
+        map("gid_map", &format!("{0} {0} 1", ids.1))?;
+        carry_over().map_err(|error| format!("the second stage would have no right to close the box: {error}"))
     });
     lenient(orders, apart)?;
     let second = Orders { is_inside: true, ..orders.clone() };
@@ -74,10 +77,69 @@ pub(super) fn inside(orders: &Orders) -> Result<i32, String> {
     let covered = cover(&orders.workspace);
     let is_covered = covered.is_ok();
     lenient(orders, covered)?;
-    limits().map_err(|error| told("no limits", error))?;
-    lenient(orders, landlock(&orders.workspace, is_covered))?;
+    limits(orders.memory_bytes).map_err(|error| told("no limits", error))?;
+    // Where memory runs out, this goes first.
+    let _needs_proc = std::fs::write("/proc/self/oom_score_adj", "1000");
+    give_up_rights().map_err(|error| format!("its rights cannot be given up: {error}"))?;
+    lenient(orders, landlock(orders, is_covered))?;
+    lenient(orders, seccomp::close())?;
+    supervise(orders, is_covered)
+}
+
+/// Starts the command and waits for it, taking in whatever else ends here. This process stays the
+/// first one of its namespace: what it does not survive, nothing does.
+fn supervise(orders: &Orders, is_covered: bool) -> Result<i32, String> {
     let (program, rest) = orders.argv.split_first().ok_or("there is no command")?;
-    Err(format!("{program} does not start: {}", Command::new(program).args(rest).exec()))
+    let mut command = Command::new(program);
+    command.args(rest);
+    if orders.tty {
+        // A group of its own, so that ^C is for the command and not for its box.
+        command.process_group(0);
+    }
+    let child = command.spawn().map_err(|error| format!("{program} does not start: {error}"))?;
+    let id = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
+    if orders.tty {
+        let _no_job_control = tcsetpgrp(std::io::stdin(), id);
+        // It may have asked for the terminal before it had it.
+        let _may_have_ended = killpg(id, Signal::SIGCONT);
+    }
+    if is_covered {
+        watch::begin(orders.memory_bytes);
+    }
+    loop {
+        match wait() {
+            Ok(WaitStatus::Exited(ended, code)) if ended == id => return Ok(code),
+            Ok(WaitStatus::Signaled(ended, signal, _)) if ended == id => return Ok(128 + signal as i32),
+            Ok(_) | Err(nix::Error::EINTR) => {}
+            Err(error) => return Err(format!("the command is lost: {error}")),
+        }
+    }
+}
+
+/// Lets what the next stage needs to close the box live through its start. A user other than root
+/// would lose it there.
+fn carry_over() -> rustix::io::Result<()> {
+    let needed = [CapabilitySet::SYS_ADMIN, CapabilitySet::SETPCAP];
+    let now = thread::capabilities(None)?;
+    let inheritable = needed.into_iter().fold(now.inheritable, CapabilitySet::union);
+    thread::set_capabilities(None, CapabilitySets { inheritable, ..now })?;
+    needed.into_iter().try_for_each(|right| thread::configure_capability_in_ambient_set(right, true))
+}
+
+/// Nothing of it is left to the command, whoever it runs as.
+fn give_up_rights() -> rustix::io::Result<()> {
+    thread::clear_ambient_capability_set()?;
+    if thread::capabilities(None)?.effective.contains(CapabilitySet::SETPCAP) {
+        for right in CapabilitySet::all().iter() {
+            match thread::remove_capability_from_bounding_set(right) {
+                // This kernel does not know it.
+                Ok(()) | Err(rustix::io::Errno::INVAL) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    let none = CapabilitySet::empty();
+    thread::set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })
 }
 
 /// What fails ends it, unless the operator takes what there is.
@@ -108,14 +170,18 @@ fn cover(workspace: &Path) -> Result<(), String> {
     mount(Some("proc"), "/proc", Some("proc"), quiet | MsFlags::MS_NOEXEC, none).map_err(failed("/proc"))
 }
 
-fn limits() -> nix::Result<()> {
+/// What each process may take. Memory is limited by what it can write to (`RLIMIT_DATA`) and not by its
+/// addresses: node, java and go set far more of those aside than they ever use.
+fn limits(memory_bytes: u64) -> nix::Result<()> {
+    setrlimit(Resource::RLIMIT_DATA, memory_bytes, memory_bytes)?;
     setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
     setrlimit(Resource::RLIMIT_FSIZE, COMMAND_FILE_BYTES_MAX, COMMAND_FILE_BYTES_MAX)?;
     setrlimit(Resource::RLIMIT_NOFILE, COMMAND_FILES_MAX, COMMAND_FILES_MAX)?;
     setrlimit(Resource::RLIMIT_NPROC, COMMAND_PROCESSES_MAX, COMMAND_PROCESSES_MAX)
 }
 
-fn landlock(workspace: &Path, is_covered: bool) -> Result<(), String> {
+fn landlock(orders: &Orders, is_covered: bool) -> Result<(), String> {
+    let workspace = orders.workspace.as_path();
     let all = AccessFs::from_all(ABI::V5);
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
     let build = || -> Result<RulesetStatus, landlock::RulesetError> {
@@ -141,6 +207,9 @@ fn landlock(workspace: &Path, is_covered: bool) -> Result<(), String> {
         }
         for path in DEVICES {
             permit(Path::new(path), AccessFs::ReadFile | AccessFs::WriteFile)?;
+        }
+        if orders.tty {
+            permit(Path::new("/dev/tty"), AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::IoctlDev)?;
         }
         let own = COVERED.into_iter().map(PathBuf::from).filter(|path| is_covered && !workspace.starts_with(path));
         for path in own {

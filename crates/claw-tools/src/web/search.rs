@@ -115,6 +115,10 @@ impl Tool for WebSearch {
         true
     }
 
+    fn brings_untrusted(&self) -> bool {
+        true
+    }
+
     async fn call(&self, _: &ToolContext, given: &JsonText) -> Result<String, ToolError> {
         let Search { query, count, freshness } = arguments::parse(given)?;
         if query.trim().is_empty() || query.len() > QUERY_BYTES_MAX {

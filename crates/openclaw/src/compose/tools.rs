@@ -104,7 +104,7 @@ fn web_search(settings: &Search) -> Option<WebSearch> {
 }
 
 fn commands(settings: &Exec) -> exec::Settings {
-    let Exec { security, ask, allowlist, network, sandbox } = settings;
+    let Exec { security, ask, allowlist, network, memory_mb, sandbox } = settings;
     let launcher = |is_lenient| Launcher {
         // This very program, also after another was put in its place on the disk.
         program: "/proc/self/exe".into(),
@@ -124,6 +124,7 @@ fn commands(settings: &Exec) -> exec::Settings {
             Ask::Always => exec::Ask::Always,
         },
         network: *network,
+        memory_bytes: memory_mb.get() << 20,
         launcher: match sandbox {
             Sandbox::Require => Some(launcher(false)),
             Sandbox::Auto => Some(launcher(true)),

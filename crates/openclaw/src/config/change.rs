@@ -180,7 +180,7 @@ impl Keys {
     fn tools(&mut self, old: &Tools, new: &Tools) {
         let Tools { profile, allow, also_allow, deny, api_keys, exec, web, .. } = old;
         let Tools { by_principal, by_channel, tools_by_sender, agent_to_agent, .. } = old;
-        let Exec { security, ask, allowlist, network, sandbox } = exec;
+        let Exec { security, ask, allowlist, network, memory_mb, sandbox } = exec;
         self.note("tools.profile", *profile == new.profile);
         self.note("tools.allow", *allow == new.allow);
         self.note("tools.alsoAllow", *also_allow == new.also_allow);
@@ -190,6 +190,7 @@ impl Keys {
         self.note("tools.exec.ask", *ask == new.exec.ask);
         self.note("tools.exec.allowlist", *allowlist == new.exec.allowlist);
         self.note("tools.exec.network", *network == new.exec.network);
+        self.note("tools.exec.memoryMb", *memory_mb == new.exec.memory_mb);
         self.note("tools.exec.sandbox", *sandbox == new.exec.sandbox);
         self.note("tools.byPrincipal", *by_principal == new.by_principal);
         self.note("tools.byChannel", *by_channel == new.by_channel);
@@ -278,6 +279,7 @@ mod tests {
             ("{ tools: { exec: { ask: 'always' } } }", "tools.exec.ask"),
             ("{ tools: { exec: { allowlist: [['/bin/ls']] } } }", "tools.exec.allowlist"),
             ("{ tools: { exec: { network: true } } }", "tools.exec.network"),
+            ("{ tools: { exec: { memoryMb: 512 } } }", "tools.exec.memoryMb"),
             ("{ tools: { exec: { sandbox: 'off' } } }", "tools.exec.sandbox"),
             ("{ tools: { byPrincipal: { operator: { deny: ['exec'] } } } }", "tools.byPrincipal"),
             ("{ tools: { byChannel: { telegram: { profile: 'minimal' } } } }", "tools.byChannel"),

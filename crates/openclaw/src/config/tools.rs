@@ -9,6 +9,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserializer, Unexpected};
 use serde::{Deserialize, Serialize};
 
+use super::values::Whole;
+
 pub(crate) use web::{Fetch, Search, SearchProvider, Web};
 
 /// What agents may do, and how.
@@ -111,8 +113,8 @@ impl AgentToAgent {
 }
 
 /// How commands run.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(default)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase")]
 pub(crate) struct Exec {
     /// Which commands may run: none, the programs of `allowlist` without a shell, or all.
     pub(crate) security: Security,
@@ -122,8 +124,23 @@ pub(crate) struct Exec {
     pub(crate) allowlist: Vec<Vec<String>>,
     /// Whether commands reach the network, this machine's own ports included.
     pub(crate) network: bool,
+    /// Megabytes of memory a command may use, all its processes together; where there is a sandbox.
+    pub(crate) memory_mb: Whole<64, 1_048_576>,
     /// The box commands run in.
     pub(crate) sandbox: Sandbox,
+}
+
+impl Default for Exec {
+    fn default() -> Self {
+        Self {
+            security: Security::default(),
+            ask: Ask::default(),
+            allowlist: Vec::new(),
+            network: false,
+            memory_mb: Whole::new(4096),
+            sandbox: Sandbox::default(),
+        }
+    }
 }
 
 /// Which commands may run.

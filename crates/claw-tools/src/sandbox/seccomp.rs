@@ -1,0 +1,158 @@
+//! System calls that no command needs: they change the machine, look into other processes, make new
+//! namespaces, or are a way around the other walls.
+//!
+//! A list of what is refused and not of what is allowed: compilers, interpreters and databases run
+//! here, and each new kernel has calls they come to need. So the list names whole families, `io_uring`
+//! among them, which could do what is refused here by another way. Calls of the other architectures of
+//! the machine end the process, those of the x32 numbering are unknown.
+
+use std::collections::BTreeMap;
+
+use nix::libc;
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    TargetArch, apply_filter, sock_filter,
+};
+
+/// Refused whatever their arguments.
+const REFUSED: &[i64] = &[
+    // Mounts.
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_pivot_root,
+    libc::SYS_chroot,
+    libc::SYS_open_tree,
+    libc::SYS_move_mount,
+    libc::SYS_fsopen,
+    libc::SYS_fsconfig,
+    libc::SYS_fsmount,
+    libc::SYS_fspick,
+    libc::SYS_mount_setattr,
+    libc::SYS_quotactl,
+    libc::SYS_swapon,
+    libc::SYS_swapoff,
+    // Files by their number instead of their name.
+    libc::SYS_open_by_handle_at,
+    libc::SYS_name_to_handle_at,
+    libc::SYS_fanotify_init,
+    // Other processes.
+    libc::SYS_ptrace,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_kcmp,
+    libc::SYS_move_pages,
+    libc::SYS_migrate_pages,
+    // Namespaces.
+    libc::SYS_unshare,
+    libc::SYS_setns,
+    // The kernel.
+    libc::SYS_kexec_load,
+    libc::SYS_kexec_file_load,
+    libc::SYS_init_module,
+    libc::SYS_finit_module,
+    libc::SYS_delete_module,
+    libc::SYS_reboot,
+    libc::SYS_syslog,
+    libc::SYS_acct,
+    libc::SYS_bpf,
+    libc::SYS_perf_event_open,
+    libc::SYS_userfaultfd,
+    libc::SYS_io_uring_setup,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+    libc::SYS_lookup_dcookie,
+    libc::SYS_nfsservctl,
+    libc::SYS_vhangup,
+    // Keys that outlive the box.
+    libc::SYS_keyctl,
+    libc::SYS_add_key,
+    libc::SYS_request_key,
+    // The machine's name and time.
+    libc::SYS_sethostname,
+    libc::SYS_setdomainname,
+    libc::SYS_settimeofday,
+    libc::SYS_clock_settime,
+    libc::SYS_clock_adjtime,
+    libc::SYS_adjtimex,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_iopl,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_ioperm,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_modify_ldt,
+];
+
+/// Namespaces that `clone` could make.
+const NAMESPACES: [i32; 7] = [
+    libc::CLONE_NEWNS,
+    libc::CLONE_NEWCGROUP,
+    libc::CLONE_NEWUTS,
+    libc::CLONE_NEWIPC,
+    libc::CLONE_NEWUSER,
+    libc::CLONE_NEWPID,
+    libc::CLONE_NEWNET,
+];
+
+/// The kinds of sockets there are; others reach the host of a virtual machine, or old corners of the kernel.
+const SOCKETS: [i32; 4] = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
+
+/// Words put into a terminal as if its user had typed them.
+const TYPED: [u64; 2] = [libc::TIOCSTI as u64, libc::TIOCLINUX as u64];
+
+/// From here on they are refused, in this process and whatever it starts.
+///
+/// Errors: the kernel or this architecture has no filters.
+pub(super) fn close() -> Result<(), String> {
+    let failed = |error: &dyn std::fmt::Display| format!("seccomp refuses: {error}");
+    let arch: TargetArch = std::env::consts::ARCH.try_into().map_err(|error| failed(&error))?;
+    // Its flags lie in memory, where no filter sees them; without it libraries take `clone`.
+    let unseen = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
+    for (rules, errno) in [(refused()?, libc::EPERM), (unseen, libc::ENOSYS)] {
+        let action = SeccompAction::Errno(errno.unsigned_abs());
+        let filter = SeccompFilter::new(rules, SeccompAction::Allow, action, arch).map_err(|error| failed(&error))?;
+        let mut program: BpfProgram = filter.try_into().map_err(|error| failed(&error))?;
+        program.splice(0..0, without_x32());
+        apply_filter(&program).map_err(|error| failed(&error))?;
+    }
+    Ok(())
+}
+
+fn refused() -> Result<BTreeMap<i64, Vec<SeccompRule>>, String> {
+    let is = |argument, op, value| {
+        SeccompCondition::new(argument, SeccompCmpArgLen::Dword, op, value).map_err(|error| error.to_string())
+    };
+    let rule = |conditions| SeccompRule::new(conditions).map_err(|error| error.to_string());
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = REFUSED.iter().map(|call| (*call, Vec::new())).collect();
+    let mut clones = Vec::new();
+    for flag in NAMESPACES {
+        let flag = u64::from(flag.cast_unsigned());
+        clones.push(rule(vec![is(0, SeccompCmpOp::MaskedEq(flag), flag)?])?);
+    }
+    rules.insert(libc::SYS_clone, clones);
+    let mut other = Vec::new();
+    for family in SOCKETS {
+        other.push(is(0, SeccompCmpOp::Ne, u64::from(family.cast_unsigned()))?);
+    }
+    rules.insert(libc::SYS_socket, vec![rule(other)?]);
+    let mut typed = Vec::new();
+    for request in TYPED {
+        typed.push(rule(vec![is(1, SeccompCmpOp::Eq, request)?])?);
+    }
+    rules.insert(libc::SYS_ioctl, typed);
+    Ok(rules)
+}
+
+/// On x86-64 each call has a second number, which the rules would not know.
+fn without_x32() -> [sock_filter; 3] {
+    const LOAD_NUMBER: u16 = 0x20;
+    const JUMP_IF_AT_LEAST: u16 = 0x35;
+    const RETURN: u16 = 0x06;
+    const X32: u32 = 0x4000_0000;
+    let unknown = libc::SECCOMP_RET_ERRNO | libc::ENOSYS.unsigned_abs();
+    [
+        sock_filter { code: LOAD_NUMBER, jt: 0, jf: 0, k: 0 },
+        sock_filter { code: JUMP_IF_AT_LEAST, jt: 0, jf: 1, k: X32 },
+        sock_filter { code: RETURN, jt: 0, jf: 0, k: unknown },
+    ]
+}
