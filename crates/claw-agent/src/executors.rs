@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use claw_core::provider::Provider;
+use claw_core::turn::Origin;
 use claw_core::{Principal, PrincipalId};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -51,9 +52,9 @@ impl Executor {
         self.provider.id()
     }
 
-    /// Whether it carries out runs of `principal`.
-    pub fn serves(&self, principal: &Principal) -> bool {
-        self.serves_tenants || principal.id == PrincipalId::operator()
+    /// Whether it carries out runs of `principal` that came by `origin`.
+    pub fn serves(&self, principal: &Principal, origin: &Origin) -> bool {
+        self.serves_tenants || (principal.id == PrincipalId::operator() && !origin.is_hook())
     }
 
     /// `<executor>/<agent there>`, where a model's name stands otherwise.

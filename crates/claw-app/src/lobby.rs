@@ -93,7 +93,7 @@ impl Engine {
         let found = catalog.executor(turn).map_err(|UnknownExecutor(id)| absent(id))?;
         let Some(executor) = found else { return Ok(false) };
         let runs = || format!("the run goes to the executor {}", executor.id());
-        if !executor.serves(principal) {
+        if !executor.serves(principal, &turn.origin) {
             return Err(match &turn.executor {
                 Some(id) => absent(id.clone()),
                 None => Error::invalid("agentId", format!("{}, which serves the operator alone", runs())),

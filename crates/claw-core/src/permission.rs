@@ -245,6 +245,10 @@ fn for_name<'a>(rules: &'a [(String, Rules)], name: &str) -> Option<&'a Rules> {
 impl Permissions {
     /// Whether the asker may use the tool of this own name: all rules that are for it must permit it.
     pub fn permits(&self, asker: Asker<'_>, tool: &str) -> bool {
+        // No configuration gives commands to programs outside.
+        if (asker.origin.is_hook() || *asker.principal == PrincipalId::hook()) && in_group("group:runtime", tool) {
+            return false;
+        }
         let Asker { agent, principal, origin: Origin { channel, sender, hops: _ } } = asker;
         let of_key = (*principal != PrincipalId::operator()).then_some(&self.api_keys);
         let of_principal = self.principals.iter().find(|(id, _)| id == principal).map(|(_, rules)| rules);
@@ -410,6 +414,20 @@ mod tests {
                 "{tool}"
             );
         }
+    }
+
+    /// Guarantee "Exec": off for hooks, whatever is configured, also in the operator's own conversation.
+    #[test]
+    fn no_configuration_gives_commands_to_hooks() {
+        let open = Permissions::default();
+        let (main, hook, operator) = (AgentId::main(), PrincipalId::hook(), PrincipalId::operator());
+        let (direct, by_hook) = (Origin::default(), Origin::hook(Some("CI".into())));
+        let may = |principal, origin, tool| open.permits(Asker { agent: &main, principal, origin }, tool);
+        for tool in ["exec", "process"] {
+            assert!(may(&operator, &direct, tool));
+            assert!(!may(&hook, &by_hook, tool) && !may(&hook, &direct, tool) && !may(&operator, &by_hook, tool));
+        }
+        assert!(may(&hook, &by_hook, "read") && may(&operator, &by_hook, "web_fetch"));
     }
 
     #[test]

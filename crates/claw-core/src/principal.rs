@@ -23,6 +23,10 @@ impl PrincipalId {
     pub fn api_key(id: ApiKeyId) -> Self {
         Self(id.to_string().into())
     }
+    /// Programs outside, at the hooks.
+    pub fn hook() -> Self {
+        Self("hook".into())
+    }
     /// As read back from the store.
     pub fn from_stored(text: String) -> Self {
         Self(text.into())
@@ -136,6 +140,10 @@ impl Principal {
     /// The operator with every permission.
     pub fn operator() -> Self {
         Self { id: PrincipalId::operator(), scopes: Scopes::of(&[Scope::Admin]) }
+    }
+    /// Programs outside: they start work and see what they started.
+    pub fn hook() -> Self {
+        Self { id: PrincipalId::hook(), scopes: Scopes::of(&[Scope::Write]) }
     }
     /// Where its conversation of this name lies: the holder of an API key has names of its own, so that
     /// it neither meets nor finds what others call the same (G13).

@@ -82,7 +82,18 @@ fn is_zero(number: &u8) -> bool {
     *number == 0
 }
 
+/// The channel of those who knock at the hooks.
+pub const HOOK: &str = "hook";
+
 impl Origin {
+    /// Set off by a program outside, which calls itself so.
+    pub fn hook(sender: Option<String>) -> Self {
+        Self { channel: Some(HOOK.to_owned()), sender, hops: 0 }
+    }
+    /// Whether a program outside set it off.
+    pub fn is_hook(&self) -> bool {
+        self.channel.as_deref() == Some(HOOK)
+    }
     /// Whether it came by one of the gateway's own doors, from whoever is authenticated there.
     pub fn is_direct(&self) -> bool {
         *self == Self::default()

@@ -144,6 +144,9 @@ pub(crate) enum Denied {
         "a credential in the query is only accepted from this machine; send a header or set gateway.auth.allowQuery"
     )]
     Query,
+    /// A hook's token in the query.
+    #[error("a hook's token belongs into a header: Authorization: Bearer, or X-OpenClaw-Token; addresses are logged")]
+    HookQuery,
     /// Too many wrong ones before.
     #[error("too many wrong credentials came from this address; wait before trying again")]
     Locked(Duration),
@@ -196,6 +199,29 @@ impl Gate {
             return Err(Denied::Query);
         }
         self.admit_socket(presented, client).await
+    }
+
+    /// Decides about somebody at the hooks, whose token is none of the gateway's credentials.
+    pub(crate) fn admit_hook(
+        &self,
+        token: &Digest,
+        headers: &HeaderMap,
+        query: Option<&str>,
+        client: Client,
+    ) -> Result<(), Denied> {
+        let presented = Presented::of_hook(headers, query);
+        if presented.is_in_query {
+            return Err(Denied::HookQuery);
+        }
+        if presented.items.is_empty() {
+            return Err(Denied::Missing);
+        }
+        let fits =
+            |(form, secret): &(Form, Secret)| *form == Form::Bearer && Digest::of(secret.expose()).matches(token);
+        match self.attempt(Class::Hook, client, || presented.items.iter().all(fits))? {
+            true => Ok(()),
+            false => Err(Denied::Wrong(Form::Bearer)),
+        }
     }
 
     /// Decides about a socket, whose upgrade may carry credentials in its query.

@@ -197,6 +197,7 @@ impl From<Denied> for Problem {
             | Denied::NoDevice
             | Denied::Device(_)
             | Denied::NotPaired { .. } => new(StatusCode::UNAUTHORIZED, "unauthorized"),
+            Denied::HookQuery => new(StatusCode::BAD_REQUEST, "invalid_request"),
             Denied::Locked(remaining) | Denied::Crowded(remaining) => {
                 new(StatusCode::TOO_MANY_REQUESTS, "rate_limited").retryable(Some(remaining))
             }
@@ -290,6 +291,7 @@ mod tests {
             (Denied::Wrong(Form::Bearer), 401, "unauthorized"),
             (Denied::Conflicting, 401, "unauthorized"),
             (Denied::Query, 401, "unauthorized"),
+            (Denied::HookQuery, 400, "invalid_request"),
             (Denied::NoDevice, 401, "unauthorized"),
             (Denied::Device(Untrusted::Signature), 401, "unauthorized"),
             (Denied::Crowded(Duration::from_secs(3)), 429, "rate_limited"),

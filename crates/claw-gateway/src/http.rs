@@ -13,6 +13,7 @@ mod caller;
 mod chat;
 pub(crate) mod front;
 mod health;
+mod hooks;
 mod models;
 mod render;
 mod responses;
@@ -89,10 +90,14 @@ fn routes() -> Routes {
         .route("/v2/tasks/{id}/retry", post(tasks::retry))
 }
 
-/// A path that no route claims: a socket, the welcome, or nothing.
+/// A path that no route claims: a socket, a hook, the welcome, or nothing.
 async fn elsewhere(State(doors): State<Arc<Doors>>, request: Request) -> Result<Response, Problem> {
     if front::is_upgrade(request.headers()) {
         return ws::upgrade(&doors, request).await;
+    }
+    let surface = doors.surface();
+    if let Some(hooks) = surface.hooks.as_ref().filter(|hooks| hooks.below(request.uri().path()).is_some()) {
+        return hooks::knock(&doors, hooks, request).await;
     }
     if request.method() == http::Method::GET && request.uri().path() == "/" {
         return Ok(health::welcome(&doors).into_response());

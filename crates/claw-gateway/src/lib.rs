@@ -23,6 +23,7 @@ mod sessions;
 pub mod settings;
 mod submit;
 mod view;
+mod wake;
 mod ws;
 
 pub use http::paths;

@@ -103,6 +103,10 @@ pub const PRESENCE_NOTES_MAX: usize = 20;
 pub const PRESENCE_PAUSE: Duration = Duration::from_millis(250);
 /// Texts kept for the main conversation's next turn; the oldest is forgotten beyond.
 pub const SYSTEM_EVENTS_MAX: usize = 20;
+/// Characters of a hook's run that the main conversation is told.
+pub const HOOK_SUMMARY_CHARS_MAX: usize = 2000;
+/// Largest body of a hook unless the configuration says otherwise.
+pub const HOOK_BODY_BYTES: usize = 256 * 1024;
 /// How often health is looked at when nobody asks.
 pub const HEALTH_EVERY: Duration = Duration::from_secs(5);
 /// Conversations one socket can have in view; the first is forgotten beyond.

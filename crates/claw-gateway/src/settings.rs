@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use claw_core::{AgentId, Secret};
+use claw_wire::BadRequest;
 use tokio::sync::watch;
 
-use crate::auth::Credentials;
 use crate::auth::border::Border;
+use crate::auth::{Credentials, Digest};
 use crate::limits;
 
 /// Renders the metrics as Prometheus text.
@@ -35,6 +37,75 @@ pub struct LogPage {
     pub is_reset: bool,
 }
 
+/// What programs outside may set off.
+#[derive(Debug, Clone)]
+pub struct Hooks {
+    /// What they have to bring.
+    pub token: Digest,
+    /// The path they are below: `/hooks`.
+    pub path: String,
+    /// Largest body.
+    pub body_bytes_max: usize,
+    /// The conversation of runs that name none; one of its own each if absent.
+    pub default_session: Option<String>,
+    /// Whether a request may name its conversation.
+    pub allow_request_session: bool,
+    /// What such a name has to begin with, if anything.
+    pub session_prefixes: Vec<String>,
+    /// The agents they may ask; all if absent.
+    pub agents: Option<Vec<AgentId>>,
+}
+
+impl Hooks {
+    /// With this token, below `/hooks`, and nothing else allowed.
+    pub fn new(token: &Secret) -> Self {
+        Self {
+            token: Digest::of(token.expose()),
+            path: "/hooks".to_owned(),
+            body_bytes_max: limits::HOOK_BODY_BYTES,
+            default_session: None,
+            allow_request_session: false,
+            session_prefixes: Vec::new(),
+            agents: None,
+        }
+    }
+
+    /// What of a path stands below theirs; nothing if it is elsewhere.
+    pub(crate) fn below<'a>(&self, path: &'a str) -> Option<&'a str> {
+        match path.strip_prefix(self.path.as_str())? {
+            "" => Some(""),
+            rest => rest.strip_prefix('/'),
+        }
+    }
+
+    /// The conversation a run belongs to, where one is named.
+    ///
+    /// Errors: the request names one and may not.
+    pub(crate) fn session<'a>(&'a self, named: Option<&'a str>) -> Result<Option<&'a str>, BadRequest> {
+        let Some(named) = named else { return Ok(self.default_session.as_deref()) };
+        if !self.allow_request_session {
+            let message = "a hook may not name its conversation; hooks.allowRequestSessionKey lets it";
+            return Err(BadRequest::of("sessionKey", message));
+        }
+        if !self.session_prefixes.is_empty() && !self.session_prefixes.iter().any(|start| named.starts_with(start)) {
+            let message = format!("sessionKey must begin with one of {}", self.session_prefixes.join(", "));
+            return Err(BadRequest::of("sessionKey", message));
+        }
+        Ok(Some(named))
+    }
+
+    /// Errors: the agent is not one of theirs.
+    pub(crate) fn check_agent(&self, agent: &AgentId) -> Result<(), BadRequest> {
+        match &self.agents {
+            Some(agents) if !agents.contains(agent) => {
+                let message = format!("hooks may not ask the agent {agent}; see hooks.allowedAgentIds");
+                Err(BadRequest::of("agentId", message))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Which of the doors are open, under which names and to which pages.
 #[derive(Debug, Clone)]
 pub struct Surface {
@@ -43,13 +114,20 @@ pub struct Surface {
     pub chat_completions: bool,
     /// Whether `/v1/responses` is there.
     pub responses: bool,
+    /// What programs outside may set off; without it those paths are not there (advisory 67).
+    pub hooks: Option<Hooks>,
 }
 
 impl Surface {
     /// Everything is there, under these host names besides loopback names and addresses, and for
     /// these web origins besides our own.
     pub fn new(allowed_hosts: &[String], allowed_origins: &[String]) -> Self {
-        Self { border: Border::new(allowed_hosts, allowed_origins), chat_completions: true, responses: true }
+        Self {
+            border: Border::new(allowed_hosts, allowed_origins),
+            chat_completions: true,
+            responses: true,
+            hooks: None,
+        }
     }
 
     /// Whether what is served at `path` is switched off.

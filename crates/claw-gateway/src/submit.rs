@@ -19,6 +19,12 @@ pub(crate) fn idempotency(key: String, request: &[u8]) -> Idempotency {
     Idempotency { key, digest: Sha256::digest(request).into() }
 }
 
+/// A key that only others of the same `space` can meet.
+pub(crate) fn apart(space: &str, key: &str) -> String {
+    let digest = Sha256::digest(key.as_bytes());
+    digest.iter().fold(format!("{space}:"), |text, byte| format!("{text}{byte:02x}"))
+}
+
 /// The key in a request's header, for a request with these bytes.
 pub(crate) fn idempotency_of(headers: &HeaderMap, request: &[u8]) -> Result<Option<Idempotency>, Problem> {
     let key = headers.get(IDEMPOTENCY_KEY).map(checked_key).transpose()?;

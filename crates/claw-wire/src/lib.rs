@@ -15,6 +15,7 @@
 //! - [`ws`] frames and methods of the WebSocket, dialect B
 
 pub mod error;
+pub mod hooks;
 pub mod json;
 pub mod limits;
 pub mod openai;

@@ -26,6 +26,10 @@ pub const DELAY_SECONDS_MAX: u64 = 366 * 24 * 3600;
 pub const PAGE_MAX: u32 = 200;
 /// Rows of a page when nothing is said.
 pub const PAGE_DEFAULT: u32 = 50;
+/// Longest name a hook gives itself, in characters.
+pub const HOOK_NAME_CHARS_MAX: usize = 80;
+/// Longest time a hook may give its run, in seconds: a week.
+pub const HOOK_TIMEOUT_SECONDS_MAX: f64 = 604_800.0;
 /// Jobs in a page of `cron.list`.
 pub const CRON_PAGE_MAX: u64 = 200;
 /// Longest key of a prompt's cache, and name of a user for safety's sake, in characters.

@@ -9,6 +9,7 @@ mod doors;
 #[cfg(feature = "failpoints")]
 mod effect;
 mod executors;
+mod hooks;
 mod live;
 mod providers;
 pub(crate) mod skills;

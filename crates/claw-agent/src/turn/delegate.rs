@@ -39,7 +39,7 @@ enum Fate {
 impl Attempt {
     /// Has `executor` carry the run out.
     pub(super) async fn delegate(&mut self, executor: &Executor, produced: &mut Produced) -> Result<Output, Stop> {
-        if !executor.serves(&self.task.principal) {
+        if !executor.serves(&self.task.principal, &self.task.turn.origin) {
             let message = format!("the executor {} serves the operator alone", executor.id());
             return Err(Failure::new(FailureReason::Request, message).into());
         }

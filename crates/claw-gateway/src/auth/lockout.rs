@@ -19,6 +19,8 @@ pub(crate) enum Class {
     Secret,
     /// A stored API key.
     ApiKey,
+    /// The hooks' token.
+    Hook,
     /// A device's token.
     Device,
     /// Nothing: a device asks to be paired, which is counted likewise.

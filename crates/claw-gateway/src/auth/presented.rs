@@ -11,6 +11,7 @@ use http::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use percent_encoding::percent_decode_str;
 
 const PASSWORD: HeaderName = HeaderName::from_static("x-openclaw-password");
+const HOOK_TOKEN: HeaderName = HeaderName::from_static("x-openclaw-token");
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// Most credentials one request may carry; the rest makes it conflict with itself.
@@ -56,6 +57,20 @@ impl Presented {
             };
             presented.is_in_query |= presented.add(form, value);
         }
+        presented
+    }
+
+    /// Reads what a hook may be presented with; its token is never looked for anywhere else.
+    pub(crate) fn of_hook(headers: &HeaderMap, query: Option<&str>) -> Self {
+        let mut presented = Self::default();
+        for value in headers.get_all(AUTHORIZATION) {
+            let (form, secret) = authorization(value.to_str().unwrap_or("\u{fffd}"));
+            presented.add(form, secret);
+        }
+        for value in headers.get_all(HOOK_TOKEN) {
+            presented.add(Form::Bearer, value.to_str().unwrap_or("\u{fffd}").to_owned());
+        }
+        presented.is_in_query = query.into_iter().flat_map(query_pairs).any(|(name, _)| name == "token");
         presented
     }
 

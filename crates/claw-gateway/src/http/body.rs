@@ -33,14 +33,24 @@ impl<T: DeserializeOwned + Send + 'static> FromRequest<Arc<Doors>> for Json<T> {
 
     async fn from_request(request: Request, doors: &Arc<Doors>) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        check_head(&parts.headers)?;
-        let Ok(bytes) = tokio::time::timeout(doors.settings.body_deadline, read(body)).await else {
-            let message = format!("the body did not arrive within {} s", doors.settings.body_deadline.as_secs());
-            return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", message));
-        };
-        let bytes = bytes?;
-        Ok(Self { value: parse(bytes.clone()).await?, bytes })
+        read_json(doors, &parts.headers, body, BODY_BYTES_MAX).await
     }
+}
+
+/// Reads a JSON body of at most so many bytes.
+pub(crate) async fn read_json<T: DeserializeOwned + Send + 'static>(
+    doors: &Doors,
+    headers: &HeaderMap,
+    body: Body,
+    bytes_max: usize,
+) -> Result<Json<T>, Problem> {
+    check_head(headers, bytes_max)?;
+    let Ok(bytes) = tokio::time::timeout(doors.settings.body_deadline, read(body, bytes_max)).await else {
+        let message = format!("the body did not arrive within {} s", doors.settings.body_deadline.as_secs());
+        return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", message));
+    };
+    let bytes = bytes?;
+    Ok(Json { value: parse(bytes.clone()).await?, bytes })
 }
 
 /// Reads a JSON text; a large one beside the control plane.
@@ -52,7 +62,7 @@ pub(crate) async fn parse<T: DeserializeOwned + Send + 'static>(bytes: Bytes) ->
     parsed.unwrap_or_else(|_panicked| Err(BadRequest::whole("the body cannot be read")))
 }
 
-fn check_head(headers: &HeaderMap) -> Result<(), Problem> {
+fn check_head(headers: &HeaderMap, bytes_max: usize) -> Result<(), Problem> {
     let kind = headers.get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default());
     let kind = kind.map(|kind| kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
     if let Some(found) = kind.filter(|kind| kind != "application/json" && !kind.ends_with("+json")) {
@@ -60,11 +70,11 @@ fn check_head(headers: &HeaderMap) -> Result<(), Problem> {
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
     }
     let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|bytes| bytes > BODY_BYTES_MAX) { Err(too_large()) } else { Ok(()) }
+    if announced.is_some_and(|bytes| bytes > bytes_max) { Err(too_large(bytes_max)) } else { Ok(()) }
 }
 
 /// Reads at most the limit; a body of one piece is not copied.
-async fn read(body: Body) -> Result<Bytes, Problem> {
+async fn read(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
     let mut whole = Bytes::new();
     let mut gathered = BytesMut::new();
     let mut pieces = body.into_data_stream();
@@ -80,14 +90,14 @@ async fn read(body: Body) -> Result<Bytes, Problem> {
             }
             gathered.extend_from_slice(&piece);
         }
-        if whole.len() + gathered.len() > BODY_BYTES_MAX {
-            return Err(too_large());
+        if whole.len() + gathered.len() > bytes_max {
+            return Err(too_large(bytes_max));
         }
     }
     Ok(if gathered.is_empty() { whole } else { gathered.freeze() })
 }
 
-fn too_large() -> Problem {
-    let message = format!("the body is larger than {BODY_BYTES_MAX} bytes");
+fn too_large(bytes_max: usize) -> Problem {
+    let message = format!("the body is larger than {bytes_max} bytes");
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", message)
 }

@@ -7,8 +7,10 @@ use claw_wire::ws::frame;
 
 use super::methods::Call;
 use super::relay::{self, BREATH, End, Run};
+use super::stage::Remembered;
 use crate::error::Problem;
 use crate::submit;
+use crate::wake;
 
 /// A run that was accepted.
 pub(crate) struct Begun {
@@ -38,9 +40,12 @@ pub(crate) async fn begin(call: &Call, asked: AgentCall) -> Result<Begun, Proble
     let agent = turn.agent.to_string();
     let is_main = call.place(&turn.session).await? == SessionKey::main(&turn.agent);
     let remembered = if is_main { stage.take_remembered() } else { Vec::new() };
-    if !remembered.is_empty() {
-        let text = format!("System events:\n- {}", remembered.join("\n- "));
-        turn.input.insert(0, Message::System { text });
+    let (outside, own): (Vec<&Remembered>, Vec<_>) = remembered.iter().partition(|told| told.is_outside);
+    if !outside.is_empty() {
+        turn.input.insert(0, Message::user(wake::as_outsider(app, &list(&outside))));
+    }
+    if !own.is_empty() {
+        turn.input.insert(0, Message::System { text: format!("System events:\n- {}", list(&own)) });
     }
     let new = NewRun {
         is_labelled: idempotency_key.is_some(),
@@ -50,10 +55,14 @@ pub(crate) async fn begin(call: &Call, asked: AgentCall) -> Result<Begun, Proble
     };
     let accepted = app.tasks.submit(call.principal(), new).await;
     if accepted.as_ref().map_or(true, |accepted| accepted.is_replay) {
-        remembered.into_iter().for_each(|text| stage.remember(text));
+        remembered.into_iter().for_each(|told| stage.keep(told));
     }
     let Accepted { id, run_id, session, is_replay } = accepted?;
     Ok(Begun { id, run_id, session, agent, is_replay })
+}
+
+fn list(told: &[&Remembered]) -> String {
+    told.iter().map(|told| told.text.as_str()).collect::<Vec<_>>().join("\n- ")
 }
 
 /// Shows a run that was just begun, after a breath for the answer.

@@ -243,6 +243,7 @@ fn denial(denied: &Denied) -> FrameError {
             ("AUTH_TOKEN_MISMATCH", "gateway token mismatch (provide the gateway auth token)")
         }
         Denied::Wrong(Form::Password) => ("AUTH_PASSWORD_MISMATCH", "gateway password mismatch (provide the password)"),
+        Denied::HookQuery => ("AUTH_TOKEN_MISMATCH", "a hook's token opens no socket"),
         Denied::Conflicting => ("AUTH_CONFLICT", "conflicting credentials (send one)"),
         Denied::Query => ("AUTH_QUERY", "credentials in the query are not accepted from here"),
         Denied::Locked(_) => ("AUTH_RATE_LIMITED", "too many failed authentication attempts (retry later)"),

@@ -154,7 +154,15 @@ struct Heartbeats {
     is_off: bool,
     last: Option<HeartbeatEvent>,
     /// Texts for the main conversation's next turn.
-    events: std::collections::VecDeque<String>,
+    events: std::collections::VecDeque<Remembered>,
+}
+
+/// A text for the main conversation's next turn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Remembered {
+    pub(crate) text: String,
+    /// Whether somebody outside said it, whom nobody here vouches for (advisory 78).
+    pub(crate) is_outside: bool,
 }
 
 impl Stage {
@@ -220,21 +228,31 @@ impl Stage {
 
     /// Keeps a text for the main conversation's next turn; the oldest goes when there are too many.
     pub(crate) fn remember(&self, text: String) {
+        self.keep(Remembered { text, is_outside: false });
+    }
+
+    /// The same for what somebody outside says.
+    pub(crate) fn remember_outside(&self, text: String) {
+        self.keep(Remembered { text, is_outside: true });
+    }
+
+    /// Keeps it, or keeps it again.
+    pub(crate) fn keep(&self, remembered: Remembered) {
         let mut heartbeats = self.heartbeats();
-        heartbeats.events.push_back(text);
+        heartbeats.events.push_back(remembered);
         if heartbeats.events.len() > SYSTEM_EVENTS_MAX {
             heartbeats.events.pop_front();
         }
     }
 
     /// What the main conversation's next turn is to be told, oldest first; it is not told twice.
-    pub(crate) fn take_remembered(&self) -> Vec<String> {
+    pub(crate) fn take_remembered(&self) -> Vec<Remembered> {
         self.heartbeats().events.drain(..).collect()
     }
 
     /// The same, left in place.
     pub(crate) fn remembered(&self) -> Vec<String> {
-        self.heartbeats().events.iter().cloned().collect()
+        self.heartbeats().events.iter().map(|remembered| remembered.text.clone()).collect()
     }
 
     /// Who is here: the gateway, then the latest.
@@ -369,7 +387,7 @@ mod tests {
             stage.remember(number.to_string());
         }
         let told = stage.take_remembered();
-        assert_eq!((told.len(), told.first().map(String::as_str)), (SYSTEM_EVENTS_MAX, Some("1")));
+        assert_eq!((told.len(), told.first().map(|first| first.text.as_str())), (SYSTEM_EVENTS_MAX, Some("1")));
         assert!(stage.take_remembered().is_empty());
     }
 }

@@ -12,6 +12,7 @@ mod dialect_c;
 mod floods;
 mod framing;
 mod golden;
+mod hooks;
 mod house;
 mod http;
 mod limits;

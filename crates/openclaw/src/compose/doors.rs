@@ -91,6 +91,8 @@ fn surface(live: &Live) -> Surface {
     let mut surface = Surface::new(&live.allowed_hosts, &live.allowed_origins);
     surface.chat_completions = live.endpoints.chat_completions.enabled;
     surface.responses = live.endpoints.responses.enabled;
+    // Examined when the configuration was taken; what cannot be is not there.
+    surface.hooks = super::hooks::hooks(live).ok().flatten();
     surface
 }
 

@@ -12,6 +12,7 @@ use claw_app::App;
 use claw_net::egress::{AllowList, Egress};
 
 use super::doors::Locks;
+use super::hooks;
 use super::providers::{self, Foundation};
 use super::watch::Stamp;
 use crate::config::credentials::{Auth, Decision};
@@ -243,6 +244,7 @@ impl LiveConfig {
 ///
 /// Errors: a provider that cannot be built.
 pub(super) fn parts(foundation: &Foundation, live: &Live) -> Result<claw_app::Live, Fatal> {
+    hooks::hooks(live)?;
     let Webhooks { secret, allow_hosts } = &live.webhooks;
     // Callbacks leave through the guard; what the operator lists may lie in a private network.
     let allow = AllowList::new(allow_hosts.iter().map(AllowedHost::allowed));

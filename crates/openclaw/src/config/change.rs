@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::file::{
-    Agent, AgentDefaults, Agents, Embedded, Endpoints, Executor, Memory, Provider, Tasks, Webhooks, Workers,
+    Agent, AgentDefaults, Agents, Embedded, Endpoints, Executor, Hooks, Memory, Provider, Tasks, Webhooks, Workers,
 };
 use super::settings::{Fixed, Live, Logging, Settings};
 use super::skills::Skills;
@@ -72,6 +72,7 @@ fn live(old: &Live, new: &Live) -> Vec<String> {
         workers: Workers { max_concurrent },
         tasks: Tasks { max_attempts },
         webhooks: Webhooks { secret, allow_hosts },
+        hooks,
         log_level,
     } = old;
     let mut keys = Keys::default();
@@ -103,6 +104,7 @@ fn live(old: &Live, new: &Live) -> Vec<String> {
     keys.note("tasks.maxAttempts", *max_attempts == new.tasks.max_attempts);
     keys.note("webhooks.secret", *secret == new.webhooks.secret);
     keys.note("webhooks.allowHosts", *allow_hosts == new.webhooks.allow_hosts);
+    keys.hooks(hooks, &new.hooks);
     keys.note("logging.level", *log_level == new.log_level);
     keys.0
 }
@@ -134,6 +136,19 @@ impl Keys {
         self.note(format!("{key}.apiKeys"), *api_keys == new.api_keys);
         self.note(format!("{key}.api"), *api == new.api);
         self.note(format!("{key}.models"), *models == new.models);
+    }
+
+    fn hooks(&mut self, old: &Hooks, new: &Hooks) {
+        let Hooks { enabled, token, path, max_body_bytes, default_session_key, allow_request_session_key, .. } = old;
+        let Hooks { allowed_session_key_prefixes, allowed_agent_ids, .. } = old;
+        self.note("hooks.enabled", *enabled == new.enabled);
+        self.note("hooks.token", *token == new.token);
+        self.note("hooks.path", *path == new.path);
+        self.note("hooks.maxBodyBytes", *max_body_bytes == new.max_body_bytes);
+        self.note("hooks.defaultSessionKey", *default_session_key == new.default_session_key);
+        self.note("hooks.allowRequestSessionKey", *allow_request_session_key == new.allow_request_session_key);
+        self.note("hooks.allowedSessionKeyPrefixes", *allowed_session_key_prefixes == new.allowed_session_key_prefixes);
+        self.note("hooks.allowedAgentIds", *allowed_agent_ids == new.allowed_agent_ids);
     }
 
     fn executor(&mut self, id: &str, old: Option<&Executor>, new: Option<&Executor>) {
@@ -255,6 +270,8 @@ mod tests {
         let live = [
             ("{ gateway: { auth: { token: 'a' } } }", "gateway.auth.token"),
             ("{ gateway: { password: 'a' } }", "gateway.auth.password"),
+            ("{ hooks: { token: 'a' } }", "hooks.token"),
+            ("{ hooks: { path: '/in' } }", "hooks.path"),
             ("{ executors: { v1: { url: 'http://x' } } }", "executors.v1"),
             ("{ agents: { defaults: { executor: 'v1' } } }", "agents.defaults.executor"),
             (

@@ -45,6 +45,8 @@ pub(crate) struct File {
     pub(crate) tasks: Tasks,
     /// How callbacks are told that their task has ended.
     pub(crate) webhooks: Webhooks,
+    /// What programs outside may set off.
+    pub(crate) hooks: Hooks,
     /// The model that runs inside the gateway.
     pub(crate) embedded: Embedded,
     /// What is written down of all this.
@@ -443,6 +445,44 @@ pub(crate) struct Webhooks {
     /// Hosts (`host` or `host:port`) and networks (`10.1.0.0/16`) that may be called although
     /// their addresses are private.
     pub(crate) allow_hosts: Vec<AllowedHost>,
+}
+
+/// What programs outside may set off, by `POST /hooks/wake` and `/hooks/agent`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct Hooks {
+    /// Whether they are there; only with a token.
+    pub(crate) enabled: bool,
+    /// What callers bring, as `Authorization: Bearer` or `X-OpenClaw-Token`; never the gateway's own.
+    #[serde(skip_serializing)]
+    pub(crate) token: Option<SecretText>,
+    /// The path they are below.
+    pub(crate) path: String,
+    /// Largest body, in bytes.
+    pub(crate) max_body_bytes: Whole<1, 10_485_760>,
+    /// The conversation of runs that name none; one of its own each if unset.
+    pub(crate) default_session_key: Option<String>,
+    /// Whether a request may name its conversation, among those of hooks.
+    pub(crate) allow_request_session_key: bool,
+    /// What such a name has to begin with; anything if empty.
+    pub(crate) allowed_session_key_prefixes: Vec<String>,
+    /// The agents they may ask; all if unset, or with `*` among them.
+    pub(crate) allowed_agent_ids: Option<Vec<String>>,
+}
+
+impl Default for Hooks {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            token: None,
+            path: "/hooks".to_owned(),
+            max_body_bytes: Whole::new(262_144),
+            default_session_key: None,
+            allow_request_session_key: false,
+            allowed_session_key_prefixes: Vec::new(),
+            allowed_agent_ids: None,
+        }
+    }
 }
 
 /// The model that runs inside the gateway.

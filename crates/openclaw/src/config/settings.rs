@@ -112,6 +112,7 @@ pub(crate) struct Live {
     pub(crate) workers: Workers,
     pub(crate) tasks: Tasks,
     pub(crate) webhooks: Webhooks,
+    pub(crate) hooks: file::Hooks,
     pub(crate) log_level: file::Level,
 }
 
@@ -153,6 +154,7 @@ impl Settings {
             workers,
             tasks,
             webhooks,
+            hooks,
             embedded,
             logging,
         } = file;
@@ -204,6 +206,7 @@ impl Settings {
             workers,
             tasks,
             webhooks,
+            hooks,
             log_level: logging.level,
         };
         Self { location, fixed, live }

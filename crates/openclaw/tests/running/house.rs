@@ -31,6 +31,15 @@ impl Home {
         Self { directory, gateway }
     }
 
+    /// Kills the gateway with -9 and starts the next one over the same state.
+    pub(crate) async fn killed(self) -> Self {
+        let Self { directory, gateway } = self;
+        gateway.kill().await.unwrap();
+        let binary = PathBuf::from(env!("CARGO_BIN_EXE_openclaw"));
+        let gateway = GatewayProcess::start(&binary, directory.path(), &[]).await.unwrap();
+        Self { directory, gateway }
+    }
+
     pub(crate) fn file(&self) -> PathBuf {
         self.directory.path().join("openclaw.json")
     }

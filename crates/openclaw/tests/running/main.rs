@@ -3,6 +3,7 @@
 
 mod config;
 mod house;
+mod outside;
 mod reload;
 mod resume;
 mod system;

@@ -5,19 +5,14 @@
 
 use std::sync::Arc;
 
-use claw_core::task::TaskState;
-use claw_core::{AgentId, Principal, Scope, SessionKey, TaskId, Timestamp, Turn, WhenBusy};
+use claw_core::{AgentId, Scope, SessionKey, Turn, WhenBusy};
 use claw_wire::ws::agent::AgentCall;
-use claw_wire::ws::system::{HeartbeatEvent, WakeParams, Woken};
+use claw_wire::ws::system::{WakeParams, Woken};
 
 use super::{Call, Method};
-use crate::doors::Doors;
-use crate::error::{Problem, millis};
-use crate::limits::AGENT_WAIT_MAX;
+use crate::error::Problem;
+use crate::wake::tell_the_end;
 use crate::ws::begin::begin;
-
-/// Characters of an answer that a heartbeat shows.
-const PREVIEW: usize = 200;
 
 pub(super) struct Wake;
 
@@ -43,29 +38,4 @@ impl Method for Wake {
         call.answer(&Woken { ok: true, run_id: Some(begun.run_id), reason: None });
         Ok(())
     }
-}
-
-/// Tells everybody how the turn went, also if this socket is gone by then.
-fn tell_the_end(doors: Arc<Doors>, principal: Principal, id: TaskId) {
-    let scope = doors.scope.clone();
-    drop(scope.spawn(|cancel| async move {
-        tokio::select! { () = cancel.cancelled() => {}, () = watch(&doors, &principal, id) => {} }
-    }));
-}
-
-async fn watch(doors: &Doors, principal: &Principal, id: TaskId) {
-    let began = doors.app.now();
-    let tasks = &doors.app.tasks;
-    let Ok(Some(_ended)) = tasks.wait(id, AGENT_WAIT_MAX).await else { return };
-    let Ok(task) = tasks.find(principal, &id.to_string()).await else { return };
-    let (status, text, at): (_, &str, Timestamp) = match &task.state {
-        TaskState::Completed { output, at } => ("ok", &output.text, *at),
-        TaskState::Failed { failure, at } => ("failed", &failure.message, *at),
-        TaskState::Cancelled { at, .. } => ("failed", "cancelled", *at),
-        TaskState::Queued { .. } | TaskState::Running { .. } => return,
-    };
-    let preview = text.chars().take(PREVIEW).collect();
-    let (ts, duration_ms) = (at.millis(), millis(at.since(began)));
-    let run_id = task.run_id();
-    doors.stage.beat(HeartbeatEvent { ts, status, reason: "wake", preview, duration_ms, has_media: false, run_id });
 }
