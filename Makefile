@@ -1,6 +1,6 @@
 # Thin names. The logic is in scripts/ and xtask/.
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt bench chaos
+.PHONY: help run test check fmt sdk bench chaos
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,6 +16,9 @@ check: ## fmt, tidy, clippy, rustdoc, and cargo-deny where it is installed
 
 fmt: ## formats the code
 	@cargo fmt --all
+
+sdk: ## asks a gateway of this tree with OpenAI's own Python and Node SDKs (needs their registries)
+	@scripts/sdk/run.sh
 
 bench: ## measures the gateway beside the references in bench/ (ARGS=--quick for less)
 	@cargo run --release -p bench -- $(ARGS)

@@ -14,8 +14,6 @@ use hyper_util::rt::TokioIo;
 use memchr::memmem;
 use tokio::net::TcpStream;
 
-use crate::mock::TOKEN;
-
 /// No single answer takes longer; a load that hangs is an error, not a wait.
 const ANSWER: Duration = Duration::from_secs(120);
 
@@ -92,8 +90,8 @@ impl Connection {
         tokio::time::timeout(ANSWER, answered).await.with_context(|| format!("{} hangs", call.path))?
     }
 
-    /// Sends and reads the answer as a stream of tokens.
-    pub(crate) async fn stream(&mut self, call: &Call) -> anyhow::Result<Streamed> {
+    /// Sends and reads the answer as a stream of tokens, which `needle` stands for.
+    pub(crate) async fn stream(&mut self, call: &Call, needle: &str) -> anyhow::Result<Streamed> {
         let began = Instant::now();
         let streamed = async {
             let response = self.send(call).await?;
@@ -104,10 +102,10 @@ impl Connection {
             let (mut first_token, mut tokens, mut read) = (None, 0, Vec::new());
             while let Some(frame) = body.frame().await {
                 read.extend_from_slice(frame?.data_ref().map(Bytes::as_ref).unwrap_or_default());
-                let found = memmem::find_iter(&read, TOKEN).count();
+                let found = memmem::find_iter(&read, needle).count();
                 tokens += found;
                 // What may be the first part of a token that was cut.
-                read.drain(..read.len().saturating_sub(TOKEN.len() - 1));
+                read.drain(..read.len().saturating_sub(needle.len() - 1));
                 if found > 0 && first_token.is_none() {
                     first_token = Some(began.elapsed());
                 }

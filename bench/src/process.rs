@@ -77,6 +77,11 @@ impl Server {
         self.status_mb("VmHWM:")
     }
 
+    /// Counts the peak anew from here on.
+    pub(crate) fn forget_peak(&self) -> anyhow::Result<()> {
+        Ok(std::fs::write(Path::new("/proc").join(self.pid.to_string()).join("clear_refs"), "5")?)
+    }
+
     fn status_mb(&self, key: &str) -> anyhow::Result<f64> {
         let status = std::fs::read_to_string(Path::new("/proc").join(self.pid.to_string()).join("status"))?;
         let line = status.lines().find_map(|line| line.strip_prefix(key)).context("no such line in its status")?;

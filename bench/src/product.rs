@@ -197,6 +197,27 @@ pub(crate) fn chat(model: &str, stream: bool) -> Call {
     Call::post("/v1/chat/completions", body.to_string())
 }
 
+/// What stands once in each piece of a streamed response, and nowhere else.
+pub(crate) const DELTA: &str = "\"delta\":\"tok ";
+
+/// A streamed response of the mock's `model`, of the same conversation.
+pub(crate) fn response(model: &str) -> Call {
+    let body = json!({
+        "model": format!("mock/{model}"),
+        "stream": true,
+        "instructions": "You answer in one sentence.",
+        "input": "What is the capital of France?",
+    });
+    Call::post("/v1/responses", body.to_string())
+}
+
+/// A chat completion whose body has so many bytes.
+pub(crate) fn long_chat(model: &str, bytes: usize) -> Call {
+    let body = |text: &str| json!({"model": format!("mock/{model}"), "messages": [{"role": "user", "content": text}]});
+    let around = body("").to_string().len();
+    Call::post("/v1/chat/completions", body(&"word ".repeat(bytes.saturating_sub(around) / 5)).to_string())
+}
+
 /// Task number `number` of the mock's `model`, in a session of its own.
 pub(crate) fn task(model: &str, number: usize) -> Call {
     let input = json!({"message": "hello", "sessionKey": format!("bench-{number}"), "model": format!("mock/{model}")});

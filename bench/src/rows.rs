@@ -1,6 +1,7 @@
 //! The rows of the table, one file each, and what they share.
 
 mod backlog;
+mod bodies;
 mod boot;
 mod burst;
 mod calls;
@@ -11,6 +12,7 @@ mod embedded;
 mod failover;
 mod fanout;
 mod idle;
+mod responses;
 mod sessions;
 mod sockets;
 mod sse;
@@ -33,6 +35,10 @@ pub(crate) enum Row {
     Chat,
     /// The same, streamed.
     Sse,
+    /// Streamed responses beside them.
+    Responses,
+    /// What a body of 10 MB takes of memory.
+    Bodies,
     /// A thousand tasks at once.
     Burst,
     /// Tasks from enqueue to complete beside the reference queue.
@@ -61,9 +67,11 @@ pub(crate) enum Row {
 
 impl Row {
     /// In the table's order.
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Chat,
         Self::Sse,
+        Self::Responses,
+        Self::Bodies,
         Self::Burst,
         Self::Drain,
         Self::Backlog,
@@ -87,6 +95,8 @@ impl Row {
         match self {
             Self::Chat => chat::ROW,
             Self::Sse => sse::ROW,
+            Self::Responses => responses::ROW,
+            Self::Bodies => bodies::ROW,
             Self::Burst => burst::ROW,
             Self::Drain => drain::ROW,
             Self::Backlog => backlog::ROW,
@@ -106,6 +116,8 @@ impl Row {
         match self {
             Self::Chat => "chat completion, not streamed, 16 connections; value = ratio to the bare proxy",
             Self::Sse => "SSE, 100 streams × 64 chunks; value = ratio to the bare proxy",
+            Self::Responses => "/v1/responses, 100 streams × 64 chunks; value = ratio to chat completions",
+            Self::Bodies => "chat completions with bodies of 10 MB; value = memory in bodies",
             Self::Burst => "1,000 tasks in a burst over 16 connections, then single submits while all run",
             Self::Drain => "enqueue → complete, instant upstream; value = ratio to the reference queue",
             Self::Backlog => "submit with 100,000 queued; reference = the same gateway with 1,000",
@@ -174,6 +186,8 @@ async fn found(bench: &mut Bench, row: Row) -> Found {
     match row {
         Row::Chat => chat::measure(bench).await.map(Ok),
         Row::Sse => sse::measure(bench).await.map(Ok),
+        Row::Responses => responses::measure(bench).await.map(Ok),
+        Row::Bodies => bodies::measure(bench).await.map(Ok),
         Row::Burst => burst::measure(bench).await.map(Ok),
         Row::Drain => drain::measure(bench).await.map(Ok),
         Row::Backlog => backlog::measure(bench).await.map(Ok),

@@ -1,19 +1,31 @@
 """Asks a running gateway with OpenAI's own Python SDK, unmodified and strict about every type (C36).
 
+`make sdk` runs it with a scripted model. By hand, against any gateway whose model calls a function when it is
+offered one and that has the models `busy`, `slow` and `broken`:
+
     python -m venv /tmp/venv && /tmp/venv/bin/pip install openai
     /tmp/venv/bin/python scripts/sdk/python_openai.py http://127.0.0.1:18789/v1 "$TOKEN"
-
-The model behind the gateway should call a function when it is offered one; what it says is not looked at.
 """
 
+import base64
 import sys
 import time
 
-from openai import APIStatusError, BadRequestError, NotFoundError, OpenAI
+from openai import (
+    APIError,
+    APIStatusError,
+    APITimeoutError,
+    AuthenticationError,
+    BadRequestError,
+    NotFoundError,
+    OpenAI,
+    RateLimitError,
+)
+from pydantic import BaseModel
 
 base_url, token = sys.argv[1:3]
 model = sys.argv[3] if len(sys.argv) > 3 else "openclaw"
-client = OpenAI(base_url=base_url, api_key=token, _strict_response_validation=True)
+client = OpenAI(base_url=base_url, api_key=token, max_retries=0, _strict_response_validation=True)
 parameters = {
     "type": "object",
     "properties": {"city": {"type": "string"}},
@@ -24,9 +36,25 @@ function = {"name": "get_weather", "description": "The weather of a city.", "par
 messages = [{"role": "user", "content": "What is the weather in Paris?"}]
 
 
+class Weather(BaseModel):
+    city: str
+    celsius: int
+
+
+def models():
+    listed = client.models.list()
+    assert listed.data, listed
+    for entry in listed.data:
+        assert client.models.retrieve(entry.id).id == entry.id
+    raw = client.models.with_raw_response.list()
+    assert raw.headers["x-request-id"]
+
+
 def chat():
     whole = client.chat.completions.create(model=model, messages=messages, max_completion_tokens=50)
     assert whole.choices[0].message.content and whole.usage.total_tokens > 0, whole
+    several = client.chat.completions.create(model=model, messages=messages, n=2)
+    assert [choice.index for choice in several.choices] == [0, 1], several
     chunks = list(
         client.chat.completions.create(
             model=model, messages=messages, stream=True, stream_options={"include_usage": True}
@@ -46,6 +74,28 @@ def chat():
     with client.chat.completions.stream(model=model, messages=messages, tools=tools) as stream:
         stream.until_done()
         assert stream.get_final_completion().choices[0].message.tool_calls, "a streamed call"
+    parsed = client.chat.completions.parse(model=model, messages=messages, response_format=Weather)
+    assert parsed.choices[0].message.parsed == Weather(city="Paris", celsius=21), parsed
+
+
+def parts():
+    text = base64.b64encode(b"Paris,21").decode()
+    content = [
+        {"type": "text", "text": "What is in it?"},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}},
+        {"type": "file", "file": {"filename": "weather.csv", "file_data": f"data:text/csv;base64,{text}"}},
+    ]
+    system = {"role": "developer", "content": "Be brief."}
+    whole = client.chat.completions.create(
+        model=model, messages=[system, {"role": "user", "content": content}], stop=["END"], seed=7, temperature=0
+    )
+    assert "Paris,21" in whole.choices[0].message.content, whole
+    content = [
+        {"type": "input_text", "text": "What is in it?"},
+        {"type": "input_file", "filename": "weather.csv", "file_data": f"data:text/csv;base64,{text}"},
+    ]
+    whole = client.responses.create(model=model, input=[{"role": "user", "content": content}])
+    assert "Paris,21" in whole.output_text, whole
 
 
 def responses():
@@ -73,8 +123,18 @@ def responses():
         assert stream.get_final_response().output[0].type == "function_call"
     items = list(client.responses.input_items.list(told.id, order="asc"))
     assert [item.type for item in items] == ["message", "function_call", "function_call_output"], items
+    parsed = client.responses.parse(model=model, input="Weather in Paris?", text_format=Weather)
+    assert parsed.output_parsed == Weather(city="Paris", celsius=21), parsed
     client.responses.delete(told.id)
     refused(NotFoundError, lambda: client.responses.retrieve(told.id))
+
+
+def compaction():
+    first = client.responses.create(model=model, input="My name is Ann.")
+    short = client.responses.compact(model=model, previous_response_id=first.id)
+    assert [item.type for item in short.output] == ["compaction"], short
+    after = client.responses.create(model=model, input=[*short.output, {"role": "user", "content": "Who am I?"}])
+    assert after.output_text, after
 
 
 def background():
@@ -87,15 +147,8 @@ def background():
     events = list(client.responses.retrieve(queued.id, stream=True, starting_after=2))
     assert events[0].sequence_number == 3 and events[-1].type == "response.completed", events
     assert client.responses.cancel(queued.id).status == "completed"
-
-
-def models():
-    listed = client.models.list()
-    assert listed.data, listed
-    for entry in listed.data:
-        assert client.models.retrieve(entry.id).id == entry.id
-    raw = client.models.with_raw_response.list()
-    assert raw.headers["x-request-id"]
+    waiting = client.responses.create(model="mock/slow", input="Hello", background=True)
+    assert client.responses.cancel(waiting.id).status == "cancelled"
 
 
 def refused(kind, call):
@@ -109,12 +162,35 @@ def refused(kind, call):
 
 def refusals():
     refused(NotFoundError, lambda: client.models.retrieve("no/such/model"))
-    error = refused(BadRequestError, lambda: client.chat.completions.create(model=model, messages=messages, n=2))
-    assert error.param == "n", error
+    for field in ({"n": 0}, {"logprobs": True}, {"logit_bias": {"50256": -100}}, {"temperature": 3}):
+        error = refused(
+            BadRequestError, lambda f=field: client.chat.completions.create(model=model, messages=messages, **f)
+        )
+        assert error.param == next(iter(field)), error
     error = refused(BadRequestError, lambda: client.responses.create(model=model, input="x", tools=["no_such_tool"]))
     assert error.param == "tools[0]", error
+    stranger = client.with_options(api_key="oc_gw_wrong")
+    refused(AuthenticationError, lambda: stranger.models.list())
+    error = refused(RateLimitError, lambda: client.chat.completions.create(model="mock/busy", messages=messages))
+    assert int(error.response.headers["retry-after"]) >= 1, error.response.headers
+    hasty = client.with_options(timeout=0.3)
+    try:
+        hasty.chat.completions.create(model="mock/slow", messages=messages)
+        raise AssertionError("expected a timeout")
+    except APITimeoutError:
+        pass
 
 
-for part in (models, chat, responses, background, refusals):
+def broken():
+    try:
+        list(client.chat.completions.create(model="mock/broken", messages=messages, stream=True))
+        raise AssertionError("a broken stream ended well")
+    except APIError as error:
+        assert "broke off" in str(error), error
+    events = list(client.responses.create(model="mock/broken", input="Hello", stream=True))
+    assert events[-1].type == "response.failed" and events[-1].response.error.code == "server_error", events[-1]
+
+
+for part in (models, chat, parts, responses, compaction, background, refusals, broken):
     part()
     print(f"{part.__name__}: ok")

@@ -10,7 +10,7 @@ use anyhow::ensure;
 use futures::future::try_join_all;
 
 use super::{Bench, with_cpu};
-use crate::client::Streamed;
+use crate::client::{Call, Streamed};
 use crate::load::Target;
 use crate::mock;
 use crate::process::Server;
@@ -25,8 +25,10 @@ const CHUNKS: usize = 64;
 /// One stream, as [`mock::PACED`] says.
 const LENGTH: Duration = Duration::from_millis(25 * CHUNKS as u64);
 
-struct Round {
-    cpu_us: f64,
+/// One round over all streams.
+pub(super) struct Round {
+    /// Of a chunk.
+    pub(super) cpu_us: f64,
     first_token_ms: Vec<f64>,
 }
 
@@ -38,7 +40,9 @@ pub(super) async fn measure(bench: &mut Bench) -> anyhow::Result<Vec<Finding>> {
     let (target, beside) = (gateway.target(), Target { address: proxy.address(), token: None });
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for warm in [true].into_iter().chain(std::iter::repeat_n(false, bench.sized(7, 2))) {
-        let pair = (round(&gateway.server, &target).await?, round(&proxy, &beside).await?);
+        let call = product::chat(mock::PACED, true);
+        let ours_now = round(&gateway.server, &target, &call, mock::TOKEN).await?;
+        let pair = (ours_now, round(&proxy, &beside, &call, mock::TOKEN).await?);
         if !warm {
             ours.push(pair.0);
             theirs.push(pair.1);
@@ -60,8 +64,14 @@ pub(super) async fn measure(bench: &mut Bench) -> anyhow::Result<Vec<Finding>> {
     ])
 }
 
-async fn round(server: &Server, target: &Target) -> anyhow::Result<Round> {
-    let (streams, cpu_seconds) = with_cpu(server, streams(target)).await?;
+/// Streams `call` on all connections; `needle` stands in each chunk once.
+pub(super) async fn round(
+    server: &Server,
+    target: &Target,
+    call: &Call,
+    needle: &'static str,
+) -> anyhow::Result<Round> {
+    let (streams, cpu_seconds) = with_cpu(server, streams(target, call, needle)).await?;
     let tokens: usize = streams.iter().map(|stream| stream.tokens).sum();
     ensure!(tokens == STREAMS * 2 * CHUNKS, "{tokens} tokens came of {}", STREAMS * 2 * CHUNKS);
     let first_token_ms = streams.iter().map(|stream| stream.first_token.as_secs_f64() * 1e3).collect();
@@ -69,14 +79,13 @@ async fn round(server: &Server, target: &Target) -> anyhow::Result<Round> {
 }
 
 /// Two streams after each other on each connection.
-async fn streams(target: &Target) -> anyhow::Result<Vec<Streamed>> {
+async fn streams(target: &Target, call: &Call, needle: &'static str) -> anyhow::Result<Vec<Streamed>> {
     let connections = target.connect_many(STREAMS).await?;
-    let call = product::chat(mock::PACED, true);
     let readers = connections.into_iter().enumerate().map(|(number, mut connection)| {
         let call = call.clone();
         let reader = tokio::spawn(async move {
             tokio::time::sleep(LENGTH * number as u32 / STREAMS as u32).await;
-            anyhow::Ok([connection.stream(&call).await?, connection.stream(&call).await?])
+            anyhow::Ok([connection.stream(&call, needle).await?, connection.stream(&call, needle).await?])
         });
         async move { reader.await? }
     });

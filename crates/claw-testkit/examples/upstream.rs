@@ -3,7 +3,7 @@
 //! `cargo run -p claw-testkit --example upstream -- [port] [mode]`, where mode is one of
 //! `echo` (the default), `text:<n>` (n chunks at once), `paced:<n>:<ms>` (n chunks, one every ms),
 //! `late:<ms>` (an echo after ms), `status:<code>`, `silence`, `cut:<n>`, `stall:<n>`, `garbage`,
-//! `tool:<name>`.
+//! `tool:<name>`, `sdk` (what the scripts in scripts/sdk want to see).
 
 use std::time::Duration;
 
@@ -37,7 +37,24 @@ fn reply(mode: &str, seen: &Seen) -> Reply {
         "cut" => counted(number + 1).cut_after(number),
         "stall" => counted(number + 1).stall_after(number),
         "garbage" => Reply::garbage(),
+        "sdk" => for_sdk(seen),
         "tool" if seen.last_role() != "tool" => Reply::tool_call(argument, "{}"),
+        _ => Reply::echo(seen),
+    }
+}
+
+/// Calls the function that is offered, answers in the format that is asked for, and is busy, slow or broken
+/// under those names.
+fn for_sdk(seen: &Seen) -> Reply {
+    let offered = |tool: &serde_json::Value| tool.pointer("/function/name").is_some_and(|name| name == "get_weather");
+    let has_function =
+        seen.body.get("tools").and_then(|tools| tools.as_array()).is_some_and(|all| all.iter().any(offered));
+    match seen.model() {
+        "busy" => Reply::status(429, "too many at once").retry_after("7"),
+        "broken" => Reply::chunks(["one ", "two"]).cut_after(1),
+        "slow" => Reply::echo(seen).late(Duration::from_secs(10)),
+        _ if has_function && seen.last_role() != "tool" => Reply::tool_call("get_weather", r#"{"city":"Paris"}"#),
+        _ if seen.body.get("response_format").is_some() => Reply::text(r#"{"city":"Paris","celsius":21}"#),
         _ => Reply::echo(seen),
     }
 }

@@ -150,16 +150,13 @@ async fn a_conversation_is_made_short_and_goes_on() {
     assert_eq!(said[..4], ["In English.", "my name is Ann", "my name is Ann", "and I like tea"]);
     assert_eq!(asked.body.get("tools"), None, "no tool is offered");
     let output = short["output"].as_array().unwrap();
-    let shown: Vec<(&Value, &Value)> = output.iter().map(|item| (&item["type"], &item["content"][0]["text"])).collect();
-    let (message, null) = (json!("message"), Value::Null);
-    assert_eq!(
-        shown,
-        [(&message, &json!("my name is Ann")), (&message, &json!("and I like tea")), (&json!("compaction"), &null)]
-    );
+    assert_eq!((output.len(), &output[0]["type"]), (1, &json!("compaction")), "what strict clients know");
     let input = [output.clone(), vec![json!({"role": "user", "content": "who am I?"})]].concat();
     assert_eq!(text_of(&ask(&http, &json!({"input": input})).await), "who am I?");
     let seen = house.upstream.requests().pop().unwrap();
-    assert_eq!(seen.messages()[2]["content"], json!("[Notes of what was said before]\nThe user is Ann."));
+    let said: Vec<&str> = seen.messages().iter().map(|said| said["content"].as_str().unwrap()).collect();
+    let notes = "[Notes of what was said before]\nThe user is Ann.";
+    assert_eq!(said, ["my name is Ann", "and I like tea", notes, "who am I?"]);
     for (body, status, param) in [
         (json!({"model": "openclaw"}), 400, "input"),
         (json!({"input": "x"}), 400, "model"),

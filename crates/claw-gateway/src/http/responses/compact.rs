@@ -58,6 +58,6 @@ pub(crate) async fn compact(
     if output.text.trim().is_empty() {
         return Err(Problem::new(StatusCode::BAD_GATEWAY, "upstream_error", "the model gave no notes"));
     }
-    let answer = render::json(StatusCode::OK, &Compacted::new(task, created, &said, &output));
+    let answer = render::json(StatusCode::OK, &Compacted::new(task, created, said, &output));
     Ok(render::of_task(answer, task, false))
 }

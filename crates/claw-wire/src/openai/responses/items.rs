@@ -112,7 +112,7 @@ fn add(index: usize, item: Item, messages: &mut Vec<Message>) -> Result<(), BadR
         Some("compaction") => {
             let content = required("encrypted_content", encrypted_content)?;
             let refuse = || BadRequest::of(at("encrypted_content"), "this is no compaction that this gateway has made");
-            messages.push(unseal(&content).ok_or_else(refuse)?);
+            messages.extend(unseal(&content).ok_or_else(refuse)?);
         }
         Some("item_reference") => {
             let message = "items are not kept one by one: send the item itself, or previous_response_id";
