@@ -32,6 +32,7 @@ pub mod none;
 pub mod notice;
 pub mod session;
 pub mod sessions;
+pub mod skills;
 pub mod system;
 pub mod tasks;
 pub mod tools;

@@ -13,6 +13,7 @@ mod message;
 mod models;
 mod providers;
 mod sessions;
+mod skills;
 mod status;
 mod streamed;
 mod system;
@@ -76,6 +77,8 @@ enum Command {
     Sessions(sessions::Sessions),
     /// List the tools agents have, and call one
     Tools(tools::Tools),
+    /// List, install, check and remove what agents are taught
+    Skills(skills::Skills),
     /// Print the gateway's log
     Logs(logs::Logs),
     /// Fetch, list and remove models
@@ -116,6 +119,7 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<ExitCode, Fatal> {
         Command::Tasks(tasks) => tasks::run(tasks, &context),
         Command::Sessions(sessions) => sessions::run(sessions, &context),
         Command::Tools(tools) => tools::run(tools, &context),
+        Command::Skills(skills) => skills::run(skills, &context),
         Command::Logs(logs) => logs::run(logs, &context),
         Command::Models(models) => models::run(models, &context),
         Command::Providers(providers) => providers::run(providers, &context),

@@ -1,4 +1,4 @@
-//! What does not exist yet, told in the shapes of the protocol: scheduled jobs, skills, nodes,
+//! What does not exist yet, told in the shapes of the protocol: scheduled jobs, nodes,
 //! approvals, slash commands, the browser.
 //!
 //! [`Never`] has no value, so that nobody can fill one of these lists by accident: whoever builds the
@@ -101,19 +101,6 @@ pub struct CronStatus {
     pub store_path: &'static str,
     pub jobs: u64,
     pub next_wake_at_ms: Option<i64>,
-}
-
-/// The answer to `skills.status`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[expect(missing_docs, reason = "the fields are the protocol's")]
-pub struct SkillsStatus {
-    /// Empty: there is no such directory.
-    pub workspace_dir: &'static str,
-    /// Empty: there is no such directory.
-    pub managed_skills_dir: &'static str,
-    pub agent_id: String,
-    pub skills: [Never; 0],
 }
 
 /// The answer to `node.list`.

@@ -6,5 +6,6 @@ mod house;
 mod outside;
 mod reload;
 mod resume;
+mod skills;
 mod system;
 mod tools;

@@ -1,8 +1,8 @@
-//! `skills.status`: there are no skills yet.
+//! `skills.status`: what an agent was taught, and what stands in the way of each skill.
 
 use claw_core::Scope;
 use claw_wire::ws::agents::AgentParams;
-use claw_wire::ws::none;
+use claw_wire::ws::skills;
 
 use super::{Call, Method};
 use crate::error::Problem;
@@ -15,9 +15,10 @@ impl Method for SkillsStatus {
     type Params = AgentParams;
 
     async fn run(call: &Call, params: AgentParams) -> Result<(), Problem> {
-        let agent = call.doors().app.models.agent(&params.agent()?)?;
-        let agent_id = agent.id.to_string();
-        call.answer(&none::SkillsStatus { workspace_dir: "", managed_skills_dir: "", agent_id, skills: [] });
+        let models = &call.doors().app.models;
+        let agent = models.agent(&params.agent()?)?;
+        let report = models.skills(&agent.id, call.principal()).await;
+        call.answer(&skills::SkillsStatus::of(agent.id.to_string(), report));
         Ok(())
     }
 }
