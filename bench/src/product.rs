@@ -69,6 +69,8 @@ pub(crate) struct Setup {
     pub(crate) embedded: Option<(PathBuf, usize)>,
     /// Further upstreams, asked one after the other where a request names no model.
     pub(crate) chain: Vec<String>,
+    /// Whether agents have `session_status` alone, where not every tool as shipped.
+    pub(crate) has_few_tools: bool,
 }
 
 /// A running gateway and its state.
@@ -148,7 +150,7 @@ async fn start(binary: &Path, state: &Path) -> anyhow::Result<Server> {
 
 /// Everything as shipped, but for the model, the token, and no limit on how often one caller may ask.
 fn config(upstream: &str, setup: &Setup) -> serde_json::Value {
-    let Setup { runs_max, embedded, chain } = setup;
+    let Setup { runs_max, embedded, chain, has_few_tools } = setup;
     let models = [json!({"id": "instant"}), json!({"id": "hold"}), json!({"id": mock::PACED})];
     let own = ("mock".to_owned(), json!({"baseUrl": format!("{upstream}/v1"), "models": models}));
     let chained = chain.iter().enumerate().map(|(number, upstream)| {
@@ -164,6 +166,9 @@ fn config(upstream: &str, setup: &Setup) -> serde_json::Value {
     for object in fields {
         if let Some(runs) = runs_max {
             object.insert("workers".into(), json!({"maxConcurrent": runs}));
+        }
+        if *has_few_tools {
+            object.insert("tools".into(), json!({"profile": "minimal"}));
         }
         if let Some((path, threads)) = embedded {
             object.insert("embedded".into(), json!({"path": path, "threads": threads}));

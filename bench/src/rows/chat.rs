@@ -1,4 +1,7 @@
 //! Chat completions that are not streamed: what the engine and its ledger cost beside bare bytes.
+//!
+//! The proxy passes a question on as it came, so the gateway it is held against adds next to nothing to
+//! it either. A second one offers the model every tool, as shipped: its questions are many times longer.
 
 use std::time::Duration;
 
@@ -23,24 +26,33 @@ struct Round {
 pub(super) async fn measure(bench: &mut Bench) -> anyhow::Result<Vec<Finding>> {
     let upstream = bench.mock.base();
     let proxy = Server::own(&["proxy", &upstream]).await?;
-    let gateway = Gateway::start(&bench.binary, &upstream, &Setup::default()).await?;
-    let sides = [(&gateway.server, gateway.target()), (&proxy, Target { address: proxy.address(), token: None })];
+    let few = Setup { has_few_tools: true, ..Setup::default() };
+    let gateway = Gateway::start(&bench.binary, &upstream, &few).await?;
+    let equipped = Gateway::start(&bench.binary, &upstream, &Setup::default()).await?;
+    let sides = [
+        (&gateway.server, gateway.target()),
+        (&proxy, Target { address: proxy.address(), token: None }),
+        (&equipped.server, equipped.target()),
+    ];
     for (_, target) in &sides {
         load::run(target, CONNECTIONS, Until::Sent(WARM_UP), |_| product::chat("instant", false)).await?;
     }
     let time = bench.sized(Duration::from_secs(3), Duration::from_secs(1));
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let (mut ours, mut theirs, mut armed) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..bench.sized(7, 3) {
-        let [(server, target), (bare, beside)] = &sides;
+        let [(server, target), (bare, beside), (other, full)] = &sides;
         ours.push(round(server, target, time).await?);
         theirs.push(round(bare, beside, time).await?);
+        armed.push(round(other, full, time).await?);
     }
-    let pair = |measure: &str, unit: &str, number: fn(&Round) -> f64| {
+    let beside = |ours: &[Round], measure: &str, unit: &str, number: fn(&Round) -> f64| {
         let ratios: Vec<f64> = ours.iter().zip(&theirs).map(|(ours, theirs)| number(ours) / number(theirs)).collect();
-        Finding::pair(ROW, measure, (median_of(&ours, number), median_of(&theirs, number)), unit, median(&ratios))
+        Finding::pair(ROW, measure, (median_of(ours, number), median_of(&theirs, number)), unit, median(&ratios))
     };
+    let pair = |measure: &str, unit: &str, number: fn(&Round) -> f64| beside(&ours, measure, unit, number);
     Ok(vec![
         pair("CPU per request", "µs", |round| round.cpu_us).reaching(Reach::AtMost(4.0)),
+        beside(&armed, "the same, every tool offered", "µs", |round| round.cpu_us),
         pair("requests", "/s", |round| round.load.per_second()),
         pair("p50", "ms", |round| round.load.latency_ms(0.5)),
         pair("p99", "ms", |round| round.load.latency_ms(0.99)),
