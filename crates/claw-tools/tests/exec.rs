@@ -521,3 +521,91 @@ async fn nobody_writes_to_an_approved_command_what_was_not_approved() {
         tokio::task::yield_now().await;
     }
 }
+
+/// adv_57: two hundred ways in which a list over a shell's text was led around; none of them runs.
+#[tokio::test]
+async fn adv_57_no_known_way_around_a_list_runs_anything() {
+    let echo = std::fs::canonicalize("/usr/bin/echo").unwrap().display().to_string();
+    let sort = std::fs::canonicalize("/usr/bin/sort").unwrap().display().to_string();
+    let listed = vec![vec![echo], vec![sort, "-u".to_owned()]];
+    let desk = Desk::new(Settings { security: Security::Allowlist, allowlist: listed, ..full() });
+    let shapes = [
+        "echo $({})",
+        "echo `{}`",
+        "echo \"$({})\"",
+        "echo \"`{}`\"",
+        "echo a; {}",
+        "echo a && {}",
+        "echo a || {}",
+        "echo a | {}",
+        "echo a & {}",
+        "echo a\n{}",
+        "echo a\r\n{}",
+        "echo <({})",
+        "echo >({})",
+        "(echo a; {})",
+        "{ echo a; {}; }",
+        "echo ${x:-$({})}",
+        "echo $(( $({}) ))",
+        "cat <<E\n$({})\nE",
+        "bash <<<'{}'",
+        "eval {}",
+        "exec {}",
+        "command {}",
+        "builtin {}",
+        "env {}",
+        "env -S '{}'",
+        "nice {}",
+        "nohup {}",
+        "timeout 5 {}",
+        "xargs {}",
+        "find . -exec {} \\;",
+        "sh -c '{}'",
+        "bash -c '{}'",
+        "/bin/sh -c '{}'",
+        "busybox sh -c '{}'",
+        "A=1 {}",
+        "sort --compress-program='{}' -u",
+        "sort --compress-prog='{}'",
+        "sort -o evil -u /etc/passwd",
+        "python3 -c 'import os; os.system(\"{}\")'",
+        "perl -e 'system(\"{}\")'",
+        "awk 'BEGIN{system(\"{}\")}'",
+        "git -c alias.x='!{}' x",
+        "tar cf /dev/null . --checkpoint-action=exec='{}'",
+        "ssh -o ProxyCommand='{}' x",
+        "time {}",
+        "! {}",
+        "if true; then {}; fi",
+        "while true; do {}; done",
+        "coproc {}",
+        "trap '{}' EXIT",
+        "../../bin/{}",
+    ];
+    let payloads = ["touch evil", "/usr/bin/touch evil", "cp /bin/sh evil", "dd of=evil"];
+    let mut count = 0;
+    for shape in shapes {
+        for payload in payloads {
+            let command = shape.replace("{}", payload);
+            let said = desk.run(&command).await.unwrap_err();
+            assert!(said.starts_with("commands are not permitted: "), "{command}: {said}");
+            count += 1;
+        }
+    }
+    let there = std::fs::read_dir(desk.file("workspace")).unwrap().flatten().map(|entry| entry.path());
+    let there: Vec<_> = there.filter(|path| path.extension().is_none_or(|kind| kind != "profraw")).collect();
+    assert!(count >= 200 && there.is_empty(), "0 of {count} executed: {there:?}");
+}
+
+/// adv_62: a command's environment is made from nothing, whatever the gateway's own holds.
+#[tokio::test]
+async fn adv_62_the_environment_is_exactly_what_it_is_given() {
+    let desk = Desk::new(full());
+    let names = "env | cut -d= -f1 | grep -v -e '^_' -e PWD -e '^SHLVL$' | sort";
+    let given = serde_json::json!({"command": names, "env": {"MINE": "1"}});
+    assert_eq!(desk.call("exec", "s", given).await, Ok("HOME\nLANG\nMINE\nPATH\nTERM\n".into()));
+    assert_eq!(
+        desk.run("echo $PATH; test $HOME = $PWD && echo at home").await,
+        Ok("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\nat home\n".into())
+    );
+}

@@ -97,7 +97,7 @@ async fn is_refused(url: &str) -> bool {
 const OK: &[u8] = b"HTTP/1.1 204 No Content\r\nretry-after: 7\r\n\r\n";
 
 #[tokio::test]
-async fn every_spelling_of_an_address_that_is_not_global_is_refused() {
+async fn adv_33_every_spelling_of_an_address_that_is_not_global_is_refused() {
     for host in [
         "127.0.0.1",
         "127.1",
@@ -169,7 +169,7 @@ async fn every_spelling_of_an_address_that_is_not_global_is_refused() {
 }
 
 #[tokio::test]
-async fn what_is_no_plain_web_address_is_refused() {
+async fn adv_39_what_is_no_plain_web_address_is_refused() {
     for url in [
         "",
         "x",
@@ -259,7 +259,7 @@ async fn a_name_is_resolved_once_and_what_was_judged_is_dialled() {
 
 /// Advisory 38: each step of a redirected way is judged like the first.
 #[tokio::test]
-async fn a_page_that_redirects_inside_is_not_followed_there() {
+async fn adv_38_a_page_that_redirects_inside_is_not_followed_there() {
     let canary = Canary::start(OK);
     let port = canary.address.port();
     let spelled: Vec<String> =
@@ -311,6 +311,48 @@ fn adv_35_no_proxy_is_taken_from_the_environment() {
     let output = again.output().unwrap();
     assert!(output.status.success() && String::from_utf8_lossy(&output.stdout).contains("1 passed"), "{output:?}");
     assert_eq!(canary.seen().len(), 0, "the proxy hears of nothing");
+}
+
+/// adv_34: one spelling of a host is compared, whatever was written.
+#[tokio::test]
+async fn adv_34_a_last_dot_and_upper_case_lead_around_no_list() {
+    let list = allow(&["Hooks.Example"]);
+    for host in ["hooks.example", "hooks.example.", "HOOKS.EXAMPLE", "Hooks.Example.", "hooks%2Eexample"] {
+        let (lookup, _) = Scripted::new(&[&["10.0.0.1"]]);
+        let pinned = guard::check(&format!("http://{host}/"), &list, &*lookup).await.unwrap();
+        assert_eq!((pinned.host.as_str(), pinned.url.as_str()), ("hooks.example", "http://hooks.example/"), "{host}");
+        assert!(is_refused(&format!("http://{host}/")).await, "and without the list it is refused");
+    }
+    for host in ["localhost", "localhost.", "LOCALHOST.", "LocalHost"] {
+        assert!(is_refused(&format!("http://{host}/")).await, "{host}");
+    }
+}
+
+/// adv_38: a name that leads outside and inside by turns: what is judged is dialled, in every try.
+#[tokio::test]
+async fn adv_38_a_name_that_flips_reaches_nothing_inside() {
+    let canary = Canary::start(OK);
+    let inside = ["127.0.0.1", "169.254.169.254", "10.0.0.1", "::1", "::ffff:127.0.0.1"];
+    let mut judged = (0, 0);
+    for number in 0..10_000 {
+        let turns: [&[&str]; 2] = [&["93.184.215.14"], &[inside[number % inside.len()]]];
+        let (lookup, asked) = Scripted::new(if number % 2 == 0 { &turns } else { &turns[1..] });
+        let url = format!("http://flip.example:{}/", canary.address.port());
+        match guard::check(&url, &AllowList::default(), &*lookup).await {
+            Ok(pinned) => {
+                judged.0 += 1;
+                assert!(pinned.addresses.iter().all(|to| special::special(to.ip()).is_none()));
+            }
+            Err(_) => judged.1 += 1,
+        }
+        assert_eq!(asked.load(Ordering::SeqCst), 1, "nobody asks a second time");
+    }
+    assert_eq!((judged, canary.seen().len()), ((5_000, 5_000), 0), "0 hits");
+    for _ in 0..200 {
+        let (egress, _) = courier(&[], &[&["127.0.0.1"], &["93.184.215.14"]]);
+        assert!(egress.get(&format!("http://flip.example:{}/", canary.address.port()), 100).await.is_err());
+    }
+    assert_eq!(canary.seen().len(), 0, "0 hits");
 }
 
 /// G9: a page without an end is cut.

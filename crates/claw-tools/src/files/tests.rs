@@ -257,7 +257,7 @@ async fn a_patch_changes_several_files_or_none() {
 
 /// Advisories 49 and 52: 0 bytes outside, by name, link, hard link or pipe.
 #[tokio::test]
-async fn nothing_outside_the_workspace_is_written() {
+async fn adv_49_nothing_outside_the_workspace_is_written() {
     let desk = Desk::new();
     let outside = desk.home.path().join("secret");
     symlink(&outside, desk.path("link")).unwrap();
@@ -281,7 +281,7 @@ async fn nothing_outside_the_workspace_is_written() {
 
 /// Advisory 51: a directory that becomes a link between check and use leads nowhere.
 #[tokio::test]
-async fn a_directory_that_flips_to_a_link_lets_nothing_out() {
+async fn adv_51_a_directory_that_flips_to_a_link_lets_nothing_out() {
     let desk = Desk::new();
     let victim = desk.home.path().join("victim");
     std::fs::create_dir(&victim).unwrap();
@@ -301,7 +301,8 @@ async fn a_directory_that_flips_to_a_link_lets_nothing_out() {
     };
     let workspaces = Workspaces { default: desk.path(""), agents: Vec::new(), api_keys: desk.path("") };
     let workspace = workspaces.open(&context()).unwrap();
-    for _ in 0..3_000 {
+    // A third of a hundred thousand tries: each of the three races, and more is patience alone.
+    for _ in 0..11_000 {
         let _won_or_lost = workspace.replace("flip/file", b"x");
         let _won_or_lost = workspace.read_text("flip/file");
         let _won_or_lost = workspace.remove("flip/file");
@@ -330,4 +331,43 @@ async fn an_api_key_works_in_a_directory_of_its_own() {
     assert_eq!(call("ls", key(1), "{}").await, Ok("own (1 bytes)\n".into()));
     assert_eq!(call("ls", key(2), "{}").await, Ok("[the directory is empty]".into()));
     assert_eq!(call("ls", context(), "{}").await, Ok("mine (14 bytes)\n".into()));
+}
+
+/// adv_50: nobody's name becomes a path.
+#[tokio::test]
+async fn adv_50_a_name_of_a_caller_or_a_conversation_is_no_path() {
+    let desk = Desk::new();
+    let workspaces = Workspaces { default: desk.path(""), agents: Vec::new(), api_keys: desk.home.path().join("keys") };
+    for name in ["../../evil", "a/b", "..", ".", "", "key_\u{0}", "key_x/../y", "~"] {
+        let id = claw_core::PrincipalId::from_stored(name.into());
+        let context = ToolContext { principal: Principal { id, scopes: claw_core::Scopes::NONE }, ..context() };
+        assert!(workspaces.open(&context).is_err(), "{name:?}");
+    }
+    // What a conversation is called has no part in any path.
+    for name in ["../../evil", "/etc/passwd", "a/../../b"] {
+        let session = SessionKey::of(&AgentId::main(), name);
+        let context = ToolContext { session, ..context() };
+        assert_eq!(workspaces.path(&context), Ok(desk.path("")), "{name}");
+    }
+    assert!(!desk.home.path().join("keys").exists() && !desk.home.path().join("evil").exists());
+}
+
+/// adv_52: a file with a second name may be the file of another directory.
+#[tokio::test]
+async fn adv_52_a_file_with_a_second_name_is_not_written_to() {
+    let desk = Desk::new();
+    let outside = desk.home.path().join("secret");
+    std::fs::hard_link(&outside, desk.path("twin")).unwrap();
+    for (tool, arguments) in [
+        ("write", serde_json::json!({"path": "twin", "content": "evil"})),
+        ("edit", serde_json::json!({"path": "twin", "old_text": "outside", "new_text": "evil"})),
+        (
+            "apply_patch",
+            serde_json::json!({"input": "*** Begin Patch\n*** Update File: twin\n@@\n-outside\n+evil\n*** End Patch"}),
+        ),
+    ] {
+        let refused = desk.call(tool, arguments).await.unwrap_err();
+        assert!(refused.contains("second name"), "{tool}: {refused}");
+    }
+    assert_eq!(std::fs::read_to_string(&outside).unwrap(), "outside\n");
 }

@@ -4,7 +4,38 @@
 /// How far a tag's quotes are looked at; a page of open quotes would else cost its size squared.
 const TAG_BYTES_MAX: usize = 4096;
 /// Elements whose inside is not for readers.
-const SKIPPED: [&str; 9] = ["script", "style", "noscript", "svg", "template", "iframe", "nav", "footer", "form"];
+const SKIPPED: [&str; 6] = ["script", "style", "noscript", "svg", "template", "iframe"];
+/// Elements that stand around what is to be read.
+const AROUND: [&str; 2] = ["nav", "footer"];
+/// And around an article.
+const AROUND_ARTICLE: [&str; 1] = ["aside"];
+/// Elements whose class, id or role may say that they do.
+const NAMED: [&str; 7] = ["div", "section", "ul", "header", "p", "table", "span"];
+/// The words that say it.
+const NAMES: [&str; 22] = [
+    "ad",
+    "ads",
+    "advert",
+    "banner",
+    "breadcrumb",
+    "breadcrumbs",
+    "comments",
+    "consent",
+    "cookie",
+    "cookies",
+    "footer",
+    "menu",
+    "nav",
+    "navbar",
+    "navigation",
+    "newsletter",
+    "promo",
+    "related",
+    "share",
+    "sharing",
+    "sidebar",
+    "social",
+];
 /// Elements that begin a line of their own.
 const BLOCKS: [&str; 18] = [
     "p",
@@ -27,9 +58,19 @@ const BLOCKS: [&str; 18] = [
     "title",
 ];
 
+/// What is wanted of a page.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Aim {
+    /// All that is for readers.
+    #[default]
+    Page,
+    /// What it is about.
+    Article,
+}
+
 /// The page as markdown.
-pub(super) fn of(html: &str) -> String {
-    let mut page = Writer::default();
+pub(super) fn of(html: &str, aim: Aim) -> String {
+    let mut page = Writer { aim, ..Writer::default() };
     let mut rest = html;
     while let Some(open) = rest.find('<') {
         let (text, tagged) = rest.split_at(open);
@@ -47,6 +88,9 @@ struct Writer {
     is_verbatim: bool,
     /// Where the open link leads.
     link: Option<String>,
+    aim: Aim,
+    /// A part without an end was met; no other is looked for, which would cost the page's size each.
+    is_unclosed: bool,
 }
 
 impl Writer {
@@ -67,8 +111,25 @@ impl Writer {
         if !closes && SKIPPED.contains(&name.as_str()) && !whole.ends_with('/') {
             return behind(rest, &name);
         }
+        if !closes && !self.is_unclosed && self.is_around(&name, whole) {
+            match closing(rest, &name) {
+                Some(end) => return rest.get(end..).and_then(after_tag).unwrap_or_default(),
+                None => self.is_unclosed = true,
+            }
+        }
         self.element(&name, closes, whole);
         rest
+    }
+
+    /// Whether this element stands around what is wanted.
+    fn is_around(&self, name: &str, whole: &str) -> bool {
+        let says = |attribute_name: &str| {
+            let value = attribute(whole, attribute_name).unwrap_or_default().to_ascii_lowercase();
+            value.split(|letter: char| !letter.is_ascii_alphanumeric()).any(|word| NAMES.contains(&word))
+        };
+        let of_article =
+            || AROUND_ARTICLE.contains(&name) || NAMED.contains(&name) && (says("class") || says("id") || says("role"));
+        AROUND.contains(&name) || self.aim == Aim::Article && of_article()
     }
 
     fn element(&mut self, name: &str, closes: bool, whole: &str) {
@@ -157,6 +218,50 @@ fn end_of_tag(inside: &str) -> Option<usize> {
     }
     // A quote without an end, or a long one: the tag then ends where it seems to.
     inside.find('>')
+}
+
+/// Where the inside of the first element of this name begins.
+pub(super) fn opening(html: &str, name: &str) -> Option<usize> {
+    let mut from = 0;
+    while let Some(at) = html.get(from..).and_then(|rest| rest.find('<')) {
+        from += at + 1;
+        let rest = html.get(from..)?;
+        if is_named(rest, name) {
+            return Some(from + end_of_tag(rest)? + 1);
+        }
+    }
+    None
+}
+
+/// Where the closing tag of the element begins whose inside this is; elements of the same name in it have
+/// their own.
+pub(super) fn closing(inside: &str, name: &str) -> Option<usize> {
+    let (mut from, mut depth) = (0, 0_usize);
+    while let Some(at) = inside.get(from..).and_then(|rest| rest.find('<')) {
+        let tag = from + at;
+        let rest = inside.get(tag + 1..)?;
+        match rest.strip_prefix('/') {
+            Some(rest) if is_named(rest, name) && depth == 0 => return Some(tag),
+            Some(rest) if is_named(rest, name) => depth -= 1,
+            None if is_named(rest, name) => depth += 1,
+            Some(_) | None => {}
+        }
+        from = tag + 1;
+    }
+    None
+}
+
+/// Whether what follows a `<` or `</` is a tag of this name.
+fn is_named(rest: &str, name: &str) -> bool {
+    let behind =
+        |rest: &str| rest.starts_with(|letter: char| letter.is_ascii_whitespace() || matches!(letter, '>' | '/'));
+    rest.get(..name.len()).is_some_and(|found| found.eq_ignore_ascii_case(name))
+        && rest.get(name.len()..).is_some_and(behind)
+}
+
+/// What follows the tag that stands first.
+fn after_tag(tag: &str) -> Option<&str> {
+    tag.get(tag.find('>')? + 1..)
 }
 
 /// What comes after the end of an element whose inside is skipped.
@@ -251,16 +356,16 @@ mod tests {
                     <p>5 < 6 &#8364; &#x41;&bogus;</p><footer>no</footer></body></html>";
         let expected = "T & U\n\n# Head\n\nOne **two** [three](https://a.b/c?d&e).\n\n- a\n- b\n\n```\nx  < y\n  z\n```\n\n\
                         1 | 2 |\n\n5 < 6 € A&bogus;";
-        assert_eq!(of(html), expected);
+        assert_eq!(of(html, Aim::Page), expected);
     }
 
     #[test]
     fn no_page_takes_more_than_its_size() {
         let deep = "<div>".repeat(400_000) + "x";
-        assert_eq!(of(&deep), "x");
-        assert!(of(&"<a \"".repeat(100_000)).is_empty());
+        assert_eq!(of(&deep, Aim::Page), "x");
+        assert!(of(&"<a \"".repeat(100_000), Aim::Page).is_empty());
         for broken in ["<", "<a", "<a href=\"x", "<!--", "<script>", "</", "&#xffffffff;&", "<a href='>x</a>", "<svg"] {
-            let _any = of(broken);
+            let _any = of(broken, Aim::Article);
         }
     }
 }
