@@ -165,7 +165,7 @@ impl Tool for SessionsList {
             if let Some(count) = message_limit.filter(|count| *count > 0) {
                 let said = self.conversations.history(context, session.key.as_str(), count.min(20)).await?;
                 let shown = said.iter().filter_map(|message| shown(message, false));
-                row["messages"] = shown.collect();
+                with(&mut row, "messages", shown.collect());
             }
             rows.push(row);
         }
@@ -291,12 +291,18 @@ fn shown(stored: &StoredMessage, with_tools: bool) -> Option<Value> {
             let calls = tool_calls
                 .iter()
                 .map(|call| json!({"name": call.name, "arguments": cut(call.arguments.as_str().to_owned())}));
-            row["toolCalls"] = calls.collect();
+            with(&mut row, "toolCalls", calls.collect());
         }
         Message::Assistant { text, .. } if text.is_empty() => return None,
         Message::User { .. } | Message::Assistant { .. } | Message::Tool { .. } => {}
     }
     Some(row)
+}
+
+fn with(row: &mut Value, name: &str, value: Value) {
+    if let Some(fields) = row.as_object_mut() {
+        fields.insert(name.to_owned(), value);
+    }
 }
 
 fn cut(mut text: String) -> String {

@@ -73,7 +73,7 @@ pub(super) fn permissions(settings: &Live) -> Permissions {
             .into_iter()
             .map(|(id, rules)| (PrincipalId::from_stored(id), rules))
             .collect(),
-        channels: settings.tools.channel_rules(),
+        channels: named(&settings.tools.by_channel),
         senders: named(&settings.tools.tools_by_sender),
         meeting: settings.tools.agent_to_agent.meeting(),
     }

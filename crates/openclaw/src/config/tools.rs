@@ -31,7 +31,7 @@ pub(crate) struct Tools {
     /// What else must permit a tool for whoever it runs: `operator`, or an API key by its id.
     pub(crate) by_principal: BTreeMap<String, ToolRules>,
     /// What else must permit a tool where the message came by a channel: its id, `hook`, or `*` for
-    /// those not named. Commands are denied to `hook` unless it is named.
+    /// those not named.
     pub(crate) by_channel: BTreeMap<String, ToolRules>,
     /// What else must permit a tool where the message came from somebody on a channel, by the name the
     /// channel has for them; `*` for those not named.
@@ -69,20 +69,6 @@ impl Tools {
     pub(crate) fn rules(&self) -> Rules {
         let Self { profile, allow, also_allow, deny, .. } = self;
         rules(*profile, allow, also_allow, deny)
-    }
-
-    /// Rules by the channel a message came by. What comes by a hook runs no command unless the
-    /// configuration speaks of hooks itself.
-    pub(crate) fn channel_rules(&self) -> Vec<(String, Rules)> {
-        let mut rules = named(&self.by_channel);
-        if !self.by_channel.contains_key("hook") {
-            let deny = "group:runtime".parse().into_iter().collect::<Vec<Pattern>>();
-            // Beside what holds for every channel that is not named.
-            let others = self.by_channel.get("*").map(ToolRules::rules).unwrap_or_default();
-            let deny = others.deny.iter().cloned().chain(deny).collect();
-            rules.push(("hook".to_owned(), Rules { deny, ..others }));
-        }
-        rules
     }
 }
 

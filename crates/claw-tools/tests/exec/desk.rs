@@ -1,0 +1,96 @@
+//! A workspace, the tools over it, and a look at what runs on this machine.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use claw_core::message::JsonText;
+use claw_core::provider::Usage;
+use claw_core::tool::{RunFacts, Tool, ToolContext};
+use claw_core::{AgentId, Principal, SessionKey};
+use claw_runtime::TaskScope;
+use claw_tools::Workspaces;
+use claw_tools::exec::{self, Ask, Launcher, Processes, Security, Settings};
+use tempfile::TempDir;
+
+pub(crate) struct Desk {
+    pub(crate) home: TempDir,
+    pub(crate) tools: Vec<Arc<dyn Tool>>,
+    pub(crate) scope: TaskScope,
+}
+
+pub(crate) fn full() -> Settings {
+    let program = PathBuf::from(env!("CARGO_BIN_EXE_claw-sandbox"));
+    let launcher = Some(Launcher { program, argument: None, is_lenient: false });
+    Settings {
+        security: Security::Full,
+        allowlist: Vec::new(),
+        ask: Ask::Off,
+        network: false,
+        memory_bytes: 1 << 30,
+        launcher,
+    }
+}
+
+pub(crate) fn context(session: &str) -> ToolContext {
+    let agent = AgentId::main();
+    let session = SessionKey::of(&agent, session);
+    let (usage, model) = (Usage::default(), "m/m".into());
+    ToolContext {
+        principal: Principal::operator(),
+        agent,
+        session,
+        model,
+        usage,
+        message_count: 0,
+        approved: None,
+        run: RunFacts::default(),
+    }
+}
+
+impl Desk {
+    pub(crate) fn new(settings: Settings) -> Self {
+        // Not below /tmp, which the box covers.
+        let home = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let at = |name: &str| home.path().join(name);
+        let workspaces = Workspaces { default: at("workspace"), agents: Vec::new(), api_keys: at("keys") };
+        std::fs::create_dir(at("workspace")).unwrap();
+        std::fs::write(at("secret"), "outside").unwrap();
+        let scope = TaskScope::new();
+        let tools = exec::tools(&Arc::new(workspaces), settings, &Processes::new(scope.clone()));
+        Self { home, tools, scope }
+    }
+
+    pub(crate) async fn call(&self, name: &str, session: &str, arguments: serde_json::Value) -> Result<String, String> {
+        let tool = self.tools.iter().find(|tool| tool.spec().name == name).unwrap();
+        let given = JsonText::new(arguments.to_string());
+        tool.call(&context(session), &given).await.map_err(|error| error.to_string())
+    }
+
+    pub(crate) async fn run(&self, command: &str) -> Result<String, String> {
+        self.call("exec", "s", serde_json::json!({ "command": command })).await
+    }
+
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+}
+
+/// Whether a process with this word among its arguments lives.
+pub(crate) fn lives(word: &str) -> bool {
+    std::fs::read_dir("/proc").unwrap().flatten().any(|entry| {
+        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        line.split(|byte| *byte == 0).any(|part| part == word.as_bytes())
+    })
+}
+
+pub(crate) async fn gone(word: &str) -> bool {
+    let begun = Instant::now();
+    while lives(word) {
+        if begun.elapsed() > Duration::from_secs(10) {
+            return false;
+        }
+        tokio::task::yield_now().await;
+    }
+    true
+}

@@ -1,0 +1,6 @@
+//! Commands against the real kernel: what runs, what does not, and that nothing is left.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod desk;
+mod running;
+mod walls;
