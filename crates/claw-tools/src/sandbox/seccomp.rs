@@ -97,8 +97,8 @@ const NAMESPACES: [i32; 7] = [
 /// The kinds of sockets there are; others reach the host of a virtual machine, or old corners of the kernel.
 const SOCKETS: [i32; 4] = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
 
-/// Words put into a terminal as if its user had typed them.
-const TYPED: [u64; 2] = [libc::TIOCSTI as u64, libc::TIOCLINUX as u64];
+/// Words put into a terminal as if its user had typed them: `TIOCSTI`, `TIOCLINUX`.
+const TYPED: [u64; 2] = [0x5412, 0x541c];
 
 /// From here on they are refused, in this process and whatever it starts.
 ///
