@@ -36,7 +36,7 @@ pub const SKILL_BYTES_MAX: u64 = 512 * 1024;
 pub const FILE_BYTES_MAX: u64 = 2 * 1024 * 1024;
 
 /// All files of a skill together, in bytes.
-pub const TOTAL_BYTES_MAX: u64 = 8 * 1024 * 1024;
+pub const TOTAL_BYTES_MAX: u64 = 6 * 1024 * 1024;
 
 /// Files of a skill.
 pub const FILES_MAX: usize = 500;

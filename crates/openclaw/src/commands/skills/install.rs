@@ -84,10 +84,13 @@ fn bring(settings: &Settings, source: &str, sha256: Option<&str>) -> Result<(Con
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let file = File::open(path)?;
-    if !file.metadata()?.is_file() {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no plain file"));
     }
-    let mut bytes = Vec::new();
+    let size = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
+    // At once: what grows by doubling takes three times its size.
+    let mut bytes = Vec::with_capacity(size.min(ARCHIVE_BYTES_MAX) + 1);
     // One more than allowed, so that the limit is noticed where it is judged.
     file.take(ARCHIVE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
