@@ -311,6 +311,33 @@ impl Catalog {
         Ok(route)
     }
 
+    /// Who makes embeddings with `model`, best first. What providers list are models that talk, so a
+    /// provider that is named is believed to have any.
+    ///
+    /// Errors: nobody has it.
+    pub(crate) fn embedding_route(&self, model: &str) -> Result<Vec<Resolved>, UnknownModel> {
+        let wanted = self.meant(model);
+        let of = |id: &str, name: &str| -> Vec<Resolved> {
+            let sources = self.sources.iter().enumerate().filter(|(_, source)| source.id() == id && !name.is_empty());
+            sources.map(|(place, source)| source.candidate(place, name, None)).collect()
+        };
+        let qualified = wanted.split_once('/').map(|(id, name)| of(id, name)).unwrap_or_default();
+        let listed = || -> Vec<Resolved> {
+            let lists = |source: &Source| source.models.iter().any(|info| info.name == wanted);
+            let sources = self.sources.iter().enumerate().filter(|(_, source)| lists(source));
+            sources.map(|(place, source)| source.candidate(place, wanted, None)).collect()
+        };
+        let homes = || family::homes(wanted).iter().map(|id| of(id, wanted)).find(|found| !found.is_empty());
+        let found = if qualified.is_empty() { listed() } else { qualified };
+        let mut route = if found.is_empty() { homes().unwrap_or_default() } else { found };
+        if route.is_empty() {
+            return Err(UnknownModel::Named { model: model.to_owned(), known: self.known() });
+        }
+        self.take_turns(&mut route);
+        route.truncate(CANDIDATES_MAX);
+        Ok(route)
+    }
+
     /// The first of them in the order of the configuration: a look that moves nothing.
     pub fn resolve(&self, model: Option<&str>, agent: &AgentProfile) -> Result<Resolved, UnknownModel> {
         self.lined_up(model, agent)?.into_iter().next().ok_or(UnknownModel::NoDefault)

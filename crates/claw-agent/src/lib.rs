@@ -16,6 +16,7 @@
 mod agent;
 mod breaker;
 pub mod catalog;
+mod embed;
 mod equipment;
 pub mod executors;
 pub mod hub;
@@ -29,6 +30,7 @@ mod turn;
 pub use agent::{Agent, Attempt, Parts, RunEnd};
 pub use breaker::Position;
 pub use catalog::{AgentProfile, BreakerState, Catalog, UnknownModel};
+pub use embed::NotEmbedded;
 pub use executors::{Executor, GateState, Gates};
 pub use hub::{EventReader, Hub};
 pub use sessions::{Place, StopReason};

@@ -4,7 +4,7 @@ mod ask;
 mod briefing;
 mod context;
 mod delegate;
-mod failover;
+pub(crate) mod failover;
 mod fit;
 mod live;
 mod repeats;

@@ -93,7 +93,7 @@ impl Engine {
     }
 
     /// Room for one more caller on the line.
-    fn seat(&self) -> Result<OwnedSemaphorePermit, Error> {
+    pub(crate) fn seat(&self) -> Result<OwnedSemaphorePermit, Error> {
         Arc::clone(&self.attached).try_acquire_owned().map_err(|_| Error::Overloaded {
             what: "too many callers wait for an answer".into(),
             retry_after: OVERLOAD_RETRY,

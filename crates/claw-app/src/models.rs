@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use claw_agent::{AgentProfile, BreakerState};
+use claw_agent::{AgentProfile, BreakerState, NotEmbedded};
+use claw_core::embedding::{EmbeddingRequest, Embeddings};
 use claw_core::message::JsonText;
 use claw_core::permission::canonical;
 use claw_core::provider::{ModelInfo, ToolSpec, Usage};
@@ -76,6 +77,22 @@ impl Models {
         let context = ToolContext { principal, agent, session, model, usage, message_count: 0, approved: None, run };
         let absent = || Error::NotFound { what: "tool", id: name.chars().take(80).collect() };
         self.0.agent.invoke(&context, name, arguments).await.ok_or_else(absent)
+    }
+
+    /// Turns texts into vectors. A caller who hangs up ends the question.
+    ///
+    /// Errors: `Forbidden`, `Stopping`, `Overloaded`, `UnknownModel`, `Invalid` (model), `Run`.
+    pub async fn embed(&self, principal: &Principal, request: EmbeddingRequest) -> Result<Embeddings, Error> {
+        require(principal, Scope::Write)?;
+        if self.0.draining.is_cancelled() {
+            return Err(Error::Stopping);
+        }
+        let _seat = self.0.seat()?;
+        self.0.agent.embed(request).await.map_err(|none| match none {
+            NotEmbedded::Unknown(unknown) => Error::UnknownModel(unknown.to_string()),
+            NotEmbedded::Unsupported(problem) => Error::invalid("model", problem),
+            NotEmbedded::Failed(failure) => Error::Run(failure),
+        })
     }
 
     /// The own name of the tool that an agent may use under this name or alias.

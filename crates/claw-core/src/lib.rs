@@ -19,6 +19,7 @@ pub mod approval;
 pub mod briefing;
 pub mod courier;
 pub mod device;
+pub mod embedding;
 pub mod estimate;
 pub mod id;
 pub mod memory;

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 
+use crate::embedding::{EmbeddingRequest, Embeddings};
 use crate::message::{JsonText, Message, ToolCall};
 
 /// Answers one request at a time with a stream of events.
@@ -19,6 +21,12 @@ pub trait Provider: Send + Sync {
     fn models(&self) -> Vec<ModelInfo>;
     /// Starts answering. Nothing is sent before the stream is first polled.
     fn stream(&self, request: ModelRequest) -> BoxStream<'static, Result<ModelEvent, ProviderError>>;
+    /// Turns texts into vectors, as far as it can do that at all. Cancel-safe: dropping closes the connection.
+    fn embed(&self, _request: EmbeddingRequest) -> BoxFuture<'static, Result<Embeddings, ProviderError>> {
+        let cause = "it makes no embeddings".to_owned();
+        let error = ProviderError::Unsupported { provider: self.id().to_owned(), cause };
+        Box::pin(std::future::ready(Err(error)))
+    }
 }
 
 /// A model in a catalogue.

@@ -11,6 +11,7 @@ mod agent;
 mod body;
 mod caller;
 mod chat;
+mod embeddings;
 pub(crate) mod front;
 mod health;
 mod hooks;
@@ -70,6 +71,7 @@ fn routes() -> Routes {
         .route("/readyz", get(health::ready))
         .route("/status", get(health::status))
         .route("/v1/chat/completions", post(chat::complete))
+        .route("/v1/embeddings", post(embeddings::create))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{*id}", get(models::one))
         .route("/v1/responses", post(responses::create).get(responses::socket::open))

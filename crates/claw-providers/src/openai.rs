@@ -8,8 +8,10 @@
 
 use std::sync::Arc;
 
+use claw_core::embedding::{EmbeddingRequest, Embeddings};
 use claw_core::provider::{ModelEvent, ModelInfo, ModelRequest, Provider, ProviderError};
 use claw_net::HttpClient;
+use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use http::header::AUTHORIZATION;
 use url::Url;
@@ -17,6 +19,7 @@ use url::Url;
 pub(crate) use self::assembly::Completion;
 pub(crate) use self::request::plain_body;
 use self::request::{TokenLimit, ToolTexts};
+use crate::embeddings;
 use crate::settings::{BadSettings, Settings};
 use crate::source::{Manner, Source, Unwritable, Wire};
 
@@ -29,7 +32,10 @@ const OPENAI_HOST: &str = "api.openai.com";
 
 /// A server that speaks OpenAI's chat completions.
 #[derive(Debug, Clone)]
-pub struct OpenAi(Arc<Source<Chat>>);
+pub struct OpenAi {
+    source: Arc<Source<Chat>>,
+    embeddings: Url,
+}
 
 #[derive(Debug)]
 struct Chat {
@@ -45,21 +51,26 @@ impl OpenAi {
         let path = &["chat", "completions"];
         let manner = Manner { path, key: (AUTHORIZATION, "Bearer "), headers: &[] };
         let wire = Chat::at(&settings.base_url);
-        Ok(Self(Source::new(settings, manner, wire, client)?))
+        let embeddings = embeddings::address(&settings)?;
+        Ok(Self { source: Source::new(settings, manner, wire, client)?, embeddings })
     }
 }
 
 impl Provider for OpenAi {
     fn id(&self) -> &str {
-        &self.0.id
+        &self.source.id
     }
 
     fn models(&self) -> Vec<ModelInfo> {
-        self.0.models.clone()
+        self.source.models.clone()
     }
 
     fn stream(&self, request: ModelRequest) -> BoxStream<'static, Result<ModelEvent, ProviderError>> {
-        self.0.stream(request)
+        self.source.stream(request)
+    }
+
+    fn embed(&self, request: EmbeddingRequest) -> BoxFuture<'static, Result<Embeddings, ProviderError>> {
+        embeddings::embed(&self.source, &self.embeddings, request)
     }
 }
 

@@ -9,12 +9,16 @@
 
 use std::sync::Arc;
 
+use claw_core::embedding::{EmbeddingRequest, Embeddings};
 use claw_core::provider::{ModelEvent, ModelInfo, ModelRequest, Provider, ProviderError};
 use claw_net::HttpClient;
+use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use http::header::AUTHORIZATION;
+use url::Url;
 
 use self::assembly::Items;
+use crate::embeddings;
 use crate::settings::{BadSettings, Settings};
 use crate::source::{Manner, Source, Unwritable, Wire};
 
@@ -24,7 +28,10 @@ mod thoughts;
 
 /// A server that speaks OpenAI's responses.
 #[derive(Debug, Clone)]
-pub struct Responses(Arc<Source<Protocol>>);
+pub struct Responses {
+    source: Arc<Source<Protocol>>,
+    embeddings: Url,
+}
 
 #[derive(Debug)]
 struct Protocol;
@@ -35,21 +42,26 @@ impl Responses {
     /// Errors: [`BadSettings`], by what is wrong with which setting.
     pub fn new(settings: Settings, client: HttpClient) -> Result<Self, BadSettings> {
         let manner = Manner { path: &["responses"], key: (AUTHORIZATION, "Bearer "), headers: &[] };
-        Ok(Self(Source::new(settings, manner, Protocol, client)?))
+        let embeddings = embeddings::address(&settings)?;
+        Ok(Self { source: Source::new(settings, manner, Protocol, client)?, embeddings })
     }
 }
 
 impl Provider for Responses {
     fn id(&self) -> &str {
-        &self.0.id
+        &self.source.id
     }
 
     fn models(&self) -> Vec<ModelInfo> {
-        self.0.models.clone()
+        self.source.models.clone()
     }
 
     fn stream(&self, request: ModelRequest) -> BoxStream<'static, Result<ModelEvent, ProviderError>> {
-        self.0.stream(request)
+        self.source.stream(request)
+    }
+
+    fn embed(&self, request: EmbeddingRequest) -> BoxFuture<'static, Result<Embeddings, ProviderError>> {
+        embeddings::embed(&self.source, &self.embeddings, request)
     }
 }
 

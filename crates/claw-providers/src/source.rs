@@ -152,7 +152,7 @@ impl<W: Wire> Source<W> {
     }
 }
 
-fn endpoint(base_url: &str, path: &[&str]) -> Option<Url> {
+pub(crate) fn endpoint(base_url: &str, path: &[&str]) -> Option<Url> {
     let mut url: Url = base_url.trim().parse().ok()?;
     if !matches!(url.scheme(), "http" | "https") {
         return None;

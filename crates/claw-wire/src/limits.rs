@@ -26,6 +26,10 @@ pub const DELAY_SECONDS_MAX: u64 = 366 * 24 * 3600;
 pub const PAGE_MAX: u32 = 200;
 /// Rows of a page when nothing is said.
 pub const PAGE_DEFAULT: u32 = 50;
+/// Most texts in one request for embeddings.
+pub const EMBEDDING_INPUTS_MAX: usize = 2048;
+/// Longest vector that can be asked for.
+pub const EMBEDDING_DIMENSIONS_MAX: u32 = 65_536;
 /// Longest name a hook gives itself, in characters.
 pub const HOOK_NAME_CHARS_MAX: usize = 80;
 /// Longest time a hook may give its run, in seconds: a week.

@@ -2,10 +2,12 @@
 //!
 //! - [`chat`] the request; [`completion`] the whole answer; [`chunk`] the streamed one
 //! - [`responses`] the other way to ask, with answers that can be looked at again
+//! - [`embeddings`] texts as vectors
 //! - [`model`] the list of models, and the spellings by which `model` selects an agent (K11)
 
 pub mod chat;
 pub mod chunk;
 pub mod completion;
+pub mod embeddings;
 pub mod model;
 pub mod responses;

@@ -88,3 +88,35 @@ async fn models_are_listed_with_their_context_and_price() {
     let table = openclaw(home.path(), &["models", "list"]).await;
     assert!(String::from_utf8_lossy(&table.stdout).contains("$2.5 / $10"), "{table:?}");
 }
+
+#[tokio::test]
+async fn a_model_is_tested_with_one_question_and_its_speed_is_told() {
+    let (home, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await);
+    upstream.respond_with(|seen| match seen.model() {
+        "bad" => Reply::status(400, "no such model"),
+        _ => Reply::chunks(["one ", "two ", "three"]).paced(std::time::Duration::from_millis(5)),
+    });
+    let models = json!([{"id": "good"}, {"id": "bad"}]);
+    write(
+        home.path(),
+        &json!({
+            "models": {"providers": {"p": {"baseUrl": upstream.base_url(), "models": models}}},
+            "agents": {"defaults": {"model": "p/good", "models": {"p/bad": {"alias": "worse"}}}},
+        }),
+    );
+    let tested = openclaw(home.path(), &["models", "test", "--json"]).await;
+    assert_eq!(tested.status.code(), Some(0), "{tested:?}");
+    let tested = read(&tested);
+    assert_eq!((&tested["model"], &tested["ok"], &tested["outputTokens"]), (&json!("p/good"), &json!(true), &json!(3)));
+    assert!(tested["firstTokenMs"].is_u64() && tested["tokensPerSecond"].is_f64(), "{tested}");
+    assert_eq!(tested["text"], json!("one two three"));
+    let shown = openclaw(home.path(), &["models", "test", "good"]).await;
+    assert!(String::from_utf8_lossy(&shown.stdout).contains("tokens/s"), "{shown:?}");
+    let bad = openclaw(home.path(), &["models", "test", "worse", "--json"]).await;
+    assert_eq!(
+        (bad.status.code(), read(&bad)["error"].clone()),
+        (Some(70), json!("p answered HTTP 400: no such model"))
+    );
+    let unknown = openclaw(home.path(), &["models", "test", "p/none"]).await;
+    assert_eq!(unknown.status.code(), Some(1), "{unknown:?}");
+}

@@ -1,7 +1,7 @@
 //! Which providers a bare name is known to come from (K11).
 
 /// How names begin, and the ids of the providers that have such models, first choice first.
-const FAMILIES: [(&str, &[&str]); 12] = [
+const FAMILIES: [(&str, &[&str]); 16] = [
     ("gpt-", &["openai"]),
     ("chatgpt-", &["openai"]),
     ("o1", &["openai"]),
@@ -13,6 +13,10 @@ const FAMILIES: [(&str, &[&str]); 12] = [
     ("glm-", &["zai", "glm", "bigmodel"]),
     ("mistral-", &["mistral"]),
     ("grok-", &["xai"]),
+    ("text-embedding-", &["openai"]),
+    ("embedding-", &["zai", "bigmodel"]),
+    ("nomic-embed", &["ollama", "lmstudio", "vllm"]),
+    ("mxbai-embed", &["ollama", "lmstudio", "vllm"]),
     ("qwen", &["ollama", "vllm", "lmstudio"]),
 ];
 

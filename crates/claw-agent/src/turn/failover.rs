@@ -203,7 +203,7 @@ fn summed_up(failures: &[ProviderError], shown: bool) -> Unanswered {
     }
 }
 
-fn reason_of(error: &ProviderError) -> FailureReason {
+pub(crate) fn reason_of(error: &ProviderError) -> FailureReason {
     match error {
         ProviderError::Status { status: 429, .. }
         | ProviderError::Busy { .. }

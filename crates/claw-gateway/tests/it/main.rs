@@ -9,6 +9,7 @@ mod border;
 mod chat;
 mod devices;
 mod dialect_c;
+mod embeddings;
 mod floods;
 mod framing;
 mod golden;

@@ -33,6 +33,7 @@ pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>, scope: Tas
         .route("/v1/chat/completions", post(complete))
         // Other protocols are answered verbatim, refused or kept waiting: nothing is rendered for them.
         .route("/v1/messages", post(complete))
+        .route("/v1/embeddings", post(complete))
         .route("/v1/responses", post(complete))
         .route("/v1/models", get(models))
         .fallback(unknown)

@@ -3,6 +3,8 @@
 //! Works without a gateway; one that runs finds a new file at the next question, and a new choice
 //! in its configuration.
 
+mod test;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -56,6 +58,14 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
+    /// Ask a model one tiny question and measure its answer
+    Test {
+        /// `<provider>/<model>`, a bare name or an alias [default: what the default agent uses]
+        model: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Remove a model file
     Rm {
         /// Its name, as `openclaw models list` shows it
@@ -92,6 +102,7 @@ pub(crate) fn run(models: Models, context: &Context) -> Result<ExitCode, Fatal> 
         Action::Pull(arguments) => pull(&folder, arguments, Terminal::of(&context.environment)),
         Action::List { json } => list(&folder, &settings, json),
         Action::Set { model, agent, json } => choose(&settings, &model, agent.as_deref(), context, json),
+        Action::Test { model, json } => test::test(&settings, model.as_deref(), json),
         Action::Rm { name, json } => remove(&folder, &name, json),
     }
 }

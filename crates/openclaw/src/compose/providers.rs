@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use claw_agent::catalog::Resolved;
 use claw_agent::{AgentProfile, Catalog, Executor};
 use claw_app::memory::Keeper;
 use claw_core::memory::Recall;
@@ -143,6 +144,28 @@ pub(crate) fn sources(settings: &Settings) -> Result<Vec<Source>, Fatal> {
         Source { provider, key: 1, model: Some(agent), path }
     }));
     Ok(sources)
+}
+
+/// Who answers `model`, or else what the default agent uses; chosen as a gateway would.
+///
+/// Errors: a provider that cannot be built ([`Fatal::Config`]), a model nobody has ([`Fatal::Setting`]).
+pub(crate) fn chosen(settings: &Settings, model: Option<&str>) -> Result<Resolved, Fatal> {
+    claw_net::install_crypto();
+    let client = http_client()?;
+    let mut providers: Vec<Arc<dyn Provider>> = Vec::new();
+    for (id, provider) in &settings.live.providers {
+        providers.extend(keyed(id, provider, &client)?);
+    }
+    providers.extend(embedded(&settings.fixed)?);
+    let first = settings.live.agents.list.iter().find(|agent| agent.default).or(settings.live.agents.list.first());
+    let agents: Vec<AgentProfile> =
+        first.map(|agent| profile(agent, &settings.live)).transpose()?.into_iter().collect();
+    let default_agent = agents.first().map_or_else(AgentId::main, |agent| agent.id.clone());
+    let catalog = Catalog::new(providers, agents, default_agent.clone(), default_model(&settings.live))
+        .with_aliases(aliases(&settings.live));
+    let nobody = || Fatal::Setting("no agent is configured".to_owned());
+    let agent = catalog.agent(&default_agent).ok_or_else(nobody)?;
+    catalog.resolve(model, agent).map_err(|unknown| Fatal::Setting(unknown.to_string()))
 }
 
 /// The first it lists, else one that agents use, else the usual one.
