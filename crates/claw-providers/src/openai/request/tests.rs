@@ -116,7 +116,7 @@ fn a_file_goes_along_with_its_data_and_not_by_its_address() {
     let part = |name: &str| json!([{"type": "file", "file": {"filename": name, "file_data": data}}]);
     assert_eq!(sent(&file(data, Some("a.pdf")))["messages"][0]["content"], part("a.pdf"));
     assert_eq!(sent(&file(data, None))["messages"][0]["content"], part("file"));
-    let refused = body(&file("https://x.example/a.pdf", None), TokenLimit::Classic).unwrap_err();
+    let refused = body(&file("https://x.example/a.pdf", None), TokenLimit::Classic, &ToolTexts::default()).unwrap_err();
     assert_eq!(refused.to_string(), "the address of a file cannot be sent in this protocol");
 }
 
