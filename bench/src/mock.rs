@@ -1,7 +1,8 @@
 //! The upstream: OpenAI's chat completions from canned bytes, never the bottleneck.
 //!
 //! The model's name says how it answers: `instant` at once; `chunks-<n>-<ms>` as a stream of
-//! `n` chunks, one every `ms`, the first at once; `hold` not before `POST /release`.
+//! `n` chunks, one every `ms`, the first at once; `hold` not before `POST /release`; `read-<file>` by a call of
+//! `read`, and, once that is answered, at once, or, named `read-<file>-hold`, not before the release.
 //! It reads no JSON: two substrings of the body decide, wherever a provider prefix stands.
 
 use std::convert::Infallible;
@@ -49,6 +50,8 @@ struct Manner {
     stream: bool,
     chunks: u32,
     pace: Duration,
+    /// Whether the tool is to be called first.
+    reads: bool,
 }
 
 /// Serves until the driver is gone.
@@ -87,6 +90,9 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
         hold(&state).await;
     }
     state.served.fetch_add(1, Ordering::Relaxed);
+    if manner.reads {
+        return Ok(json(call_of_read(model(&body))));
+    }
     Ok(if manner.stream { streamed(manner) } else { whole(WHOLE) })
 }
 
@@ -115,7 +121,23 @@ fn manner(body: &[u8]) -> Manner {
     let mut numbers = model.strip_prefix("chunks-").unwrap_or_default().split('-').map(str::parse);
     let chunks = numbers.next().and_then(Result::ok).unwrap_or(4);
     let pace = Duration::from_millis(numbers.next().and_then(Result::ok).unwrap_or(0).into());
-    Manner { hold: model == "hold", stream, chunks, pace }
+    let asks = model.starts_with("read-");
+    let is_answered = asks && memmem::find(body, br#""role":"tool""#).is_some();
+    let hold = model == "hold" || is_answered && model.ends_with("-hold");
+    Manner { hold, stream, chunks, pace, reads: asks && !is_answered }
+}
+
+/// An answer that wants the file read that the model's name says.
+fn call_of_read(model: &str) -> String {
+    let file = model.trim_start_matches("read-").trim_end_matches("-hold");
+    let call = format!(
+        r#"{{"id":"call_1","type":"function","function":{{"name":"read","arguments":"{{\"path\":\"{file}\"}}"}}}}"#
+    );
+    let message = format!(r#"{{"role":"assistant","content":null,"tool_calls":[{call}]}}"#);
+    let choice = format!(r#"{{"index":0,"message":{message},"finish_reason":"tool_calls"}}"#);
+    format!(
+        r#"{{"id":"chatcmpl-mock","object":"chat.completion","created":1700000000,"model":"mock","choices":[{choice}]}}"#
+    )
 }
 
 /// The model's name without the provider's.
@@ -171,12 +193,18 @@ mod tests {
 
     #[test]
     fn the_model_says_how_it_is_answered() {
-        let instant = Manner { hold: false, stream: false, chunks: 4, pace: Duration::ZERO };
+        let instant = Manner { hold: false, stream: false, chunks: 4, pace: Duration::ZERO, reads: false };
         assert_eq!(manner(br#"{"model":"instant"}"#), instant);
         let paced = Manner { stream: true, chunks: 64, pace: Duration::from_millis(20), ..instant };
         assert_eq!(manner(br#"{"stream":true,"model":"mock/chunks-64-20","messages":[]}"#), paced);
         assert!(manner(br#"{"model":"mock/hold"}"#).hold);
         assert_eq!(manner(b"nonsense"), instant);
+        assert!(manner(br#"{"model":"mock/read-small"}"#).reads);
+        let answered = manner(br#"{"model":"mock/read-large-hold","messages":[{"role":"tool"}]}"#);
+        assert!(answered.hold && !answered.reads);
+        let call: serde_json::Value = serde_json::from_str(&call_of_read("read-large-hold")).unwrap();
+        let arguments = &call["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"];
+        assert_eq!(arguments, r#"{"path":"large"}"#);
     }
 
     #[test]

@@ -102,6 +102,13 @@ impl Gateway {
         Ok(Ended { state, binary })
     }
 
+    /// Puts a file into the agents' workspace.
+    pub(crate) fn give(&self, name: &str, text: &str) -> anyhow::Result<()> {
+        let workspace = self.state.path().join("workspace");
+        std::fs::create_dir_all(&workspace)?;
+        Ok(std::fs::write(workspace.join(name), text)?)
+    }
+
     /// Where to send the load.
     pub(crate) fn target(&self) -> Target {
         Target { address: self.server.address(), token: Some(TOKEN.to_owned()) }
@@ -151,7 +158,8 @@ async fn start(binary: &Path, state: &Path) -> anyhow::Result<Server> {
 /// Everything as shipped, but for the model, the token, and no limit on how often one caller may ask.
 fn config(upstream: &str, setup: &Setup) -> serde_json::Value {
     let Setup { runs_max, embedded, chain, has_few_tools } = setup;
-    let models = [json!({"id": "instant"}), json!({"id": "hold"}), json!({"id": mock::PACED})];
+    let models = ["instant", "hold", mock::PACED, "read-small", "read-small-hold", "read-large-hold"];
+    let models = models.map(|id| json!({ "id": id }));
     let own = ("mock".to_owned(), json!({"baseUrl": format!("{upstream}/v1"), "models": models}));
     let chained = chain.iter().enumerate().map(|(number, upstream)| {
         let models = [json!({"id": "instant"})];

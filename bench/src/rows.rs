@@ -16,6 +16,7 @@ mod responses;
 mod sessions;
 mod sockets;
 mod sse;
+mod tools;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -51,6 +52,8 @@ pub(crate) enum Row {
     Boot,
     /// Chat completions with one of three providers dead.
     Failover,
+    /// What a call of a tool adds.
+    Tools,
     /// Memory when nothing happens.
     Idle,
     /// Calls over WebSocket beside the bare echo.
@@ -67,7 +70,7 @@ pub(crate) enum Row {
 
 impl Row {
     /// In the table's order.
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::Chat,
         Self::Sse,
         Self::Responses,
@@ -78,6 +81,7 @@ impl Row {
         Self::Sessions,
         Self::Boot,
         Self::Failover,
+        Self::Tools,
         Self::Idle,
         Self::Calls,
         Self::Fanout,
@@ -103,6 +107,7 @@ impl Row {
             Self::Sessions => sessions::ROW,
             Self::Boot => boot::ROW,
             Self::Failover => failover::ROW,
+            Self::Tools => tools::ROW,
             Self::Idle => idle::ROW,
             Self::Calls => calls::ROW,
             Self::Fanout => fanout::ROW,
@@ -124,6 +129,7 @@ impl Row {
             Self::Boot => "start to first answered request with 100,000 tasks in the store",
             Self::Failover => "chat completion with one of three providers dead; reference = all are well",
             Self::Sessions => "sessions.list over one WebSocket with 100,000 sessions",
+            Self::Tools => "an answer with one call of read; reference = one without",
             Self::Idle => "idle, model not loaded",
             Self::Calls => "health over WebSocket, 16 connections; value = ratio to the bare echo",
             Self::Fanout => "one event to 1,000 sockets; value = ratio to the bare broadcast",
@@ -194,6 +200,7 @@ async fn found(bench: &mut Bench, row: Row) -> Found {
         Row::Boot => boot::measure(bench).await.map(Ok),
         Row::Failover => failover::measure(bench).await.map(Ok),
         Row::Sessions => sessions::measure(bench).await.map(Ok),
+        Row::Tools => tools::measure(bench).await.map(Ok),
         Row::Idle => idle::measure(bench).await.map(Ok),
         Row::Calls => calls::measure(bench).await.map(Ok),
         Row::Fanout => fanout::measure(bench).await.map(Ok),

@@ -17,13 +17,10 @@ use crate::house::{Calls, House, SOON, all, catalog, operator, stranger, task, t
 /// A model that calls `tool` when it is told to go, and says "pong" to whoever else speaks.
 fn caller(tool: &'static str, arguments: Value) -> impl Fn(&Seen) -> Reply {
     let arguments = arguments.to_string();
-    move |seen| {
-        let last = seen.messages().last().cloned().unwrap();
-        match last["role"].as_str() {
-            Some("tool") => Reply::text("done"),
-            _ if seen.last_user() == "go" => Reply::tool_call(tool, arguments.clone()),
-            _ => Reply::text("pong"),
-        }
+    move |seen| match seen.last_role() {
+        "tool" => Reply::text("done"),
+        _ if seen.last_user() == "go" => Reply::tool_call(tool, arguments.clone()),
+        _ => Reply::text("pong"),
     }
 }
 

@@ -191,3 +191,65 @@ async fn calls_that_change_nothing_run_at_once() {
     assert_eq!((answers, state.name()), (vec![r#"{"n":1}"#, r#"{"n":2}"#], StateName::Completed));
     house.stop().await;
 }
+
+/// Says something, and answers when it is let go.
+struct Talker(claw_testkit::Gate);
+
+#[async_trait::async_trait]
+impl Tool for Talker {
+    fn spec(&self) -> claw_core::provider::ToolSpec {
+        let (name, description) = ("talk".into(), "Talks.".into());
+        claw_core::provider::ToolSpec {
+            name,
+            description,
+            parameters: claw_core::JsonText::new(r#"{"type":"object"}"#),
+        }
+    }
+    fn is_idempotent(&self) -> bool {
+        false
+    }
+    async fn call(
+        &self,
+        context: &claw_core::tool::ToolContext,
+        _: &claw_core::JsonText,
+    ) -> Result<String, claw_core::tool::ToolError> {
+        context.run.listener.as_ref().unwrap().hear(b"half way");
+        self.0.pass().await;
+        Ok("there".into())
+    }
+}
+
+/// What a tool says while it works is an event like any other: seen at once, stored, told again.
+#[tokio::test]
+async fn what_a_tool_says_is_seen_before_it_answers() {
+    let (directory, upstream, gate) =
+        (tempfile::tempdir().unwrap(), Upstream::start().await, claw_testkit::Gate::new());
+    let talker: Vec<Arc<dyn Tool>> = vec![Arc::new(Talker(gate.clone()))];
+    let house = House::open_with(directory.path(), &upstream, talker, Settings::default()).await;
+    upstream.script([Reply::tool_call("talk", "{}"), Reply::text("done")]);
+    let id = house.app.tasks.submit(&operator(), task("s", "go")).await.unwrap().id;
+    let mut reader = house.app.tasks.read(id, 0);
+    let said = async {
+        loop {
+            if let RunEvent::ToolOutput { name, delta, .. } = &reader.next().await.unwrap().unwrap().event {
+                return (name.clone(), delta.clone());
+            }
+        }
+    };
+    let said = tokio::time::timeout(SOON, said).await.expect("it is heard while the tool works");
+    assert_eq!(said, ("talk".to_owned(), "half way".to_owned()));
+    gate.open_for_good();
+    house.app.tasks.wait(id, SOON).await.unwrap().unwrap();
+    let kinds: Vec<&str> = all(house.app.tasks.read(id, 0))
+        .await
+        .iter()
+        .filter_map(|event| match event.event {
+            RunEvent::ToolCall { .. } => Some("call"),
+            RunEvent::ToolOutput { .. } => Some("output"),
+            RunEvent::ToolResult { .. } => Some("result"),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(kinds, ["call", "output", "result"]);
+    house.stop().await;
+}
