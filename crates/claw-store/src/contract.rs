@@ -147,6 +147,8 @@ macro_rules! contract {
                 runs_use_their_sessions_settings_unless_they_name_their_own,
                 a_reset_begins_anew_under_another_id,
                 a_compacted_session_shows_a_model_less,
+                a_summary_stands_for_what_it_covers,
+                a_summary_of_what_is_gone_changes_nothing,
                 what_is_injected_is_said_by_no_run,
                 a_busy_session_is_left_alone,
                 a_deleted_session_is_gone_and_its_tasks_keep_no_texts,

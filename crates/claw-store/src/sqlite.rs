@@ -36,11 +36,11 @@ pub use open::Settings;
 use crate::limits::{KIBIBYTES_WAITING_MAX, WRITES_WAITING_MAX};
 use crate::verbs::{
     AppendEvents, Cancel, ChangeSession, Detach, FinishRun, JournalIntent, JournalResult, Retry, ReworkSession, Start,
-    Submit, TakeUp, Verb, work,
+    Submit, Summarise, TakeUp, Verb, work,
 };
 use crate::{
-    ApiKey, Cancelled, Commit, Counts, Cursor, Delivery, DeliveryResult, DueTicket, Ends, Finish, Finished, NewTask,
-    Page, PageStart, Recovered, Retried, Rework, Reworked, RunRecord, Session, SessionChange, SessionChanged,
+    ApiKey, Cancelled, Commit, Counts, Cursor, Delivery, DeliveryResult, DueTicket, Ends, Finish, Finished, NewSummary,
+    NewTask, Page, PageStart, Recovered, Retried, Rework, Reworked, RunRecord, Session, SessionChange, SessionChanged,
     SessionFilter, SessionPage, Started, Store, StoreError, StoredMessage, Submitted, TakenUp, TaskFilter, UsageDay,
 };
 use act::{Act, Slot};
@@ -173,6 +173,9 @@ impl Store for SqliteStore {
     ) -> Commit<Reworked> {
         self.put(ReworkSession::prepare(key, visibility, rework, at)).await
     }
+    async fn summarise(&self, summary: NewSummary) -> Commit<bool> {
+        self.put(Ok(Summarise(summary))).await
+    }
     async fn erase(&self) -> Commit<bool> {
         self.act(|told| Act::Erase { told }).await
     }
@@ -251,6 +254,9 @@ impl Store for SqliteStore {
     }
     async fn context(&self, session: SessionId, limit: u32) -> Result<Vec<StoredMessage>, StoreError> {
         Ok(self.reader.context(session, limit).await?)
+    }
+    async fn summary(&self, session: SessionId) -> Result<Option<String>, StoreError> {
+        Ok(self.reader.summary(session).await?)
     }
     async fn usage_days(&self, visibility: &Visibility, first: i64, last: i64) -> Result<Vec<UsageDay>, StoreError> {
         Ok(self.reader.usage_days(visibility, first, last).await?)

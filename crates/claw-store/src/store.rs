@@ -6,9 +6,9 @@ use claw_core::{PrincipalId, SessionId, SessionKey, Task, TaskId, Timestamp, Vis
 
 use crate::{
     ApiKey, Cancelled, Commit, Counts, Cursor, Delivery, DeliveryResult, Devices, DueTicket, Ends, Finish, Finished,
-    Memories, NewTask, Page, PageStart, Recovered, Retried, Rework, Reworked, RunRecord, Session, SessionChange,
-    SessionChanged, SessionFilter, SessionPage, Started, StoreError, StoredMessage, Submitted, TakenUp, TaskFilter,
-    UsageDay,
+    Memories, NewSummary, NewTask, Page, PageStart, Recovered, Retried, Rework, Reworked, RunRecord, Session,
+    SessionChange, SessionChanged, SessionFilter, SessionPage, Started, StoreError, StoredMessage, Submitted, TakenUp,
+    TaskFilter, UsageDay,
 };
 
 /// What every backend must do; `contract` runs the laws against each.
@@ -100,6 +100,10 @@ pub trait Store: Devices + Memories + Send + Sync {
         at: Timestamp,
     ) -> Commit<Reworked>;
 
+    /// Puts a summary in the place of the messages up to [`NewSummary::upto`] that a model is shown, whoever
+    /// waits or runs. False where the history has begun anew or is shown from a later message on already.
+    async fn summarise(&self, summary: NewSummary) -> Commit<bool>;
+
     /// Erases a bounded part of what deleted sessions held; false when nothing is left.
     async fn erase(&self) -> Commit<bool>;
 
@@ -178,6 +182,9 @@ pub trait Store: Devices + Memories + Send + Sync {
 
     /// The last `limit` messages that a model is shown, oldest first.
     async fn context(&self, session: SessionId, limit: u32) -> Result<Vec<StoredMessage>, StoreError>;
+
+    /// What stands for the messages before those of [`Store::context`], where a summary does.
+    async fn summary(&self, session: SessionId) -> Result<Option<String>, StoreError>;
 
     /// What was used from `first` to `last` (days since 1970-01-01, UTC), oldest first.
     async fn usage_days(&self, visibility: &Visibility, first: i64, last: i64) -> Result<Vec<UsageDay>, StoreError>;

@@ -82,6 +82,8 @@ pub(crate) struct Difference {
     pub(crate) deliveries: Vec<DeliveryRow>,
     /// Sessions whose settings, id or marks changed; the rare part of a session's row.
     pub(crate) sessions_reshaped: HashSet<i64>,
+    /// What stands for the older part of sessions: number, last message, text.
+    pub(crate) summaries: Vec<(i64, u64, Arc<str>)>,
     /// Sessions to delete.
     pub(crate) sessions_deleted: Vec<DeletedRow>,
     /// How many sessions more each owner has with each agent.
@@ -110,6 +112,7 @@ impl Difference {
             journal,
             deliveries,
             sessions_reshaped,
+            summaries,
             sessions_deleted,
             session_counts,
             usage_days,
@@ -128,6 +131,7 @@ impl Difference {
             && journal.is_empty()
             && deliveries.is_empty()
             && sessions_reshaped.is_empty()
+            && summaries.is_empty()
             && sessions_deleted.is_empty()
             && session_counts.is_empty()
             && usage_days.is_empty()

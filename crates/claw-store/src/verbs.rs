@@ -15,6 +15,7 @@ mod retry;
 mod rework_session;
 mod start;
 mod submit;
+mod summarise;
 mod take_up;
 
 pub(crate) use cancel::Cancel;
@@ -28,6 +29,7 @@ pub(crate) use retry::Retry;
 pub(crate) use rework_session::ReworkSession;
 pub(crate) use start::Start;
 pub(crate) use submit::Submit;
+pub(crate) use summarise::Summarise;
 pub(crate) use take_up::TakeUp;
 
 use claw_runtime::failpoint;

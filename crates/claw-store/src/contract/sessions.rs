@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use claw_core::message::JsonText;
 
 use super::*;
-use crate::{Change, Ends, Profile, Retried, Rework, Reworked, Session, SessionChange, SessionChanged, UsageDay};
+use crate::{
+    Change, Ends, NewSummary, Profile, Retried, Rework, Reworked, Session, SessionChange, SessionChanged, UsageDay,
+};
 
 fn session_id(n: u128) -> SessionId {
     SessionId::from_uuid(Uuid::from_u128(2_000_000 + n))
@@ -157,6 +159,54 @@ pub(super) async fn a_compacted_session_shows_a_model_less(fixture: &mut dyn Fix
     let context = store.context(after.id, 100).await.unwrap();
     assert_eq!(context.iter().map(|stored| stored.seq).collect::<Vec<_>>(), [5, 6]);
     assert_eq!(said(store, &after).await.len(), 6);
+}
+
+fn summary(session: SessionId, upto: u64, text: &str) -> NewSummary {
+    let usage = Usage { input_tokens: 7, output_tokens: 2, ..Usage::default() };
+    NewSummary { session, key: key("s"), upto, text: text.into(), usage, model: "p/m".into(), at: at(5) }
+}
+
+pub(super) async fn a_summary_stands_for_what_it_covers(fixture: &mut dyn Fixture) {
+    let store = fixture.store();
+    for n in 1..=3 {
+        talk(store, n, "s").await;
+    }
+    let before = get(store, "s").await.unwrap();
+    assert_eq!(store.summary(before.id).await, Ok(None));
+    // While a run of the session waits and runs, too.
+    let waiting = task(4, "s");
+    store.submit(waiting).await.await.unwrap();
+    assert_eq!(store.summarise(summary(before.id, 4, "the first four")).await.await, Ok(true));
+    fixture.restart().await;
+    let store = fixture.store();
+    let after = get(store, "s").await.unwrap();
+    assert_eq!((after.message_count, after.context_count), (6, 2));
+    assert_eq!(after.usage.input_tokens, before.usage.input_tokens + 7);
+    assert_eq!(store.summary(after.id).await, Ok(Some("the first four".into())));
+    let context = store.context(after.id, 100).await.unwrap();
+    assert_eq!(context.iter().map(|stored| stored.seq).collect::<Vec<_>>(), [5, 6]);
+    assert_eq!(said(store, &after).await.len(), 6, "people still see everything");
+    assert_eq!(store.summarise(summary(before.id, 5, "the first five")).await.await, Ok(true));
+    assert_eq!(store.summary(after.id).await, Ok(Some("the first five".into())));
+}
+
+pub(super) async fn a_summary_of_what_is_gone_changes_nothing(fixture: &mut dyn Fixture) {
+    let store = fixture.store();
+    for n in 1..=3 {
+        talk(store, n, "s").await;
+    }
+    let old = get(store, "s").await.unwrap();
+    reworked(store, "s", Rework::Compact(2)).await;
+    for upto in [3, 4, 7] {
+        assert_eq!(store.summarise(summary(old.id, upto, "late")).await.await, Ok(false), "{upto}");
+    }
+    assert_eq!(store.summarise(summary(old.id, 5, "in time")).await.await, Ok(true));
+    reworked(store, "s", Rework::Compact(0)).await;
+    assert_eq!(store.summary(old.id).await, Ok(None), "something else has cut the context since");
+    let (reset, _) = reworked(store, "s", Rework::Reset(session_id(9))).await;
+    assert_eq!(store.summarise(summary(old.id, 6, "of another life")).await.await, Ok(false));
+    assert_eq!(store.summary(reset.id).await, Ok(None));
+    assert_eq!(store.summarise(summary(session_id(77), 1, "of nobody")).await.await, Ok(false));
 }
 
 pub(super) async fn what_is_injected_is_said_by_no_run(fixture: &mut dyn Fixture) {

@@ -94,6 +94,7 @@ impl Flush {
         self.deliveries.write(connection, &difference.deliveries, delivery).await?;
         let reshaped = difference.sessions_reshaped.iter().filter_map(|n| unit.session(*n));
         reshape_sessions(connection, reshaped).await?;
+        add_summaries(connection, &difference.summaries).await?;
         steer_tasks(connection, difference.tasks_steered.iter().filter_map(|id| unit.task(*id))).await?;
         drop(rows);
         unit.written();
@@ -117,7 +118,9 @@ async fn delete_sessions(
         sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
     }
     for DeletedRow { n, id, key, agent, at } in rows {
-        sqlx::query("DELETE FROM sessions WHERE n = ?1").bind(n).execute(&mut *connection).await?;
+        for statement in ["DELETE FROM sessions WHERE n = ?1", "DELETE FROM summaries WHERE session = ?1"] {
+            sqlx::query(statement).bind(n).execute(&mut *connection).await?;
+        }
         sqlx::query("INSERT INTO deleted_sessions (n, id, key, agent, at) VALUES (?1, ?2, ?3, ?4, ?5)")
             .bind(n)
             .bind(id.uuid().as_bytes().as_slice())
@@ -150,6 +153,21 @@ async fn reshape_sessions(
         .bind(row.reset_at.map(|at| at.millis()))
         .execute(&mut *connection)
         .await?;
+    }
+    Ok(())
+}
+
+async fn add_summaries(
+    connection: &mut SqliteConnection,
+    rows: &[(i64, u64, std::sync::Arc<str>)],
+) -> Result<(), Fault> {
+    for (n, upto, text) in rows {
+        sqlx::query("INSERT OR REPLACE INTO summaries (session, upto, text) VALUES (?1, ?2, ?3)")
+            .bind(n)
+            .bind(signed(*upto))
+            .bind(&**text)
+            .execute(&mut *connection)
+            .await?;
     }
     Ok(())
 }

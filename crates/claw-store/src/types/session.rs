@@ -160,6 +160,25 @@ pub enum Reworked {
     Absent,
 }
 
+/// A summary of the older part of a history.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewSummary {
+    /// The session's id when the history was read.
+    pub session: SessionId,
+    /// Its key.
+    pub key: SessionKey,
+    /// The number of the last message that it stands for.
+    pub upto: u64,
+    /// What it says.
+    pub text: String,
+    /// What it cost.
+    pub usage: Usage,
+    /// `<provider>/<model>` that wrote it.
+    pub model: String,
+    /// Now.
+    pub at: Timestamp,
+}
+
 /// Which sessions to list.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SessionFilter {

@@ -117,11 +117,18 @@ impl Unit {
         self.difference.events.push(EventPage { place, body });
     }
 
-    /// Tokens used by `owner` at a moment, for the sums of its day.
-    pub(crate) fn add_usage_day(&mut self, owner: &PrincipalId, usage: Usage, model: &Arc<str>, at: Timestamp) {
+    /// Tokens used by `owner` at a moment, in so many runs, for the sums of its day.
+    pub(crate) fn add_usage_day(
+        &mut self,
+        owner: &PrincipalId,
+        usage: Usage,
+        model: &Arc<str>,
+        at: Timestamp,
+        more_runs: i64,
+    ) {
         let day = at.millis().div_euclid(MILLIS_PER_DAY);
         let (runs, sum) = self.difference.usage_days.entry((day, owner.clone(), model.clone())).or_default();
-        *runs += 1;
+        *runs += more_runs;
         *sum = sum.plus(usage);
     }
 
@@ -132,6 +139,11 @@ impl Unit {
             self.difference.sessions_reshaped.insert(n);
             self.difference.sessions_changed.insert(n);
         }
+    }
+
+    /// This stands for a session's messages up to number `upto` from now on.
+    pub(crate) fn add_summary(&mut self, n: i64, upto: u64, text: Arc<str>) {
+        self.difference.summaries.push((n, upto, text));
     }
 
     /// Takes a session away; nobody may wait or run in it.

@@ -124,7 +124,7 @@ impl Verb for FinishRun {
         };
         self.say(unit, session, n);
         unit.add_usage(session, *usage, &self.model);
-        unit.add_usage_day(&owner, *usage, &self.model, *at);
+        unit.add_usage_day(&owner, *usage, &self.model, *at, 1);
         unit.touch_session(session, *at);
         unit.add_run(RunRow {
             place: run_place,

@@ -28,6 +28,10 @@ macro_rules! messages_after {
 pub(in crate::sqlite) const HISTORY: &str = messages_after!("history_after");
 pub(in crate::sqlite) const CONTEXT: &str = messages_after!("context_after");
 
+/// What stands for the messages before the context, unless something else has cut it since.
+pub(in crate::sqlite) const SUMMARY: &str = "SELECT u.text FROM sessions s CROSS JOIN summaries u ON u.session = s.n \
+     WHERE s.id = ?1 AND u.upto = s.context_after AND u.upto > s.history_after";
+
 /// The first and last message since the last reset; parameter: a JSON array of keys.
 pub(in crate::sqlite) const ENDS: &str = "SELECT s.key, f.body, f.form, l.body, l.form FROM json_each(?1) v \
      CROSS JOIN sessions s ON s.key = v.value \
@@ -52,6 +56,12 @@ impl Reader {
     /// The last messages a model is shown, oldest first.
     pub(in crate::sqlite) async fn context(&self, session: SessionId, limit: u32) -> Result<Vec<StoredMessage>, Fault> {
         self.messages(CONTEXT, session, PLACE_NUMBER_MAX, limit).await
+    }
+
+    /// What stands for the messages before those.
+    pub(in crate::sqlite) async fn summary(&self, session: SessionId) -> Result<Option<String>, Fault> {
+        let query = sqlx::query(SUMMARY).bind(session.uuid().as_bytes().as_slice());
+        query.fetch_optional(&self.pool).await?.map(|row| Ok(row.try_get(0)?)).transpose()
     }
 
     async fn messages(
