@@ -55,6 +55,8 @@ pub struct RunEnd {
     pub state: Option<StateName>,
     /// What the store said to the finish.
     pub finished: Option<Finished>,
+    /// Whether what was said before fills its model's window so far that it should be compacted.
+    pub is_crowded: bool,
 }
 
 /// An attempt that is about to run; readers can be attached before it does.
@@ -146,7 +148,7 @@ impl Attempt {
             Ok(output) => Outcome::Completed(output),
             Err(stop) => match self.outcome_of(stop, &produced) {
                 Some(outcome) => outcome,
-                None => return RunEnd { state: None, finished: None },
+                None => return RunEnd { state: None, finished: None, is_crowded: false },
             },
         };
         self.commit(outcome, produced).await
@@ -201,7 +203,7 @@ impl Attempt {
         if state != StateName::Completed {
             produced.unsteer();
         }
-        let Produced { mut messages, steered, text, asides: _, thoughts, usage, model } = produced;
+        let Produced { mut messages, steered, text, asides: _, thoughts, usage, model, is_crowded } = produced;
         let tool_calls = final_calls(&outcome);
         if state.is_terminal() && !(text.is_empty() && tool_calls.is_empty()) {
             // They are wanted back with what the caller's tools answer.
@@ -238,7 +240,7 @@ impl Attempt {
         for answered in finished.iter().flat_map(|finished| &finished.answered) {
             self.parts.hub.publish(answered.id, answered.event.clone());
         }
-        RunEnd { state: accepted.then_some(state), finished }
+        RunEnd { state: accepted.then_some(state), finished, is_crowded }
     }
 
     /// Commits until the disk takes it: a result is not thrown away because the disk is full.

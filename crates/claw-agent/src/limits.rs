@@ -33,6 +33,30 @@ pub const BRIEFING_WAIT: Duration = Duration::from_secs(2);
 /// eighth of a small one.
 pub const ANSWER_TOKENS_RESERVED: u32 = 8_192;
 
+/// A conversation whose messages fill so much of a model's window is to be retold in fewer words.
+pub const CROWDED_PERCENT: u64 = 60;
+
+/// So is one that shows a model so many messages, before the oldest fall away.
+pub const CROWDED_MESSAGES: usize = 150;
+
+/// What a model's window is taken for where it is not known, in tokens.
+pub const WINDOW_TOKENS_ASSUMED: u32 = 100_000;
+
+/// Models asked for one summary.
+pub const RETELL_CANDIDATES_MAX: usize = 2;
+
+/// What is handed over for one summary, in bytes.
+pub const RETOLD_BYTES_MAX: usize = 128 * 1024;
+
+/// What is handed over of one message, in bytes.
+pub const RETOLD_MESSAGE_BYTES_MAX: usize = 2_000;
+
+/// Longest summary, in bytes; a longer one is none.
+pub const SUMMARY_BYTES_MAX: usize = 16 * 1024;
+
+/// What a model is told of that.
+pub const SUMMARY_TOKENS_MAX: u32 = 2_048;
+
 /// Longest answer of one run, in bytes.
 pub const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
 

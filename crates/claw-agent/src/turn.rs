@@ -45,6 +45,8 @@ pub(crate) struct Produced {
     pub(crate) usage: Usage,
     /// `<provider>/<model>`.
     pub(crate) model: String,
+    /// Whether the conversation should be compacted.
+    pub(crate) is_crowded: bool,
 }
 
 /// Why a turn ended without completing.
@@ -112,7 +114,9 @@ impl Attempt {
             }
             produced.text.clear();
             produced.thoughts = None;
-            let Round { calls, finish } = self.ask(&mut talk, produced).await?;
+            let asked = self.ask(&mut talk, produced).await;
+            produced.is_crowded = talk.is_crowded();
+            let Round { calls, finish } = asked?;
             let for_caller: Vec<ToolCall> = calls.iter().filter(|call| talk.is_clients(&call.name)).cloned().collect();
             if calls.is_empty() || !for_caller.is_empty() {
                 return Ok(self.output(produced, for_caller, finish));

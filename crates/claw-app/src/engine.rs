@@ -19,6 +19,7 @@ use tokio::sync::{Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 
 use crate::chat::Chat;
+use crate::compaction::{Compaction, Compactor};
 use crate::config::{ConfigFile, Configuration};
 use crate::conversations::Port;
 use crate::deliveries::{self, Callbacks, Desk};
@@ -48,6 +49,8 @@ pub struct Settings {
     pub wait_max: Duration,
     /// How long stored memories are kept; for ever when absent.
     pub memory_retention: Option<Duration>,
+    /// How conversations are compacted.
+    pub compaction: Compaction,
 }
 
 impl Default for Settings {
@@ -57,6 +60,7 @@ impl Default for Settings {
             retry: retry::Policy::default(),
             wait_max: Duration::from_secs(300),
             memory_retention: None,
+            compaction: Compaction::default(),
         }
     }
 }
@@ -77,6 +81,8 @@ pub struct Live {
     pub notes: Arc<dyn Notes>,
     /// How long stored memories are kept; for ever when absent.
     pub memory_retention: Option<Duration>,
+    /// How conversations are compacted.
+    pub compaction: Compaction,
 }
 
 /// What an app is made of.
@@ -135,6 +141,7 @@ pub(crate) struct Engine {
     pub(crate) queue: Arc<dyn Queue>,
     pub(crate) agent: Agent,
     pub(crate) keeper: Arc<Keeper>,
+    pub(crate) compactor: Compactor,
     pub(crate) hub: Hub,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdSource>,
@@ -186,6 +193,7 @@ impl App {
             queue,
             agent,
             keeper,
+            compactor: Compactor::new(settings.compaction.clone()),
             hub,
             clock,
             ids,
@@ -258,10 +266,20 @@ impl App {
 
     /// Goes on with other settings. Runs that have begun keep the models they began with.
     pub fn adopt(&self, live: Live) {
-        let Live { catalog, courier, webhook_secret, concurrent_max, attempts_default, notes, memory_retention } = live;
+        let Live {
+            catalog,
+            courier,
+            webhook_secret,
+            concurrent_max,
+            attempts_default,
+            notes,
+            memory_retention,
+            compaction,
+        } = live;
         let engine = &self.engine;
         engine.keeper.replace_notes(notes);
         engine.keeper.keep_for(memory_retention);
+        engine.compactor.adopt(compaction);
         engine.agent.replace_catalog(catalog);
         engine.desk.replace(courier, webhook_secret.as_ref());
         engine.attempts_default.store(attempts_default.clamp(1, ATTEMPTS_MAX), Ordering::Relaxed);

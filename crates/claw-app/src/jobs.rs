@@ -50,12 +50,16 @@ impl Jobs {
             (run.task.principal.id.clone(), run.task.turn.session.clone(), run.task.attempt);
         let has_callback = run.task.callback.is_some();
         engine.tell(id, &owner, &session, StateName::Running, attempt);
+        let session_id = run.task.session;
         let end = engine.agent.prepare(*run, place).run().await;
         if let Some(state) = end.state {
             engine.tell(id, &owner, &session, state, attempt);
         }
         engine.desk.wake(has_callback, end.state);
         engine.after(end.finished, &owner, &session).await;
+        if end.is_crowded {
+            engine.compact_later(session_id);
+        }
         Verdict::Done
     }
 }

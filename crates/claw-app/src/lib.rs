@@ -10,6 +10,7 @@
 //! - [`config`] the configuration, without its secrets
 //! - [`health`] how it goes; [`notice`] what changes, as it changes
 //! - `lobby` where tasks wait for room at another gateway
+//! - `compaction` retells the older part of conversations that grow too long
 //! - `jobs` what the workers do; `sweep` finds work that lost its ticket
 //! - `conversations` what runs do in other conversations by tools
 //! - `deliveries` tells callbacks that their task has ended
@@ -17,6 +18,7 @@
 //! Knows no HTTP, no JSON and no concrete backend.
 
 pub mod chat;
+mod compaction;
 pub mod config;
 mod conversations;
 mod deliveries;
@@ -45,6 +47,7 @@ pub use claw_store::{
     ApiKey, Change, Counts, Cursor, Ends, Idempotency, Page, PageStart, Profile, RunRecord, Session, SessionFilter,
     SessionPage, StoredMessage, TaskFilter, UsageDay,
 };
+pub use compaction::Compaction;
 pub use deliveries::Callbacks;
 pub use engine::{App, Live, Parts, Settings};
 pub use error::Error;

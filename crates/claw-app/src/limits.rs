@@ -120,3 +120,14 @@ pub const MEMORIES_MAX: u32 = 100_000;
 pub const MEMORY_QUERY_BYTES_MAX: usize = 4 * 1024;
 /// What is shown of a memory that was found, in characters.
 pub const MEMORY_SNIPPET_CHARS_MAX: usize = 400;
+
+/// Sessions that are compacted at once.
+pub const COMPACTIONS_MAX: usize = 2;
+/// Sessions that wait for that, and sessions that are left alone after it failed; further ones come later.
+pub const COMPACTIONS_WAITING_MAX: usize = 256;
+/// Messages of a session looked at for one compaction.
+pub const COMPACT_MESSAGES_MAX: u32 = 1000;
+/// Messages that stay as they were said, at most.
+pub const COMPACT_KEEP_MESSAGES: usize = 60;
+/// How long a session is left alone that could not be compacted.
+pub const COMPACT_AGAIN_AFTER: Duration = Duration::from_mins(10);

@@ -131,6 +131,7 @@ async fn start_app(
         attempts_default,
         notes: _,
         memory_retention,
+        compaction,
     } = live;
     let parts = claw_app::Parts {
         store,
@@ -152,6 +153,7 @@ async fn start_app(
             workers: worker::Settings { drain: Duration::ZERO, ..worker::Settings::sized(concurrent_max) },
             retry: retry::Policy { attempts_max: attempts_default, ..retry::Policy::default() },
             memory_retention,
+            compaction,
             ..claw_app::Settings::default()
         },
     };

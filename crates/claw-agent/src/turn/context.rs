@@ -39,6 +39,8 @@ pub(super) struct Conversation {
     /// Who answers, by its own id.
     pub(super) agent: AgentId,
     client_tools: Vec<String>,
+    /// Whether the history is the session's, and not the caller's.
+    is_stored: bool,
     /// What the agent may use; the rest is not there.
     tools: Arc<Offered>,
     /// Calls made so far, with what came of them.
@@ -63,11 +65,12 @@ impl Conversation {
         };
         let agent_id = about.agent.clone();
         let (stored, sections) = futures::join!(stored(parts, task), catalog.briefing(about, parts.clock.now()));
-        let (history, message_count) = stored?;
+        let Stored { history, summary, message_count } = stored?;
         let material = Material {
             prompt: agent.system_prompt.clone(),
             sections,
             instructions: turn.instructions.clone(),
+            summary,
             history,
             tokens_max: None,
         };
@@ -81,6 +84,7 @@ impl Conversation {
             specs: specs(task, &tools),
             message_count,
             agent: agent_id,
+            is_stored: turn.context == Context::Session,
             client_tools: turn.client_tools.iter().map(|tool| tool.name.clone()).collect(),
             tools,
             repeats: Repeats::default(),
@@ -92,6 +96,12 @@ impl Conversation {
         let window = Window { tokens: candidate.context_tokens, answer };
         let shown = self.material.shown(window, self.offered_to(candidate), &self.messages);
         thoughts::shown_to(&candidate.full_name(), shown).into()
+    }
+
+    /// Whether the session's history should be compacted for whoever answered last.
+    pub(super) fn is_crowded(&self) -> bool {
+        let window = self.route.get(self.answered).and_then(|candidate| candidate.context_tokens);
+        self.is_stored && self.material.is_crowded(window, &self.messages)
     }
 
     fn offered_to(&self, candidate: &Resolved) -> &[ToolSpec] {
@@ -138,18 +148,32 @@ impl Conversation {
     }
 }
 
-/// What was said before, and the number of the last message.
-async fn stored(parts: &Parts, task: &Task) -> Result<(Vec<Message>, u64), Stop> {
+/// What was said before.
+struct Stored {
+    history: Vec<Message>,
+    /// What stands for the part before that.
+    summary: Option<String>,
+    /// The number of the last message.
+    message_count: u64,
+}
+
+async fn stored(parts: &Parts, task: &Task) -> Result<Stored, Stop> {
     match &task.turn.context {
-        Context::Given(given) => Ok((given.clone(), 0)),
+        Context::Given(given) => Ok(Stored { history: given.clone(), summary: None, message_count: 0 }),
         Context::Session => {
             let history = parts.store.context(task.session, HISTORY_MESSAGES_MAX).await.map_err(unreadable)?;
-            let last = history.last().map_or(0, |last| last.seq);
+            let message_count = history.last().map_or(0, |last| last.seq);
+            // Read after the history: where a compaction comes between, something is told twice and not left out.
+            let summary = match history.first() {
+                Some(first) if first.seq > 1 => parts.store.summary(task.session).await.map_err(unreadable)?,
+                Some(_) | None => None,
+            };
             // The input is stored already, and a repeated run must not see its own first try.
             let earlier = history.into_iter().filter(|stored| stored.task != Some(task.id));
             let earlier = earlier.map(|StoredMessage { message, .. }| message);
             // Where the history is cut, an answer may stand without the call it answers; no provider takes that.
-            Ok((earlier.skip_while(|message| matches!(message, Message::Tool { .. })).collect(), last))
+            let history = earlier.skip_while(|message| matches!(message, Message::Tool { .. })).collect();
+            Ok(Stored { history, summary, message_count })
         }
     }
 }

@@ -39,15 +39,23 @@ impl Sessions {
         Ok(session)
     }
 
-    /// Shows a model the last `keep` messages only, 100 unless said otherwise.
+    /// Shows a model the last `keep` messages only. Without a number a model sums up the older part, and
+    /// that is shown instead; where compaction is off, the last 100 are.
     ///
-    /// Errors: `Forbidden`, `NotFound`, `SessionBusy`.
+    /// Errors: `Forbidden`, `NotFound`, `SessionBusy`; `Run` – no model summed it up in time.
     pub async fn compact(
         &self,
         principal: &Principal,
         key: &SessionKey,
         keep: Option<u64>,
     ) -> Result<Compacted, Error> {
+        if keep.is_none() && self.0.compactor.settings().is_on {
+            // Changes nothing, but finds out whether it may be done.
+            let (session, _) = self.rework(principal, key, Rework::Compact(u64::MAX), "compacted").await?;
+            let is_changed = self.0.compact(session.id).await?;
+            let after = self.0.store.session_by_id(session.id, &principal.visibility()).await?;
+            return Ok(Compacted { session: after.unwrap_or(session), is_changed });
+        }
         let compact = Rework::Compact(keep.unwrap_or(COMPACT_KEEP_DEFAULT));
         let (session, is_changed) = self.rework(principal, key, compact, "compacted").await?;
         if is_changed {

@@ -5,6 +5,7 @@
 
 mod briefing;
 mod chat;
+mod compaction;
 mod deliveries;
 mod executors;
 mod failover;

@@ -29,6 +29,7 @@ async fn open(directory: &Path, upstream: &Upstream) -> House {
         attempts_default: 3,
         notes: house.keeper.notes(),
         memory_retention: None,
+        compaction: claw_app::Compaction::default(),
     });
     house
 }

@@ -112,6 +112,7 @@ impl Plan {
                 workers: worker::Settings { drain: Duration::ZERO, ..worker::Settings::default() },
                 wait_max: self.wait_max,
                 memory_retention: None,
+                compaction: claw_app::Compaction::default(),
             },
         };
         let (app, _recovered) = App::start(parts).await.unwrap();

@@ -16,7 +16,7 @@ use super::hooks;
 use super::providers::{self, Foundation};
 use super::watch::Stamp;
 use crate::config::credentials::{Auth, Decision};
-use crate::config::file::{ReloadMode, Webhooks};
+use crate::config::file::{self, CompactionMode, ReloadMode, Webhooks};
 use crate::config::period::Period;
 use crate::config::problem::{ConfigError, located};
 use crate::config::secret::SecretText;
@@ -250,6 +250,7 @@ pub(super) fn parts(foundation: &Foundation, live: &Live) -> Result<claw_app::Li
     let allow = AllowList::new(allow_hosts.iter().map(AllowedHost::allowed));
     Ok(claw_app::Live {
         notes: super::tools::notes(live),
+        compaction: compaction(&live.agents.defaults.compaction),
         memory_retention: live.memory.retention.as_ref().map(Period::get),
         catalog: Arc::new(providers::catalog(foundation, live)?),
         courier: Arc::new(Egress::new(allow)),
@@ -257,6 +258,17 @@ pub(super) fn parts(foundation: &Foundation, live: &Live) -> Result<claw_app::Li
         concurrent_max: usize::try_from(live.workers.max_concurrent.get()).unwrap_or(usize::MAX),
         attempts_default: u32::try_from(live.tasks.max_attempts.get()).unwrap_or(u32::MAX),
     })
+}
+
+/// How conversations are compacted, in the app's words.
+fn compaction(settings: &file::Compaction) -> claw_app::Compaction {
+    let file::Compaction { mode, model, keep_recent_tokens, timeout_seconds } = settings;
+    claw_app::Compaction {
+        is_on: *mode != CompactionMode::Off,
+        model: model.clone(),
+        keep_tokens: u32::try_from(keep_recent_tokens.get()).unwrap_or(u32::MAX),
+        timeout: Duration::from_secs(timeout_seconds.get()),
+    }
 }
 
 /// Reads the file again, patiently, and says what came of it.

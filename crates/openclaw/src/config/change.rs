@@ -6,7 +6,8 @@
 use std::collections::BTreeSet;
 
 use super::file::{
-    Agent, AgentDefaults, Agents, Embedded, Endpoints, Executor, Hooks, Memory, Provider, Tasks, Webhooks, Workers,
+    Agent, AgentDefaults, Agents, Compaction, Embedded, Endpoints, Executor, Hooks, Memory, Provider, Tasks, Webhooks,
+    Workers,
 };
 use super::settings::{Fixed, Live, Logging, Settings};
 use super::skills::Skills;
@@ -168,9 +169,11 @@ impl Keys {
     }
 
     fn agents(&mut self, old: &Agents, new: &Agents) {
-        let Agents { defaults: AgentDefaults { model, executor, models, system_prompt, workspace }, list } = old;
+        let Agents { defaults: AgentDefaults { model, executor, models, compaction, system_prompt, workspace }, list } =
+            old;
         self.model("agents.defaults", model.as_ref(), new.defaults.model.as_ref());
         self.note("agents.defaults.executor", *executor == new.defaults.executor);
+        self.compaction(compaction, &new.defaults.compaction);
         self.note("agents.defaults.models", *models == new.defaults.models);
         self.note("agents.defaults.systemPrompt", *system_prompt == new.defaults.system_prompt);
         self.note("agents.defaults.workspace", *workspace == new.defaults.workspace);
@@ -190,6 +193,14 @@ impl Keys {
             self.tool_rules(&format!("{key}.tools"), tools, &new.tools);
             self.note(format!("{key}.skills"), *skills == new.skills);
         }
+    }
+
+    fn compaction(&mut self, old: &Compaction, new: &Compaction) {
+        let Compaction { mode, model, keep_recent_tokens, timeout_seconds } = old;
+        self.note("agents.defaults.compaction.mode", *mode == new.mode);
+        self.note("agents.defaults.compaction.model", *model == new.model);
+        self.note("agents.defaults.compaction.keepRecentTokens", *keep_recent_tokens == new.keep_recent_tokens);
+        self.note("agents.defaults.compaction.timeoutSeconds", *timeout_seconds == new.timeout_seconds);
     }
 
     fn tools(&mut self, old: &Tools, new: &Tools) {

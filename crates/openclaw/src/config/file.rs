@@ -344,11 +344,50 @@ pub(crate) struct AgentDefaults {
     pub(crate) executor: Option<String>,
     /// What is said about models here, by `provider/model`.
     pub(crate) models: BTreeMap<String, ModelEntry>,
+    /// How the older part of long conversations is summed up.
+    pub(crate) compaction: Compaction,
     /// What the model is told first.
     pub(crate) system_prompt: Option<String>,
     /// The directory they work in; relative to the state directory. If unset, `workspace` there
     /// for the default agent and `workspace-<id>` for the others.
     pub(crate) workspace: Option<String>,
+}
+
+/// How the older part of long conversations is summed up, in the background.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct Compaction {
+    /// Whether it is done.
+    pub(crate) mode: CompactionMode,
+    /// The model that does it; the conversation's own if unset.
+    pub(crate) model: Option<String>,
+    /// The newest part that stays as it was said, in tokens.
+    pub(crate) keep_recent_tokens: Whole<0, 1_000_000>,
+    /// How long it may take; after that the conversation stays as it was.
+    pub(crate) timeout_seconds: Whole<1, 3_600>,
+}
+
+impl Default for Compaction {
+    fn default() -> Self {
+        Self {
+            mode: CompactionMode::default(),
+            model: None,
+            keep_recent_tokens: Whole::new(20_000),
+            timeout_seconds: Whole::new(120),
+        }
+    }
+}
+
+/// Whether long conversations are compacted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum CompactionMode {
+    /// Before a model's window is full. `default` means the same.
+    #[default]
+    #[serde(alias = "default")]
+    Safeguard,
+    /// Never: the oldest turns fall away.
+    Off,
 }
 
 /// What agents know about a model.

@@ -80,6 +80,7 @@ const STOCK: &[&str] = &[
     "web",
     "wizard",
     "agents.defaults.*",
+    "agents.defaults.compaction.*",
     "agents.list.*.agentDir",
     "agents.list.*.groupChat",
     "agents.list.*.heartbeat",
