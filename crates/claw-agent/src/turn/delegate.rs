@@ -228,13 +228,13 @@ fn fate(error: &ProviderError, executor: &Executor, conversation: &str, after: D
         | ProviderError::Interrupted { .. }
         | ProviderError::Busy { .. }
         | ProviderError::SetAside { .. } => {
-            Fate::Begun(failure(FailureReason::Provider, cut_off(error, executor, conversation, after)))
+            Fate::Begun(failure(FailureReason::Provider, cut_off(error, executor.id(), conversation, after)))
         }
     }
 }
 
 /// What is known of a run that broke off.
-fn cut_off(error: &ProviderError, executor: &Executor, conversation: &str, after: Duration) -> String {
+fn cut_off(error: &ProviderError, executor: &str, conversation: &str, after: Duration) -> String {
     let seconds = after.as_secs();
     let limit = match after >= EXECUTOR_RUN_USUAL {
         true => ", about the 10 minutes that a V1 gateway gives a run",
@@ -246,6 +246,25 @@ fn cut_off(error: &ProviderError, executor: &Executor, conversation: &str, after
     };
     format!(
         "{error}, after {seconds} s{limit}; what {} did until then stands, so it is not asked again by itself{goes_on}",
-        executor.id()
+        executor
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A17: the limit of the gateway that had the run is named where it was probably met, and only there.
+    #[test]
+    fn the_usual_ten_minutes_are_named_where_they_were_met() {
+        let error = ProviderError::Interrupted { provider: "home".into(), cause: "the connection broke".into() };
+        let said = |seconds| cut_off(&error, "home", "agent:main:v2:main:s", Duration::from_secs(seconds));
+        assert_eq!(
+            said(601),
+            "home broke off: the connection broke, after 601 s, about the 10 minutes that a V1 gateway gives a run; what \
+             home did until then stands, so it is not asked again by itself; its conversation goes on there as \
+             \"agent:main:v2:main:s\""
+        );
+        assert!(!said(30).contains("10 minutes"));
+    }
 }
