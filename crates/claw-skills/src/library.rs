@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use claw_core::skill::{Broken, Report, Source, Status};
-use claw_core::{AgentId, Principal, PrincipalId};
+use claw_core::{AgentId, Clock, Principal, PrincipalId};
 
 use crate::gate::Surroundings;
 use crate::manifest::Manifest;
@@ -42,6 +42,8 @@ pub struct Settings {
     pub agents: Vec<(AgentId, BTreeSet<String>)>,
     /// What there is here.
     pub surroundings: Surroundings,
+    /// Wall-clock time.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// What is said of one skill.
@@ -119,12 +121,12 @@ impl Library {
                 broken.extend(directory.broken);
             }
         };
-        let seen = &self.0.seen;
+        let (seen, now) = (&self.0.seen, settings.clock.now());
         if let Some(workspace) = (settings.workspaces)(agent, principal) {
-            take(seen.workspace(&workspace, is_operator), Source::Workspace, &|_| true);
+            take(seen.workspace(&workspace, is_operator, now), Source::Workspace, &|_| true);
         }
         let may_have = |manifest: &Manifest| is_operator || settings.entry(&manifest.key).is_shared;
-        take(seen.managed(&settings.managed), Source::Managed, &may_have);
+        take(seen.managed(&settings.managed, now), Source::Managed, &may_have);
         for (place, manifest) in look::bundled() {
             let skill = Skill { manifest, source: Source::Bundled, place };
             skills.entry(skill.manifest.name.clone()).or_insert(skill);
@@ -230,6 +232,17 @@ impl Skill {
                 Ok(Opened { bytes, others: folder::names(&dir) })
             }
         }
+    }
+}
+
+/// For tests: so late that everything was changed long ago, and so is remembered.
+#[cfg(test)]
+pub(crate) struct Late;
+
+#[cfg(test)]
+impl Clock for Late {
+    fn now(&self) -> claw_core::Timestamp {
+        claw_core::Timestamp::from_millis(i64::MAX / 2)
     }
 }
 

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use cap_std::fs::{Dir, MetadataExt as _};
+use claw_core::Timestamp;
 use claw_core::skill::Broken;
 
-use crate::limits::{DIRECTORIES_MAX, ENTRIES_MAX, SKILL_BYTES_MAX, SKILLS_MAX};
+use crate::limits::{CHANGE_SHOWS_AFTER, DIRECTORIES_MAX, ENTRIES_MAX, SKILL_BYTES_MAX, SKILLS_MAX};
 use crate::manifest::{self, Manifest};
 use crate::{bundled, folder};
 
@@ -53,6 +54,13 @@ struct Stamp {
     changed: (i64, i64),
 }
 
+impl Stamp {
+    /// Whether a further change would show: one within the file system's own step may not.
+    fn is_settled(&self, now: Timestamp) -> bool {
+        now.since(Timestamp::from_millis(self.changed.0.saturating_mul(1_000))) > CHANGE_SHOWS_AFTER
+    }
+}
+
 type Read = Result<Arc<Manifest>, Arc<[String]>>;
 
 /// What was read of one directory, by the names of the folders in it.
@@ -64,16 +72,16 @@ pub(super) struct Seen(Mutex<HashMap<PathBuf, Known>>);
 
 impl Seen {
     /// The skills of a workspace.
-    pub(super) fn workspace(&self, root: &Path, shows_root: bool) -> Directory {
-        self.directory(root, IN_WORKSPACE, shows_root)
+    pub(super) fn workspace(&self, root: &Path, shows_root: bool, now: Timestamp) -> Directory {
+        self.directory(root, IN_WORKSPACE, shows_root, now)
     }
 
     /// The skills that were installed.
-    pub(super) fn managed(&self, root: &Path) -> Directory {
-        self.directory(root, "", true)
+    pub(super) fn managed(&self, root: &Path, now: Timestamp) -> Directory {
+        self.directory(root, "", true, now)
     }
 
-    fn directory(&self, root: &Path, inside: &str, shows_root: bool) -> Directory {
+    fn directory(&self, root: &Path, inside: &str, shows_root: bool, now: Timestamp) -> Directory {
         let dir = match open_directory(root, inside) {
             Ok(Some(dir)) => dir,
             Ok(None) => return Directory::default(),
@@ -102,7 +110,9 @@ impl Seen {
                 Ok(manifest) => directory.skills.push((place, Arc::clone(manifest))),
                 Err(problems) => broken.push((name.clone(), problems.to_vec())),
             }
-            known.insert(name, (stamp, read));
+            if stamp.is_settled(now) {
+                known.insert(name, (stamp, read));
+            }
         }
         for (name, problems) in broken {
             let path = if shows_root { root.join(inside).join(&name).display().to_string() } else { name };
@@ -207,4 +217,17 @@ fn read_skill(dir: &Dir, name: &str) -> Read {
         return Err(Arc::from([problem]));
     }
     Ok(Arc::new(manifest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_was_just_changed_is_read_again() {
+        let stamp = Stamp { inode: 1, bytes: 1, written: (0, 0), changed: (100, 999_999_999) };
+        let settled = |millis| stamp.is_settled(Timestamp::from_millis(millis));
+        // A clock that was put back makes nothing settled.
+        assert_eq!([50_000, 100_999, 101_000, 101_001].map(settled), [false, false, false, true]);
+    }
 }

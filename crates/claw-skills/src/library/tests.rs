@@ -18,6 +18,7 @@ fn settings(root: &Path) -> Settings {
         entries: BTreeMap::new(),
         agents: Vec::new(),
         surroundings: Surroundings { os: "linux".into(), ..Surroundings::default() },
+        clock: Arc::new(crate::library::Late),
     }
 }
 

@@ -17,6 +17,7 @@ fn library(managed: &Path) -> Library {
         entries: BTreeMap::new(),
         agents: Vec::new(),
         surroundings: Surroundings { os: "linux".into(), ..Surroundings::default() },
+        clock: Arc::new(crate::library::Late),
     })
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use claw_core::AgentId;
+use claw_runtime::SystemClock;
 use claw_skills::Library;
 use claw_skills::library::Settings;
 
@@ -28,5 +29,6 @@ pub(super) fn settings(live: &Live) -> Settings {
         entries: live.skills.entries(),
         agents: agents.collect(),
         surroundings: live.surroundings.clone(),
+        clock: Arc::new(SystemClock),
     }
 }
