@@ -173,6 +173,23 @@ impl Configuration {
         self.change(principal, Change::Model { model, agent }, None).await
     }
 
+    /// Turns a skill of the default agent on or off, by its key.
+    ///
+    /// Errors: `NotFound` (skill); and those of [`Self::change`].
+    pub async fn turn_skill(&self, principal: &Principal, key: &str, on: bool) -> Result<Written, Error> {
+        let catalog = self.0.agent.catalog();
+        let report = match catalog.skills() {
+            Some(skills) => skills.report(catalog.default_agent(), principal).await,
+            None => claw_core::skill::Report::default(),
+        };
+        // Only what is known: a key is a part of a path in the file.
+        if !report.skills.iter().any(|skill| skill.key == key && !key.contains('.')) {
+            return Err(Error::NotFound { what: "skill", id: key.chars().take(80).collect() });
+        }
+        let (path, value) = (format!("skills.entries.{key}.enabled"), JsonText::new(on.to_string()));
+        self.change(principal, Change::Set { path, value }, None).await
+    }
+
     fn file(&self) -> Result<Arc<dyn ConfigFile>, Error> {
         let none = || Error::ConfigUnavailable("this gateway has no configuration file".to_owned());
         self.0.config.get().cloned().ok_or_else(none)

@@ -74,6 +74,7 @@ mod sessions_update;
 mod sessions_usage;
 mod set_heartbeats;
 mod skills_status;
+mod skills_update;
 mod status;
 mod system_event;
 mod system_presence;
@@ -182,6 +183,7 @@ const METHODS: &[Entry] = &[
     on::<tools_catalog::ToolsCatalog>(),
     on::<tools_invoke::ToolsInvoke>(),
     on::<skills_status::SkillsStatus>(),
+    on::<skills_update::SkillsUpdate>(),
     on::<commands_list::Commands>(),
     on::<channels_status::ChannelsStatus>(),
     on::<send::Send>(),

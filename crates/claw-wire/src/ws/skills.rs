@@ -1,7 +1,60 @@
-//! Skills: `skills.status`.
+//! Skills: `skills.status`, `skills.update`.
 
 use claw_core::skill::{Installer, Report, Requirements, Source, Status};
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::BadRequest;
+
+/// Parameters of `skills.update`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the fields are the protocol's")]
+pub struct SkillsUpdateParams {
+    pub skill_key: Option<String>,
+    pub enabled: Option<bool>,
+    /// Stock's; secrets of skills are not kept here.
+    pub api_key: Option<Value>,
+    /// Stock's; variables of skills are not kept here.
+    pub env: Option<Value>,
+}
+
+impl SkillsUpdateParams {
+    /// Which skill is to be turned on or off.
+    ///
+    /// # Errors
+    /// Something is missing, or cannot be kept.
+    pub fn meaning(self) -> Result<(String, bool), BadRequest> {
+        let Self { skill_key, enabled, api_key, env } = self;
+        for (field, value) in [("apiKey", api_key), ("env", env)] {
+            if value.is_some() {
+                return Err(BadRequest::of(field, format!("{field} is not kept for skills here; leave it out")));
+            }
+        }
+        let key = skill_key.filter(|key| !key.is_empty());
+        let key = key.ok_or_else(|| BadRequest::of("skillKey", "skillKey is missing".to_owned()))?;
+        let enabled = enabled.ok_or_else(|| BadRequest::of("enabled", "enabled must be true or false".to_owned()))?;
+        Ok((key, enabled))
+    }
+}
+
+/// The answer to `skills.update`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the fields are the protocol's")]
+pub struct SkillUpdated {
+    pub ok: bool,
+    pub skill_key: String,
+    pub config: SkillSetting,
+}
+
+/// What is said of a skill now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are the protocol's")]
+pub struct SkillSetting {
+    pub enabled: bool,
+}
 
 /// The answer to `skills.status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -89,9 +89,21 @@ async fn a_skill_that_is_installed_beside_a_gateway_is_there_at_the_next_run() {
     });
     assert_eq!(*row, expected);
 
+    let answer = socket.payload("skills.update", &json!({"skillKey": "weather", "enabled": false})).await;
+    assert_eq!(answer, json!({"ok": true, "skillKey": "weather", "config": {"enabled": false}}));
+    assert!(home.text().contains("weather"), "{}", home.text());
+    for (params, why) in [
+        (json!({"skillKey": "nobody", "enabled": true}), "no skill \"nobody\""),
+        (json!({"skillKey": "a.b", "enabled": true}), "a.b"),
+        (json!({"skillKey": "weather"}), "enabled must be true or false"),
+        (json!({"skillKey": "weather", "enabled": true, "env": {"X": "y"}}), "env is not kept for skills here"),
+    ] {
+        let refused = socket.call("skills.update", &params).await;
+        assert!(refused["error"]["message"].as_str().unwrap().contains(why), "{refused}");
+    }
     let more = " skills: { entries: { weather: { enabled: false } }, allowBundled: [] }";
     home.write(&with_provider(&upstream, "one", more));
-    home.hears("reload: skills.entries.weather applied").await;
+    home.hears("reload: skills.allowBundled applied").await;
     let off = run(&home, &upstream, &[("skills_read", json!({"name": "weather"}))]).await;
     assert_eq!(said_by(&off, "tool"), ["there is no skill \"weather\"; known: none"]);
     assert_eq!((said_by(&off, "system"), said_by(&off, "user")), (vec![], vec!["go"]));
