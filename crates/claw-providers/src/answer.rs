@@ -27,7 +27,7 @@ pub(crate) struct Answer<W: Wire> {
 }
 
 enum Phase<A> {
-    Asking(ModelRequest),
+    Asking(Box<ModelRequest>),
     Reading(Box<Reading<A>>),
     Ended,
 }
@@ -55,7 +55,7 @@ pub(crate) enum Stopped {
 
 impl<W: Wire> Answer<W> {
     pub(crate) fn new(source: Arc<Source<W>>, request: ModelRequest) -> Self {
-        Self { source, phase: Phase::Asking(request), ready: VecDeque::new(), failure: None }
+        Self { source, phase: Phase::Asking(Box::new(request)), ready: VecDeque::new(), failure: None }
     }
 
     /// The next event; after the first error or `Done` there is none.

@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
-use claw_core::Secret;
 use claw_core::provider::{ModelEvent, ModelInfo, ModelRequest, ProviderError};
+use claw_core::{Message, Secret, estimate};
 use claw_net::{Error, HttpClient, Response, retry_after};
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
@@ -28,6 +28,14 @@ pub(crate) enum Unwritable {
     /// The protocol has no word for it.
     #[error("{0} cannot be sent in this protocol")]
     NoWord(&'static str),
+}
+
+/// A body, its memory taken at once: what grows by doubling is twice as large in the end.
+pub(crate) fn written(outgoing: &impl serde::Serialize, messages: &[Message]) -> Vec<u8> {
+    let said = usize::try_from(estimate::text_bytes(messages)).unwrap_or(0);
+    let mut body = Vec::with_capacity(said + said / 16 + 1024);
+    serde_json::to_writer(&mut body, outgoing).expect("texts, numbers and JSON can always be written as JSON");
+    body
 }
 
 /// A protocol: how a question is written and how its answer is put together.

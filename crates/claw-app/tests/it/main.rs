@@ -1,7 +1,7 @@
 //! The engine through its public verbs: real SQLite, a real HTTP upstream that follows a script,
 //! a fake wall clock.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
 mod briefing;
 mod chat;

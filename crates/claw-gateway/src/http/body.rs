@@ -45,7 +45,8 @@ pub(crate) async fn read_json<T: DeserializeOwned + Send + 'static>(
     bytes_max: usize,
 ) -> Result<Json<T>, Problem> {
     check_head(headers, bytes_max)?;
-    let Ok(bytes) = tokio::time::timeout(doors.settings.body_deadline, read(body, bytes_max)).await else {
+    let Ok(bytes) = tokio::time::timeout(doors.settings.body_deadline, read(body, bytes_max, announced(headers))).await
+    else {
         let message = format!("the body did not arrive within {} s", doors.settings.body_deadline.as_secs());
         return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", message));
     };
@@ -69,12 +70,16 @@ fn check_head(headers: &HeaderMap, bytes_max: usize) -> Result<(), Problem> {
         let message = format!("the body must be application/json, found {found:?}");
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
     }
-    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|bytes| bytes > bytes_max) { Err(too_large(bytes_max)) } else { Ok(()) }
+    if announced(headers).is_some_and(|bytes| bytes > bytes_max) { Err(too_large(bytes_max)) } else { Ok(()) }
+}
+
+/// How long the body is said to be.
+fn announced(headers: &HeaderMap) -> Option<usize> {
+    headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok())
 }
 
 /// Reads at most the limit; a body of one piece is not copied.
-async fn read(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
+async fn read(body: Body, bytes_max: usize, announced: Option<usize>) -> Result<Bytes, Problem> {
     let mut whole = Bytes::new();
     let mut gathered = BytesMut::new();
     let mut pieces = body.into_data_stream();
@@ -86,6 +91,8 @@ async fn read(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
             whole = piece;
         } else {
             if gathered.is_empty() {
+                // What grows by doubling is twice as large in the end.
+                gathered.reserve(announced.unwrap_or(0).min(bytes_max));
                 gathered.extend_from_slice(&std::mem::take(&mut whole));
             }
             gathered.extend_from_slice(&piece);

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{thoughts, version};
-use crate::source::Unwritable;
+use crate::source::{Unwritable, written};
 
 /// The least budget for thinking that is taken.
 const BUDGET_TOKENS_MIN: u32 = 1_024;
@@ -57,7 +57,7 @@ pub(super) fn body(request: &ModelRequest, answer_tokens_max: Option<u32>) -> Re
         top_p: top_p.filter(|_| !is_free && temperature.is_none()),
         stop_sequences: stop.iter().map(String::as_str).filter(|stop| !stop.trim().is_empty()).collect(),
     };
-    Ok(serde_json::to_vec(&outgoing).expect("texts, numbers and JSON can always be written as JSON"))
+    Ok(written(&outgoing, messages))
 }
 
 /// Whether thinking can be asked for: not with a forced tool, and while tools are answered only where

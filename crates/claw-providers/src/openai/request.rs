@@ -7,7 +7,7 @@ use claw_core::provider::{ModelRequest, Sampling, Thinking, ToolChoice, ToolSpec
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::source::Unwritable;
+use crate::source::{Unwritable, written};
 
 /// How the server calls the limit of tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +58,7 @@ pub(super) fn body(request: &ModelRequest, token_limit: TokenLimit, texts: &Tool
             .map(|format| raw(format, || "response_format".to_owned()))
             .transpose()?,
     };
-    Ok(serde_json::to_vec(&outgoing).expect("texts, numbers and JSON can always be written as JSON"))
+    Ok(written(&outgoing, messages))
 }
 
 /// A streamed question of nothing but what is said, for a server that decides everything else.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::thoughts;
-use crate::source::Unwritable;
+use crate::source::{Unwritable, written};
 
 /// Asks for reasoning in a form that can be given back, since nothing is kept there.
 const SEALED: &str = "reasoning.encrypted_content";
@@ -50,7 +50,7 @@ pub(super) fn body(request: &ModelRequest) -> Result<Vec<u8>, Unwritable> {
             })
             .transpose()?,
     };
-    Ok(serde_json::to_vec(&outgoing).expect("texts, numbers and JSON can always be written as JSON"))
+    Ok(written(&outgoing, messages))
 }
 
 /// How hard to think; nothing for `off`, which models that do not think refuse to hear.

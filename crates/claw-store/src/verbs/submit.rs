@@ -37,9 +37,12 @@ impl Submit {
         };
         let label = new.label.take().map(Arc::from);
         let key = new.idempotency.as_ref().map(|idempotency| Arc::from(idempotency.key.as_str()));
+        // What was said may be long, and is in the texts from here on.
+        let bare = Turn { agent: new.turn.agent.clone(), ..Turn::text(new.turn.session.clone(), "") };
+        let whole = std::mem::replace(&mut new.turn, bare);
         let turn = match new.begin {
             Begin::Attached => None,
-            Begin::Queued { .. } => Some(Arc::new(new.turn.clone())),
+            Begin::Queued { .. } => Some(Arc::new(whole)),
         };
         Ok(Self { new, turn, turn_text, callback_text, label, key, messages })
     }

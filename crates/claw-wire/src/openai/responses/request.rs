@@ -202,37 +202,11 @@ impl TryFrom<ResponsesRequest> for Ask {
 
     fn try_from(request: ResponsesRequest) -> Result<Self, BadRequest> {
         unsupported(&request)?;
-        let ResponsesRequest {
-            model,
-            input,
-            instructions,
-            tools,
-            tool_choice,
-            parallel_tool_calls,
-            stream,
-            background,
-            store,
-            previous_response_id,
-            conversation,
-            text,
-            reasoning,
-            max_output_tokens,
-            temperature,
-            top_p,
-            presence_penalty,
-            frequency_penalty,
-            top_logprobs: _,
-            truncation,
-            metadata,
-            user,
-            safety_identifier,
-            prompt_cache_key,
-            include,
-            max_tool_calls,
-            service_tier,
-            stream_options: _,
-            prompt: _,
-        } = request;
+        let ResponsesRequest { model, input, instructions, tools, tool_choice, parallel_tool_calls, .. } = request;
+        let ResponsesRequest { stream, background, store, previous_response_id, conversation, text, .. } = request;
+        let ResponsesRequest { reasoning, max_output_tokens, temperature, top_p, presence_penalty, .. } = request;
+        let ResponsesRequest { frequency_penalty, truncation, metadata, user, safety_identifier, .. } = request;
+        let ResponsesRequest { prompt_cache_key, include, max_tool_calls, service_tier, .. } = request;
         checked_include(include.unwrap_or_default())?;
         word_of("service_tier", service_tier, &SERVICE_TIERS)?;
         let input = input.ok_or_else(|| BadRequest::of("input", "missing field `input`"))?.into_messages()?;
@@ -240,7 +214,7 @@ impl TryFrom<ResponsesRequest> for Ask {
         let shown_choice = shown_choice(tool_choice.as_ref());
         let (tool_choice, own) = choice(tool_choice, &mut tools.clients)?;
         own.map_or(Ok(()), |own| tools.narrow(own))?;
-        let (response_format, verbosity, shown_text) = text_format(text)?;
+        let Text { wanted, verbosity, shown: shown_text } = text_format(text)?;
         let Reasoning { effort: word, summary } = reasoning.unwrap_or_default();
         let kept = Kept {
             model: model.filter(|model| !model.trim().is_empty()).unwrap_or_else(|| MODEL.to_owned()),
@@ -270,7 +244,7 @@ impl TryFrom<ResponsesRequest> for Ask {
             effort: word,
         };
         let thinking = effort("reasoning.effort", kept.effort.as_deref())?;
-        let sampling = Sampling { parallel_tool_calls, verbosity, ..sampling(&kept, response_format)? };
+        let sampling = Sampling { parallel_tool_calls, verbosity, ..sampling(&kept, wanted)? };
         let (tool_calls_max, stream) = (kept.max_tool_calls, stream.unwrap_or(false));
         Ok(Self { input, sampling, tools, tool_choice, thinking, tool_calls_max, stream, kept })
     }
@@ -336,8 +310,17 @@ fn label(param: &str, text: Option<String>) -> Result<Option<String>, BadRequest
     }
 }
 
+/// How the answer is to be written.
+struct Text {
+    /// Its format in a chat completion's shape, which all providers are given.
+    wanted: Option<JsonText>,
+    verbosity: Option<String>,
+    /// Both as answers show them.
+    shown: Box<RawValue>,
+}
+
 /// The format in a chat completion's shape, which all providers are given, and as answers show it.
-fn text_format(text: Option<TextOptions>) -> Result<(Option<JsonText>, Option<String>, Box<RawValue>), BadRequest> {
+fn text_format(text: Option<TextOptions>) -> Result<Text, BadRequest> {
     #[derive(Serialize)]
     struct Shown<'a> {
         format: TextFormat,
@@ -383,5 +366,5 @@ fn text_format(text: Option<TextOptions>) -> Result<(Option<JsonText>, Option<St
     };
     let wanted = wanted.map(|wanted| JsonText::new(raw(&wanted).get()));
     let shown = raw(&Shown { format, verbosity: verbosity.as_deref() });
-    Ok((wanted, verbosity, shown))
+    Ok(Text { wanted, verbosity, shown })
 }
