@@ -71,6 +71,15 @@ fn openai() -> Vec<Row> {
                 ("model", json!("openclaw:no agent"), "model"),
             ],
         ),
+        row("POST", "/v1/embeddings", "/v1/embeddings", 404).body(
+            json!({"model": "nobody", "input": "x"}),
+            &[
+                ("model", Value::Null, "model"),
+                ("input", json!([]), "input"),
+                ("encoding_format", json!("hex"), "encoding_format"),
+                ("dimensions", json!(-1), "dimensions"),
+            ],
+        ),
         row("GET", "/v1/models", "/v1/models", 200),
         row("GET", "/v1/models/{*id}", "/v1/models/no/such", 404),
         row("POST", "/v1/responses", "/v1/responses", 200).body(
