@@ -7,7 +7,9 @@ use claw_core::retry;
 use claw_core::run::RunEvent;
 use claw_core::task::{Outcome, StateName};
 use claw_core::turn::Origin;
-use claw_core::{AgentId, Clock, Failure, FailureReason, IdSource, Message, Output, Principal, Task, TaskId};
+use claw_core::{
+    AgentId, Approval, ApprovalId, Clock, Failure, FailureReason, IdSource, Message, Output, Principal, Task, TaskId,
+};
 use claw_store::{Finish, Finished, StartedRun, Store, StoreError};
 
 use crate::catalog::Catalog;
@@ -57,6 +59,8 @@ pub struct RunEnd {
     pub finished: Option<Finished>,
     /// Whether what was said before fills its model's window so far that it should be compacted.
     pub is_crowded: bool,
+    /// What somebody has to allow before the task goes on, where that is news.
+    pub asked: Option<Box<Approval>>,
 }
 
 /// An attempt that is about to run; readers can be attached before it does.
@@ -68,6 +72,13 @@ pub struct Attempt {
     pub(crate) journal: Journal,
     pub(crate) recorder: Recorder,
     pub(crate) control: Control,
+    /// The approval that the last attempt waited for, as long as nothing happens here that readers
+    /// have not seen there.
+    pub(crate) resumes: Option<ApprovalId>,
+    /// Whether strangers' words are in the conversation.
+    pub(crate) untrusted: bool,
+    /// Whether approvals of the task may be open.
+    pub(crate) has_asked: bool,
     pub(crate) gates: Gates,
     /// Held until the end is committed.
     pub(crate) place: Place,
@@ -112,9 +123,10 @@ impl Agent {
 
     /// Prepares an attempt that the store says is ours; `place` was taken before the start.
     pub fn prepare(&self, started: StartedRun, place: Place) -> Attempt {
-        let StartedRun { task, seq, journal } = started;
+        let StartedRun { task, seq, journal, resumes, untrusted } = started;
         let parts = Arc::clone(&self.parts);
         let recorder = Recorder::new(Arc::clone(&parts.store), Arc::clone(&parts.clock), &parts.hub, &task, seq);
+        let has_asked = resumes.is_some() || journal.iter().any(|entry| entry.is_planned);
         let journal = Journal::new(Arc::clone(&parts.store), &task, journal);
         place.control().joins(task.session);
         Attempt {
@@ -125,6 +137,9 @@ impl Agent {
             recorder,
             control: place.control().clone(),
             gates: self.gates.clone(),
+            resumes,
+            untrusted,
+            has_asked,
             place,
         }
     }
@@ -148,7 +163,7 @@ impl Attempt {
             Ok(output) => Outcome::Completed(output),
             Err(stop) => match self.outcome_of(stop, &produced) {
                 Some(outcome) => outcome,
-                None => return RunEnd { state: None, finished: None, is_crowded: false },
+                None => return RunEnd { state: None, finished: None, asked: None, is_crowded: false },
             },
         };
         self.commit(outcome, produced).await
@@ -175,6 +190,7 @@ impl Attempt {
             Stop::Told(StopReason::Cancelled | StopReason::CallerGone) => Outcome::Cancelled { partial },
             Stop::Told(StopReason::Shutdown) if self.task.attached => failed(stopping()),
             Stop::Told(StopReason::Shutdown) => Outcome::Yielded { not_before: self.parts.clock.now() },
+            Stop::Parked { approval, planned } => Outcome::Parked { approval, planned },
             Stop::Busy { wait } => Outcome::Yielded { not_before: self.parts.clock.now().plus(wait) },
             Stop::Final(failure) => failed(failure),
             Stop::Transient { failure, shown } => match self.next_try(&failure, shown) {
@@ -210,7 +226,7 @@ impl Attempt {
             let thoughts = thoughts.filter(|_| !tool_calls.is_empty());
             messages.push(Message::Assistant { text, tool_calls, thoughts });
         }
-        let (events, shown) = match last_event(&self.task, &outcome) {
+        let (events, shown) = match last_event(&self.task, &outcome, self.resumes) {
             Some(event) => {
                 let (events, shown) = self.recorder.last_page(event);
                 (events, Some(shown))
@@ -221,17 +237,23 @@ impl Attempt {
             messages.clear();
         }
         if self.task.attached
+            && state.is_terminal()
             && let Some(event) = &shown
         {
             // A synchronous reply never waits for the disk.
             self.recorder.show(Arc::clone(event));
         }
+        let asked = match &outcome {
+            Outcome::Parked { approval, .. } if self.resumes != Some(approval.id) => Some(approval.clone()),
+            _ => None,
+        };
         let at = self.parts.clock.now();
         let (id, attempt) = (self.task.id, self.task.attempt);
-        let finish = Finish { id, attempt, outcome, messages, steered, events, usage, model, at };
+        let finish =
+            Finish { id, attempt, outcome, messages, steered, events, usage, model, has_asked: self.has_asked, at };
         let finished = self.finish(finish).await;
         let accepted = finished.as_ref().is_some_and(|finished| finished.accepted);
-        if !self.task.attached
+        if !(self.task.attached && state.is_terminal())
             && accepted
             && let Some(event) = shown
         {
@@ -240,7 +262,8 @@ impl Attempt {
         for answered in finished.iter().flat_map(|finished| &finished.answered) {
             self.parts.hub.publish(answered.id, answered.event.clone());
         }
-        RunEnd { state: accepted.then_some(state), finished, is_crowded }
+        let asked = asked.filter(|_| accepted);
+        RunEnd { state: accepted.then_some(state), finished, asked, is_crowded }
     }
 
     /// Commits until the disk takes it: a result is not thrown away because the disk is full.
@@ -275,17 +298,23 @@ fn state_after(outcome: &Outcome) -> StateName {
         Outcome::Completed(_) => StateName::Completed,
         Outcome::Failed { .. } => StateName::Failed,
         Outcome::Cancelled { .. } => StateName::Cancelled,
-        Outcome::Retry { .. } | Outcome::Yielded { .. } => StateName::Queued,
+        Outcome::Retry { .. } | Outcome::Yielded { .. } | Outcome::Parked { .. } => StateName::Queued,
     }
 }
 
 /// What readers see last of this attempt.
-fn last_event(task: &Task, outcome: &Outcome) -> Option<RunEvent> {
+fn last_event(task: &Task, outcome: &Outcome, resumes: Option<ApprovalId>) -> Option<RunEvent> {
     Some(match outcome.clone() {
         Outcome::Completed(output) => RunEvent::Completed { output },
         Outcome::Failed { failure, partial } => RunEvent::Failed { failure, partial },
         Outcome::Cancelled { partial } => RunEvent::Cancelled { partial },
         Outcome::Retry { failure, not_before } => RunEvent::Retrying { attempt: task.attempt, failure, at: not_before },
+        // Its ticket came too early: they know what is asked.
+        Outcome::Parked { approval, .. } if resumes == Some(approval.id) => return None,
+        Outcome::Parked { approval, planned: _ } => {
+            let Approval { id, call_id, tool, shown, expires_at, .. } = *approval;
+            RunEvent::ApprovalRequested { approval: id, call_id, name: tool, shown, expires_at }
+        }
         Outcome::Yielded { .. } => return None,
     })
 }
@@ -293,9 +322,11 @@ fn last_event(task: &Task, outcome: &Outcome) -> Option<RunEvent> {
 fn final_calls(outcome: &Outcome) -> Vec<claw_core::ToolCall> {
     match outcome {
         Outcome::Completed(output) => output.tool_calls.clone(),
-        Outcome::Failed { .. } | Outcome::Cancelled { .. } | Outcome::Retry { .. } | Outcome::Yielded { .. } => {
-            Vec::new()
-        }
+        Outcome::Failed { .. }
+        | Outcome::Cancelled { .. }
+        | Outcome::Retry { .. }
+        | Outcome::Parked { .. }
+        | Outcome::Yielded { .. } => Vec::new(),
     }
 }
 

@@ -45,8 +45,7 @@ impl Journal {
     /// Errors: one of them was cut off and must not be repeated.
     pub(crate) fn replay(&mut self, round: u32) -> Result<Option<Vec<JournalEntry>>, Failure> {
         let Some(entries) = self.earlier.remove(&round) else { return Ok(None) };
-        let cut_off =
-            |entry: &&JournalEntry| entry.result.is_none() && !entry.is_idempotent && self.on_crash == OnCrash::Fail;
+        let cut_off = |entry: &&JournalEntry| entry.is_open() && !entry.is_idempotent && self.on_crash == OnCrash::Fail;
         match entries.iter().find(cut_off) {
             Some(entry) => Err(Failure::new(
                 FailureReason::Interrupted,

@@ -11,6 +11,9 @@ pub const STEERED_MAX: u32 = 64;
 /// Tool calls in one round.
 pub const CALLS_PER_ROUND_MAX: usize = 64;
 
+/// Questions one task may ask; calls beyond that are denied.
+pub const APPROVALS_PER_TASK_MAX: usize = 64;
+
 /// So often the same call may have the same result before the model is told that it repeats itself.
 pub const REPEATS_TOLD: u32 = 3;
 

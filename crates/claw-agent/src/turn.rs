@@ -6,6 +6,7 @@ mod context;
 mod delegate;
 pub(crate) mod failover;
 mod fit;
+mod gate;
 mod live;
 mod repeats;
 mod steering;
@@ -16,8 +17,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use claw_core::provider::{FinishReason, Usage};
+use claw_core::run::JournalEntry;
 use claw_core::run::RunEvent;
-use claw_core::{Failure, FailureReason, Message, Output, Thoughts, ToolCall};
+use claw_core::{Approval, Failure, FailureReason, Message, Output, Thoughts, ToolCall};
 use claw_store::Steered;
 
 use crate::agent::Attempt;
@@ -56,6 +58,12 @@ pub(crate) enum Stop {
     Told(StopReason),
     /// It failed, and would again.
     Final(Failure),
+    /// Somebody has to allow a call first; that is no failure either.
+    Parked {
+        approval: Box<Approval>,
+        /// The calls of the round that were not made.
+        planned: Vec<JournalEntry>,
+    },
     /// There is no room where it is to go; that is no failure.
     Busy {
         /// How long yet.
@@ -103,12 +111,13 @@ impl Attempt {
         }
         let mut talk = Conversation::open(&self.parts, &self.catalog, &self.task).await?;
         produced.model = talk.model_name.clone();
-        self.recorder.emit(RunEvent::Started { attempt: self.task.attempt, model: produced.model.clone() });
+        self.tell(RunEvent::Started { attempt: self.task.attempt, model: produced.model.clone() });
         for round in 0..ROUNDS_MAX {
             if let Some(entries) = self.journal.replay(round)? {
                 self.replay_round(entries, &mut talk, produced).await?;
                 continue;
             }
+            self.resumes = None;
             if round > 0 {
                 self.take_up(&mut talk, produced).await?;
             }
@@ -125,6 +134,13 @@ impl Attempt {
         }
         let message = format!("the model asked for tools {ROUNDS_MAX} times in a row without coming to an end");
         Err(Failure::new(FailureReason::Limit, message).into())
+    }
+
+    /// Shows what happens, unless readers have seen it: who goes on after an approval repeats nothing.
+    fn tell(&mut self, event: RunEvent) {
+        if self.resumes.is_none() {
+            self.recorder.emit(event);
+        }
     }
 
     fn output(&mut self, produced: &Produced, tool_calls: Vec<ToolCall>, finish: FinishReason) -> Output {

@@ -127,7 +127,9 @@ impl Engine {
         let task = running_task(&new);
         let submitted = self.store.submit(new).await;
         self.tell(task.id, &task.principal.id, &task.turn.session, StateName::Running, task.attempt);
-        let attempt = self.agent.prepare(StartedRun { task, seq: 0, journal: Vec::new() }, place);
+        let untrusted = task.turn.brings_untrusted();
+        let started = StartedRun { task, seq: 0, journal: Vec::new(), resumes: None, untrusted };
+        let attempt = self.agent.prepare(started, place);
         let reader = attempt.reader();
         let engine = Arc::clone(self);
         // The future is large, and on its way into the runtime it would be copied several times.
@@ -139,6 +141,7 @@ impl Engine {
     async fn run_attached(&self, attempt: Attempt, submitted: Commit<Submitted>) {
         let (id, owner, session) = attempt.subject();
         let end = attempt.run().await;
+        self.tell_asked(&end);
         if let Some(state) = end.state {
             self.tell(id, &owner, &session, state, 1);
         }
@@ -186,6 +189,7 @@ fn running_task(new: &NewTask) -> Task {
         attempts_max: new.attempts_max,
         crashes: 0,
         progress: 0,
+        waits_for: None,
         created_at: new.at,
         started_at: Some(new.at),
         state: TaskState::Running { since: new.at },
@@ -261,7 +265,9 @@ impl AttachedRun {
                 }
             }
         };
-        self.turn = None;
+        // A run that waits for an approval runs nowhere, and does not begin again in a process that stops.
+        let waits = event.as_ref().is_some_and(|event| matches!(event.event, RunEvent::ApprovalRequested { .. }));
+        self.turn = waits.then(|| self.guard.engine.draining.clone());
         if event.as_ref().is_none_or(|event| event.event.is_terminal()) {
             self.guard.armed = false;
         }
@@ -304,6 +310,8 @@ impl AttachedRun {
                 | RunEvent::Usage { .. }
                 | RunEvent::Switched { .. }
                 | RunEvent::Steered { .. }
+                | RunEvent::ApprovalRequested { .. }
+                | RunEvent::ApprovalResolved { .. }
                 | RunEvent::Retrying { .. } => {}
             }
         }

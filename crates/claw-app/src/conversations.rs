@@ -13,7 +13,7 @@ use claw_agent::limits::HOPS_MAX;
 use claw_agent::tools::{Conversations, ListWanted, Sent};
 use claw_core::tool::{RunFacts, ToolContext, ToolError};
 use claw_core::turn::Origin;
-use claw_core::{AgentId, Lane, SessionKey, Task, TaskState, Turn};
+use claw_core::{AgentId, Lane, SessionKey, Task, TaskState, Turn, Visibility};
 use claw_store::{Idempotency, PageStart, Session, SessionFilter, StoredMessage};
 use sha2::{Digest, Sha256};
 
@@ -66,6 +66,7 @@ impl Conversations for Port {
     async fn history(&self, context: &ToolContext, session: &str, limit: u32) -> Result<Vec<StoredMessage>, ToolError> {
         let engine = self.engine()?;
         let found = engine.reachable(context, session).await?;
+        engine.hears(context, &found.key).await?;
         Sessions(engine).messages(&found, None, limit).await.map_err(told)
     }
 
@@ -75,14 +76,15 @@ impl Conversations for Port {
         if to == context.principal.place(&context.session) {
             return Err(ToolError::Failed("that is this conversation; just say it".into()));
         }
-        let run = passed_on(context, to, message)?;
-        let tasks = Tasks(engine);
+        let run = passed_on(context, to.clone(), message)?;
+        let tasks = Tasks(Arc::clone(&engine));
         let accepted = tasks.submit(&context.principal, run).await.map_err(told)?;
         let run_id = accepted.run_id;
         if wait.is_zero() {
             return Ok(Sent::Accepted { run_id });
         }
         let ended = tasks.wait(accepted.id, wait).await.map_err(told)?;
+        engine.hears(context, &to).await?;
         Ok(match ended.map(|task: Task| task.state) {
             Some(TaskState::Completed { output, .. }) => Sent::Answered { run_id, text: output.text },
             Some(TaskState::Failed { failure, .. }) => Sent::Failed { run_id, cause: failure.message },
@@ -93,6 +95,18 @@ impl Conversations for Port {
 }
 
 impl Engine {
+    /// What was said in another conversation is told in this one: where strangers' words are in that,
+    /// they are in this from now on. What cannot be noted is not told.
+    async fn hears(&self, context: &ToolContext, other: &SessionKey) -> Result<(), ToolError> {
+        let unnoted = |error: claw_store::StoreError| ToolError::Failed(format!("it cannot be noted: {error}"));
+        let other = self.store.session(other, &Visibility::All).await.map_err(unnoted)?;
+        if !other.is_some_and(|other| other.untrusted) {
+            return Ok(());
+        }
+        let own = context.principal.place(&context.session);
+        self.store.mark_session_untrusted(own).await.await.map_err(unnoted)
+    }
+
     /// The conversation of this name, for whoever may reach it.
     async fn reachable(self: &Arc<Self>, context: &ToolContext, name: &str) -> Result<Session, ToolError> {
         let absent =
@@ -109,7 +123,7 @@ impl Engine {
 
 /// The message as a run of its own.
 fn passed_on(context: &ToolContext, to: SessionKey, message: &str) -> Result<NewRun, ToolError> {
-    let RunFacts { call, origin, own_tools, .. } = &context.run;
+    let RunFacts { call, origin, own_tools, untrusted, .. } = &context.run;
     if origin.hops >= HOPS_MAX {
         return Err(ToolError::Failed(format!(
             "this was passed on {HOPS_MAX} times already, and is not passed on again"
@@ -128,6 +142,7 @@ fn passed_on(context: &ToolContext, to: SessionKey, message: &str) -> Result<New
     let turn = Turn {
         origin: Origin { hops: origin.hops + 1, ..origin.clone() },
         own_tools: own_tools.clone(),
+        untrusted: *untrusted,
         ..Turn::text(to, text)
     };
     Ok(NewRun { idempotency, ..NewRun::of(turn, Lane::Standard) })

@@ -18,6 +18,7 @@ use claw_store::{Answered, DueTicket, Finished, Recovered, Store, StoreError};
 use tokio::sync::{Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 
+use crate::approvals::{ApprovalNotice, Approvals};
 use crate::chat::Chat;
 use crate::compaction::{Compaction, Compactor};
 use crate::config::{ConfigFile, Configuration};
@@ -126,6 +127,8 @@ pub struct App {
     pub memory: Memories,
     /// API keys.
     pub keys: ApiKeys,
+    /// What runs want to do and somebody has to allow.
+    pub approvals: Approvals,
     /// Machines that prove themselves by a key.
     pub devices: Devices,
     /// The configuration.
@@ -150,6 +153,7 @@ pub(crate) struct Engine {
     pub(crate) desk: Desk,
     pub(crate) notices: Notices<TaskNotice>,
     pub(crate) session_notices: Notices<SessionNotice>,
+    pub(crate) approval_notices: Notices<ApprovalNotice>,
     pub(crate) devices: Board,
     pub(crate) attached: Arc<Semaphore>,
     pub(crate) lobby: Lobby,
@@ -203,6 +207,7 @@ impl App {
             desk: Desk::new(callbacks),
             notices: Notices::new(),
             session_notices: Notices::new(),
+            approval_notices: Notices::new(),
             devices: Board::new(),
             attached: Arc::new(Semaphore::new(ATTACHED_MAX)),
             lobby: Lobby::default(),
@@ -227,6 +232,7 @@ impl App {
             models: Models(Arc::clone(&engine)),
             memory: Memories(Arc::clone(&engine)),
             keys: ApiKeys(Arc::clone(&engine)),
+            approvals: Approvals(Arc::clone(&engine)),
             devices: Devices(Arc::clone(&engine)),
             config: Configuration(Arc::clone(&engine)),
             health: Health(Arc::clone(&engine)),
@@ -352,6 +358,9 @@ impl Engine {
         }
         if let Some(due) = next {
             self.issue(due).await;
+            if due.not_before > self.clock.now() {
+                self.reissue(due.id).await;
+            }
         }
     }
 

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use claw_core::approval::ApprovalState;
 use claw_core::task::StateName;
-use claw_core::{Failure, SessionKey, TaskId};
+use claw_core::{ApprovalId, Failure, SessionKey, TaskId};
 use claw_store::StoreError;
 
 use crate::config::Issue;
@@ -45,6 +46,14 @@ pub enum Error {
         state: StateName,
         /// `retried`, `cancelled`.
         verb: &'static str,
+    },
+    /// The approval was decided, or it is too late.
+    #[error("{approval} is {} and cannot be decided again", state.as_str())]
+    Decided {
+        /// Which.
+        approval: ApprovalId,
+        /// Where it stands.
+        state: ApprovalState,
     },
     /// The session's run has taken up what the task says and is about to answer it.
     #[error("{task} was taken up by {by} and can only be cancelled with it")]

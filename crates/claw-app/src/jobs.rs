@@ -51,7 +51,11 @@ impl Jobs {
         let has_callback = run.task.callback.is_some();
         engine.tell(id, &owner, &session, StateName::Running, attempt);
         let session_id = run.task.session;
+        if run.resumes.is_some() {
+            engine.tell_closed(id).await;
+        }
         let end = engine.agent.prepare(*run, place).run().await;
+        engine.tell_asked(&end);
         if let Some(state) = end.state {
             engine.tell(id, &owner, &session, state, attempt);
         }

@@ -5,6 +5,7 @@
 //!
 //! - [`chat`] a run for a caller on the line; [`tasks`] runs that outlive their caller
 //! - [`sessions`] conversations; [`usage`] what was used; [`models`] what can be asked; [`keys`] API keys
+//! - [`approvals`] what runs want to do and somebody has to allow
 //! - [`devices`] machines that prove themselves by a key, and their tokens
 //! - [`memory`] what agents remember
 //! - [`config`] the configuration, without its secrets
@@ -17,6 +18,7 @@
 //!
 //! Knows no HTTP, no JSON and no concrete backend.
 
+pub mod approvals;
 pub mod chat;
 mod compaction;
 pub mod config;
@@ -40,6 +42,7 @@ pub mod tasks;
 pub mod usage;
 
 // What the verbs take and give; doors know this crate and none below it.
+pub use approvals::ApprovalNotice;
 pub use claw_agent::{AgentProfile, BreakerState, EventReader, GateState, Position};
 pub use claw_queue::Depth;
 pub use claw_queue::worker::Stats;

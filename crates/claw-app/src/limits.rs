@@ -95,6 +95,9 @@ pub const PAIRINGS_RETRY: Duration = Duration::from_mins(1);
 /// Wishes and decisions kept for a listener that is behind.
 pub const PAIRING_NOTICES_MAX: usize = 64;
 
+/// Approvals in one list.
+pub const APPROVALS_SHOWN_MAX: u32 = 200;
+
 /// How often at most it is written down that a device was seen.
 pub const DEVICE_SEEN_EVERY: Duration = Duration::from_mins(1);
 

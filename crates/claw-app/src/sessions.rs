@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use claw_core::task::TaskState;
 use claw_core::turn::Context;
-use claw_core::{AgentId, Message, Principal, SessionId, SessionKey, Task};
+use claw_core::{AgentId, Message, Principal, SessionId, SessionKey, Task, Visibility};
 use claw_store::{Ends, PageStart, Session, SessionFilter, SessionPage, StoreError, StoredMessage};
 
 use crate::Error;
@@ -112,6 +112,13 @@ impl Sessions {
                 head.iter().cloned().chain(own).collect()
             }
         })
+    }
+
+    /// Whether strangers' words are in a run's conversation; whoever goes on from there has them, too.
+    pub async fn is_untrusted(&self, task: &Task) -> Result<bool, Error> {
+        let session = self.0.store.session_by_id(task.session, &Visibility::All).await?;
+        // Of a conversation that begun anew or is gone nothing is known any more.
+        Ok(session.is_none_or(|session| session.untrusted))
     }
 
     /// What sessions that one of the verbs gave began and ended with; those without messages are left out.

@@ -303,6 +303,7 @@ impl Engine {
                     tracing::debug!(task.id = %id, "the ticket of cancelled {id} stays and will be found stale: {error}");
                 }
                 self.hub.publish(id, event);
+                self.tell_closed(id).await;
                 if let Some(task) = self.store.task(id, &Visibility::All).await? {
                     self.tell(id, &task.principal.id, &task.turn.session, StateName::Cancelled, task.attempt);
                     self.desk.wake(task.callback.is_some(), Some(StateName::Cancelled));

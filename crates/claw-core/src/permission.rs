@@ -4,6 +4,7 @@
 //! call to one that does not exist. What is taken away stays away, whoever adds it again.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use crate::principal::PrincipalId;
 use crate::session::AgentId;
@@ -166,17 +167,23 @@ pub struct Rules {
     pub also_allow: Vec<Pattern>,
     /// Never permitted.
     pub deny: Vec<Pattern>,
+    /// Permitted only once somebody has said so, each time.
+    pub ask: Vec<Pattern>,
 }
 
 impl Rules {
     fn permits(&self, tool: &str) -> bool {
-        let Self { profile, allow, also_allow, deny } = self;
+        let Self { profile, allow, also_allow, deny, ask: _ } = self;
         let listed = |list: &[Pattern]| list.iter().any(|pattern| pattern.fits(tool));
         let base = match profile {
             Some(profile) => profile.has(tool),
             None => allow.is_empty(),
         };
         !listed(deny) && (base || listed(allow) || listed(also_allow))
+    }
+
+    fn asks(&self, tool: &str) -> bool {
+        self.ask.iter().any(|pattern| pattern.fits(tool))
     }
 
     /// Whether it says anything about what is permitted.
@@ -204,6 +211,32 @@ pub struct Permissions {
     pub senders: Vec<(String, Rules)>,
     /// Which agents may look into each other's conversations, and send to them.
     pub meeting: Meeting,
+    /// How somebody is asked.
+    pub asking: Asking,
+}
+
+/// How somebody is asked before a call is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asking {
+    /// Whether calls that act beyond the agent's own things are asked for once strangers' words
+    /// have entered the conversation.
+    pub after_untrusted: bool,
+    /// How long an answer is waited for; then it is no.
+    pub wait: Duration,
+}
+
+impl Default for Asking {
+    fn default() -> Self {
+        Self { after_untrusted: true, wait: Duration::from_mins(30) }
+    }
+}
+
+/// Tools that act beyond the agent's own things: commands, messages, the configuration.
+const ACTS: &[&str] = &["exec", "message", "send", "sessions_send", "gateway", "config*", "cron*", "nodes"];
+
+/// Whether the tool of this own name acts beyond the agent's own things, whatever it says itself.
+pub fn acts(tool: &str) -> bool {
+    ACTS.iter().any(|pattern| begins(pattern, tool))
 }
 
 /// Who asks for a tool.
@@ -243,19 +276,31 @@ fn for_name<'a>(rules: &'a [(String, Rules)], name: &str) -> Option<&'a Rules> {
 }
 
 impl Permissions {
+    /// Whether somebody has to be asked before the asker's call: one of all rules that are for it says so.
+    pub fn asks(&self, asker: Asker<'_>, tool: &str) -> bool {
+        let own = self.agents.iter().find(|(id, _)| id == asker.agent).map(|(_, rules)| rules);
+        let narrower = self.narrower(asker).into_iter().flatten();
+        std::iter::once(&self.general).chain(own).chain(narrower).any(|rules| rules.asks(tool))
+    }
+
+    /// The rules that are for the asker beside its agent's.
+    fn narrower(&self, asker: Asker<'_>) -> [Option<&Rules>; 4] {
+        let Asker { agent: _, principal, origin: Origin { channel, sender, hops: _ } } = asker;
+        let of_key = (*principal != PrincipalId::operator()).then_some(&self.api_keys);
+        let of_principal = self.principals.iter().find(|(id, _)| id == principal).map(|(_, rules)| rules);
+        let of_channel = channel.as_deref().and_then(|channel| for_name(&self.channels, channel));
+        let of_sender = sender.as_deref().and_then(|sender| for_name(&self.senders, sender));
+        [of_key, of_principal, of_channel, of_sender]
+    }
+
     /// Whether the asker may use the tool of this own name: all rules that are for it must permit it.
     pub fn permits(&self, asker: Asker<'_>, tool: &str) -> bool {
         // No configuration gives commands to programs outside.
         if (asker.origin.is_hook() || *asker.principal == PrincipalId::hook()) && in_group("group:runtime", tool) {
             return false;
         }
-        let Asker { agent, principal, origin: Origin { channel, sender, hops: _ } } = asker;
-        let of_key = (*principal != PrincipalId::operator()).then_some(&self.api_keys);
-        let of_principal = self.principals.iter().find(|(id, _)| id == principal).map(|(_, rules)| rules);
-        let of_channel = channel.as_deref().and_then(|channel| for_name(&self.channels, channel));
-        let of_sender = sender.as_deref().and_then(|sender| for_name(&self.senders, sender));
-        let narrower = [of_key, of_principal, of_channel, of_sender];
-        if !narrower.into_iter().flatten().all(|rules| rules.permits(tool)) {
+        let agent = asker.agent;
+        if !self.narrower(asker).into_iter().flatten().all(|rules| rules.permits(tool)) {
             return false;
         }
         let Some((_, own)) = self.agents.iter().find(|(id, _)| id == agent) else {
@@ -281,7 +326,7 @@ mod tests {
     }
 
     fn rules(profile: Option<Profile>, allow: &[&str], deny: &[&str]) -> Rules {
-        Rules { profile, allow: patterns(allow), also_allow: Vec::new(), deny: patterns(deny) }
+        Rules { profile, allow: patterns(allow), also_allow: Vec::new(), deny: patterns(deny), ask: Vec::new() }
     }
 
     fn permitted(rules: &Rules) -> Vec<&'static str> {

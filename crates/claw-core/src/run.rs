@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::TaskId;
 use crate::message::{Thoughts, ToolCall};
 use crate::provider::Usage;
 use crate::task::{Failure, Output};
 use crate::time::Timestamp;
+use crate::{ApprovalId, TaskId};
 
 /// An event with its place in the run.
 ///
@@ -94,6 +94,28 @@ pub enum RunEvent {
         /// What was said.
         text: String,
     },
+    /// A call may not be made before somebody allows it; the run waits and holds no worker.
+    ApprovalRequested {
+        /// The question.
+        approval: ApprovalId,
+        /// The call.
+        call_id: String,
+        /// The tool, by its own name.
+        name: String,
+        /// The whole plan, as it is shown to whoever decides.
+        shown: String,
+        /// From then on it is denied.
+        expires_at: Timestamp,
+    },
+    /// The run goes on.
+    ApprovalResolved {
+        /// The question.
+        approval: ApprovalId,
+        /// The call.
+        call_id: String,
+        /// What came of it: `allowed`, `denied`, `expired` or `void`.
+        state: String,
+    },
     /// This attempt failed and another follows.
     Retrying {
         /// The attempt that failed.
@@ -143,8 +165,18 @@ pub struct JournalEntry {
     pub call: ToolCall,
     /// Whether a repeat does no harm.
     pub is_idempotent: bool,
+    /// Whether it has not been begun: it waits for an approval, or behind one that does.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_planned: bool,
     /// The answer; absent while the tool runs, or when it was cut off.
     pub result: Option<ToolOutcome>,
+}
+
+impl JournalEntry {
+    /// Whether it was begun and its answer is not known.
+    pub const fn is_open(&self) -> bool {
+        self.result.is_none() && !self.is_planned
+    }
 }
 
 /// What a tool answered, as journaled.

@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 use crate::message::ToolCall;
 use crate::principal::Principal;
 use crate::provider::{FinishReason, Usage};
+use crate::run::JournalEntry;
 use crate::time::Timestamp;
 use crate::turn::Turn;
-use crate::{SessionId, TaskId};
+use crate::{Approval, ApprovalId, SessionId, TaskId};
 
 /// One of the three queue tiers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -115,6 +116,8 @@ pub struct Task {
     pub crashes: u32,
     /// In percent.
     pub progress: u8,
+    /// The approval that it waits for, where it waits for one.
+    pub waits_for: Option<ApprovalId>,
     /// When it was accepted.
     pub created_at: Timestamp,
     /// When it first started.
@@ -265,6 +268,9 @@ impl TaskState {
             (Self::Running { .. }, Outcome::Cancelled { .. }) => Ok(Self::Cancelled { at }),
             (Self::Running { .. }, Outcome::Retry { not_before, .. }) => Ok(Self::Queued { not_before }),
             (Self::Running { .. }, Outcome::Yielded { not_before }) => Ok(Self::Queued { not_before }),
+            (Self::Running { .. }, Outcome::Parked { approval, .. }) => {
+                Ok(Self::Queued { not_before: approval.expires_at })
+            }
             (state, _) => Err(InvalidTransition { from: state.name(), verb: "finish" }),
         }
     }
@@ -312,6 +318,13 @@ pub enum Outcome {
     Yielded {
         /// Not to be started earlier.
         not_before: Timestamp,
+    },
+    /// Somebody has to allow a call first: the task waits without a worker, and has not failed.
+    Parked {
+        /// The question.
+        approval: Box<Approval>,
+        /// The calls of the round that were not made.
+        planned: Vec<JournalEntry>,
     },
     /// It was stopped.
     Cancelled {

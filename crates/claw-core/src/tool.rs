@@ -64,6 +64,8 @@ pub struct RunFacts {
     pub origin: Origin,
     /// The only ones of our tools that the turn admits; all when absent.
     pub own_tools: Option<Vec<String>>,
+    /// Whether strangers' words are in the conversation.
+    pub untrusted: bool,
     /// Hears what a tool says while it works.
     pub listener: Option<Arc<dyn Listener>>,
 }

@@ -54,6 +54,9 @@ pub struct Turn {
     /// Seconds it may take from its first start; as long as it needs when absent (A17).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_limit_s: Option<u32>,
+    /// Whether strangers wrote of it: its conversation holds their words from then on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub untrusted: bool,
     /// What the door that took it needs to tell of it later; nobody else looks into it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extra: Option<JsonText>,
@@ -134,8 +137,18 @@ impl Turn {
     /// nothing for itself, and only says something.
     pub fn may_steer(&self) -> bool {
         let Self { agent, session, input, context, model, sampling, client_tools, tool_choice, thinking, .. } = self;
-        let Self { stream: _, executor, instructions, own_tools, tool_calls_max, extra, time_limit_s, origin, .. } =
-            self;
+        let Self {
+            stream: _,
+            executor,
+            instructions,
+            own_tools,
+            tool_calls_max,
+            untrusted,
+            extra,
+            time_limit_s,
+            origin,
+            ..
+        } = self;
         let chooses = model.is_some()
             || executor.is_some()
             || instructions.is_some()
@@ -145,6 +158,7 @@ impl Turn {
             // Said through others, it would be heard with the authority of the run it steers.
             || !origin.is_direct()
             || time_limit_s.is_some()
+            || *untrusted
             || thinking.is_some()
             || !client_tools.is_empty()
             || *sampling != Sampling::default()
@@ -152,6 +166,11 @@ impl Turn {
             || *context != Context::Session;
         let says = input.iter().all(|message| matches!(message, Message::System { .. } | Message::User { .. }));
         *agent == session.agent() && says && !chooses
+    }
+
+    /// Whether its conversation holds strangers' words from then on.
+    pub fn brings_untrusted(&self) -> bool {
+        self.untrusted || self.origin.is_hook()
     }
 
     /// Whether a run of this may take up what others say meanwhile: it answers them from the
@@ -177,6 +196,7 @@ impl Turn {
             instructions: None,
             own_tools: None,
             tool_calls_max: None,
+            untrusted: false,
             extra: None,
             time_limit_s: None,
             origin: Origin::default(),

@@ -117,6 +117,10 @@ impl From<Error> for Problem {
             Error::Conflict { task, .. } => {
                 Self { task: Some(task.to_string().into()), ..new(StatusCode::CONFLICT, "conflict") }
             }
+            Error::Decided { approval, state } => {
+                let details = json!({"code": "APPROVAL_DECIDED", "id": approval.to_string(), "state": state.as_str()});
+                Self { details: Some(Box::new(details)), ..new(StatusCode::CONFLICT, "conflict") }
+            }
             Error::TakenUp { task, .. } => {
                 Self { task: Some(task.to_string().into()), ..new(StatusCode::CONFLICT, "conflict") }
             }

@@ -94,6 +94,7 @@ impl Fresh {
             started_at: None,
             completed_at: None,
             not_before,
+            waits_for_approval: None,
             attempt: 0,
             max_attempts: self.run.attempts_max.unwrap_or_default(),
             run_id: self.accepted.run_id.clone(),

@@ -162,6 +162,7 @@ fn finish(id: TaskId) -> Finish {
             event(3, RunEvent::Completed { output }),
         ],
         usage,
+        has_asked: false,
         model: "mock/model".into(),
         at: AT,
     }

@@ -3,6 +3,7 @@
 //! A backend takes them all with one `contract!` line. After each law the counters are compared
 //! with a recount, and every task's attempts, events and messages with its state.
 
+mod approvals;
 mod devices;
 mod life;
 mod memories;
@@ -177,6 +178,18 @@ macro_rules! contract {
                 old_keys_and_deliveries_expire,
                 an_api_key_is_found_until_it_is_revoked,
             ]);
+            contract!(@laws $fixture, approvals, [
+                a_parked_task_waits_and_has_not_failed,
+                the_first_decision_counts_and_makes_the_task_due,
+                of_fifty_uses_one_is_granted,
+                adv_59_an_approval_is_for_one_call_of_one_task,
+                adv_60_what_nobody_decided_in_time_is_denied,
+                a_cancelled_task_voids_what_it_asked,
+                a_parked_task_is_there_after_a_death,
+                a_question_asked_again_stands,
+                strangers_words_stay_until_a_new_beginning,
+                tenants_see_their_own_approvals,
+            ]);
             contract!(@laws $fixture, devices, [
                 an_enrolled_device_keeps_its_token_and_grows,
                 no_more_devices_are_enrolled_than_fit,
@@ -303,7 +316,7 @@ fn end(n: u128, attempt: u32, outcome: Outcome, seq: u64) -> Finish {
         Outcome::Retry { failure, not_before } => {
             Some(RunEvent::Retrying { attempt, failure: failure.clone(), at: *not_before })
         }
-        Outcome::Yielded { .. } => None,
+        Outcome::Yielded { .. } | Outcome::Parked { .. } => None,
     };
     let messages = match &outcome {
         Outcome::Completed(output) => vec![Message::assistant(output.text.clone(), Vec::new())],
@@ -318,6 +331,7 @@ fn end(n: u128, attempt: u32, outcome: Outcome, seq: u64) -> Finish {
         events: event.filter(|_| seq > 0).map(|event| Sequenced { seq, at: at(2), event }).into_iter().collect(),
         usage: USAGE,
         model: "p/m".to_owned(),
+        has_asked: false,
         at: at(2),
     }
 }

@@ -7,13 +7,15 @@
 //! A write goes: verb → the writer's bounded channel → a batch inside one transaction → one fsync
 //! → every waiting [`Commit`] resolves. Reads use their own connections.
 //!
-//! - [`store`](Store) the verbs and their laws, [`devices`](Devices) those of devices, [`memories`](Memories) those of memories; `types` what goes in and comes out; `commit` a write
+//! - [`store`](Store) the verbs and their laws, [`devices`](Devices) those of devices, [`memories`](Memories) those of memories,
+//!   [`approvals`](Approvals) those of questions whether a call may be made; `types` what goes in and comes out; `commit` a write
 //!   on its way; `limits` every number
 //! - `verbs` what each write does to the `unit` of work; `stored` the words as they are stored
 //! - [`sqlite`] the backend for one machine; `contract` the laws as tests
 //!
 //! Knows no queue, no provider, no door. Keeps no clock: moments arrive as arguments.
 
+mod approvals;
 mod commit;
 #[cfg(test)]
 mod contract;
@@ -28,6 +30,7 @@ mod types;
 mod unit;
 mod verbs;
 
+pub use approvals::{ApprovalUse, Approvals, Resolved, UseApproval};
 pub use commit::{Commit, Committer};
 pub use devices::{Asked, Device, DeviceInfo, DeviceToken, Devices, Pairing, Waiting};
 pub use error::StoreError;

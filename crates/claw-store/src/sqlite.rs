@@ -4,6 +4,7 @@
 //! waits beside it in one transaction, and resolves after the fsync. Reads never wait for writes.
 
 mod act;
+mod approvals;
 mod bulk;
 mod check;
 mod decode;

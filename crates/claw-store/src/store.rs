@@ -5,8 +5,8 @@ use claw_core::run::{JournalEntry, Sequenced, ToolOutcome};
 use claw_core::{PrincipalId, SessionId, SessionKey, Task, TaskId, Timestamp, Visibility};
 
 use crate::{
-    ApiKey, Cancelled, Commit, Counts, Cursor, Delivery, DeliveryResult, Devices, DueTicket, Ends, Finish, Finished,
-    Memories, NewSummary, NewTask, Page, PageStart, Recovered, Retried, Rework, Reworked, RunRecord, Session,
+    ApiKey, Approvals, Cancelled, Commit, Counts, Cursor, Delivery, DeliveryResult, Devices, DueTicket, Ends, Finish,
+    Finished, Memories, NewSummary, NewTask, Page, PageStart, Recovered, Retried, Rework, Reworked, RunRecord, Session,
     SessionChange, SessionChanged, SessionFilter, SessionPage, Started, StoreError, StoredMessage, Submitted, TakenUp,
     TaskFilter, UsageDay,
 };
@@ -18,7 +18,7 @@ use crate::{
 /// effect in the order in which their verbs returned, all or nothing each. A refused write
 /// changes nothing and harms no other.
 #[async_trait]
-pub trait Store: Devices + Memories + Send + Sync {
+pub trait Store: Approvals + Devices + Memories + Send + Sync {
     /// Accepts a task: session (made if new), task, idempotency key, in one transaction.
     async fn submit(&self, new: NewTask) -> Commit<Submitted>;
 
@@ -63,6 +63,9 @@ pub trait Store: Devices + Memories + Send + Sync {
     /// Adds history, events, usage and – for a task with a callback that ended – the delivery. Where
     /// a cancel was asked for, it outweighs `Retry` and `Yielded`: the task ends as cancelled, with
     /// a terminal event of the store's own.
+    ///
+    /// `Parked` writes the question and the calls that wait for it, and lets the task wait until it is
+    /// decided or has run out; it is no failure. What a task has asked for is void once it ends.
     ///
     /// What a completed attempt took up ends with it, completed with the same answer; a task of them
     /// that no longer waits is left as it is.

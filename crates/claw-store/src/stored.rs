@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use claw_core::approval::ApprovalState;
 use claw_core::task::StateName;
 use claw_core::{Lane, OnCrash, Priority, Scopes};
 use serde::Serialize;
@@ -41,6 +42,24 @@ pub(crate) const fn state_number(state: StateName) -> i64 {
 /// The state of that number.
 pub(crate) fn state(number: i64) -> Result<StateName, StoreError> {
     StateName::ALL.into_iter().find(|state| state_number(*state) == number).ok_or_else(|| strange("state", number))
+}
+
+/// An approval's state as its number.
+pub(crate) const fn approval_state_number(state: ApprovalState) -> i64 {
+    match state {
+        ApprovalState::Pending => 0,
+        ApprovalState::Allowed => 1,
+        ApprovalState::Denied => 2,
+        ApprovalState::Expired => 3,
+        ApprovalState::Used => 4,
+        ApprovalState::Void => 5,
+    }
+}
+
+/// The approval's state of that number.
+pub(crate) fn approval_state(number: i64) -> Result<ApprovalState, StoreError> {
+    let found = ApprovalState::ALL.into_iter().find(|state| approval_state_number(*state) == number);
+    found.ok_or_else(|| strange("an approval's state", number))
 }
 
 /// A lane as its number.

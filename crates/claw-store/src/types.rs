@@ -11,7 +11,8 @@ use claw_core::provider::Usage;
 use claw_core::run::{JournalEntry, Sequenced};
 use claw_core::task::{Outcome, StateName};
 use claw_core::{
-    ApiKeyId, Callback, Lane, OnCrash, Principal, Priority, Scopes, SessionId, Task, TaskId, Timestamp, Turn,
+    ApiKeyId, ApprovalId, Callback, Lane, OnCrash, Principal, Priority, Scopes, SessionId, Task, TaskId, Timestamp,
+    Turn,
 };
 
 /// At most this many events of a run may be shown before they are stored. A new attempt's numbers
@@ -121,6 +122,10 @@ pub struct StartedRun {
     pub seq: u64,
     /// Tool steps of earlier attempts, oldest first.
     pub journal: Vec<JournalEntry>,
+    /// The approval that the last attempt waited for: this one goes on where that one stood.
+    pub resumes: Option<ApprovalId>,
+    /// Whether strangers' words are in the conversation.
+    pub untrusted: bool,
 }
 
 /// One attempt's end.
@@ -142,6 +147,8 @@ pub struct Finish {
     pub usage: Usage,
     /// `<provider>/<model>`.
     pub model: String,
+    /// Whether approvals of the task may be open.
+    pub has_asked: bool,
     /// Now.
     pub at: Timestamp,
 }
@@ -287,7 +294,7 @@ pub struct RunRecord {
     pub started_at: Timestamp,
     /// When it ended, if it did.
     pub ended_at: Option<Timestamp>,
-    /// How: `completed`, `failed`, `cancelled`, `retrying`, `yielded`, `died`; absent while it runs.
+    /// How: `completed`, `failed`, `cancelled`, `retrying`, `yielded`, `parked`, `died`; absent while it runs.
     pub outcome: Option<String>,
     /// Why it failed.
     pub error: Option<String>,

@@ -16,7 +16,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use claw_core::provider::Usage;
-use claw_core::{AgentId, PrincipalId, SessionId, SessionKey, TaskId, Timestamp};
+use claw_core::{AgentId, Approval, ApprovalId, PrincipalId, SessionId, SessionKey, TaskId, Timestamp};
 
 pub(crate) use line::Line;
 pub(crate) use row::{
@@ -50,6 +50,7 @@ pub(crate) struct Unit {
     session_numbers: HashMap<SessionKey, i64>,
     keys: HashMap<(PrincipalId, Arc<str>), KeyRow>,
     journals: HashMap<TaskId, Vec<JournalRow>>,
+    approvals: HashMap<TaskId, Vec<Approval>>,
     turns_loaded: Vec<TaskId>,
     /// What the batch adds and changes.
     pub(crate) difference: Difference,
@@ -92,6 +93,10 @@ pub(crate) struct Difference {
     pub(crate) usage_days: HashMap<(i64, PrincipalId, Arc<str>), (i64, Usage)>,
     /// Tasks whose mark was set or changed; the rare part of a task's row.
     pub(crate) tasks_steered: HashSet<TaskId>,
+    /// Tasks that began or ended to wait for an approval.
+    pub(crate) tasks_parked: HashSet<TaskId>,
+    /// Approvals that were asked for, decided or used; the last one of an id counts.
+    pub(crate) approvals: Vec<Approval>,
     /// Whether the counters moved.
     pub(crate) counts: bool,
 }
@@ -117,6 +122,8 @@ impl Difference {
             session_counts,
             usage_days,
             tasks_steered,
+            tasks_parked,
+            approvals,
             counts,
         } = self;
         sessions_new.is_empty()
@@ -136,6 +143,8 @@ impl Difference {
             && session_counts.is_empty()
             && usage_days.is_empty()
             && tasks_steered.is_empty()
+            && tasks_parked.is_empty()
+            && approvals.is_empty()
             && !counts
     }
 }
@@ -203,6 +212,21 @@ impl Unit {
         self.journals.insert(id, rows);
     }
 
+    /// Puts in a task's approvals, in any order.
+    pub(crate) fn load_approvals(&mut self, id: TaskId, approvals: Vec<Approval>) {
+        self.approvals.insert(id, approvals);
+    }
+
+    /// A task's approvals, in any order.
+    pub(crate) fn approvals(&self, id: TaskId) -> &[Approval] {
+        self.approvals.get(&id).map_or(&[], Vec::as_slice)
+    }
+
+    /// One of them.
+    pub(crate) fn approval(&self, task: TaskId, id: ApprovalId) -> Option<&Approval> {
+        self.approvals(task).iter().find(|approval| approval.id == id)
+    }
+
     /// Puts in a task's turn, for this batch only.
     pub(crate) fn load_turn(&mut self, id: TaskId, turn: claw_core::Turn) {
         if let Some(row) = self.tasks.get_mut(&id) {
@@ -223,6 +247,7 @@ impl Unit {
         let done = std::mem::take(&mut self.difference);
         self.keys.clear();
         self.journals.clear();
+        self.approvals.clear();
         for id in self.turns_loaded.drain(..) {
             if let Some(row) = self.tasks.get_mut(&id) {
                 row.turn = None;
@@ -276,6 +301,7 @@ impl Unit {
             history_after: 0,
             context_after: 0,
             reset_at: None,
+            untrusted: false,
             line: Some(Line::empty()),
         };
         self.session_numbers.insert(key.clone(), n);

@@ -4,6 +4,7 @@
 //! what it wants loaded, and is applied in its place in the order of writes. It may be applied
 //! twice: when a batch fails, its verbs are tried again one by one.
 
+mod approvals;
 mod cancel;
 mod change_session;
 mod detach;
@@ -18,6 +19,7 @@ mod submit;
 mod summarise;
 mod take_up;
 
+pub(crate) use approvals::{MarkSession, MarkUntrusted, ResolveApproval};
 pub(crate) use cancel::Cancel;
 pub(crate) use change_session::ChangeSession;
 pub(crate) use detach::Detach;

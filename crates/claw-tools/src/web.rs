@@ -58,6 +58,10 @@ impl Tool for WebFetch {
         true
     }
 
+    fn brings_untrusted(&self) -> bool {
+        true
+    }
+
     async fn call(&self, _: &ToolContext, given: &JsonText) -> Result<String, ToolError> {
         let Fetch { url, max_chars, offset, whole } = arguments::parse(given)?;
         let page = self.0.get(&url, PAGE_BYTES_MAX).await;

@@ -183,10 +183,6 @@ impl Tool for SessionsHistory {
         true
     }
 
-    fn brings_untrusted(&self) -> bool {
-        true
-    }
-
     async fn call(&self, context: &ToolContext, given: &JsonText) -> Result<String, ToolError> {
         let History { session_key, limit, include_tools } = parse(given)?;
         let limit = limit.unwrap_or(TOLD_DEFAULT).clamp(1, TOLD_MAX);
@@ -204,10 +200,6 @@ impl Tool for SessionsSend {
 
     fn is_idempotent(&self) -> bool {
         false
-    }
-
-    fn brings_untrusted(&self) -> bool {
-        true
     }
 
     async fn plan(&self, _: &ToolContext, _: &JsonText) -> Result<Plan, ToolError> {

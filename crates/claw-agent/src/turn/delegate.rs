@@ -163,8 +163,15 @@ impl Attempt {
         let name = format!("executor:{}", executor.id());
         let call = ToolCall { id: format!("{name}:{round}"), name, arguments };
         let text = String::new();
-        let entry =
-            JournalEntry { round, text, thoughts: None, call: call.clone(), is_idempotent: false, result: None };
+        let entry = JournalEntry {
+            round,
+            text,
+            thoughts: None,
+            call: call.clone(),
+            is_idempotent: false,
+            is_planned: false,
+            result: None,
+        };
         match self.journal.intent(entry).await {
             Ok(()) => Ok(call),
             Err(NotWritten::Fenced) => Err(Stop::Told(StopReason::Fenced)),

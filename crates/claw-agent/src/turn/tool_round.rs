@@ -1,15 +1,18 @@
 //! One round of tools: each call journaled, run, and answered.
 
+use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use claw_core::approval::{Plan, Verdict};
 use claw_core::message::JsonText;
-use claw_core::permission::{canonical, is_for_callers};
+use claw_core::permission::{Asker, canonical, is_for_callers};
 use claw_core::run::{JournalEntry, RunEvent, ToolOutcome};
 use claw_core::tool::{RunFacts, ToolContext, ToolError};
-use claw_core::{Failure, FailureReason, Message, Thoughts, ToolCall};
+use claw_core::{Approval, Failure, FailureReason, Message, Thoughts, ToolCall};
 
 use super::context::Conversation;
+use super::gate::Gate;
 use super::live::Live;
 use super::{Produced, Stop};
 use crate::agent::{Agent, Attempt};
@@ -69,6 +72,7 @@ impl Attempt {
                 thoughts: thoughts.take(),
                 is_idempotent: is_idempotent(&call),
                 call,
+                is_planned: false,
                 result: None,
             })
             .collect();
@@ -76,8 +80,33 @@ impl Attempt {
         if entries.len() > 1 && entries.iter().all(|entry| entry.is_idempotent) {
             return self.together(entries, talk, produced).await;
         }
-        for entry in entries {
-            self.step(entry, talk, produced).await?;
+        self.one_by_one(entries, talk, produced).await
+    }
+
+    /// Runs calls in their order, and gives up before the first that somebody has to allow.
+    async fn one_by_one(
+        &mut self,
+        entries: Vec<JournalEntry>,
+        talk: &mut Conversation,
+        produced: &mut Produced,
+    ) -> Result<(), Stop> {
+        let mut rest = VecDeque::from(entries);
+        while let Some(entry) = rest.front().cloned() {
+            match entry.result.clone() {
+                Some(outcome) => {
+                    self.tell(RunEvent::ToolCall { call: entry.call.clone() });
+                    self.answer(&entry.call, outcome, talk, produced)?;
+                }
+                None => {
+                    let resumes = self.resumes.take();
+                    if let Some(approval) = self.step(entry, talk, produced).await? {
+                        self.resumes = resumes;
+                        let planned = rest.into_iter().map(|entry| JournalEntry { is_planned: true, ..entry });
+                        return Err(Stop::Parked { approval, planned: planned.collect() });
+                    }
+                }
+            }
+            rest.pop_front();
         }
         Ok(())
     }
@@ -89,6 +118,11 @@ impl Attempt {
         talk: &mut Conversation,
         produced: &mut Produced,
     ) -> Result<(), Stop> {
+        for entry in &entries {
+            if !matches!(self.gate(entry, talk, produced).await?, Gate::Open) {
+                return self.one_by_one(entries, talk, produced).await;
+            }
+        }
         let calls: Vec<ToolCall> = entries.iter().map(|entry| entry.call.clone()).collect();
         for entry in entries {
             self.begin(entry).await?;
@@ -116,36 +150,46 @@ impl Attempt {
         let text = entries.first().map(|entry| entry.text.clone()).unwrap_or_default();
         let tool_calls = entries.iter().map(|entry| entry.call.clone()).collect();
         if !text.is_empty() {
-            self.recorder.emit(RunEvent::Text { delta: text.clone() });
+            self.tell(RunEvent::Text { delta: text.clone() });
             produced.asides.push(text.clone());
         }
         let thoughts = entries.first().and_then(|entry| entry.thoughts.clone());
         append(talk, produced, Message::Assistant { text, tool_calls, thoughts });
-        for entry in entries {
-            match entry.result.clone() {
-                Some(outcome) => {
-                    self.recorder.emit(RunEvent::ToolCall { call: entry.call.clone() });
-                    self.answer(&entry.call, outcome, talk, produced)?;
-                }
-                None => self.step(entry, talk, produced).await?,
-            }
-        }
-        Ok(())
+        self.one_by_one(entries, talk, produced).await
     }
 
-    /// Runs one call under the journal and answers it.
+    /// Runs one call under the journal and answers it; or the question that has to be answered first.
     async fn step(
         &mut self,
         entry: JournalEntry,
         talk: &mut Conversation,
         produced: &mut Produced,
-    ) -> Result<(), Stop> {
+    ) -> Result<Option<Box<Approval>>, Stop> {
+        let gate = self.gate(&entry, talk, produced).await?;
+        let entry = JournalEntry { is_planned: false, ..entry };
         let call = entry.call.clone();
-        self.begin(entry).await?;
-        let context = self.tool_context(talk, produced);
+        let approved = match gate {
+            Gate::Ask(approval) => return Ok(Some(approval)),
+            Gate::Shut(outcome) => {
+                self.begin(JournalEntry { result: Some(outcome.clone()), ..entry }).await?;
+                self.answer(&call, outcome, talk, produced)?;
+                return Ok(None);
+            }
+            Gate::Open => {
+                self.begin(entry).await?;
+                None
+            }
+            // Its intent was written with the use of the approval.
+            Gate::Granted(digest) => {
+                self.recorder.emit(RunEvent::ToolCall { call: call.clone() });
+                Some(digest)
+            }
+        };
+        let context = ToolContext { approved, ..self.tool_context(talk, produced) };
         let outcome = self.watched(&call, context, talk).await?;
         self.journal.result(&call, outcome.clone()).await;
-        self.answer(&call, outcome, talk, produced)
+        self.answer(&call, outcome, talk, produced)?;
+        Ok(None)
     }
 
     /// Makes one call, and shows what the tool says while it works.
@@ -201,7 +245,7 @@ impl Attempt {
             );
         }
         let (call_id, name) = (call.id.clone(), call.name.clone());
-        self.recorder.emit(RunEvent::ToolResult { call_id: call_id.clone(), name, text: text.clone(), is_error });
+        self.tell(RunEvent::ToolResult { call_id: call_id.clone(), name, text: text.clone(), is_error });
         append(talk, produced, Message::Tool { call_id, text, is_error });
         if times < REPEATS_MAX {
             return Ok(());
@@ -211,7 +255,7 @@ impl Attempt {
         Err(Failure::new(FailureReason::Limit, message).into())
     }
 
-    fn tool_context(&self, talk: &Conversation, produced: &Produced) -> ToolContext {
+    pub(super) fn tool_context(&self, talk: &Conversation, produced: &Produced) -> ToolContext {
         ToolContext {
             principal: self.task.principal.clone(),
             agent: talk.agent.clone(),
@@ -224,6 +268,7 @@ impl Attempt {
                 call: None,
                 origin: self.task.turn.origin.clone(),
                 own_tools: self.task.turn.own_tools.clone(),
+                untrusted: self.untrusted,
                 listener: None,
             },
         }
@@ -237,7 +282,17 @@ impl Agent {
         let own = canonical(name);
         let tools = self.tools(&context.agent, &context.principal);
         let tool = tools.into_iter().find(|offer| offer.spec.name == own && is_for_callers(own))?.tool;
-        Some(outcome(tool.call(context, arguments).await))
+        // Outside of a run nobody can be asked, and what nobody can be asked for is not done.
+        let asker = Asker { agent: &context.agent, principal: &context.principal.id, origin: &context.run.origin };
+        let asks = self.catalog().permissions().asks(asker, own);
+        Some(outcome(match tool.plan(context, arguments).await {
+            Err(error) => Err(error),
+            Ok(Plan { verdict: Verdict::Deny(why), .. }) => Err(ToolError::Failed(why)),
+            Ok(Plan { verdict, .. }) if asks || verdict == Verdict::Ask => {
+                Err(ToolError::Failed(format!("{own} needs an approval, which only a run can ask for")))
+            }
+            Ok(_) => tool.call(context, arguments).await,
+        }))
     }
 }
 
@@ -249,7 +304,7 @@ async fn perform(talk: &Conversation, context: &ToolContext, call: &ToolCall) ->
     outcome(tool.call(context, &call.arguments).await)
 }
 
-fn outcome(result: Result<String, ToolError>) -> ToolOutcome {
+pub(super) fn outcome(result: Result<String, ToolError>) -> ToolOutcome {
     match result {
         Ok(text) => ToolOutcome { text: capped(text), is_error: false },
         Err(error) => ToolOutcome { text: capped(error.to_string()), is_error: true },

@@ -210,6 +210,7 @@ fn turn(
         instructions: None,
         own_tools,
         tool_calls_max: None,
+        untrusted: false,
         extra: None,
         time_limit_s: None,
         origin: Origin::default(),

@@ -134,6 +134,8 @@ async fn first_sign(run: &mut AttachedRun) -> Result<Arc<Sequenced>, Error> {
             | RunEvent::Usage { .. }
             | RunEvent::Switched { .. }
             | RunEvent::Steered { .. }
+            | RunEvent::ApprovalRequested { .. }
+            | RunEvent::ApprovalResolved { .. }
             | RunEvent::Retrying { .. } => {}
         }
     }
@@ -243,6 +245,8 @@ impl<W: Wording> Streaming<W> {
             | RunEvent::Usage { .. }
             | RunEvent::Switched { .. }
             | RunEvent::Steered { .. }
+            | RunEvent::ApprovalRequested { .. }
+            | RunEvent::ApprovalResolved { .. }
             | RunEvent::Retrying { .. } => None,
         }
     }

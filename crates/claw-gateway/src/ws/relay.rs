@@ -169,6 +169,14 @@ impl<'a> Relay<'a> {
                 self.flush(true);
                 self.tell(Said::Steered { task_id: &task.to_string(), text });
             }
+            RunEvent::ApprovalRequested { approval, call_id, name, shown, expires_at } => {
+                self.flush(true);
+                let (id, expires_at) = (approval.to_string(), expires_at.millis());
+                self.tell(Said::Asked { id: &id, call_id, name, shown, expires_at });
+            }
+            RunEvent::ApprovalResolved { approval, call_id, state } => {
+                self.tell(Said::Answered { id: &approval.to_string(), call_id, state });
+            }
             RunEvent::Retrying { attempt, failure, at } => {
                 self.flush(true);
                 let delay_ms = millis(at.since(event.at));

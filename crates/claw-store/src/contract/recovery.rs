@@ -18,6 +18,7 @@ pub(super) fn step(call: &str, is_idempotent: bool) -> JournalEntry {
         text: "let me see".into(),
         call: ToolCall { id: call.into(), name: "exec".into(), arguments: JsonText::new("{}") },
         is_idempotent,
+        is_planned: false,
         result: None,
     }
 }

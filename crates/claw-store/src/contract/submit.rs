@@ -35,6 +35,7 @@ pub(super) async fn a_submitted_task_comes_back_as_it_was_given(fixture: &mut dy
         attempts_max: 3,
         crashes: 0,
         progress: 0,
+        waits_for: None,
         created_at: at(0),
         started_at: None,
         state: TaskState::Queued { not_before: at(500) },

@@ -112,6 +112,7 @@ async fn recover_all(
                 wanted.task(id);
                 wanted.last_seqs.insert(id);
                 wanted.journals.insert(id);
+                wanted.approvals.insert(id);
             }
             load.load(connection, &wanted, unit).await?;
             let found = with_history(connection, unit, wanted.tasks.into_keys()).await?;

@@ -1,5 +1,6 @@
 //! Rows of SQLite in the store's words.
 
+pub(super) mod approvals;
 pub(super) mod devices;
 
 use std::sync::Arc;
@@ -7,7 +8,8 @@ use std::sync::Arc;
 use claw_core::provider::Usage;
 use claw_core::task::StateName;
 use claw_core::{
-    AgentId, Failure, Output, Principal, PrincipalId, SessionId, SessionKey, Task, TaskId, TaskState, Timestamp, Turn,
+    AgentId, ApprovalId, Failure, Output, Principal, PrincipalId, SessionId, SessionKey, Task, TaskId, TaskState,
+    Timestamp, Turn,
 };
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
@@ -21,18 +23,18 @@ use crate::{Counts, Profile, Session, StoreError};
 /// The columns of a task without its turn, of table alias `t`, as [`task_row`] reads them.
 pub(super) const TASK_COLUMNS: &str = "t.n, t.id, t.session, t.owner, t.scopes, t.lane, t.priority, t.label, \
     t.on_crash, t.callback, t.attached, t.attempt, t.failures, t.attempts_max, t.crashes, t.progress, \
-    t.cancel_at, t.created_at, t.started_at, t.state, t.state_at, t.steer";
+    t.cancel_at, t.created_at, t.started_at, t.state, t.state_at, t.steer, t.parked";
 
 /// The columns of a whole task, of `t`, its session `s` or `d` and its input `i`, as [`task`] reads them.
 pub(super) const WHOLE_TASK_COLUMNS: &str = "t.n, t.id, t.session, t.owner, t.scopes, t.lane, t.priority, t.label, \
     t.on_crash, t.callback, t.attached, t.attempt, t.failures, t.attempts_max, t.crashes, t.progress, \
-    t.cancel_at, t.created_at, t.started_at, t.state, t.state_at, t.steer, t.result, t.form, s.id, i.turn, i.form, \
+    t.cancel_at, t.created_at, t.started_at, t.state, t.state_at, t.steer, t.parked, t.result, t.form, s.id, i.turn, i.form, \
     d.id, d.key, d.agent";
 
 /// The columns of a session, of table alias `s`, as [`session_row`] reads them.
 pub(super) const SESSION_COLUMNS: &str = "s.n, s.id, s.key, s.owner, s.agent, s.created_at, s.updated_at, s.changed, \
     s.message_count, s.input_tokens, s.output_tokens, s.cached_tokens, s.model, s.label, s.profile, s.form, \
-    s.history_after, s.context_after, s.reset_at";
+    s.history_after, s.context_after, s.reset_at, s.untrusted";
 
 /// What is said of a failure whose words were erased.
 const FORGOTTEN: &str = "its session was deleted";
@@ -65,19 +67,23 @@ pub(super) fn task_row(row: &SqliteRow) -> Result<TaskRow, Fault> {
         turn: None,
         turn_is_small: false,
         steer: row.try_get::<Option<i64>, _>(21)?.map(Steer::from_stored),
+        parked: match row.try_get::<Option<&[u8]>, _>(22)? {
+            Some(_) => Some(ApprovalId::from_uuid(uuid(row, 22)?)),
+            None => None,
+        },
     })
 }
 
 /// A whole task.
 pub(super) fn task(row: &SqliteRow) -> Result<Task, Fault> {
     let bare = task_row(row)?;
-    let result: Option<&str> = row.try_get(22)?;
-    let form: i64 = row.try_get(23)?;
-    if row.try_get::<Option<&[u8]>, _>(24)?.is_none() {
+    let result: Option<&str> = row.try_get(23)?;
+    let form: i64 = row.try_get(24)?;
+    if row.try_get::<Option<&[u8]>, _>(25)?.is_none() {
         return forgotten(row, &bare, result, form);
     }
-    let session = SessionId::from_uuid(uuid(row, 24)?);
-    let turn = value(row.try_get(25)?, row.try_get(26)?, "a task's turn")?;
+    let session = SessionId::from_uuid(uuid(row, 25)?);
+    let turn = value(row.try_get(26)?, row.try_get(27)?, "a task's turn")?;
     let callback = bare.callback.as_deref().map(|text| value(text, form, "a task's callback")).transpose()?;
     let at = bare.state_at;
     let ended = || result.ok_or_else(|| StoreError::Corrupt(format!("{} has no result", bare.id)));
@@ -93,9 +99,9 @@ pub(super) fn task(row: &SqliteRow) -> Result<Task, Fault> {
 
 /// An ended task whose session was deleted: what was asked and answered is not shown any more.
 fn forgotten(row: &SqliteRow, bare: &TaskRow, result: Option<&str>, form: i64) -> Result<Task, Fault> {
-    let session = SessionId::from_uuid(uuid(row, 27)?);
-    let key = SessionKey::from_stored(row.try_get(28)?);
-    let turn = Turn { agent: agent(row.try_get(29)?)?, input: Vec::new(), ..Turn::text(key, "") };
+    let session = SessionId::from_uuid(uuid(row, 28)?);
+    let key = SessionKey::from_stored(row.try_get(29)?);
+    let turn = Turn { agent: agent(row.try_get(30)?)?, input: Vec::new(), ..Turn::text(key, "") };
     let at = bare.state_at;
     let ended = || result.ok_or_else(|| StoreError::Corrupt(format!("{} has no result", bare.id)));
     let state = match bare.state {
@@ -135,6 +141,7 @@ pub(super) fn session_row(row: &SqliteRow) -> Result<SessionRow, Fault> {
         history_after: number(row, 16, "history_after")?,
         context_after: number(row, 17, "context_after")?,
         reset_at: row.try_get::<Option<i64>, _>(18)?.map(Timestamp::from_millis),
+        untrusted: row.try_get::<i64, _>(19)? != 0,
         line: None,
     })
 }

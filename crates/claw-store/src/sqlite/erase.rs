@@ -24,6 +24,7 @@ const PLACES: [&str; 3] = [
 const RESULT: &str = "UPDATE tasks SET result = CASE state \
      WHEN 2 THEN json_remove(json_set(result, '$.text', ''), '$.tool_calls', '$.asides') \
      WHEN 3 THEN json_set(result, '$.message', '') END WHERE n = ?1 AND result IS NOT NULL";
+const APPROVALS: &str = "DELETE FROM approvals WHERE task = ?1";
 const RUNS: &str =
     "UPDATE runs SET error = NULL WHERE place BETWEEN (?1 << 31) AND ((?1 << 31) | 2147483647) AND error IS NOT NULL";
 
@@ -48,7 +49,7 @@ pub(super) async fn erase(connection: &mut SqliteConnection) -> Result<bool, Fau
             left -= places(connection, statement, task, left).await?;
         }
         if left > 0 {
-            for statement in ["DELETE FROM inputs WHERE task = ?1", RESULT, RUNS] {
+            for statement in ["DELETE FROM inputs WHERE task = ?1", APPROVALS, RESULT, RUNS] {
                 sqlx::query(statement).bind(task).execute(&mut *connection).await?;
             }
             erased_to = task;

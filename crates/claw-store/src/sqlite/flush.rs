@@ -9,7 +9,7 @@
 //! - a record: a page of events, up to two messages, an attempt; whichever there are
 //! - the counters; the sums of sessions by owner and agent, and of tokens by day
 //!
-//! What seldom happens, a session's end or other settings and a task's being taken up, goes in statements of its own.
+//! What seldom happens, a session's end or other settings, a task's being taken up or parked, approvals, goes in statements of its own.
 
 use std::collections::{HashMap, HashSet};
 
@@ -95,6 +95,8 @@ impl Flush {
         let reshaped = difference.sessions_reshaped.iter().filter_map(|n| unit.session(*n));
         reshape_sessions(connection, reshaped).await?;
         add_summaries(connection, &difference.summaries).await?;
+        park_tasks(connection, difference.tasks_parked.iter().filter_map(|id| unit.task(*id))).await?;
+        super::approvals::write(connection, &difference.approvals).await?;
         steer_tasks(connection, difference.tasks_steered.iter().filter_map(|id| unit.task(*id))).await?;
         drop(rows);
         unit.written();
@@ -141,7 +143,7 @@ async fn reshape_sessions(
         let profile = row.profile.as_deref().map(text).transpose()?;
         sqlx::query(
             "UPDATE sessions SET id = ?2, label = ?3, profile = ?4, form = ?5, history_after = ?6, context_after = ?7, \
-             reset_at = ?8 WHERE n = ?1",
+             reset_at = ?8, untrusted = ?9 WHERE n = ?1",
         )
         .bind(row.n)
         .bind(row.id.uuid().as_bytes().as_slice())
@@ -151,6 +153,7 @@ async fn reshape_sessions(
         .bind(signed(row.history_after))
         .bind(signed(row.context_after))
         .bind(row.reset_at.map(|at| at.millis()))
+        .bind(row.untrusted)
         .execute(&mut *connection)
         .await?;
     }
@@ -177,6 +180,17 @@ async fn steer_tasks(connection: &mut SqliteConnection, rows: impl Iterator<Item
         sqlx::query("UPDATE tasks SET steer = ?2 WHERE n = ?1")
             .bind(row.n)
             .bind(row.steer.map(Steer::stored))
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+async fn park_tasks(connection: &mut SqliteConnection, rows: impl Iterator<Item = &TaskRow>) -> Result<(), Fault> {
+    for row in rows {
+        sqlx::query("UPDATE tasks SET parked = ?2 WHERE n = ?1")
+            .bind(row.n)
+            .bind(row.parked.map(|id| id.uuid().as_bytes().to_vec()))
             .execute(&mut *connection)
             .await?;
     }

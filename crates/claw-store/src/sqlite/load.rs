@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use claw_core::TaskId;
+use claw_core::{Approval, TaskId};
 use sqlx::Row;
 use sqlx::sqlite::SqliteConnection;
 
@@ -31,6 +31,7 @@ pub(super) struct Load {
     turns: Bulk,
     last_places: Bulk,
     journals: Bulk,
+    approvals: Bulk,
 }
 
 /// The waiting tasks of a session by number, and the running one.
@@ -83,6 +84,12 @@ impl Load {
                 1,
                 ") v CROSS JOIN journal j ON j.place BETWEEN (v.column1 << 31) AND ((v.column1 << 31) | 2147483647)",
             ),
+            approvals: Bulk::select_each(
+                &format!("SELECT {} FROM (VALUES ", decode::approvals::APPROVAL_COLUMNS),
+                1,
+                ") v CROSS JOIN approvals a ON a.task = v.column1 CROSS JOIN tasks t ON t.n = a.task \
+                 CROSS JOIN sessions s ON s.n = t.session",
+            ),
         }
     }
 
@@ -99,7 +106,8 @@ impl Load {
         self.load_keys(connection, wanted, unit).await?;
         self.load_turns(connection, wanted, unit).await?;
         self.load_last_seqs(connection, wanted, unit).await?;
-        self.load_journals(connection, wanted, unit).await
+        self.load_journals(connection, wanted, unit).await?;
+        self.load_approvals(connection, wanted, unit).await
     }
 
     /// Every statement, for checking the plans.
@@ -116,6 +124,7 @@ impl Load {
             &self.turns,
             &self.last_places,
             &self.journals,
+            &self.approvals,
         ]
     }
 
@@ -332,6 +341,35 @@ impl Load {
             if let Some(id) = ids.get(&n) {
                 unit.load_journal(*id, rows);
             }
+        }
+        Ok(())
+    }
+}
+
+impl Load {
+    async fn load_approvals(
+        &self,
+        connection: &mut SqliteConnection,
+        wanted: &Wanted,
+        unit: &mut Unit,
+    ) -> Result<(), Fault> {
+        if wanted.approvals.is_empty() {
+            return Ok(());
+        }
+        let list: Vec<i64> = numbers(unit, wanted.approvals.iter()).into_keys().collect();
+        let rows = self
+            .approvals
+            .read(connection, &list, |to, n| {
+                to.add(*n);
+            })
+            .await?;
+        let mut approvals: HashMap<TaskId, Vec<Approval>> = HashMap::new();
+        for row in &rows {
+            let approval = decode::approvals::approval(row)?;
+            approvals.entry(approval.task).or_default().push(approval);
+        }
+        for (id, approvals) in approvals {
+            unit.load_approvals(id, approvals);
         }
         Ok(())
     }

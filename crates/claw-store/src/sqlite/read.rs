@@ -1,5 +1,6 @@
 //! Reads: each on a connection of its own kind that cannot write, none waiting for the writer.
 
+mod approvals;
 mod devices;
 pub(super) mod memories;
 mod messages;

@@ -15,6 +15,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/0002_devices.sql"),
     include_str!("../../migrations/0003_sessions.sql"),
     include_str!("../../migrations/0004_steering.sql"),
+    include_str!("../../migrations/0005_approvals.sql"),
     include_str!("../../migrations/0006_memory.sql"),
 ];
 

@@ -207,7 +207,7 @@ async fn an_unusable_path_is_told() {
 
 /// A database that may not grow beyond what it needs for a start.
 async fn nearly_full(place: &Place) -> SqliteStore {
-    let settings = Settings { bytes_max: Some(60 * 4096), ..Settings::at(place.path()) };
+    let settings = Settings { bytes_max: Some(76 * 4096), ..Settings::at(place.path()) };
     SqliteStore::open(settings, &place.scope).await.unwrap()
 }
 

@@ -40,6 +40,8 @@ pub struct Session {
     pub label: Option<String>,
     /// What its runs use unless they name their own.
     pub profile: Profile,
+    /// Whether strangers' words have entered it since its last beginning.
+    pub untrusted: bool,
 }
 
 /// What the runs of a session use unless they name their own, and what clients keep with it.

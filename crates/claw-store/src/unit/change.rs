@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use claw_core::provider::Usage;
 use claw_core::task::StateName;
-use claw_core::{AgentId, PrincipalId, TaskId, Timestamp};
+use claw_core::{AgentId, Approval, ApprovalId, PrincipalId, TaskId, Timestamp};
 
 use super::{
     DeletedRow, DeliveryRow, EventPage, JournalRow, KeyRow, MessageRow, RunRow, SessionRow, Steer, TaskRow, Unit, place,
@@ -38,6 +38,9 @@ impl Unit {
         let (before, n, session) = (row.state, row.n, row.session);
         row.state = state;
         row.state_at = at;
+        if row.parked.take().is_some() {
+            self.difference.tasks_parked.insert(id);
+        }
         change(row);
         self.difference.tasks_changed.insert(id);
         self.count(before, -1);
@@ -53,6 +56,32 @@ impl Unit {
         if let Some(row) = self.tasks.get_mut(&id) {
             change(row);
             self.difference.tasks_changed.insert(id);
+        }
+    }
+
+    /// A waiting task waits for an approval, at most until this moment.
+    pub(crate) fn park(&mut self, id: TaskId, approval: ApprovalId, until: Timestamp) {
+        self.change_task(id, |row| {
+            row.parked = Some(approval);
+            row.state_at = until;
+        });
+        self.difference.tasks_parked.insert(id);
+    }
+
+    /// An approval, new or in place of the one with its id.
+    pub(crate) fn put_approval(&mut self, approval: Approval) {
+        let known = self.approvals.entry(approval.task).or_default();
+        match known.iter_mut().find(|known| known.id == approval.id) {
+            Some(known) => known.clone_from(&approval),
+            None => known.push(approval.clone()),
+        }
+        self.difference.approvals.push(approval);
+    }
+
+    /// Strangers' words are in a session from now on.
+    pub(crate) fn mark_untrusted(&mut self, session: i64) {
+        if self.session(session).is_some_and(|row| !row.untrusted) {
+            self.reshape_session(session, |row| row.untrusted = true);
         }
     }
 

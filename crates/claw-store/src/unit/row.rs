@@ -6,8 +6,8 @@ use claw_core::provider::Usage;
 use claw_core::run::JournalEntry;
 use claw_core::task::StateName;
 use claw_core::{
-    AgentId, Callback, Lane, OnCrash, Principal, PrincipalId, Priority, SessionId, SessionKey, Task, TaskId, TaskState,
-    Timestamp, Turn,
+    AgentId, ApprovalId, Callback, Lane, OnCrash, Principal, PrincipalId, Priority, SessionId, SessionKey, Task,
+    TaskId, TaskState, Timestamp, Turn,
 };
 
 use super::Line;
@@ -87,6 +87,8 @@ pub(crate) struct TaskRow {
     pub(crate) turn_is_small: bool,
     /// Present when it may be taken up.
     pub(crate) steer: Option<Steer>,
+    /// The approval it waits for.
+    pub(crate) parked: Option<ApprovalId>,
 }
 
 impl TaskRow {
@@ -128,6 +130,7 @@ impl TaskRow {
             progress: self.progress,
             created_at: self.created_at,
             started_at: self.started_at,
+            waits_for: self.parked,
             state: TaskState::Running { since: self.state_at },
         }
     }
@@ -155,6 +158,8 @@ pub(crate) struct SessionRow {
     /// Messages up to this number are not shown to a model.
     pub(crate) context_after: u64,
     pub(crate) reset_at: Option<Timestamp>,
+    /// Whether strangers' words have entered it since then.
+    pub(crate) untrusted: bool,
     /// Who waits and runs in it, when known.
     pub(crate) line: Option<Line>,
 }
@@ -177,6 +182,7 @@ impl SessionRow {
             model: self.model.as_deref().map(str::to_owned),
             label: self.label.clone(),
             profile: self.profile.as_deref().cloned().unwrap_or_default(),
+            untrusted: self.untrusted,
         }
     }
 }

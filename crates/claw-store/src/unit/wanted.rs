@@ -22,6 +22,8 @@ pub(crate) struct Wanted {
     pub(crate) last_seqs: HashSet<TaskId>,
     /// Tasks whose journals are needed.
     pub(crate) journals: HashSet<TaskId>,
+    /// Tasks whose approvals are needed.
+    pub(crate) approvals: HashSet<TaskId>,
 }
 
 impl Wanted {

@@ -5,6 +5,7 @@ use claw_core::task::StateName;
 use claw_core::{RunEvent, TaskId, Timestamp, Visibility};
 
 use super::Verb;
+use super::approvals::void_all;
 use super::finish::due;
 use crate::stored::text;
 use crate::unit::{DeliveryRow, Unit, Wanted, place};
@@ -23,6 +24,7 @@ impl Verb for Cancel {
     fn wants(&self, wanted: &mut Wanted) {
         wanted.task(self.id);
         wanted.last_seqs.insert(self.id);
+        wanted.approvals.insert(self.id);
     }
 
     fn apply(&self, unit: &mut Unit) -> Result<Cancelled, StoreError> {
@@ -59,6 +61,7 @@ impl Cancel {
         let was_due = due(unit, session).is_some_and(|ticket| ticket.id == self.id);
         unit.add_events(self.id, seq, place, body);
         unit.set_state(self.id, StateName::Cancelled, self.at, |_| {});
+        void_all(unit, self.id, self.at);
         unit.touch_session(session, self.at);
         if let Some(callback) = callback {
             unit.add_delivery(DeliveryRow { place, task: n, callback, at: self.at });

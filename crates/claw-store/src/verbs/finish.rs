@@ -7,7 +7,9 @@ use claw_core::task::{Outcome, StateName};
 use claw_core::{RunEvent, TaskId, Timestamp};
 
 use super::Verb;
+use super::approvals::{ask, void_all};
 use super::events::page;
+use super::journal::put_intent;
 use super::take_up::Answers;
 use crate::stored::text;
 use crate::unit::{DeliveryRow, Line, RunRow, Unit, Wanted, place};
@@ -44,7 +46,7 @@ impl FinishRun {
             Outcome::Completed(output) => (Some(text(output)?), None),
             Outcome::Failed { failure, .. } => (Some(text(failure)?), Some(failure.message.as_str().into())),
             Outcome::Retry { failure, .. } => (None, Some(failure.message.as_str().into())),
-            Outcome::Yielded { .. } | Outcome::Cancelled { .. } => (None, None),
+            Outcome::Yielded { .. } | Outcome::Parked { .. } | Outcome::Cancelled { .. } => (None, None),
         };
         let model = finish.model.as_str().into();
         Ok(Self { finish, page, messages, model, result, error })
@@ -58,7 +60,7 @@ impl FinishRun {
             Outcome::Completed(_) => ends(StateName::Completed),
             Outcome::Failed { .. } => ends(StateName::Failed),
             Outcome::Cancelled { .. } => ends(StateName::Cancelled),
-            Outcome::Retry { .. } | Outcome::Yielded { .. } if asked_to_cancel => {
+            Outcome::Retry { .. } | Outcome::Yielded { .. } | Outcome::Parked { .. } if asked_to_cancel => {
                 let event = Sequenced { seq: last_seq + 1, at, event: RunEvent::Cancelled { partial: String::new() } };
                 let page = (event.seq, place(n, event.seq)?, text(&[event])?);
                 Leads { event: Some(page), ..ends(StateName::Cancelled) }
@@ -68,6 +70,9 @@ impl FinishRun {
             }
             Outcome::Yielded { not_before } => {
                 Leads { state: StateName::Queued, at: *not_before, outcome: "yielded", event: None }
+            }
+            Outcome::Parked { approval, .. } => {
+                Leads { state: StateName::Queued, at: approval.expires_at, outcome: "parked", event: None }
             }
         })
     }
@@ -82,6 +87,12 @@ impl Verb for FinishRun {
         for steered in &self.finish.steered {
             wanted.task(steered.id);
             wanted.last_seqs.insert(steered.id);
+        }
+        if matches!(self.finish.outcome, Outcome::Parked { .. }) {
+            wanted.journals.insert(self.finish.id);
+        }
+        if self.finish.has_asked {
+            wanted.approvals.insert(self.finish.id);
         }
         if self.page.is_none() {
             wanted.last_seqs.insert(self.finish.id);
@@ -144,9 +155,10 @@ impl Verb for FinishRun {
             match self.finish.outcome {
                 Outcome::Completed(_) => row.progress = 100,
                 Outcome::Failed { .. } | Outcome::Retry { .. } => row.failures += 1,
-                Outcome::Yielded { .. } | Outcome::Cancelled { .. } => {}
+                Outcome::Yielded { .. } | Outcome::Parked { .. } | Outcome::Cancelled { .. } => {}
             }
         });
+        self.park(unit, n, leads.state)?;
         let answered = answers.give(unit, *at);
         Ok(Finished { accepted: true, next: due(unit, session), answered })
     }
@@ -159,6 +171,22 @@ impl Verb for FinishRun {
 }
 
 impl FinishRun {
+    /// Lets the task wait for somebody's decision; whatever it had asked for is void once it has ended.
+    fn park(&self, unit: &mut Unit, n: i64, state: StateName) -> Result<(), StoreError> {
+        let id = self.finish.id;
+        if state.is_terminal() {
+            void_all(unit, id, self.finish.at);
+            return Ok(());
+        }
+        let Outcome::Parked { approval, planned } = &self.finish.outcome else { return Ok(()) };
+        for entry in planned {
+            put_intent(unit, id, n, entry)?;
+        }
+        let until = ask(unit, approval, self.finish.at);
+        unit.park(id, approval.id, until);
+        Ok(())
+    }
+
     /// Appends to the history, each message by the task that said it.
     fn say(&self, unit: &mut Unit, session: i64, n: i64) {
         let steered = &self.finish.steered;

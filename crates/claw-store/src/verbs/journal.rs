@@ -24,7 +24,7 @@ pub(crate) struct JournalResult {
     pub(crate) outcome: ToolOutcome,
 }
 
-fn held(unit: &Unit, id: TaskId, attempt: u32) -> Option<&TaskRow> {
+pub(super) fn held(unit: &Unit, id: TaskId, attempt: u32) -> Option<&TaskRow> {
     unit.task(id).filter(|row| row.state == StateName::Running && row.attempt == attempt)
 }
 
@@ -39,21 +39,27 @@ impl Verb for JournalIntent {
     /// Takes the place of the same step that an earlier attempt left without a result.
     fn apply(&self, unit: &mut Unit) -> Result<bool, StoreError> {
         let Some(n) = held(unit, self.id, self.attempt).map(|row| row.n) else { return Ok(false) };
-        let rows = unit.journal(self.id);
-        let is_same = |row: &&JournalRow| {
-            row.entry.result.is_none() && row.entry.round == self.entry.round && row.entry.call.id == self.entry.call.id
-        };
-        let next = rows.last().map_or(1, |row| row.number + 1);
-        let number = rows.iter().find(is_same).map_or(next, |row| row.number);
-        let place = place(n, number)?;
-        let body = text(&self.entry)?;
-        unit.put_journal(self.id, place, JournalRow { number, entry: self.entry.clone() }, body);
+        put_intent(unit, self.id, n, &self.entry)?;
         Ok(true)
     }
 
     fn bytes(&self) -> usize {
         self.entry.text.len() + self.entry.call.arguments.as_str().len()
     }
+}
+
+/// Writes an entry down, in the place of the same step without a result; the journal is loaded.
+pub(super) fn put_intent(unit: &mut Unit, task: TaskId, n: i64, entry: &JournalEntry) -> Result<(), StoreError> {
+    let rows = unit.journal(task);
+    let is_same = |row: &&JournalRow| {
+        row.entry.result.is_none() && row.entry.round == entry.round && row.entry.call.id == entry.call.id
+    };
+    let next = rows.last().map_or(1, |row| row.number + 1);
+    let number = rows.iter().find(is_same).map_or(next, |row| row.number);
+    let place = place(n, number)?;
+    let body = text(entry)?;
+    unit.put_journal(task, place, JournalRow { number, entry: entry.clone() }, body);
+    Ok(())
 }
 
 impl Verb for JournalResult {

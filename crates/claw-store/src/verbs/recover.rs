@@ -6,6 +6,7 @@ use claw_core::run::Sequenced;
 use claw_core::task::StateName;
 use claw_core::{Failure, FailureReason, OnCrash, RunEvent, TaskId, Timestamp};
 
+use super::approvals::void_all;
 use crate::stored::text;
 use crate::unit::{DeliveryRow, RunRow, TaskRow, Unit, place};
 use crate::{Recovered, StoreError, UNSTORED_EVENTS_MAX};
@@ -54,8 +55,7 @@ fn fate(unit: &Unit, row: &TaskRow, died: &[(u32, Timestamp)]) -> Fate {
     if row.crashes + 1 >= CRASHES_MAX {
         return Fate::Poisoned(Failure::new(FailureReason::Poisoned, history(row, died)));
     }
-    let cut_off =
-        unit.journal(row.id).iter().rev().find(|step| step.entry.result.is_none() && !step.entry.is_idempotent);
+    let cut_off = unit.journal(row.id).iter().rev().find(|step| step.entry.is_open() && !step.entry.is_idempotent);
     if let (Some(step), OnCrash::Fail) = (cut_off, row.on_crash) {
         let message = format!(
             "the gateway died while tool {:?} ran; whether it took effect is unknown, so it was not repeated",
@@ -118,6 +118,9 @@ fn settle(unit: &mut Unit, row: &TaskRow, fate: Fate, at: Timestamp) -> Result<(
             row.crashes += 1;
         }
     });
+    if state.is_terminal() {
+        void_all(unit, row.id, at);
+    }
     unit.touch_session(row.session, at);
     Ok(())
 }

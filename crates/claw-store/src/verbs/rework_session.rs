@@ -95,6 +95,7 @@ fn reset(unit: &mut Unit, n: i64, id: SessionId, at: Timestamp) -> bool {
         row.context_after = row.message_count;
         row.usage = Usage::default();
         row.reset_at = Some(at);
+        row.untrusted = false;
     });
     true
 }

@@ -32,14 +32,14 @@ impl Verb for Start {
         if row.state != StateName::Queued || row.attempt != self.attempt {
             return Ok(Started::Stale(row.state));
         }
-        let (n, session) = (row.n, row.session);
+        let (n, session, resumes) = (row.n, row.session, row.parked);
         let Some(home) = unit.session(session) else {
             return Err(StoreError::Corrupt(format!("{} has no session", self.id)));
         };
         if home.line.as_ref().and_then(|line| line.due()) != Some(self.id) {
             return Ok(Started::SessionBusy);
         }
-        let session_id = home.id;
+        let (session_id, untrusted) = (home.id, home.untrusted);
         let Some(turn) = row.turn.clone() else {
             return Err(StoreError::Corrupt(format!("{} has no input", self.id)));
         };
@@ -63,6 +63,7 @@ impl Verb for Start {
         let journal = unit.journal(self.id).iter().map(|row| row.entry.clone()).collect();
         let turn = Arc::unwrap_or_clone(turn);
         let Some(row) = unit.task(self.id) else { return Ok(Started::Absent) };
-        Ok(Started::Won(Box::new(StartedRun { task: row.running(session_id, turn, callback), seq, journal })))
+        let task = row.running(session_id, turn, callback);
+        Ok(Started::Won(Box::new(StartedRun { task, seq, journal, resumes, untrusted })))
     }
 }

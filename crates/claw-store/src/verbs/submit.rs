@@ -38,7 +38,8 @@ impl Submit {
         let label = new.label.take().map(Arc::from);
         let key = new.idempotency.as_ref().map(|idempotency| Arc::from(idempotency.key.as_str()));
         // What was said may be long, and is in the texts from here on.
-        let bare = Turn { agent: new.turn.agent.clone(), ..Turn::text(new.turn.session.clone(), "") };
+        let untrusted = new.turn.brings_untrusted();
+        let bare = Turn { agent: new.turn.agent.clone(), untrusted, ..Turn::text(new.turn.session.clone(), "") };
         let whole = std::mem::replace(&mut new.turn, bare);
         let turn = match new.begin {
             Begin::Attached => None,
@@ -121,6 +122,7 @@ impl Submit {
             turn,
             turn_is_small: self.turn_text.len() <= TURN_KEPT_BYTES_MAX,
             steer: new.steers.then_some(Steer::Free),
+            parked: None,
         }
     }
 }
@@ -162,6 +164,9 @@ impl Verb for Submit {
             }
             None => (unit.make_session(*session_id, &turn.session, &turn.agent, &principal.id, *at)?, *session_id),
         };
+        if turn.untrusted {
+            unit.mark_untrusted(session);
+        }
         let n = unit.totals.next_task;
         unit.insert_task(self.row(n, session, kept), turn_text);
         if *begin == Begin::Attached {

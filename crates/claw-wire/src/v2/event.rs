@@ -32,6 +32,8 @@ pub enum Happening<'a> {
     Usage { usage: Usage },
     Switched { from: &'a str, to: &'a str, reason: &'a str },
     Steered { task_id: String, text: &'a str },
+    ApprovalRequested { approval_id: String, call_id: &'a str, name: &'a str, shown: &'a str, expires_at: String },
+    ApprovalResolved { approval_id: String, call_id: &'a str, state: &'a str },
     Retrying { attempt: u32, error: TaskError<'a>, retry_at: String },
     Completed { result: TaskResult<'a> },
     Failed { error: TaskError<'a>, partial: &'a str },
@@ -52,6 +54,8 @@ impl Happening<'_> {
             Self::Usage { .. } => "usage",
             Self::Switched { .. } => "switched",
             Self::Steered { .. } => "steered",
+            Self::ApprovalRequested { .. } => "approval_requested",
+            Self::ApprovalResolved { .. } => "approval_resolved",
             Self::Retrying { .. } => "retrying",
             Self::Completed { .. } => "completed",
             Self::Failed { .. } => "failed",
@@ -75,6 +79,16 @@ impl<'a> From<&'a RunEvent> for Happening<'a> {
             RunEvent::Usage { usage } => Self::Usage { usage: (*usage).into() },
             RunEvent::Switched { from, to, reason } => Self::Switched { from, to, reason },
             RunEvent::Steered { task, text } => Self::Steered { task_id: task.to_string(), text },
+            RunEvent::ApprovalRequested { approval, call_id, name, shown, expires_at } => Self::ApprovalRequested {
+                approval_id: approval.to_string(),
+                call_id,
+                name,
+                shown,
+                expires_at: expires_at.to_string(),
+            },
+            RunEvent::ApprovalResolved { approval, call_id, state } => {
+                Self::ApprovalResolved { approval_id: approval.to_string(), call_id, state }
+            }
             RunEvent::Retrying { attempt, failure, at } => {
                 Self::Retrying { attempt: *attempt, error: failure.into(), retry_at: at.to_string() }
             }
@@ -132,6 +146,11 @@ mod tests {
             RunEvent::Failed { failure, partial: "p".into() },
             RunEvent::Cancelled { partial: String::new() },
             RunEvent::Progress { percent: 5 },
+            RunEvent::ApprovalResolved {
+                approval: claw_core::ApprovalId::from_uuid(uuid::Uuid::from_u128(1)),
+                call_id: "c".into(),
+                state: "denied".into(),
+            },
             RunEvent::Switched { from: "a/m".into(), to: "b/m".into(), reason: "r".into() },
         ] {
             let event = sequenced(event);

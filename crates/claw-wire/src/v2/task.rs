@@ -43,6 +43,9 @@ pub struct Task<'a> {
     /// ISO 8601; a waiting task does not start earlier.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_before: Option<String>,
+    /// `appr_…`; a waiting task goes on once this is decided, or has run out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waits_for_approval: Option<String>,
     /// How often it was started.
     pub attempt: u32,
     /// How many attempts may fail.
@@ -77,6 +80,7 @@ impl<'a> From<&'a CoreTask> for Task<'a> {
             attempts_max,
             crashes: _,
             progress,
+            waits_for,
             created_at,
             started_at,
             state,
@@ -97,7 +101,8 @@ impl<'a> From<&'a CoreTask> for Task<'a> {
             created_at: created_at.to_string(),
             started_at: started_at.map(|at| at.to_string()),
             completed_at: state.ended_at().map(|at| at.to_string()),
-            not_before,
+            not_before: not_before.filter(|_| waits_for.is_none()),
+            waits_for_approval: waits_for.map(|id| id.to_string()),
             attempt: *attempt,
             max_attempts: *attempts_max,
             run_id: task.run_id(),

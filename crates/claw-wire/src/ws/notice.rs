@@ -106,6 +106,28 @@ pub enum Said<'a> {
         /// Whether it failed.
         is_error: bool,
     },
+    /// Somebody has to allow a call first.
+    Asked {
+        /// `appr_…`.
+        id: &'a str,
+        /// The call.
+        call_id: &'a str,
+        /// The tool.
+        name: &'a str,
+        /// The whole plan.
+        shown: &'a str,
+        /// In milliseconds.
+        expires_at: i64,
+    },
+    /// Somebody has decided, or nobody has in time.
+    Answered {
+        /// `appr_…`.
+        id: &'a str,
+        /// The call.
+        call_id: &'a str,
+        /// What came of it.
+        state: &'a str,
+    },
     /// It took up what was said meanwhile.
     Steered {
         /// The task that said it.
@@ -189,6 +211,10 @@ fn run_in_b(notice: &RunNotice<'_>) -> Vec<Outgoing> {
             vec![agent(notice, "tool", EventBody::ToolResult { name, tool_call_id: id, is_error, text }, None)]
         }
         Said::Steered { task_id, text } => vec![lifecycle(EventBody::Steered { task_id, text })],
+        Said::Asked { id, call_id, name, shown, expires_at } => {
+            vec![lifecycle(EventBody::Asked { id, call_id, name, shown, expires_at })]
+        }
+        Said::Answered { id, call_id, state } => vec![lifecycle(EventBody::Answered { id, call_id, state })],
         Said::Retrying { message, attempt, delay_ms } => {
             vec![lifecycle(EventBody::Retrying { message, attempt, delay_ms })]
         }
@@ -268,7 +294,13 @@ fn run_in_c(notice: &RunNotice<'_>) -> Option<String> {
         dialect_c::push("chat.error", &ChatError { session_key, run_id, seq, status, text, error })
     };
     Some(match said {
-        Said::Started | Said::Draft { .. } | Said::ToolOutput { .. } | Said::Steered { .. } | Said::Retrying { .. } => {
+        Said::Started
+        | Said::Draft { .. }
+        | Said::ToolOutput { .. }
+        | Said::Steered { .. }
+        | Said::Asked { .. }
+        | Said::Answered { .. }
+        | Said::Retrying { .. } => {
             return None;
         }
         Said::Text { text: _, delta } => dialect_c::push("chat.delta", &ChatDelta { session_key, delta, run_id, seq }),

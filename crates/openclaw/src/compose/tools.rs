@@ -76,6 +76,7 @@ pub(super) fn permissions(settings: &Live) -> Permissions {
         channels: named(&settings.tools.by_channel),
         senders: named(&settings.tools.tools_by_sender),
         meeting: settings.tools.agent_to_agent.meeting(),
+        asking: settings.tools.asking(),
     }
 }
 

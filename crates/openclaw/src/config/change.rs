@@ -204,7 +204,11 @@ impl Keys {
     }
 
     fn tools(&mut self, old: &Tools, new: &Tools) {
-        let Tools { profile, allow, also_allow, deny, api_keys, exec, web, .. } = old;
+        let Tools { profile, allow, also_allow, deny, ask, after_untrusted, approval_minutes, .. } = old;
+        self.note("tools.ask", *ask == new.ask);
+        self.note("tools.afterUntrusted", *after_untrusted == new.after_untrusted);
+        self.note("tools.approvalMinutes", *approval_minutes == new.approval_minutes);
+        let Tools { api_keys, exec, web, .. } = old;
         let Tools { by_principal, by_channel, tools_by_sender, agent_to_agent, .. } = old;
         let Exec { security, ask, allowlist, network, memory_mb, sandbox } = exec;
         self.note("tools.profile", *profile == new.profile);
@@ -239,11 +243,12 @@ impl Keys {
     }
 
     fn tool_rules(&mut self, key: &str, old: &ToolRules, new: &ToolRules) {
-        let ToolRules { profile, allow, also_allow, deny } = old;
+        let ToolRules { profile, allow, also_allow, deny, ask } = old;
         self.note(format!("{key}.profile"), *profile == new.profile);
         self.note(format!("{key}.allow"), *allow == new.allow);
         self.note(format!("{key}.alsoAllow"), *also_allow == new.also_allow);
         self.note(format!("{key}.deny"), *deny == new.deny);
+        self.note(format!("{key}.ask"), *ask == new.ask);
     }
 
     fn model(&mut self, key: &str, old: Option<&ModelChoice>, new: Option<&ModelChoice>) {

@@ -3,6 +3,7 @@
 mod web;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use claw_core::permission::{self, Pattern, Rules};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -10,7 +11,6 @@ use serde::de::{self, Deserializer, Unexpected};
 use serde::{Deserialize, Serialize};
 
 use super::values::Whole;
-
 pub(crate) use web::{Fetch, Search, SearchProvider, Web};
 
 /// What agents may do, and how.
@@ -26,6 +26,13 @@ pub(crate) struct Tools {
     pub(crate) also_allow: Vec<ToolPattern>,
     /// Never permitted, whatever else says so.
     pub(crate) deny: Vec<ToolPattern>,
+    /// Permitted only once somebody has allowed it, each call by itself.
+    pub(crate) ask: Vec<ToolPattern>,
+    /// What becomes of commands, messages and changes of the configuration once strangers' words have
+    /// entered the conversation: somebody has to allow each (`ask`), or not (`free`).
+    pub(crate) after_untrusted: AfterUntrusted,
+    /// How long an approval is waited for; then the call is denied.
+    pub(crate) approval_minutes: Whole<1, 10_080>,
     /// What else must permit a tool where the run is an API key's; commands are denied if unset.
     pub(crate) api_keys: ToolRules,
     /// What else must permit a tool for whoever it runs: `operator`, or an API key by its id.
@@ -53,6 +60,9 @@ impl Default for Tools {
             allow: Vec::new(),
             also_allow: Vec::new(),
             deny: Vec::new(),
+            ask: Vec::new(),
+            after_untrusted: AfterUntrusted::default(),
+            approval_minutes: Whole::new(30),
             api_keys: ToolRules { deny: vec![runtime], ..ToolRules::default() },
             by_principal: BTreeMap::new(),
             by_channel: BTreeMap::new(),
@@ -67,14 +77,33 @@ impl Default for Tools {
 impl Tools {
     /// What is said of permissions for everybody.
     pub(crate) fn rules(&self) -> Rules {
-        let Self { profile, allow, also_allow, deny, .. } = self;
-        rules(*profile, allow, also_allow, deny)
+        let Self { profile, allow, also_allow, deny, ask, .. } = self;
+        rules(*profile, allow, also_allow, deny, ask)
+    }
+
+    /// How somebody is asked.
+    pub(crate) fn asking(&self) -> permission::Asking {
+        permission::Asking {
+            after_untrusted: self.after_untrusted == AfterUntrusted::Ask,
+            wait: Duration::from_mins(self.approval_minutes.get()),
+        }
     }
 }
 
 /// Rules by name, in the core's words.
 pub(crate) fn named(rules: &BTreeMap<String, ToolRules>) -> Vec<(String, Rules)> {
     rules.iter().map(|(name, rules)| (name.clone(), rules.rules())).collect()
+}
+
+/// What becomes of what acts outside once strangers' words have entered a conversation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum AfterUntrusted {
+    /// Somebody has to allow it.
+    #[default]
+    Ask,
+    /// What it would be without them.
+    Free,
 }
 
 /// Whether agents may reach each other's conversations.
@@ -104,7 +133,8 @@ impl AgentToAgent {
 pub(crate) struct Exec {
     /// Which commands may run: none, the programs of `allowlist` without a shell, or all.
     pub(crate) security: Security,
-    /// Whether a person is to be asked first. This version cannot ask, so all but `off` permits nothing.
+    /// Whether somebody has to allow a command first: for what `allowlist` lacks (`on-miss`; it is
+    /// denied otherwise), or for every one.
     pub(crate) ask: Ask,
     /// Programs by their absolute path, each perhaps with the arguments a command must begin with.
     pub(crate) allowlist: Vec<Vec<String>>,
@@ -180,17 +210,25 @@ pub(crate) struct ToolRules {
     pub(crate) also_allow: Vec<ToolPattern>,
     /// Never permitted.
     pub(crate) deny: Vec<ToolPattern>,
+    /// Permitted only once somebody has allowed it, each call by itself.
+    pub(crate) ask: Vec<ToolPattern>,
 }
 
 impl ToolRules {
     /// The same in the core's words.
     pub(crate) fn rules(&self) -> Rules {
-        let Self { profile, allow, also_allow, deny } = self;
-        rules(*profile, allow, also_allow, deny)
+        let Self { profile, allow, also_allow, deny, ask } = self;
+        rules(*profile, allow, also_allow, deny, ask)
     }
 }
 
-fn rules(profile: Option<Profile>, allow: &[ToolPattern], also_allow: &[ToolPattern], deny: &[ToolPattern]) -> Rules {
+fn rules(
+    profile: Option<Profile>,
+    allow: &[ToolPattern],
+    also_allow: &[ToolPattern],
+    deny: &[ToolPattern],
+    ask: &[ToolPattern],
+) -> Rules {
     let patterns = |list: &[ToolPattern]| list.iter().filter_map(|entry| entry.pattern.clone()).collect();
     let profile = profile.map(|profile| match profile {
         Profile::Minimal => permission::Profile::Minimal,
@@ -198,7 +236,13 @@ fn rules(profile: Option<Profile>, allow: &[ToolPattern], also_allow: &[ToolPatt
         Profile::Coding => permission::Profile::Coding,
         Profile::Full => permission::Profile::Full,
     });
-    Rules { profile, allow: patterns(allow), also_allow: patterns(also_allow), deny: patterns(deny) }
+    Rules {
+        profile,
+        allow: patterns(allow),
+        also_allow: patterns(also_allow),
+        deny: patterns(deny),
+        ask: patterns(ask),
+    }
 }
 
 /// What an agent starts from.

@@ -35,8 +35,8 @@ pub(super) struct Asked {
 pub(super) struct Memory {
     /// Responses that can be continued here although they are not stored; the oldest is forgotten beyond the limit.
     own: VecDeque<String>,
-    /// A request that was only prepared, with what was said in it.
-    warm: Option<(String, Vec<Message>)>,
+    /// A request that was only prepared, with what was said in it and whether strangers' words are.
+    warm: Option<(String, (Vec<Message>, bool))>,
 }
 
 impl Memory {
@@ -49,8 +49,9 @@ impl Memory {
     }
 
     /// A request that was prepared here.
-    pub(super) fn warm(&mut self, id: String, said: Vec<Message>) {
-        self.warm = Some((id, said));
+    pub(super) fn warm(&mut self, id: String, turn: Turn) {
+        let untrusted = turn.untrusted;
+        self.warm = Some((id, (said(turn), untrusted)));
     }
 
     /// What was to go on from `id` has failed: it is not continued from here any more.
@@ -66,7 +67,7 @@ impl Memory {
 }
 
 /// All that a turn in a conversation of its own would show a model.
-pub(super) fn said(turn: Turn) -> Vec<Message> {
+fn said(turn: Turn) -> Vec<Message> {
     let given = match turn.context {
         Context::Given(given) => given,
         Context::Session => Vec::new(),
@@ -94,11 +95,13 @@ pub(super) async fn read(
         Some(id) => Some(before(doors, principal, id, memory).await?),
         None => None,
     };
+    let mut untrusted = false;
     let (session, place, context) = match (session, before) {
         (Some(session), None) => (session, Place::Named, Context::Session),
         (_, before) => {
             let fresh = doors.app.chat.fresh_session(&agent);
-            let before = before.unwrap_or_default();
+            let (before, is_untrusted) = before.unwrap_or_default();
+            untrusted = is_untrusted;
             check_calls(&before.iter().chain(&input).cloned().collect::<Vec<_>>())?;
             (fresh, Place::Fresh, Context::Given(before))
         }
@@ -121,6 +124,7 @@ pub(super) async fn read(
         instructions: kept.instructions.clone(),
         own_tools,
         tool_calls_max,
+        untrusted,
         extra: Some(kept.to_text()),
         time_limit_s: None,
         origin: Origin::default(),
@@ -128,13 +132,13 @@ pub(super) async fn read(
     Ok(Asked { turn, place, kept, stream })
 }
 
-/// What was said up to the end of an earlier response.
+/// What was said up to the end of an earlier response, and whether strangers' words are in it.
 pub(super) async fn before(
     doors: &Doors,
     principal: &Principal,
     id: &str,
     memory: &Memory,
-) -> Result<Vec<Message>, Problem> {
+) -> Result<(Vec<Message>, bool), Problem> {
     if let Some((_, said)) = memory.warm.as_ref().filter(|(warm, _)| warm == id) {
         return Ok(said.clone());
     }
@@ -153,7 +157,7 @@ pub(super) async fn before(
         let message = format!("{id} is {}; only a completed response can be continued", task.state.name().as_str());
         return Err(refuse("invalid_request", message));
     }
-    Ok(doors.app.sessions.thread(&task).await?)
+    Ok((doors.app.sessions.thread(&task).await?, doors.app.sessions.is_untrusted(&task).await?))
 }
 
 /// The gateway's tools a request names, by their own names (K10).

@@ -37,7 +37,7 @@ pub(crate) async fn compact(
     let agent = header.or(selection.agent.as_ref().map(AgentId::as_str));
     let Target { agent, session: _ } = Target::resolve((AGENT, agent), &[])?;
     let mut said = match &previous_response_id {
-        Some(id) => before(&doors, allowed.principal(), id, &Memory::default()).await?,
+        Some(id) => before(&doors, allowed.principal(), id, &Memory::default()).await?.0,
         None => Vec::new(),
     };
     said.extend(new);

@@ -201,7 +201,7 @@ impl Line {
             let mut writer = EventWriter::new(task, created, kept, None, Framing::Lines);
             let mut events = writer.opening();
             events.append(&mut writer.prepared(created));
-            self.memory.warm(response_id(task), asked::said(turn));
+            self.memory.warm(response_id(task), turn);
             return Ok(Begun::Told(events.into()));
         }
         turn.stream = true;

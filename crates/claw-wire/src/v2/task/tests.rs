@@ -33,6 +33,7 @@ fn task(state: TaskState) -> CoreTask {
         attempts_max: 3,
         crashes: 0,
         progress: 40,
+        waits_for: None,
         created_at: CREATED,
         started_at: Some(CREATED),
         state,

@@ -32,6 +32,8 @@ pub enum EventBody<'a> {
     Error { error: &'a str, ended_at: i64 },
     Retrying { message: &'a str, attempt: u32, delay_ms: u64 },
     Steered { task_id: &'a str, text: &'a str },
+    Asked { id: &'a str, call_id: &'a str, name: &'a str, shown: &'a str, expires_at: i64 },
+    Answered { id: &'a str, call_id: &'a str, state: &'a str },
     Assistant { text: &'a str, delta: &'a str },
     ToolStart { name: &'a str, tool_call_id: &'a str, args: &'a str },
     ToolUpdate { name: &'a str, tool_call_id: &'a str, partial: &'a str, delta: &'a str },
@@ -51,6 +53,13 @@ impl Serialize for EventBody<'_> {
                 json!({"phase": "retrying", "message": message, "attempt": attempt, "delayMs": delay_ms})
             }
             Self::Steered { task_id, text } => json!({"phase": "steered", "taskId": task_id, "text": text}),
+            Self::Asked { id, call_id, name, shown, expires_at } => {
+                json!({"phase": "approval_requested", "approvalId": id, "toolCallId": call_id, "name": name,
+                       "commandText": shown, "expiresAtMs": expires_at})
+            }
+            Self::Answered { id, call_id, state } => {
+                json!({"phase": "approval_resolved", "approvalId": id, "toolCallId": call_id, "state": state})
+            }
             Self::Assistant { text, delta } => json!({"text": text, "delta": delta}),
             Self::ToolStart { name, tool_call_id, args } => {
                 json!({"phase": "start", "name": name, "toolCallId": tool_call_id, "args": parsed(args)})
