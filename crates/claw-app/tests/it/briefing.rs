@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use claw_agent::Catalog;
-use claw_app::Settings;
+use claw_app::{Compaction, Settings};
 use claw_core::AgentId;
 use claw_core::provider::{ModelInfo, Provider};
 use claw_core::task::StateName;
@@ -26,7 +26,10 @@ fn briefed(catalog: Catalog, directory: &Path) -> Catalog {
 
 async fn open(directory: &Path, catalog: Catalog) -> House {
     let catalog = briefed(catalog, directory);
-    House::open_over(directory, catalog, Vec::new(), Settings::default(), Calls::default()).await
+    // What falls away is looked at here, and not what stands for it.
+    let compaction = Compaction { is_on: false, ..Compaction::default() };
+    let settings = Settings { compaction, ..Settings::default() };
+    House::open_over(directory, catalog, Vec::new(), settings, Calls::default()).await
 }
 
 async fn say(house: &House, principal: &claw_core::Principal, session: &str, text: &str) -> StateName {
