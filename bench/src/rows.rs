@@ -12,6 +12,7 @@ mod embedded;
 mod failover;
 mod fanout;
 mod idle;
+mod memory;
 mod responses;
 mod sessions;
 mod sockets;
@@ -54,6 +55,8 @@ pub(crate) enum Row {
     Failover,
     /// What a call of a tool adds.
     Tools,
+    /// Search over very many stored memories.
+    Memory,
     /// Memory when nothing happens.
     Idle,
     /// Calls over WebSocket beside the bare echo.
@@ -70,7 +73,7 @@ pub(crate) enum Row {
 
 impl Row {
     /// In the table's order.
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::Chat,
         Self::Sse,
         Self::Responses,
@@ -82,6 +85,7 @@ impl Row {
         Self::Boot,
         Self::Failover,
         Self::Tools,
+        Self::Memory,
         Self::Idle,
         Self::Calls,
         Self::Fanout,
@@ -108,6 +112,7 @@ impl Row {
             Self::Boot => boot::ROW,
             Self::Failover => failover::ROW,
             Self::Tools => tools::ROW,
+            Self::Memory => memory::ROW,
             Self::Idle => idle::ROW,
             Self::Calls => calls::ROW,
             Self::Fanout => fanout::ROW,
@@ -130,6 +135,7 @@ impl Row {
             Self::Failover => "chat completion with one of three providers dead; reference = all are well",
             Self::Sessions => "sessions.list over one WebSocket with 100,000 sessions",
             Self::Tools => "an answer with one call of read; reference = one without",
+            Self::Memory => "memory.search over one WebSocket with 50,000 stored memories",
             Self::Idle => "idle, model not loaded",
             Self::Calls => "health over WebSocket, 16 connections; value = ratio to the bare echo",
             Self::Fanout => "one event to 1,000 sockets; value = ratio to the bare broadcast",
@@ -201,6 +207,7 @@ async fn found(bench: &mut Bench, row: Row) -> Found {
         Row::Failover => failover::measure(bench).await.map(Ok),
         Row::Sessions => sessions::measure(bench).await.map(Ok),
         Row::Tools => tools::measure(bench).await.map(Ok),
+        Row::Memory => memory::measure(bench).await.map(Ok),
         Row::Idle => idle::measure(bench).await.map(Ok),
         Row::Calls => calls::measure(bench).await.map(Ok),
         Row::Fanout => fanout::measure(bench).await.map(Ok),
