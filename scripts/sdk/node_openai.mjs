@@ -160,6 +160,17 @@ async function chat() {
   assert.deepEqual(parsed.choices[0].message.parsed, { city: 'Paris', celsius: 21 });
 }
 
+async function embeddings() {
+  const made = await client.embeddings.create({ model: 'mock/quick', input: ['one', 'two'] });
+  assert.deepEqual(
+    made.data.map((entry) => entry.embedding),
+    [
+      [1, -0.5],
+      [1, -0.5],
+    ],
+  );
+}
+
 async function responses() {
   const ask = (more) => client.responses.create({ model, input: 'Hello', ...more });
   const whole = Response.parse(await ask({ instructions: 'Be brief.', metadata: { a: 'b' } }));
@@ -237,7 +248,7 @@ async function broken() {
   assert.equal(Response.parse(events.at(-1).response).error.code, 'server_error');
 }
 
-for (const part of [models, chat, responses, background, refusals, broken]) {
+for (const part of [models, chat, embeddings, responses, background, refusals, broken]) {
   await part();
   console.log(`${part.name}: ok`);
 }

@@ -49,6 +49,9 @@ fn for_sdk(seen: &Seen) -> Reply {
     let offered = |tool: &serde_json::Value| tool.pointer("/function/name").is_some_and(|name| name == "get_weather");
     let has_function =
         seen.body.get("tools").and_then(|tools| tools.as_array()).is_some_and(|all| all.iter().any(offered));
+    if let Some(texts) = seen.body.get("input").and_then(|input| input.as_array()) {
+        return vectors(texts.len());
+    }
     match seen.model() {
         "busy" => Reply::status(429, "too many at once").retry_after("7"),
         "broken" => Reply::chunks(["one ", "two"]).cut_after(1),
@@ -57,4 +60,13 @@ fn for_sdk(seen: &Seen) -> Reply {
         _ if seen.body.get("response_format").is_some() => Reply::text(r#"{"city":"Paris","celsius":21}"#),
         _ => Reply::echo(seen),
     }
+}
+
+/// As many embeddings.
+fn vectors(count: usize) -> Reply {
+    let one = |index| serde_json::json!({"object": "embedding", "index": index, "embedding": [1.0, -0.5]});
+    let data: Vec<_> = (0..count).map(one).collect();
+    let usage = serde_json::json!({"prompt_tokens": count, "total_tokens": count});
+    let list = serde_json::json!({"object": "list", "data": data, "model": "quick", "usage": usage});
+    Reply::verbatim("application/json", list.to_string())
 }
