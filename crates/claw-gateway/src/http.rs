@@ -8,6 +8,7 @@
 //! Handlers decide nothing: they read, call one verb of the app, and render.
 
 mod agent;
+mod approvals;
 mod body;
 mod caller;
 mod chat;
@@ -85,6 +86,8 @@ fn routes() -> Routes {
         .route("/tools/invoke", post(tools::invoke))
         .route("/v1/sessions", get(sessions::list))
         .route("/v1/sessions/{*key}", get(sessions::one).delete(sessions::delete))
+        .route("/v2/approvals", get(approvals::list))
+        .route("/v2/approvals/{id}", get(approvals::one).post(approvals::decide))
         .route("/v2/tasks", post(tasks::submit).get(tasks::list))
         .route("/v2/tasks/{id}", get(tasks::one))
         .route("/v2/tasks/{id}/events", get(tasks::events))

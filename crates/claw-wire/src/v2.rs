@@ -3,6 +3,7 @@
 //! - [`task`] what is submitted and how a task is shown; [`event`] what happens in it
 //! - [`delivery`] what a callback says of its end
 
+pub mod approval;
 pub mod delivery;
 pub mod event;
 pub mod task;

@@ -27,10 +27,16 @@ pub(crate) trait Needs {
 pub(crate) struct Read;
 /// [`Scope::Write`].
 pub(crate) struct Write;
+/// [`Scope::Approvals`].
+pub(crate) struct Approvals;
 
 impl Needs for Read {
     const SCOPE: Scope = Scope::Read;
 }
+impl Needs for Approvals {
+    const SCOPE: Scope = Scope::Approvals;
+}
+
 impl Needs for Write {
     const SCOPE: Scope = Scope::Write;
 }
