@@ -1,6 +1,6 @@
 //! The files of one skill, in memory: what a folder or an archive gives before anything is written.
 //!
-//! Everything from outside passes through [`Gatherer`], which judges names and counts bytes; so
+//! Everything from outside passes through `Gatherer`, which judges names and counts bytes; so
 //! there is one place that knows what a path may look like, and an archive cannot name a file that
 //! a folder could not hold (advisory 54). Hidden files (`.git`, `.DS_Store`) are judged and counted
 //! like the others, and then left out.

@@ -16,6 +16,7 @@
 
 pub mod agent;
 pub mod agents;
+pub mod approvals;
 pub mod browser;
 pub mod channels;
 pub mod config;
@@ -53,6 +54,8 @@ pub const EVENTS: &[&str] = &[
     "presence",
     "health",
     "heartbeat",
+    "exec.approval.requested",
+    "exec.approval.resolved",
     "device.pair.requested",
     "device.pair.resolved",
     "tick",

@@ -1,6 +1,7 @@
 //! The verbs of the command line, one file each.
 
 mod agent;
+mod approvals;
 mod completions;
 pub(crate) mod config;
 mod devices;
@@ -89,6 +90,8 @@ enum Command {
     Memory(memory::Memory),
     /// Make, list and revoke API keys
     Keys(keys::Keys),
+    /// Decide about calls of agents that wait for leave
+    Approvals(approvals::Approvals),
     /// Let devices in, and out again
     Devices(devices::Devices),
     /// Who is connected, what happened outside, heartbeats
@@ -125,6 +128,7 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<ExitCode, Fatal> {
         Command::Providers(providers) => providers::run(providers, &context),
         Command::Memory(memory) => memory::run(memory, &context),
         Command::Keys(keys) => keys::run(keys, &context),
+        Command::Approvals(approvals) => approvals::run(approvals, &context),
         Command::Devices(devices) => devices::run(devices, &context),
         Command::System(system) => system::run(system, &context),
         Command::Completions(completions) => completions::run(&completions),

@@ -31,7 +31,9 @@ mod device_pair_reject;
 mod device_pair_remove;
 mod device_token_revoke;
 mod device_token_rotate;
+mod exec_approval_get;
 mod exec_approval_list;
+mod exec_approval_resolve;
 mod exec_approvals_get;
 mod health;
 mod keys_create;
@@ -193,6 +195,8 @@ const METHODS: &[Entry] = &[
     on::<node_pair_list::NodePairList>(),
     on::<exec_approvals_get::ExecApprovalsGet>(),
     on::<exec_approval_list::ExecApprovalList>(),
+    on::<exec_approval_get::ExecApprovalGet>(),
+    on::<exec_approval_resolve::ExecApprovalResolve>(),
     on::<plugin_approval_list::PluginApprovalList>(),
     on::<openclaw_approval_list::OpenclawApprovalList>(),
     on::<question_list::QuestionList>(),

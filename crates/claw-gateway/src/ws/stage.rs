@@ -58,6 +58,10 @@ impl Audience {
     pub(crate) fn overseers(scope: Scope) -> Self {
         Self { scope, owner: Some(PrincipalId::operator()), subscribed: false }
     }
+    /// Those with `scope` who may see what is this principal's.
+    pub(crate) const fn owners(scope: Scope, owner: PrincipalId) -> Self {
+        Self { scope, owner: Some(owner), subscribed: false }
+    }
     /// Those who asked for news of conversations and may see this one.
     pub(crate) const fn of_session(owner: PrincipalId) -> Self {
         Self { scope: Scope::Read, owner: Some(owner), subscribed: true }

@@ -9,6 +9,7 @@ use claw_agent::{AgentProfile, Catalog};
 use claw_app::memory::Keeper;
 use claw_app::{App, Callbacks, Parts};
 use claw_core::courier::{Courier, CourierError, Letter, Receipt};
+use claw_core::permission::Permissions;
 use claw_core::provider::{ModelInfo, Provider};
 use claw_core::{AgentId, Clock, IdSource, Principal, Scope, Scopes, Secret, retry};
 use claw_gateway::Settings;
@@ -29,7 +30,7 @@ use crate::http::Http;
 use crate::paper::Paper;
 
 /// Long enough for anything that happens at all.
-const SOON: Duration = Duration::from_secs(20);
+pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 pub(crate) const TOKEN: &str = "oc_gw_right";
 pub(crate) const PASSWORD: &str = "pa:ss word";
@@ -53,6 +54,7 @@ pub(crate) struct House {
 pub(crate) struct Plan {
     pub(crate) settings: Settings,
     pub(crate) wait_max: Duration,
+    pub(crate) permissions: Permissions,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     credentials: watch::Sender<Arc<Credentials>>,
@@ -66,6 +68,7 @@ impl Plan {
         Self {
             settings: Settings::new(heard),
             wait_max: Duration::from_secs(300),
+            permissions: Permissions::default(),
             clock: Arc::new(SystemClock),
             ids: Arc::new(SystemIds),
             credentials,
@@ -95,7 +98,7 @@ impl Plan {
         let parts = Parts {
             store: Arc::clone(&store),
             queue: Arc::new(MemoryQueue::new(memory::Settings::default())),
-            catalog: Arc::new(catalog(&upstream)),
+            catalog: Arc::new(catalog(&upstream).with_tools(Vec::new(), self.permissions)),
             memory: Arc::new(Keeper::new(
                 Arc::clone(&store),
                 Arc::clone(&self.clock) as _,

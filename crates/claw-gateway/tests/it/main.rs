@@ -5,6 +5,7 @@
 
 mod access;
 mod agent_run;
+mod approvals;
 mod border;
 mod chat;
 mod devices;

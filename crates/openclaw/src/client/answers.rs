@@ -356,6 +356,33 @@ pub(crate) struct CreatedKey {
     pub(crate) secret: String,
 }
 
+/// A call that waits for leave, or did.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Approval {
+    pub(crate) id: String,
+    pub(crate) state: String,
+    pub(crate) request: ApprovalRequest,
+}
+
+/// What is asked for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct ApprovalRequest {
+    pub(crate) command: String,
+    pub(crate) tool: String,
+    pub(crate) reason: String,
+    pub(crate) agent_id: String,
+    pub(crate) session_key: String,
+}
+
+/// `exec.approval.resolve`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct DecidedApproval {
+    pub(crate) approval: Approval,
+}
+
 /// `keys.list`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

@@ -1,7 +1,8 @@
-//! `exec.approval.list`: no command waits for an approval; approvals come later.
+//! `exec.approval.list`: the calls that wait for somebody's leave, newest first.
 
 use claw_core::Scope;
-use claw_wire::ws::none::{NO_APPROVALS, NoParams};
+use claw_wire::ws::approvals::Approval;
+use claw_wire::ws::none::NoParams;
 
 use super::{Call, Method};
 use crate::error::Problem;
@@ -14,7 +15,8 @@ impl Method for ExecApprovalList {
     type Params = NoParams;
 
     async fn run(call: &Call, NoParams {}: NoParams) -> Result<(), Problem> {
-        call.answer(&NO_APPROVALS);
+        let waiting = call.doors().app.approvals.list(call.principal(), true).await?;
+        call.answer(&waiting.iter().map(Approval::from).collect::<Vec<_>>());
         Ok(())
     }
 }

@@ -3,10 +3,12 @@
 
 use std::sync::Arc;
 
+use claw_app::approvals::ApprovalNotice;
 use claw_app::devices::PairingNotice;
 use claw_app::notice::{SessionNotice, SessionNoticeKind};
 use claw_core::Scope;
 use claw_core::task::StateName;
+use claw_wire::ws::approvals::{Approval, Resolved};
 use claw_wire::ws::sessions::SessionChanged;
 use claw_wire::ws::system::Presence;
 use tokio::sync::broadcast::error::RecvError;
@@ -24,6 +26,7 @@ pub(crate) async fn run(doors: Arc<Doors>) {
         () = look(&doors) => {}
         () = tell_tasks(&doors) => {}
         () = tell_sessions(&doors) => {}
+        () = tell_approvals(&doors) => {}
         () = tell_pairings(&doors) => {}
         () = watch_credentials(&doors) => {}
     }
@@ -94,6 +97,30 @@ async fn tell_sessions(doors: &Doors) {
                 doors.stage.share("sessions.changed", Audience::of_session(owner), &changed);
             }
             Err(RecvError::Lagged(missed)) => tracing::debug!("{missed} changes of conversations were not told"),
+            Err(RecvError::Closed) => return std::future::pending().await,
+        }
+    }
+}
+
+/// Calls that wait for leave, and decisions about them, to those who may decide and see the run (G13).
+async fn tell_approvals(doors: &Doors) {
+    let mut notices = doors.app.approvals.notices();
+    loop {
+        match notices.recv().await {
+            Ok(notice) => {
+                let approval = notice.approval();
+                let audience = Audience::owners(Scope::Approvals, approval.owner.clone());
+                match &notice {
+                    ApprovalNotice::Requested(_) => {
+                        doors.stage.share("exec.approval.requested", audience, &Approval::from(approval));
+                    }
+                    ApprovalNotice::Resolved(_) => {
+                        let resolved = Resolved::of(approval, doors.app.now());
+                        doors.stage.share("exec.approval.resolved", audience, &resolved);
+                    }
+                }
+            }
+            Err(RecvError::Lagged(missed)) => tracing::debug!("{missed} questions for leave were not told"),
             Err(RecvError::Closed) => return std::future::pending().await,
         }
     }
