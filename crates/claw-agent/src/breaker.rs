@@ -204,7 +204,7 @@ impl Breakers {
         }
         let cell = models.entry(model.to_owned()).or_insert_with(|| Cell::new(now));
         cell.fail(kind, asked, now, random);
-        cell.cause = cut(error.to_string());
+        cell.cause = cut(error.outline());
         self.counted(&cells);
     }
 

@@ -362,6 +362,19 @@ impl ProviderError {
         *status == 413 || SAID.iter().any(|words| message.contains(words))
     }
 
+    /// What went wrong without the provider's own words: those may repeat what somebody asked, and
+    /// must not be told to anybody else (G13).
+    pub fn outline(&self) -> String {
+        match self {
+            Self::Status { provider, status, .. } => format!("{provider} answered HTTP {status}"),
+            Self::Interrupted { provider, .. } => format!("{provider} broke off"),
+            Self::Unsupported { provider, .. } => format!("{provider} could not serve it"),
+            Self::Unreachable { .. } | Self::Timeout { .. } | Self::Busy { .. } | Self::SetAside { .. } => {
+                self.to_string()
+            }
+        }
+    }
+
     /// Whether the same request may succeed later.
     pub fn is_retryable(&self) -> bool {
         match self {

@@ -165,7 +165,9 @@ impl Tool for MemoryGet {
                 let (first, count) = (from.unwrap_or(1).max(1), lines.unwrap_or(LINES_DEFAULT).clamp(1, LINES_DEFAULT));
                 let shown = self.recall.lines(&whose, &path, first, count).await.map_err(told)?;
                 let shown = shown.ok_or_else(|| {
-                    ToolError::Failed(format!("{path:?} is no note; notes are MEMORY.md and the files memory/*.md"))
+                    ToolError::Failed(format!(
+                        "there is no note {path:?}; notes are MEMORY.md and the files memory/*.md"
+                    ))
                 })?;
                 Ok(if shown.is_empty() { format!("[{path} has nothing there]") } else { shown })
             }

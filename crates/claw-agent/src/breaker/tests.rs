@@ -154,3 +154,16 @@ fn invented_names_take_no_more_memory_than_the_limit() {
     breakers.failed(0, "late", &status(404, None), later, 0.0);
     assert_eq!(breakers.list(later).len(), 1);
 }
+
+/// G13: what one caller asked, and the upstream repeats in its error, is told to no other.
+#[test]
+fn an_upstreams_words_are_not_remembered_for_others() {
+    let error = ProviderError::Status {
+        provider: "p".into(),
+        status: 500,
+        message: "cannot parse: my salary is secret".into(),
+        retry_after: None,
+    };
+    let causes: Vec<String> = failed(6, &error).list(START).into_iter().map(|(.., cause)| cause).collect();
+    assert_eq!(causes, ["p answered HTTP 500"]);
+}

@@ -11,9 +11,11 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use claw_core::RequestId;
+use http::StatusCode;
 use http::header::{
     CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY, UPGRADE, X_CONTENT_TYPE_OPTIONS,
 };
+use percent_encoding::percent_decode_str;
 use tower::Service;
 use tracing::Instrument;
 
@@ -64,6 +66,11 @@ async fn route(doors: &Doors, router: &Router, arrival: Arrival, mut request: Re
     let surface = doors.surface();
     if let Err(turned) = surface.border.check(request.method(), request.uri(), request.headers(), is_upgrade) {
         return Problem::from(turned).into_response();
+    }
+    if percent_decode_str(request.uri().path()).decode_utf8().is_err() {
+        let problem =
+            Problem::new(StatusCode::BAD_REQUEST, "invalid_request", "the path is not UTF-8 behind its escapes");
+        return problem.into_response();
     }
     if surface.hides(request.uri().path()) {
         return Problem::no_route().into_response();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use claw_core::{Scope, Visibility};
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
@@ -54,8 +55,12 @@ pub(crate) async fn status(State(doors): State<Arc<Doors>>, allowed: Allowed<Rea
     render::json(StatusCode::OK, &view::status(&doors, allowed.principal()).await)
 }
 
-/// `GET /metrics`.
-pub(crate) async fn metrics(State(doors): State<Arc<Doors>>, _allowed: Allowed<Read>) -> Result<Response, Problem> {
+/// `GET /metrics`: of the whole gateway, so not for whoever sees only its own (G13).
+pub(crate) async fn metrics(State(doors): State<Arc<Doors>>, allowed: Allowed<Read>) -> Result<Response, Problem> {
+    let principal = allowed.principal();
+    if principal.visibility() != Visibility::All && !principal.scopes.allows(Scope::Admin) {
+        return Err(claw_app::Error::Forbidden(Scope::Admin.name()).into());
+    }
     let render = doors.settings.metrics.as_ref().ok_or_else(Problem::no_route)?;
     let mut response = render().into_response();
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");

@@ -130,3 +130,30 @@ async fn adv_40_a_thousand_silent_sockets_slow_nobody_and_are_let_go() {
     }
     house.stop().await;
 }
+
+/// K8: also a path that no handler can read is refused in the contract's shape.
+#[tokio::test]
+async fn a_path_that_is_not_utf8_is_a_bad_request_like_any_other() {
+    let house = House::open().await;
+    for path in ["/v1/sessions/%ff", "/v2/tasks/%ff", "/v1/responses/%ff", "/v1/models/%ff", "/%ff"] {
+        let refused = house.http().get(path).await;
+        assert_eq!(
+            (refused.status, refused.json()["error"]["code"].as_str()),
+            (400, Some("invalid_request")),
+            "{path}"
+        );
+    }
+    house.stop().await;
+}
+
+/// G13: the numbers of the whole gateway are none of a tenant's business.
+#[tokio::test]
+async fn metrics_are_not_for_tenants() {
+    let mut plan = Plan::new();
+    plan.settings.metrics = Some(std::sync::Arc::new(|| "requests 1".to_owned()));
+    let house = plan.build().await;
+    let (_, key) = house.key(&[claw_core::Scope::Write]).await;
+    let theirs = house.stranger().with("authorization", &format!("Bearer {key}"));
+    assert_eq!((theirs.get("/metrics").await.status, house.http().get("/metrics").await.status), (403, 200));
+    house.stop().await;
+}

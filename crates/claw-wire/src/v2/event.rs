@@ -147,7 +147,7 @@ mod tests {
             RunEvent::Cancelled { partial: String::new() },
             RunEvent::Progress { percent: 5 },
             RunEvent::ApprovalResolved {
-                approval: claw_core::ApprovalId::from_uuid(uuid::Uuid::from_u128(1)),
+                approval: "appr_00000000000000000000000000000001".parse().unwrap(),
                 call_id: "c".into(),
                 state: "denied".into(),
             },
