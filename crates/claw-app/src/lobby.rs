@@ -96,7 +96,8 @@ impl Engine {
         if !executor.serves(principal, &turn.origin) {
             return Err(match &turn.executor {
                 Some(id) => absent(id.clone()),
-                None => Error::invalid("agentId", format!("{}, which serves the operator alone", runs())),
+                // Who may not use the executor need not know that there is one (G13).
+                None => Error::NotFound { what: "agent", id: turn.agent.to_string() },
             });
         }
         if turn.model.is_some() {

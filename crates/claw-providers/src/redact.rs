@@ -32,9 +32,13 @@ pub(crate) fn message(words: &str, secrets: &[Secret]) -> String {
     line
 }
 
-/// The words as they are, but for each of `secrets` and for letters that steer a terminal.
+/// Shortest run of letters behind a key's beginning that is taken for a key where all else stays as it is.
+const KEY_REST_MIN: usize = 12;
+
+/// The words as they are, but for each of `secrets`, all that looks like a key, and letters that steer
+/// a terminal.
 pub(crate) fn verbatim(words: &str, secrets: &[Secret]) -> String {
-    let mut text = hidden(words, secrets);
+    let mut text = without_keys(&hidden(words, secrets));
     text.retain(|letter| !letter.is_control() || matches!(letter, '\n' | '\t'));
     text
 }
@@ -47,6 +51,20 @@ fn hidden(words: &str, secrets: &[Secret]) -> String {
     text
 }
 
+fn without_keys(words: &str) -> String {
+    let belongs = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
+    let (mut shown, mut rest) = (String::with_capacity(words.len()), words);
+    while let Some(at) = KEY_STARTS.iter().filter_map(|start| rest.find(start)).min() {
+        let (before, key) = rest.split_at(at);
+        let (key, after) = key.split_at(key.find(|letter| !belongs(letter)).unwrap_or(key.len()));
+        let is_within_a_word = before.ends_with(belongs);
+        shown.push_str(before);
+        shown.push_str(if is_within_a_word || key.len() < KEY_REST_MIN { key } else { "***" });
+        rest = after;
+    }
+    shown + rest
+}
+
 fn cut(line: &mut String) {
     if line.len() > MESSAGE_BYTES_MAX {
         line.truncate(line.floor_char_boundary(MESSAGE_BYTES_MAX - '…'.len_utf8()));
@@ -57,6 +75,18 @@ fn cut(line: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_stay_as_they_are_but_for_keys() {
+        let secrets = [Secret::new("hunter22")];
+        for (words, shown) in [
+            ("{\"error\": \"no sk-UPSECRET1234567890\"}", "{\"error\": \"no ***\"}"),
+            ("a task-force-of-many, sk-short, hunter22", "a task-force-of-many, sk-short, ***"),
+            ("sk-é", "sk-é"),
+        ] {
+            assert_eq!(verbatim(words, &secrets), shown);
+        }
+    }
 
     #[test]
     fn keys_lines_and_length_are_taken_out() {

@@ -347,7 +347,8 @@ async fn what_cannot_be_chosen_there_is_refused_at_once() {
     let by_key = pair.house.app.tasks.submit(&stranger(1), there("s", "hi")).await.map(drop);
     assert_eq!(by_key, absent("v1"));
     let far = NewRun::of(turn("agent:far:s", "hi"), Lane::Standard);
-    assert_eq!(field(pair.house.app.tasks.submit(&stranger(1), far).await.map(drop)), "agentId");
+    let theirs = pair.house.app.tasks.submit(&stranger(1), far).await.map(drop);
+    assert_eq!(theirs, Err(Error::NotFound { what: "agent", id: "far".into() }));
     assert_eq!(pair.double.upstream().counts().requests, 0);
     pair.house.stop().await;
 }
