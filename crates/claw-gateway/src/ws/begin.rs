@@ -43,6 +43,7 @@ pub(crate) async fn begin(call: &Call, asked: AgentCall) -> Result<Begun, Proble
     let (outside, own): (Vec<&Remembered>, Vec<_>) = remembered.iter().partition(|told| told.is_outside);
     if !outside.is_empty() {
         turn.input.insert(0, Message::user(wake::as_outsider(app, &list(&outside))));
+        turn.untrusted = true;
     }
     if !own.is_empty() {
         turn.input.insert(0, Message::System { text: format!("System events:\n- {}", list(&own)) });

@@ -195,8 +195,11 @@ async fn adv_78_a_hooks_words_never_become_the_systems() {
     let id = socket.ask("wake", &json!({"text": "the door opened", "mode": "next-heartbeat"})).await;
     socket.answer(&id).await;
     let id = socket.ask("agent", &json!({"message": "what is new?", "sessionKey": "main"})).await;
-    socket.answer(&id).await;
+    let accepted = socket.answer(&id).await;
     house.upstream.requested(1).await;
+    // From then on what acts outside has to be asked for.
+    let task = ended(&house, accepted["payload"]["runId"].as_str().unwrap()).await;
+    assert!(task.turn.untrusted && house.app.sessions.is_untrusted(&task).await.unwrap());
     let asked = house.upstream.requests().pop().unwrap();
     let by_role = |role: &str| {
         let said = asked.messages().iter().filter(|message| message["role"] == role);
