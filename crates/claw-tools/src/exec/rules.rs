@@ -95,7 +95,11 @@ pub(super) fn judge(settings: &Settings, command: &str, env: &BTreeMap<String, S
             let fits = |entry: &&Vec<String>| !entry.is_empty() && argv.starts_with(entry);
             match allowlist.iter().find(fits) {
                 Some(_) => Ok(Judged { argv, asks: always }),
-                None => missed(argv, "this program with these arguments is not in tools.exec.allowlist"),
+                None => {
+                    let program = argv.first().map_or("", String::as_str);
+                    let why = format!("{program} with these arguments is not in tools.exec.allowlist");
+                    missed(argv, &why)
+                }
             }
         }
     }
