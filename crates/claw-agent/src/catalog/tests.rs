@@ -140,7 +140,7 @@ fn it_can_answer_while_one_candidate_of_the_default_agent_is_not_open() {
         key: 1,
         model: model.into(),
         position: Position::Open { wait: std::time::Duration::from_secs(30) },
-        cause: "p answered HTTP 401: bad key".into(),
+        cause: "p answered HTTP 401".into(),
     };
     assert_eq!(told, [open("a", "one"), open("b", "two")]);
     assert!(catalog.can_answer(now.plus(std::time::Duration::from_secs(31))));

@@ -82,7 +82,7 @@ async fn what_a_run_remembers_a_later_one_finds_and_cites() {
     ];
     assert_eq!(found(&told[0].0), expected);
     let rest: Vec<(&str, bool)> = told[1..].iter().map(|(text, is_error)| (text.as_str(), *is_error)).collect();
-    let no_note = "\"../openclaw.db\" is no note; notes are MEMORY.md and the files memory/*.md";
+    let no_note = "there is no note \"../openclaw.db\"; notes are MEMORY.md and the files memory/*.md";
     let expected = [
         ("Ada drinks green tea.", false),
         ("Ada hates coffee.\n", false),
