@@ -60,6 +60,8 @@ async fn tell_tasks(doors: &Doors) {
     let mut notices = doors.app.notices();
     loop {
         match notices.recv().await {
+            // Runs come by the thousand where nobody has a socket open.
+            Ok(_) if doors.stage.listeners() == 0 => {}
             Ok(notice) => {
                 let reason = match notice.state {
                     StateName::Queued => None,
