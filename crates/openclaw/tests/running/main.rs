@@ -1,6 +1,7 @@
 //! A real gateway process whose configuration changes while it runs.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
+mod approvals;
 mod config;
 mod house;
 mod outside;
