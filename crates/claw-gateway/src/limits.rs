@@ -129,3 +129,6 @@ pub const CANCEL_WAIT: Duration = Duration::from_secs(5);
 pub const LOG_READS_MAX: usize = 2;
 /// How much of what a tool has said stands in one of its updates, from its end, in bytes.
 pub const PARTIAL_BYTES_MAX: usize = 8 * 1024;
+
+/// When to come back after a 429 or 503 of which nobody knows how long it lasts.
+pub const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(1);

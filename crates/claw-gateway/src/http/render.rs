@@ -12,6 +12,7 @@ use http::header::{
 use serde::Serialize;
 
 use crate::error::{Problem, millis};
+use crate::limits::RETRY_AFTER_DEFAULT;
 
 /// Names the task of an answer.
 pub(crate) const TASK_ID: HeaderName = HeaderName::from_static("x-openclaw-task-id");
@@ -58,7 +59,9 @@ pub(crate) fn refuse(response: &mut Response, problem: Problem, request_id: &str
     // The router has set the length of the empty body that stood here.
     headers.remove(CONTENT_LENGTH);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    if let Some(after) = problem.retry_after {
+    // Whoever is told that it is too much is told when to come back (G9), also where nobody upstream has said it.
+    let is_too_much = matches!(problem.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+    if let Some(after) = problem.retry_after.or(is_too_much.then_some(RETRY_AFTER_DEFAULT)) {
         headers.insert(RETRY_AFTER, HeaderValue::from(millis(after).div_ceil(1000).max(1)));
     }
     if let Some(task) = problem.task.as_deref().and_then(|task| HeaderValue::from_str(task).ok()) {

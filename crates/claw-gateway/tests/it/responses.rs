@@ -180,6 +180,8 @@ async fn a_response_that_breaks_is_failed_and_never_done() {
         let reply = house.http().post(PATH, &body).await;
         let error = reply.json();
         assert_eq!((reply.status, &error["error"]["type"]), (429, &json!("rate_limit_error")), "{error}");
+        // G9: also where the upstream has not said when.
+        assert_eq!(reply.header("retry-after"), Some("1"));
     }
     house.stop().await;
 }
