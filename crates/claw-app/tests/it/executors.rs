@@ -195,8 +195,7 @@ async fn whoever_waits_for_room_holds_no_worker_and_goes_when_somebody_leaves() 
             tokio::task::yield_now().await;
         }
     };
-    // A call that is lost costs a look, which comes every half minute.
-    tokio::time::timeout(3 * SOON, waits).await.expect("those without room give their workers back");
+    tokio::time::timeout(SOON, waits).await.expect("those without room give their workers back");
     let found = pair.house.app.tasks.find(&operator(), &waiting.to_string()).await.unwrap();
     assert_eq!(found.state.name(), StateName::Queued);
     gate.open_for_good();
