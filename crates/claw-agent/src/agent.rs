@@ -9,6 +9,7 @@ use claw_core::task::{Outcome, StateName};
 use claw_core::turn::Origin;
 use claw_core::{
     AgentId, Approval, ApprovalId, Clock, Failure, FailureReason, IdSource, Message, Output, Principal, Task, TaskId,
+    Text, ToolCall,
 };
 use claw_store::{Finish, Finished, StartedRun, Store, StoreError};
 
@@ -220,7 +221,7 @@ impl Attempt {
             produced.unsteer();
         }
         let Produced { mut messages, steered, text, asides: _, thoughts, usage, model, is_crowded } = produced;
-        let tool_calls = final_calls(&outcome);
+        let (text, tool_calls) = last_words(&outcome, text);
         if state.is_terminal() && !(text.is_empty() && tool_calls.is_empty()) {
             // They are wanted back with what the caller's tools answer.
             let thoughts = thoughts.filter(|_| !tool_calls.is_empty());
@@ -319,14 +320,15 @@ fn last_event(task: &Task, outcome: &Outcome, resumes: Option<ApprovalId>) -> Op
     })
 }
 
-fn final_calls(outcome: &Outcome) -> Vec<claw_core::ToolCall> {
+/// What the model said at last, where the attempt did not complete as far as it had come, and what it wants of the caller.
+fn last_words(outcome: &Outcome, so_far: String) -> (Text, Vec<ToolCall>) {
     match outcome {
-        Outcome::Completed(output) => output.tool_calls.clone(),
+        Outcome::Completed(output) => (output.text.clone(), output.tool_calls.clone()),
         Outcome::Failed { .. }
         | Outcome::Cancelled { .. }
         | Outcome::Retry { .. }
         | Outcome::Parked { .. }
-        | Outcome::Yielded { .. } => Vec::new(),
+        | Outcome::Yielded { .. } => (so_far.into(), Vec::new()),
     }
 }
 

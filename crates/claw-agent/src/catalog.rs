@@ -14,7 +14,7 @@ use claw_core::provider::{ModelInfo, Provider};
 use claw_core::skill::Skills;
 use claw_core::tool::Tool;
 use claw_core::turn::Origin;
-use claw_core::{AgentId, Failure, FailureReason, PrincipalId, Timestamp, Turn};
+use claw_core::{AgentId, Failure, FailureReason, PrincipalId, Text, Timestamp, Turn};
 
 use crate::breaker::{Breakers, Position};
 use crate::equipment::{Equipment, Offered};
@@ -32,7 +32,7 @@ pub struct AgentProfile {
     /// A name for people.
     pub name: Option<String>,
     /// What every conversation with it begins with.
-    pub system_prompt: Option<String>,
+    pub system_prompt: Option<Text>,
     /// `<provider>/<model>` it uses unless told otherwise.
     pub model: Option<String>,
     /// What serves when that does not, in this order; the catalogue's own when empty.

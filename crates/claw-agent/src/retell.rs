@@ -232,7 +232,7 @@ mod tests {
     fn a_turn_that_is_too_long_is_retold_in_part() {
         let call = ToolCall { id: "c".into(), name: "read".into(), arguments: JsonText::new("{}") };
         let mut messages = vec![Message::user("go"), Message::assistant("", vec![call])];
-        messages.push(Message::Tool { call_id: "c".into(), text: "x".repeat(100_000), is_error: false });
+        messages.push(Message::Tool { call_id: "c".into(), text: "x".repeat(100_000).into(), is_error: false });
         messages.extend((0..50).map(|_| Message::assistant("y".repeat(1_000), Vec::new())));
         messages.extend(turns(1));
         let (text, covers) = transcript(&older(messages), 5_000);

@@ -19,7 +19,7 @@ use std::time::Duration;
 use claw_core::provider::{FinishReason, Usage};
 use claw_core::run::JournalEntry;
 use claw_core::run::RunEvent;
-use claw_core::{Approval, Failure, FailureReason, Message, Output, Thoughts, ToolCall};
+use claw_core::{Approval, Failure, FailureReason, Message, Output, Text, Thoughts, ToolCall};
 use claw_store::Steered;
 
 use crate::agent::Attempt;
@@ -153,7 +153,7 @@ impl Attempt {
             (true, FinishReason::ToolCalls) => FinishReason::Stop,
             (true, finish) => finish,
         };
-        let (text, asides, model) = (produced.text.clone(), produced.asides.clone(), produced.model.clone());
+        let (text, asides, model) = (Text::from(&produced.text), produced.asides.clone(), produced.model.clone());
         Output { text, asides, tool_calls, finish, usage: produced.usage, model, answered_by: None }
     }
 }

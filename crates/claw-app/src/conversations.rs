@@ -86,7 +86,7 @@ impl Conversations for Port {
         let ended = tasks.wait(accepted.id, wait).await.map_err(told)?;
         engine.hears(context, &to).await?;
         Ok(match ended.map(|task: Task| task.state) {
-            Some(TaskState::Completed { output, .. }) => Sent::Answered { run_id, text: output.text },
+            Some(TaskState::Completed { output, .. }) => Sent::Answered { run_id, text: output.text.into() },
             Some(TaskState::Failed { failure, .. }) => Sent::Failed { run_id, cause: failure.message },
             Some(TaskState::Cancelled { .. }) => Sent::Failed { run_id, cause: "it was cancelled".into() },
             Some(TaskState::Queued { .. } | TaskState::Running { .. }) | None => Sent::Accepted { run_id },

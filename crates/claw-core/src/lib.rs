@@ -5,7 +5,7 @@
 //! shapes into these types once, at their border, and then trust them.
 //!
 //! - [`id`] typed ids with a prefix; [`time`] timestamps and the clock port
-//! - [`message`] what a conversation is made of; [`turn`] one input to an agent
+//! - [`message`] what a conversation is made of, its words shared as [`text`]; [`turn`] one input to an agent
 //! - [`provider`] the port to a model; [`estimate`] how large a prompt is; [`tool`] the port to a tool
 //! - [`permission`] who may use which tool; [`approval`] what somebody is asked for first
 //! - [`briefing`] what an agent is told before its conversation
@@ -34,6 +34,7 @@ pub mod session;
 pub mod skill;
 pub mod task;
 pub mod terms;
+pub mod text;
 pub mod time;
 pub mod tool;
 pub mod turn;
@@ -49,5 +50,6 @@ pub use run::{RunEvent, Sequenced};
 pub use secret::Secret;
 pub use session::{AgentId, SessionKey};
 pub use task::{Callback, Failure, FailureReason, Lane, OnCrash, Output, Priority, Task, TaskState};
+pub use text::Text;
 pub use time::{Clock, Timestamp};
 pub use turn::{Turn, WhenBusy};

@@ -2,14 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::Text;
+
 /// A JSON text that is carried but not looked into here (tool arguments, schemas).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct JsonText(Box<str>);
+pub struct JsonText(Text);
 
 impl JsonText {
     /// Wraps a text that the caller knows to be JSON, or that a model claims to be.
-    pub fn new(text: impl Into<Box<str>>) -> Self {
+    pub fn new(text: impl Into<Text>) -> Self {
         Self(text.into())
     }
     /// The text.
@@ -25,7 +27,7 @@ pub enum Message {
     /// Instructions by whoever runs the agent.
     System {
         /// The instruction.
-        text: String,
+        text: Text,
     },
     /// What a person or program said.
     User {
@@ -35,7 +37,7 @@ pub enum Message {
     /// What the model said and wants done.
     Assistant {
         /// What it said; empty when it only called tools.
-        text: String,
+        text: Text,
         /// Tools it wants called, in order.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         tool_calls: Vec<ToolCall>,
@@ -48,7 +50,7 @@ pub enum Message {
         /// The call this answers.
         call_id: String,
         /// The answer.
-        text: String,
+        text: Text,
         /// Whether the tool failed.
         #[serde(default)]
         is_error: bool,
@@ -71,17 +73,17 @@ pub enum Part {
     /// Plain text.
     Text {
         /// The text.
-        text: String,
+        text: Text,
     },
     /// A picture by address or `data:` URL.
     Image {
         /// Where it is.
-        url: String,
+        url: Text,
     },
     /// A document by address or `data:` URL; texts are carried as such.
     File {
         /// Where it is.
-        url: String,
+        url: Text,
         /// What its owner calls it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         name: Option<String>,
@@ -101,11 +103,11 @@ pub struct ToolCall {
 
 impl Message {
     /// A user's plain text.
-    pub fn user(text: impl Into<String>) -> Self {
+    pub fn user(text: impl Into<Text>) -> Self {
         Self::User { content: vec![Part::Text { text: text.into() }] }
     }
     /// What a model said and wants done.
-    pub fn assistant(text: impl Into<String>, tool_calls: Vec<ToolCall>) -> Self {
+    pub fn assistant(text: impl Into<Text>, tool_calls: Vec<ToolCall>) -> Self {
         Self::Assistant { text: text.into(), tool_calls, thoughts: None }
     }
     /// The role's name, as every dialect spells it.
@@ -118,18 +120,22 @@ impl Message {
         }
     }
     /// All its text, parts joined by a newline; images and files left out.
-    pub fn text(&self) -> String {
+    pub fn text(&self) -> Text {
         match self {
             Self::System { text } | Self::Assistant { text, .. } | Self::Tool { text, .. } => text.clone(),
             Self::User { content } => {
-                let texts: Vec<&str> = content
-                    .iter()
-                    .filter_map(|part| match part {
-                        Part::Text { text } => Some(text.as_str()),
-                        Part::Image { .. } | Part::File { .. } => None,
-                    })
-                    .collect();
-                texts.join("\n")
+                let mut texts = content.iter().filter_map(|part| match part {
+                    Part::Text { text } => Some(text),
+                    Part::Image { .. } | Part::File { .. } => None,
+                });
+                match (texts.next(), texts.next()) {
+                    (None, _) => Text::default(),
+                    (Some(only), None) => only.clone(),
+                    (Some(first), Some(second)) => {
+                        let all: Vec<&str> = [first, second].into_iter().chain(texts).map(Text::as_str).collect();
+                        all.join("\n").into()
+                    }
+                }
             }
         }
     }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::message::{Thoughts, ToolCall};
 use crate::provider::Usage;
 use crate::task::{Failure, Output};
+use crate::text::Text;
 use crate::time::Timestamp;
 use crate::{ApprovalId, TaskId};
 
@@ -64,7 +65,7 @@ pub enum RunEvent {
         /// The tool's name.
         name: String,
         /// The answer.
-        text: String,
+        text: Text,
         /// Whether it failed.
         is_error: bool,
     },
@@ -157,7 +158,7 @@ pub struct JournalEntry {
     /// Which round of the turn loop, from 0.
     pub round: u32,
     /// What the model said before it called.
-    pub text: String,
+    pub text: Text,
     /// What it thought, for its provider alone; with the round's first call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thoughts: Option<Box<Thoughts>>,
@@ -183,7 +184,7 @@ impl JournalEntry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolOutcome {
     /// The answer.
-    pub text: String,
+    pub text: Text,
     /// Whether it failed.
     pub is_error: bool,
 }

@@ -11,6 +11,7 @@ use crate::message::ToolCall;
 use crate::principal::Principal;
 use crate::provider::{FinishReason, Usage};
 use crate::run::JournalEntry;
+use crate::text::Text;
 use crate::time::Timestamp;
 use crate::turn::Turn;
 use crate::{Approval, ApprovalId, SessionId, TaskId};
@@ -337,7 +338,7 @@ pub enum Outcome {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Output {
     /// The answer.
-    pub text: String,
+    pub text: Text,
     /// What was said before tools of ours were called, in order; the answer came after.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub asides: Vec<String>,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::message::{JsonText, Message};
 use crate::provider::{Sampling, ToolChoice, ToolSpec};
 use crate::session::{AgentId, SessionKey};
+use crate::text::Text;
 
 /// How much a model can be told to reason.
 pub const THINKING_LEVELS: [&str; 5] = ["off", "minimal", "low", "medium", "high"];
@@ -44,7 +45,7 @@ pub struct Turn {
     pub stream: bool,
     /// What this run alone is told, behind the agent's own prompt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub instructions: Option<String>,
+    pub instructions: Option<Text>,
     /// The only ones of our tools that may be used, by their own names; all when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own_tools: Option<Vec<String>>,
@@ -180,7 +181,7 @@ impl Turn {
     }
 
     /// A plain text for a session.
-    pub fn text(session: SessionKey, text: impl Into<String>) -> Self {
+    pub fn text(session: SessionKey, text: impl Into<Text>) -> Self {
         Self {
             agent: session.agent(),
             session,

@@ -134,7 +134,7 @@ fn translate_message(message: &core_message::Message) -> Option<Message> {
         core_message::Message::User { .. } | core_message::Message::Tool { .. } => Role::User,
         core_message::Message::Assistant { .. } => Role::Assistant,
     };
-    let text = message.text();
+    let text = String::from(message.text());
     // An assistant that only called tools said nothing this model could follow.
     if text.is_empty() && role == Role::Assistant { None } else { Some(Message { role, text }) }
 }

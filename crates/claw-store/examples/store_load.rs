@@ -158,7 +158,7 @@ fn finish(id: TaskId) -> Finish {
         steered: Vec::new(),
         events: vec![
             event(1, RunEvent::Started { attempt: 1, model: "mock/model".into() }),
-            event(2, RunEvent::Text { delta: output.text.clone() }),
+            event(2, RunEvent::Text { delta: output.text.to_string() }),
             event(3, RunEvent::Completed { output }),
         ],
         usage,

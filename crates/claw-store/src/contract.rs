@@ -288,7 +288,7 @@ async fn won(store: &dyn Store, n: u128, attempt: u32) -> StartedRun {
 
 fn output(text: &str) -> Output {
     Output {
-        text: text.to_owned(),
+        text: text.into(),
         asides: vec!["let me see".to_owned()],
         tool_calls: Vec::new(),
         finish: FinishReason::Stop,

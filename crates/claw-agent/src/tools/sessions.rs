@@ -274,15 +274,14 @@ fn row(session: &Session, kind: &str) -> Value {
 /// A message as a model is shown it; nothing for what only machinery says.
 fn shown(stored: &StoredMessage, with_tools: bool) -> Option<Value> {
     let StoredMessage { seq, message, task: _, at } = stored;
-    let text = cut(message.text());
+    let text = cut(&message.text());
     let mut row = json!({"role": message.role(), "seq": seq, "timestamp": at.millis(), "text": text});
     match message {
         Message::System { .. } => return None,
         Message::Tool { .. } if !with_tools => return None,
         Message::Assistant { tool_calls, .. } if !tool_calls.is_empty() && with_tools => {
-            let calls = tool_calls
-                .iter()
-                .map(|call| json!({"name": call.name, "arguments": cut(call.arguments.as_str().to_owned())}));
+            let calls =
+                tool_calls.iter().map(|call| json!({"name": call.name, "arguments": cut(call.arguments.as_str())}));
             with(&mut row, "toolCalls", calls.collect());
         }
         Message::Assistant { text, .. } if text.is_empty() => return None,
@@ -297,13 +296,13 @@ fn with(row: &mut Value, name: &str, value: Value) {
     }
 }
 
-fn cut(mut text: String) -> String {
-    if text.len() > TOLD_BYTES_MAX {
-        let left_out = text.len() - TOLD_BYTES_MAX;
-        text.truncate(text.floor_char_boundary(TOLD_BYTES_MAX));
-        text.push_str(&format!("… [{left_out} bytes more]"));
+fn cut(text: &str) -> String {
+    match text.get(..text.floor_char_boundary(TOLD_BYTES_MAX)) {
+        Some(shown) if text.len() > TOLD_BYTES_MAX => {
+            format!("{shown}… [{} bytes more]", text.len() - TOLD_BYTES_MAX)
+        }
+        Some(_) | None => text.to_owned(),
     }
-    text
 }
 
 #[cfg(test)]

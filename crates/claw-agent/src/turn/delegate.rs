@@ -14,7 +14,7 @@ use claw_core::message::JsonText;
 use claw_core::provider::{ModelRequest, ProviderError};
 use claw_core::run::{JournalEntry, RunEvent, ToolOutcome};
 use claw_core::turn::Context;
-use claw_core::{Failure, FailureReason, Message, OnCrash, Output, ToolCall};
+use claw_core::{Failure, FailureReason, Message, OnCrash, Output, Text, ToolCall};
 use tokio::time::Instant;
 
 use super::ask::Ended;
@@ -73,7 +73,7 @@ impl Attempt {
                     trial.failed(&error, self.parts.clock.now(), chance(&*self.parts.ids))
                 }
             }
-            self.journal.result(&call, ToolOutcome { text: fate.words(), is_error: true }).await;
+            self.journal.result(&call, ToolOutcome { text: fate.words().into(), is_error: true }).await;
             match fate {
                 Fate::Busy(asked) => self.wait_for_room(&pass, asked)?,
                 Fate::NotBegun(failure) => {
@@ -162,7 +162,7 @@ impl Attempt {
             JsonText::new(serde_json::json!({ "agent": request.model, "session": request.conversation }).to_string());
         let name = format!("executor:{}", executor.id());
         let call = ToolCall { id: format!("{name}:{round}"), name, arguments };
-        let text = String::new();
+        let text = Text::default();
         let entry = JournalEntry {
             round,
             text,
@@ -189,7 +189,7 @@ impl Attempt {
             }
             stop => stop,
         };
-        let text = format!("left {} in the middle", executor.id());
+        let text = format!("left {} in the middle", executor.id()).into();
         self.journal.result(call, ToolOutcome { text, is_error: true }).await;
         stop
     }

@@ -6,7 +6,7 @@
 use claw_core::approval::{Approval, ApprovalState, Plan, Reason, SHOWN_BYTES_MAX, Verdict, visible};
 use claw_core::permission::{Asker, acts, canonical};
 use claw_core::run::{JournalEntry, RunEvent, ToolOutcome};
-use claw_core::{ApprovalId, Visibility};
+use claw_core::{ApprovalId, Text, Visibility};
 use claw_runtime::failpoint;
 use claw_store::{ApprovalUse, UseApproval};
 use sha2::{Digest as _, Sha256};
@@ -41,7 +41,7 @@ struct Asked {
     digest: [u8; 32],
 }
 
-fn shut(why: impl Into<String>) -> Gate {
+fn shut(why: impl Into<Text>) -> Gate {
     Gate::Shut(ToolOutcome { text: why.into(), is_error: true })
 }
 

@@ -1,7 +1,6 @@
 //! One round of tools: each call journaled, run, and answered.
 
 use std::collections::VecDeque;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use claw_core::approval::{Plan, Verdict};
@@ -9,7 +8,7 @@ use claw_core::message::JsonText;
 use claw_core::permission::{Asker, canonical, is_for_callers};
 use claw_core::run::{JournalEntry, RunEvent, ToolOutcome};
 use claw_core::tool::{RunFacts, ToolContext, ToolError};
-use claw_core::{Approval, Failure, FailureReason, Message, Thoughts, ToolCall};
+use claw_core::{Approval, Failure, FailureReason, Message, Text, Thoughts, ToolCall};
 
 use super::context::Conversation;
 use super::gate::Gate;
@@ -31,8 +30,8 @@ impl Attempt {
     ) -> Result<(), Stop> {
         calls.truncate(CALLS_PER_ROUND_MAX);
         let refused = calls.clone().split_off(self.calls_left(produced).min(calls.len()));
-        let text = std::mem::take(&mut produced.text);
-        produced.asides.extend(Some(text.clone()).filter(|text| !text.is_empty()));
+        let text = Text::from(std::mem::take(&mut produced.text));
+        produced.asides.extend(Some(text.to_string()).filter(|text| !text.is_empty()));
         let mut thoughts = produced.thoughts.take();
         let said = Message::Assistant { text: text.clone(), tool_calls: calls.clone(), thoughts: thoughts.clone() };
         append(talk, produced, said);
@@ -40,7 +39,7 @@ impl Attempt {
         self.make(round, text, thoughts.take(), calls, talk, produced).await?;
         for call in refused {
             self.recorder.emit(RunEvent::ToolCall { call: call.clone() });
-            let text = "not called: as many tools have been called as this request allows".to_owned();
+            let text = "not called: as many tools have been called as this request allows".into();
             self.answer(&call, ToolOutcome { text, is_error: true }, talk, produced)?;
         }
         Ok(())
@@ -57,7 +56,7 @@ impl Attempt {
     async fn make(
         &mut self,
         round: u32,
-        text: String,
+        text: Text,
         mut thoughts: Option<Box<Thoughts>>,
         calls: Vec<ToolCall>,
         talk: &mut Conversation,
@@ -150,8 +149,8 @@ impl Attempt {
         let text = entries.first().map(|entry| entry.text.clone()).unwrap_or_default();
         let tool_calls = entries.iter().map(|entry| entry.call.clone()).collect();
         if !text.is_empty() {
-            self.tell(RunEvent::Text { delta: text.clone() });
-            produced.asides.push(text.clone());
+            self.tell(RunEvent::Text { delta: text.to_string() });
+            produced.asides.push(text.to_string());
         }
         let thoughts = entries.first().and_then(|entry| entry.thoughts.clone());
         append(talk, produced, Message::Assistant { text, tool_calls, thoughts });
@@ -239,10 +238,10 @@ impl Attempt {
         let ToolOutcome { mut text, is_error } = outcome;
         let times = talk.repeats.count(call, &text);
         if (REPEATS_TOLD..REPEATS_MAX).contains(&times) {
-            let _infallible = write!(
-                text,
-                "\n[this call has had this same result {times} times; do something else, or say why you cannot go on]"
-            );
+            text = format!(
+                "{text}\n[this call has had this same result {times} times; do something else, or say why you cannot go on]"
+            )
+            .into();
         }
         let (call_id, name) = (call.id.clone(), call.name.clone());
         self.tell(RunEvent::ToolResult { call_id: call_id.clone(), name, text: text.clone(), is_error });
@@ -299,7 +298,7 @@ impl Agent {
 /// Makes one call. What the agent may not use is answered as what is not there.
 async fn perform(talk: &Conversation, context: &ToolContext, call: &ToolCall) -> ToolOutcome {
     let Some(tool) = talk.tool(&call.name) else {
-        return ToolOutcome { text: format!("there is no tool {:?}", call.name), is_error: true };
+        return ToolOutcome { text: format!("there is no tool {:?}", call.name).into(), is_error: true };
     };
     outcome(tool.call(context, &call.arguments).await)
 }
@@ -317,7 +316,7 @@ fn append(talk: &mut Conversation, produced: &mut Produced, message: Message) {
 }
 
 /// Cuts a flood at a character's border and says so.
-fn capped(mut text: String) -> String {
+fn capped(mut text: String) -> Text {
     if text.len() > TOOL_RESULT_BYTES_MAX {
         let mut end = TOOL_RESULT_BYTES_MAX;
         while !text.is_char_boundary(end) {
@@ -326,5 +325,5 @@ fn capped(mut text: String) -> String {
         text.truncate(end);
         text.push_str("\n[cut]");
     }
-    text
+    text.into()
 }

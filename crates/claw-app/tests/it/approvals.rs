@@ -98,7 +98,7 @@ async fn question(app: &App, id: TaskId) -> (Task, Approval) {
 
 fn results(events: &[claw_core::Sequenced]) -> Vec<(String, bool)> {
     let told = events.iter().filter_map(|event| match &event.event {
-        RunEvent::ToolResult { text, is_error, .. } => Some((text.clone(), *is_error)),
+        RunEvent::ToolResult { text, is_error, .. } => Some((text.to_string(), *is_error)),
         _ => None,
     });
     told.collect()

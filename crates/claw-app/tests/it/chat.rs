@@ -28,7 +28,7 @@ async fn a_caller_gets_the_answer_and_the_ledger_gets_the_run() {
 
     let history = house.app.sessions.history(&operator(), &session, None, 10).await.unwrap();
     let said: Vec<_> = history.iter().map(|m| (m.message.role(), m.message.text())).collect();
-    assert_eq!(said, [("user", "Capital of France?".to_owned()), ("assistant", "Paris.".to_owned())]);
+    assert_eq!(said, [("user", "Capital of France?".into()), ("assistant", "Paris.".into())]);
     let task = house.app.tasks.find(&operator(), &id.to_string()).await.unwrap();
     assert_eq!((task.state.name(), task.attempt), (StateName::Completed, 1));
     house.stop().await;

@@ -98,7 +98,9 @@ fn failure(task: &Task) -> (FailureReason, String) {
 
 fn answer(task: &Task) -> (String, String, u64) {
     match &task.state {
-        TaskState::Completed { output, .. } => (output.text.clone(), output.model.clone(), output.usage.output_tokens),
+        TaskState::Completed { output, .. } => {
+            (output.text.to_string(), output.model.clone(), output.usage.output_tokens)
+        }
         other => panic!("{other:?}"),
     }
 }

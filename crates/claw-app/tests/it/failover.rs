@@ -193,8 +193,8 @@ async fn keys_take_turns_and_a_refused_one_rests() {
     for _ in 0..6 {
         said.push(ask(&house, "hi").await.unwrap().text);
     }
-    let (one, three) = ("Bearer key-one".to_owned(), "Bearer key-three".to_owned());
-    assert_eq!(said, [&one, &three, &three, &one, &three, &three].map(Clone::clone));
+    let (one, three) = ("Bearer key-one", "Bearer key-three");
+    assert_eq!(said, [one, three, three, one, three, three]);
     assert_eq!(upstream.counts().requests, 7, "the limited key was asked once");
     assert!(matches!(&breakers(&house)[..], [BreakerState { key: 2, position: Position::Open { .. }, .. }]));
     house.clock.advance(Duration::from_mins(2));

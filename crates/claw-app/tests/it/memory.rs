@@ -39,7 +39,7 @@ async fn run(house: &House, principal: &Principal, session: &str) -> (Vec<(Strin
     let id = house.app.tasks.submit(principal, task(session, "go")).await.unwrap().id;
     let events = all(house.app.tasks.read(id, 0)).await;
     let told = events.into_iter().filter_map(|event| match event.event {
-        RunEvent::ToolResult { text, is_error, .. } => Some((text, is_error)),
+        RunEvent::ToolResult { text, is_error, .. } => Some((text.into(), is_error)),
         _ => None,
     });
     (told.collect(), house.app.tasks.wait(id, SOON).await.unwrap().unwrap().state)

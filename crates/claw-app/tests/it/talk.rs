@@ -29,7 +29,7 @@ async fn told(app: &App, principal: &Principal, run: NewRun) -> Result<Value, St
     let id = app.tasks.submit(principal, run).await.unwrap().id;
     let events = all(app.tasks.read(id, 0)).await;
     let result = events.into_iter().find_map(|event| match event.event {
-        RunEvent::ToolResult { text, is_error, .. } => Some((text, is_error)),
+        RunEvent::ToolResult { text, is_error, .. } => Some((String::from(text), is_error)),
         _ => None,
     });
     match result.unwrap() {

@@ -37,7 +37,7 @@ async fn run(app: &App, principal: &Principal, session: &str) -> (Vec<(String, S
     let id = app.tasks.submit(principal, task(session, "go")).await.unwrap().id;
     let events = all(app.tasks.read(id, 0)).await;
     let told = events.into_iter().filter_map(|event| match event.event {
-        RunEvent::ToolResult { name, text, is_error, .. } => Some((name, text, is_error)),
+        RunEvent::ToolResult { name, text, is_error, .. } => Some((name, text.into(), is_error)),
         _ => None,
     });
     (told.collect(), app.tasks.wait(id, SOON).await.unwrap().unwrap().state)

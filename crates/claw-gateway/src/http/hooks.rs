@@ -98,7 +98,7 @@ fn turn(doors: &Doors, hooks: &Hooks, run: &HookRun) -> Result<Turn, Problem> {
     Ok(Turn {
         model: run.model.clone(),
         thinking: run.thinking.clone(),
-        instructions: Some(OUTSIDE.to_owned()),
+        instructions: Some(OUTSIDE.into()),
         origin: Origin::hook(Some(run.name.clone())),
         ..Turn::text(session, run.message.clone())
     })
@@ -125,8 +125,8 @@ async fn watch(doors: &Arc<Doors>, id: TaskId, run: HookRun) {
     let Ok(task) = tasks.find(&principal, &id.to_string()).await else { return };
     let said = match &task.state {
         TaskState::Completed { output, .. } => output.text.clone(),
-        TaskState::Failed { failure, .. } => format!("failed: {}", failure.message),
-        TaskState::Cancelled { .. } => "cancelled".to_owned(),
+        TaskState::Failed { failure, .. } => format!("failed: {}", failure.message).into(),
+        TaskState::Cancelled { .. } => "cancelled".into(),
         TaskState::Queued { .. } | TaskState::Running { .. } => return,
     };
     let said: String = said.chars().take(HOOK_SUMMARY_CHARS_MAX).collect();

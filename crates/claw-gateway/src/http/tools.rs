@@ -34,7 +34,7 @@ pub(crate) async fn invoke(
     };
     let ToolOutcome { text, is_error } = called?;
     if is_error {
-        return Err(Problem::new(StatusCode::BAD_REQUEST, "tool_error", text));
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "tool_error", String::from(text)));
     }
     Ok(render::json(StatusCode::OK, &Invoked::new(&text)))
 }

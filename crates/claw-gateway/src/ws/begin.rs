@@ -46,7 +46,7 @@ pub(crate) async fn begin(call: &Call, asked: AgentCall) -> Result<Begun, Proble
         turn.untrusted = true;
     }
     if !own.is_empty() {
-        turn.input.insert(0, Message::System { text: format!("System events:\n- {}", list(&own)) });
+        turn.input.insert(0, Message::System { text: format!("System events:\n- {}", list(&own)).into() });
     }
     let new = NewRun {
         is_labelled: idempotency_key.is_some(),

@@ -199,7 +199,7 @@ impl<'a> Relay<'a> {
 
     fn completed(&mut self, output: &Output, at: Timestamp) -> End {
         if self.text.is_empty() {
-            self.text.clone_from(&output.text);
+            self.text = output.text.to_string();
         }
         self.flush(true);
         self.tell(Said::Completed { text: &output.text, usage: output.usage });

@@ -90,7 +90,7 @@ fn outgoing_message(message: &Message) -> Result<OutgoingMessage<'_>, Unwritable
         Message::Assistant { text, tool_calls, thoughts: _ } => OutgoingMessage::Assistant {
             // Null beside tool calls is what the protocol's own answers hold; a message that has
             // neither must still be a text.
-            content: (!text.is_empty() || tool_calls.is_empty()).then_some(text),
+            content: (!text.is_empty() || tool_calls.is_empty()).then_some(text.as_str()),
             tool_calls: tool_calls.iter().map(outgoing_call).collect(),
         },
         Message::Tool { call_id, text, is_error: _ } => OutgoingMessage::Tool { tool_call_id: call_id, content: text },
@@ -225,7 +225,7 @@ enum OutgoingMessage<'a> {
         content: Content<'a>,
     },
     Assistant {
-        content: Option<&'a String>,
+        content: Option<&'a str>,
         #[serde(skip_serializing_if = "Vec::is_empty")]
         tool_calls: Vec<OutgoingCall<'a>>,
     },

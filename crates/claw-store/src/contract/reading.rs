@@ -184,7 +184,7 @@ pub(super) async fn a_history_is_read_backwards_in_pages(fixture: &mut dyn Fixtu
     assert_eq!(page(Some(3), 3).await, [1, 2]);
     assert!(page(Some(1), 3).await.is_empty());
     let last = store.history(session, None, 1).await.unwrap().pop().unwrap();
-    assert_eq!((last.task, last.at, last.message.text()), (Some(id(4)), at(2), "answer".to_owned()));
+    assert_eq!((last.task, last.at, last.message.text()), (Some(id(4)), at(2), "answer".into()));
 }
 
 pub(super) async fn a_session_sums_its_runs(fixture: &mut dyn Fixture) {

@@ -61,7 +61,7 @@ async fn talk(store: &dyn Store, n: u128, name: &str) {
 }
 
 async fn said(store: &dyn Store, session: &Session) -> Vec<String> {
-    store.history(session.id, None, 100).await.unwrap().iter().map(|stored| stored.message.text()).collect()
+    store.history(session.id, None, 100).await.unwrap().iter().map(|stored| stored.message.text().into()).collect()
 }
 
 pub(super) async fn settings_change_one_by_one_and_stay(fixture: &mut dyn Fixture) {
@@ -264,7 +264,7 @@ pub(super) async fn a_deleted_session_is_gone_and_its_tasks_keep_no_texts(fixtur
         assert!(said(store, &before).await.is_empty());
         let ended = read(store, 1).await;
         assert_eq!((ended.session, ended.turn.session.clone(), ended.turn.input), (before.id, key("s"), vec![]));
-        let expected = Output { text: String::new(), asides: Vec::new(), ..output("") };
+        let expected = Output { text: "".into(), asides: Vec::new(), ..output("") };
         assert_eq!(ended.state, claw_core::TaskState::Completed { output: expected, at: at(2) });
         assert_eq!(state(store, 2).await, StateName::Failed);
         assert!(event_numbers(store, 1).await.is_empty());

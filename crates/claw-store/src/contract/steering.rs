@@ -61,7 +61,7 @@ pub(super) async fn what_a_run_takes_up_ends_with_it_and_stands_where_it_was_hea
     let history = store.history(session, None, 9).await.unwrap();
     let shown: Vec<_> = history.iter().map(|stored| (stored.task, stored.message.text())).collect();
     let texts = [(1, "input 1"), (1, "one moment"), (3, "input 3"), (1, "answer")];
-    assert_eq!(shown, texts.map(|(n, text)| (Some(id(n)), text.to_owned())));
+    assert_eq!(shown, texts.map(|(n, text)| (Some(id(n)), text.into())));
     assert_eq!(store.session(&key("s"), &Visibility::All).await.unwrap().unwrap().usage, USAGE, "counted once");
     // Task 4 was taken up, too, but the run says nothing of it: it takes its own turn.
     won(store, 2, 0).await;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use claw_core::provider::Usage;
 use claw_core::task::StateName;
 use claw_core::{
-    AgentId, ApprovalId, Failure, Output, Principal, PrincipalId, SessionId, SessionKey, Task, TaskId, TaskState,
+    AgentId, ApprovalId, Failure, Output, Principal, PrincipalId, SessionId, SessionKey, Task, TaskId, TaskState, Text,
     Timestamp, Turn,
 };
 use sqlx::Row;
@@ -107,7 +107,7 @@ fn forgotten(row: &SqliteRow, bare: &TaskRow, result: Option<&str>, form: i64) -
     let state = match bare.state {
         StateName::Completed => {
             let output: Output = value(ended()?, form, "a task's output")?;
-            let output = Output { text: String::new(), asides: Vec::new(), tool_calls: Vec::new(), ..output };
+            let output = Output { text: Text::default(), asides: Vec::new(), tool_calls: Vec::new(), ..output };
             TaskState::Completed { output, at }
         }
         StateName::Failed => {

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use claw_core::message::Message;
 use claw_core::provider::{Sampling, ToolChoice as CoreToolChoice, ToolSpec};
-use claw_core::{JsonText, ToolCall};
+use claw_core::{JsonText, Text, ToolCall};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
@@ -80,7 +80,7 @@ pub struct ChatMessage {
     pub content: Option<Content>,
     pub tool_calls: Option<Vec<GivenCall>>,
     pub tool_call_id: Option<String>,
-    pub refusal: Option<String>,
+    pub refusal: Option<Text>,
 }
 
 /// A tool call that an assistant made before.
@@ -96,7 +96,7 @@ pub struct GivenCall {
 #[expect(missing_docs, reason = "the fields are OpenAI's")]
 pub struct GivenFunction {
     pub name: String,
-    pub arguments: Option<String>,
+    pub arguments: Option<Text>,
 }
 
 /// A tool the client brings.
@@ -361,7 +361,7 @@ fn message(index: usize, raw: ChatMessage) -> Result<Message, BadRequest> {
 
 fn call(raw: GivenCall) -> ToolCall {
     let GivenCall { id, function: GivenFunction { name, arguments } } = raw;
-    ToolCall { id, name, arguments: JsonText::new(arguments.unwrap_or_else(|| "{}".to_owned())) }
+    ToolCall { id, name, arguments: JsonText::new(arguments.unwrap_or_else(|| "{}".into())) }
 }
 
 fn specs(raw: Vec<Tool>) -> Result<Vec<ToolSpec>, BadRequest> {

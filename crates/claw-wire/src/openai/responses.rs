@@ -40,7 +40,7 @@ pub struct Kept {
     pub is_alone: bool,
     pub parallel_tool_calls: bool,
     pub truncation: String,
-    pub instructions: Option<String>,
+    pub instructions: Option<claw_core::Text>,
     pub previous_response_id: Option<String>,
     pub conversation: Option<String>,
     pub max_output_tokens: Option<u32>,

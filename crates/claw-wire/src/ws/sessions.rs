@@ -4,7 +4,7 @@
 pub mod settings;
 pub mod transcript;
 
-use claw_core::{AgentId, Message, SessionKey, Timestamp};
+use claw_core::{AgentId, Message, SessionKey, Text, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -328,7 +328,7 @@ pub struct History {
 #[expect(missing_docs, reason = "the fields are the protocol's")]
 pub struct HistoryMessage {
     pub role: &'static str,
-    pub content: String,
+    pub content: Text,
     /// ISO 8601.
     pub timestamp: String,
     pub seq: u64,

@@ -79,7 +79,7 @@ pub(super) fn catalog(foundation: &Foundation, settings: &Live) -> Result<Catalo
     }
     let mut agents = agents;
     if agents.is_empty() {
-        let system_prompt = defaults.system_prompt.clone();
+        let system_prompt = defaults.system_prompt.as_ref().map(Into::into);
         agents.push(AgentProfile {
             id: AgentId::main(),
             name: None,
@@ -250,7 +250,7 @@ fn profile(agent: &file::Agent, settings: &Live) -> Result<AgentProfile, Fatal> 
     Ok(AgentProfile {
         id: agent_id(agent)?,
         name: agent.name.clone(),
-        system_prompt: agent.system_prompt.clone().or_else(|| settings.agents.defaults.system_prompt.clone()),
+        system_prompt: agent.system_prompt.as_ref().or(settings.agents.defaults.system_prompt.as_ref()).map(Into::into),
         model: agent.model.as_ref().map(|model| model.primary().to_owned()),
         fallbacks: agent.model.as_ref().map(|model| model.fallbacks().to_vec()).unwrap_or_default(),
     })

@@ -69,7 +69,7 @@ pub(super) async fn rows(call: &Call, found: &[Session], wants: (bool, bool)) ->
     }
     for Ends { key, first, last } in call.doors().app.sessions.ends(found).await? {
         let Some(row) = rows.iter_mut().find(|row| row.key == key.as_str()) else { continue };
-        let shown = |text: String, chars| Some(excerpt(&text, chars)).filter(|text| !text.is_empty());
+        let shown = |text: claw_core::Text, chars| Some(excerpt(&text, chars)).filter(|text| !text.is_empty());
         if wants.0 {
             row.derived_title = row.label.clone().or_else(|| shown(first?.text(), TITLE_CHARS));
         }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use claw_core::Part;
+use claw_core::{Part, Text};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -13,7 +13,7 @@ use crate::BadRequest;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
     /// A plain text.
-    Text(String),
+    Text(Text),
     /// Parts in order.
     Parts(Vec<ContentPart>),
 }
@@ -23,13 +23,13 @@ pub enum Content {
 pub struct ContentPart {
     #[serde(rename = "type")]
     pub kind: String,
-    pub text: Option<String>,
-    pub refusal: Option<String>,
+    pub text: Option<Text>,
+    pub refusal: Option<Text>,
     pub image_url: Option<ImageUrl>,
     pub file: Option<GivenFile>,
     pub filename: Option<String>,
-    pub file_data: Option<String>,
-    pub file_url: Option<String>,
+    pub file_data: Option<Text>,
+    pub file_url: Option<Text>,
     pub file_id: Option<String>,
 }
 
@@ -37,14 +37,14 @@ pub struct ContentPart {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 pub struct GivenFile {
     pub filename: Option<String>,
-    pub file_data: Option<String>,
-    pub file_url: Option<String>,
+    pub file_data: Option<Text>,
+    pub file_url: Option<Text>,
     pub file_id: Option<String>,
 }
 
 /// Where a picture is: `{url}` or the bare address.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImageUrl(String);
+pub struct ImageUrl(Text);
 
 /// Texts that end the output: one or several.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +81,7 @@ impl Content {
     ///
     /// # Errors
     /// A part is not text.
-    pub fn into_text(self, param: &str) -> Result<String, BadRequest> {
+    pub fn into_text(self, param: &str) -> Result<Text, BadRequest> {
         let parts = match self {
             Self::Text(text) => return Ok(text),
             Self::Parts(parts) => parts,
@@ -92,7 +92,11 @@ impl Content {
                 Err(BadRequest::of(format!("{param}[{index}]"), "only text is allowed in this role"))
             }
         });
-        Ok(texts.collect::<Result<Vec<String>, BadRequest>>()?.join("\n"))
+        let texts = texts.collect::<Result<Vec<Text>, BadRequest>>()?;
+        Ok(match texts.as_slice() {
+            [only] => only.clone(),
+            texts => texts.iter().map(Text::as_str).collect::<Vec<_>>().join("\n").into(),
+        })
     }
 
     /// Its parts; at least one.
@@ -146,10 +150,7 @@ impl<'de> Deserialize<'de> for Content {
                 f.write_str("a string or an array of content parts")
             }
             fn visit_str<E: Error>(self, text: &str) -> Result<Content, E> {
-                Ok(Content::Text(text.to_owned()))
-            }
-            fn visit_string<E: Error>(self, text: String) -> Result<Content, E> {
-                Ok(Content::Text(text))
+                Ok(Content::Text(text.into()))
             }
             fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Content, A::Error> {
                 let mut all = Vec::new();
@@ -195,7 +196,7 @@ impl<'de> Deserialize<'de> for ImageUrl {
                 f.write_str("an object with the string `url`")
             }
             fn visit_str<E: Error>(self, url: &str) -> Result<ImageUrl, E> {
-                Ok(ImageUrl(url.to_owned()))
+                Ok(ImageUrl(url.into()))
             }
             fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<ImageUrl, A::Error> {
                 let mut url = None;

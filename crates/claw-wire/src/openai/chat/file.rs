@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use claw_core::Part;
+use claw_core::{Part, Text};
 
 use super::content::GivenFile;
 use crate::BadRequest;
@@ -35,7 +35,7 @@ impl GivenFile {
             return refuse("file_id", "files are not kept here: send file_data or file_url");
         }
         match (file_data, file_url) {
-            (Some(data), None) => given(filename, &data).or_else(|message| refuse("file_data", message)),
+            (Some(data), None) => given(filename, data).or_else(|message| refuse("file_data", message)),
             (None, Some(url)) if url.starts_with("https://") || url.starts_with("http://") => {
                 Ok(Part::File { url, name: filename })
             }
@@ -46,7 +46,7 @@ impl GivenFile {
     }
 }
 
-fn given(name: Option<String>, data: &str) -> Result<Part, &'static str> {
+fn given(name: Option<String>, data: Text) -> Result<Part, &'static str> {
     let by_name = || {
         let ending = name.as_deref().and_then(|name| name.rsplit_once('.')).map(|(_, ending)| ending);
         let known = KINDS.iter().find(|(known, _)| ending.is_some_and(|ending| ending.eq_ignore_ascii_case(known)));
@@ -58,18 +58,19 @@ fn given(name: Option<String>, data: &str) -> Result<Part, &'static str> {
             let kind = head.split(';').next().unwrap_or_default();
             (if kind.is_empty() { by_name() } else { kind }, base64)
         }
-        None => (by_name(), data),
+        None => (by_name(), data.as_str()),
     };
     if !base64.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=')) {
         return Err("file_data must be base64, or a data: URL of it");
     }
     if !is_text(kind) {
-        return Ok(Part::File { url: format!("data:{kind};base64,{base64}"), name });
+        let url = format!("data:{kind};base64,{base64}");
+        return Ok(Part::File { url: if data == *url { data.clone() } else { url.into() }, name });
     }
     let bytes = STANDARD.decode(base64).map_err(|_| "file_data must be base64, or a data: URL of it")?;
     let text = String::from_utf8(bytes).map_err(|_| "the file says that it is text, and is not UTF-8")?;
     let title = name.map(|name| format!("{name}:\n")).unwrap_or_default();
-    Ok(Part::Text { text: format!("{title}{text}") })
+    Ok(Part::Text { text: format!("{title}{text}").into() })
 }
 
 fn is_text(kind: &str) -> bool {

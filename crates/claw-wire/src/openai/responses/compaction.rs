@@ -21,7 +21,7 @@ pub struct CompactRequest {
     pub model: String,
     pub input: Option<Input>,
     pub previous_response_id: Option<String>,
-    pub instructions: Option<String>,
+    pub instructions: Option<claw_core::Text>,
     pub prompt_cache_key: Option<String>,
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use claw_core::Text;
 use claw_core::message::{JsonText, Message, Part, ToolCall};
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
@@ -14,7 +15,7 @@ use crate::openai::chat::Content;
 #[derive(Debug)]
 pub enum Input {
     /// A user's text.
-    Text(String),
+    Text(Text),
     /// Messages, calls and their outputs.
     Items(Vec<Item>),
 }
@@ -29,7 +30,7 @@ pub struct Item {
     pub content: Option<Content>,
     pub call_id: Option<String>,
     pub name: Option<String>,
-    pub arguments: Option<String>,
+    pub arguments: Option<Text>,
     pub output: Option<Content>,
     pub encrypted_content: Option<String>,
 }
@@ -43,10 +44,7 @@ impl<'de> Deserialize<'de> for Input {
                 f.write_str("a string or an array of items")
             }
             fn visit_str<E: Error>(self, text: &str) -> Result<Input, E> {
-                Ok(Input::Text(text.to_owned()))
-            }
-            fn visit_string<E: Error>(self, text: String) -> Result<Input, E> {
-                Ok(Input::Text(text))
+                Ok(Input::Text(text.into()))
             }
             fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Input, A::Error> {
                 let mut all = Vec::new();
@@ -98,7 +96,7 @@ fn add(index: usize, item: Item, messages: &mut Vec<Message>) -> Result<(), BadR
         }
         Some("function_call") => {
             let (id, name) = (required("call_id", call_id)?, required("name", name)?);
-            let call = ToolCall { id, name, arguments: JsonText::new(arguments.unwrap_or_else(|| "{}".to_owned())) };
+            let call = ToolCall { id, name, arguments: JsonText::new(arguments.unwrap_or_else(|| "{}".into())) };
             match messages.last_mut() {
                 Some(Message::Assistant { tool_calls, .. }) => tool_calls.push(call),
                 _ => messages.push(Message::assistant("", vec![call])),

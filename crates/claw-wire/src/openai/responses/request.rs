@@ -29,7 +29,7 @@ use crate::openai::chat::{
 pub struct ResponsesRequest {
     pub model: Option<String>,
     pub input: Option<Input>,
-    pub instructions: Option<String>,
+    pub instructions: Option<claw_core::Text>,
     pub tools: Option<Vec<GivenTool>>,
     pub tool_choice: Option<ToolChoice>,
     pub parallel_tool_calls: Option<bool>,

@@ -1,7 +1,7 @@
 //! What was said, in stock clients' shape: `chat.history`, `chat.inject`, `sessions.get`.
 
 use claw_core::message::{Part, ToolCall};
-use claw_core::{Message, SessionKey, Timestamp};
+use claw_core::{Message, SessionKey, Text, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -108,8 +108,8 @@ pub struct Place {
 #[serde(tag = "type", rename_all = "camelCase")]
 #[expect(missing_docs, reason = "the fields are the protocol's")]
 pub enum Content {
-    Text { text: String },
-    Image { url: String },
+    Text { text: Text },
+    Image { url: Text },
     ToolCall { id: String, name: String, arguments: Arguments },
 }
 
@@ -139,7 +139,7 @@ pub fn message_id(session_id: &str, seq: u64) -> String {
 impl ChatMessage {
     /// A stored message as shown.
     pub fn new(place: Place, at: Timestamp, message: &Message) -> Self {
-        let text = |text: &str| Content::Text { text: text.to_owned() };
+        let text = |text: &Text| Content::Text { text: text.clone() };
         let (role, content, tool_call_id, is_error) = match message {
             Message::System { text: said } => ("system", vec![text(said)], None, None),
             Message::User { content } => ("user", content.iter().map(part).collect(), None, None),
@@ -160,7 +160,7 @@ fn part(part: &Part) -> Content {
         Part::Text { text } => Content::Text { text: text.clone() },
         Part::Image { url } => Content::Image { url: url.clone() },
         Part::File { name, .. } => {
-            Content::Text { text: format!("[file {}]", name.as_deref().unwrap_or("without a name")) }
+            Content::Text { text: format!("[file {}]", name.as_deref().unwrap_or("without a name")).into() }
         }
     }
 }
