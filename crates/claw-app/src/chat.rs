@@ -160,7 +160,7 @@ impl Engine {
                 self.tell(id, &owner, &session, StateName::Queued, 0);
                 let reader = self.hub.read(id, 0);
                 if is_head {
-                    self.issue(due).await;
+                    self.issue_once(due).await;
                 }
                 Ok(reader)
             }

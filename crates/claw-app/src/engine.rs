@@ -287,6 +287,7 @@ impl App {
         engine.keeper.keep_for(memory_retention);
         engine.compactor.adopt(compaction);
         engine.agent.replace_catalog(catalog);
+        engine.lobby.look();
         engine.desk.replace(courier, webhook_secret.as_ref());
         engine.attempts_default.store(attempts_default.clamp(1, ATTEMPTS_MAX), Ordering::Relaxed);
         if let Some(workers) = engine.workers.get() {
@@ -339,12 +340,28 @@ impl Engine {
 
     /// Gives a waiting task its ticket. A full queue is no loss: the sweeper finds the task again.
     pub(crate) async fn issue(&self, due: DueTicket) {
+        let (ticket, delay) = self.ticket(due);
+        if let Err(error) = self.queue.push(ticket, delay).await {
+            tracing::warn!(task.id = %due.id, "the ticket of {} has to wait for the sweeper: {error}", due.id);
+        }
+    }
+
+    /// Gives a task its ticket unless one of its attempt is held; whether it did.
+    ///
+    /// For whoever may be too late: the boot's look for lost tickets and the submission itself may see the same new
+    /// task, and the slower of them would put a ticket behind the claim of the first one's.
+    pub(crate) async fn issue_once(&self, due: DueTicket) -> bool {
+        let (ticket, delay) = self.ticket(due);
+        self.queue.restore(ticket, delay).await.unwrap_or_else(|error| {
+            tracing::warn!(task.id = %due.id, "the ticket of {} has to wait for the sweeper: {error}", due.id);
+            false
+        })
+    }
+
+    fn ticket(&self, due: DueTicket) -> (Ticket, Duration) {
         let DueTicket { id, attempt, lane, priority, not_before } = due;
         let ticket = Ticket { kind: TicketKind::Run, subject: id.uuid(), attempt, lane, priority };
-        let delay = not_before.since(self.clock.now());
-        if let Err(error) = self.queue.push(ticket, delay).await {
-            tracing::warn!(task.id = %id, "the ticket of {id} has to wait for the sweeper: {error}");
-        }
+        (ticket, not_before.since(self.clock.now()))
     }
 
     /// Issues what a finish made due.

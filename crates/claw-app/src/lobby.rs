@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use claw_agent::Catalog;
 use claw_agent::catalog::UnknownExecutor;
-use claw_agent::executors::{Executor, Full, Pass};
+use claw_agent::executors::{Executor, Pass};
+use claw_core::task::StateName;
 use claw_core::{Lane, Principal, Priority, TaskId, Turn, Visibility};
 use claw_queue::Claim;
 use claw_store::DueTicket;
@@ -46,15 +47,23 @@ struct Lines {
 }
 
 impl Lines {
-    /// Queues it, once; beyond the limit it only looks again by itself.
+    /// Queues it; whoever stands there already keeps its place. Beyond the limit it only looks again by itself.
     fn queue(&mut self, executor: &str, due: DueTicket) {
-        if self.places.contains_key(&due.id) || self.places.len() >= LOBBY_MAX {
+        if self.stands_at(executor, due.id) {
+            return;
+        }
+        self.leave(due.id);
+        if self.places.len() >= LOBBY_MAX {
             return;
         }
         self.numbers += 1;
         let rank = (due.lane, Reverse(due.priority), self.numbers);
         self.places.insert(due.id, (executor.to_owned(), rank));
         self.by_executor.entry(executor.to_owned()).or_default().insert(rank, due);
+    }
+
+    fn stands_at(&self, executor: &str, id: TaskId) -> bool {
+        self.places.get(&id).is_some_and(|(at, _)| at == executor)
     }
 
     fn first(&mut self, executor: &str) -> Option<DueTicket> {
@@ -80,6 +89,11 @@ impl Lines {
 }
 
 impl Lobby {
+    /// Looks again: what was configured has changed.
+    pub(crate) fn look(&self) {
+        self.arrived.notify_one();
+    }
+
     fn lines(&self) -> MutexGuard<'_, Lines> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -122,6 +136,10 @@ impl Engine {
             return Ok(Some(pass));
         }
         let Ok(Some(task)) = self.store.task(id, &Visibility::All).await else { return Ok(None) };
+        // A stale ticket waits for nothing: whoever starts the task finds out.
+        if task.state.name() != StateName::Queued {
+            return Ok(None);
+        }
         let Ok(Some(executor)) = catalog.executor(&task.turn) else { return Ok(None) };
         let due = DueTicket {
             id,
@@ -135,20 +153,15 @@ impl Engine {
 
     fn enter_or_wait(&self, executor: &Executor, due: DueTicket) -> Result<Option<Pass>, Duration> {
         let mut lines = self.lobby.lines();
-        lines.leave(due.id);
-        if lines.by_executor.contains_key(executor.id()) {
-            lines.queue(executor.id(), due);
-            self.lobby.arrived.notify_one();
-            return Err(LOBBY_LOOK);
+        if !lines.by_executor.contains_key(executor.id())
+            && let Ok(pass) = self.agent.gates().try_enter(executor)
+        {
+            lines.leave(due.id);
+            return Ok(Some(pass));
         }
-        match self.agent.gates().try_enter(executor) {
-            Ok(pass) => Ok(Some(pass)),
-            Err(Full(_)) => {
-                lines.queue(executor.id(), due);
-                self.lobby.arrived.notify_one();
-                Err(LOBBY_LOOK)
-            }
-        }
+        lines.queue(executor.id(), due);
+        self.lobby.look();
+        Err(LOBBY_LOOK)
     }
 
     /// Calls in whoever there is room for; what was called and never came gives its place back.
@@ -196,5 +209,35 @@ pub(crate) async fn run(engine: &Arc<Engine>) {
             changed = left.changed() => if changed.is_err() { return },
             () = tokio::time::sleep(wait) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use claw_core::Timestamp;
+
+    fn due(number: u128) -> DueTicket {
+        let id = TaskId::from_uuid(uuid::Uuid::from_u128(number));
+        let not_before = Timestamp::from_millis(0);
+        DueTicket { id, attempt: 0, lane: Lane::Standard, priority: Priority::NORMAL, not_before }
+    }
+
+    /// However long it takes until there is room, nobody who came later goes first.
+    #[test]
+    fn whoever_looks_again_keeps_the_place_in_line() {
+        let mut lines = Lines::default();
+        for number in [1, 2, 1, 3] {
+            lines.queue("home", due(number));
+        }
+        // The configuration sends it elsewhere now: there it stands at the end.
+        lines.queue("other", due(4));
+        lines.queue("other", due(2));
+        let mut order = |executor: &str| -> Vec<TaskId> {
+            std::iter::from_fn(|| lines.first(executor)).map(|due| due.id).collect()
+        };
+        assert_eq!(order("home"), [due(1).id, due(3).id]);
+        assert_eq!(order("other"), [due(4).id, due(2).id]);
+        assert!(lines.places.is_empty() && lines.by_executor.is_empty());
     }
 }

@@ -45,14 +45,14 @@ async fn is_lost(engine: &Engine) -> Result<bool, StoreError> {
     Ok(tickets == 0 && engine.store.counts().await?.queued > 0)
 }
 
-/// Issues the ticket of every task that is first in its session; pushing one twice is harmless.
+/// Issues the ticket of every task that is first in its session, unless it has one: since the page was read
+/// a task may have got its ticket, and be running.
 async fn rebuild(engine: &Engine) -> Result<u64, StoreError> {
     let (mut from, mut tickets) = (None, 0);
     loop {
         let page = engine.store.due_tickets(from, REBUILD_PAGE).await?;
         for due in page.items {
-            engine.issue(due).await;
-            tickets += 1;
+            tickets += u64::from(engine.issue_once(due).await);
         }
         match page.next {
             Some(next) => from = Some(next),

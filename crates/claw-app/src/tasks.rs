@@ -103,7 +103,7 @@ impl Tasks {
             Submitted::Created { is_head, session: _ } => {
                 engine.tell(id, &principal.id, &session, StateName::Queued, 0);
                 if is_head {
-                    engine.issue(due).await;
+                    engine.issue_once(due).await;
                 }
                 Ok(accepted(id, false))
             }

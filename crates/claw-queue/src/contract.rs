@@ -78,6 +78,7 @@ macro_rules! contract {
                 nothing_is_due_before_its_delay,
                 a_waiting_ticket_is_replaced_and_keeps_its_age,
                 a_ticket_behind_a_claim_waits_for_its_end,
+                a_restored_ticket_never_doubles_one_that_is_held,
                 a_newer_ticket_stands_when_the_older_comes_back,
                 a_lease_that_runs_out_makes_the_ticket_due_again_at_its_age,
                 a_renewed_lease_holds,

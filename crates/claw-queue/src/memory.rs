@@ -79,6 +79,15 @@ impl Queue for MemoryQueue {
         if held { Ok(()) } else { Err(QueueError::Full { limit }) }
     }
 
+    async fn restore(&self, ticket: Ticket, delay: Duration) -> Result<bool, QueueError> {
+        let limit = self.tickets_max;
+        let (is_missing, held) = self.with(|state, now| {
+            let is_missing = state.is_missing(ticket, now);
+            (is_missing, !is_missing || state.push(ticket, delay, limit, now))
+        });
+        if held { Ok(is_missing) } else { Err(QueueError::Full { limit }) }
+    }
+
     async fn claim(&self, lanes: &[Lane], max: NonZeroUsize, lease: Duration) -> Result<Vec<Claim>, QueueError> {
         Ok(self.with(|state, now| state.claim(lanes, max, lease, now)))
     }

@@ -26,6 +26,13 @@ pub trait Queue: Send + Sync {
     /// Errors: [`QueueError::Full`] – the sweeper will find the work again.
     async fn push(&self, ticket: Ticket, delay: Duration) -> Result<(), QueueError>;
 
+    /// Adds a ticket unless one of its attempt or a later one waits or is claimed; returns whether it did.
+    ///
+    /// For whoever has read of a task a moment ago and cannot know what became of it since: a push would put a
+    /// second ticket behind the first one's claim.
+    /// Errors: [`QueueError::Full`] – the sweeper will find the work again.
+    async fn restore(&self, ticket: Ticket, delay: Duration) -> Result<bool, QueueError>;
+
     /// Takes up to `max` due tickets of `lanes` and leases them for `lease` (≥ 1 s).
     ///
     /// Lanes are served in the order given, each oldest-first by priority. Empty when none is due.

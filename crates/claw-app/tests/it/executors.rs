@@ -14,6 +14,7 @@ use claw_core::task::{StateName, TaskState};
 use claw_core::{AgentId, FailureReason, JsonText, Lane, Message, OnCrash, Secret, Task, Turn};
 use claw_net::HttpClient;
 use claw_providers::{V1Gateway as V1, V1Settings};
+use claw_queue::{Depth, Queue as _, Ticket, TicketKind};
 use claw_testkit::v1_gateway::Settings as Double;
 use claw_testkit::{Gate, Reply, Upstream, V1Gateway};
 use serde_json::json;
@@ -206,6 +207,40 @@ async fn whoever_waits_for_room_holds_no_worker_and_goes_when_somebody_leaves() 
     }
     assert_eq!(caller.output().await.unwrap().text, "fourth");
     assert_eq!((pair.double.most(), pair.double.sent_away()), (1, 0));
+    pair.house.stop().await;
+}
+
+/// A ticket that came too late – its task has run – takes no place in line, and no room.
+#[tokio::test]
+async fn a_stale_ticket_does_not_wait_for_room() {
+    let pair = Pair::open(Double { concurrent_max: 1, ..Double::default() }, 1).await;
+    let over = pair.run(there("a", "first")).await;
+    let gate = Gate::new();
+    let held = gate.clone();
+    pair.double.respond_with(move |seen| Reply::echo(seen).held(&held));
+    let on = pair.submit(there("b", "second")).await;
+    gate.reached_by(1).await;
+    for subject in [over.id, on] {
+        let (lane, priority) = (Lane::Standard, over.priority);
+        let stale = Ticket { kind: TicketKind::Run, subject: subject.uuid(), attempt: 0, lane, priority };
+        pair.house.queue.push(stale, Duration::ZERO).await.unwrap();
+        assert_eq!(pair.house.queue.restore(stale, Duration::ZERO).await, Ok(false));
+    }
+    let gone = async {
+        let behind = Depth { delayed: 1, claimed: 1, ..Depth::default() };
+        while pair.house.queue.depth().await.unwrap() != behind {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(SOON, gone).await.expect("only the one behind the claim is left");
+    gate.open_for_good();
+    assert_eq!(answer(&pair.ended(on).await).0, "second");
+    let empty = async {
+        while pair.house.queue.depth().await.unwrap() != Depth::default() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(SOON, empty).await.expect("and that one is looked at and gone");
     pair.house.stop().await;
 }
 

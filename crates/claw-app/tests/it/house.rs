@@ -33,6 +33,7 @@ pub(crate) const SOON: Duration = Duration::from_secs(20);
 pub(crate) struct House {
     pub(crate) app: App,
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) queue: Arc<MemoryQueue>,
     pub(crate) clock: Arc<FakeClock>,
     pub(crate) keeper: Arc<Keeper>,
     pub(crate) recovered: Recovered,
@@ -84,10 +85,11 @@ impl House {
         let store =
             claw_store::sqlite::SqliteStore::open(claw_store::sqlite::Settings::at(path), &store_scope).await.unwrap();
         let store: Arc<dyn Store> = Arc::new(store);
+        let queue = Arc::new(MemoryQueue::new(memory::Settings::default()));
         let keeper = keeper(directory, &store, &clock);
         let parts = Parts {
             store: Arc::clone(&store),
-            queue: Arc::new(MemoryQueue::new(memory::Settings::default())),
+            queue: Arc::clone(&queue) as Arc<dyn claw_queue::Queue>,
             catalog: Arc::new(catalog),
             memory: Arc::clone(&keeper),
             more_tools,
@@ -98,7 +100,7 @@ impl House {
             settings,
         };
         let (app, recovered) = App::start(parts).await.unwrap();
-        Self { app, store, clock, keeper, recovered, scope, store_scope }
+        Self { app, store, queue, clock, keeper, recovered, scope, store_scope }
     }
 
     /// Stops as a signal does: runs in progress are given back.

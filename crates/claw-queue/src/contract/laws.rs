@@ -111,6 +111,27 @@ pub(super) async fn a_ticket_behind_a_claim_waits_for_its_end(fixture: &dyn Fixt
     assert_eq!(claim_one(queue).await.ticket, newer);
 }
 
+/// The boot's look for lost tickets, too late by any step of the ticket's life.
+pub(super) async fn a_restored_ticket_never_doubles_one_that_is_held(fixture: &dyn Fixture) {
+    let queue = fixture.queue();
+    let restore = |attempt| queue.restore(Ticket { attempt, ..ticket(1) }, Duration::ZERO);
+    queue.push(ticket(1), SECOND).await.unwrap();
+    assert_eq!(restore(1).await, Ok(false));
+    assert_eq!(claim_all(queue).await, [], "its delay stands");
+    fixture.pass(SECOND).await;
+    let claim = claim_one(queue).await;
+    assert_eq!((restore(1).await, restore(0).await), (Ok(false), Ok(false)));
+    assert_eq!(queue.depth().await, Ok(Depth { claimed: 1, ..Depth::default() }));
+    // One that was lost while an older one was worked on waits for its end.
+    assert_eq!((restore(2).await, restore(2).await, restore(1).await), (Ok(true), Ok(false), Ok(false)));
+    assert_eq!(queue.complete(&claim).await, Ok(true));
+    let next = claim_one(queue).await;
+    assert_eq!(next.ticket.attempt, 2);
+    assert_eq!(queue.complete(&next).await, Ok(true));
+    assert_eq!(restore(2).await, Ok(true));
+    assert_eq!(claim_one(queue).await.ticket.attempt, 2);
+}
+
 pub(super) async fn a_newer_ticket_stands_when_the_older_comes_back(fixture: &dyn Fixture) {
     let queue = fixture.queue();
     let newer = |subject| Ticket { attempt: 2, ..ticket(subject) };

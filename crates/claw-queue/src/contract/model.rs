@@ -37,7 +37,12 @@ impl Play<'_> {
     async fn step(&mut self) -> &'static str {
         let queue = self.fixture.queue();
         match self.random.u8(0..100) {
-            0..30 => {
+            0..4 => {
+                let (ticket, delay) = (self.any_ticket(), self.any_delay());
+                assert_eq!(queue.restore(ticket, delay).await, Ok(self.model.restore(ticket, delay)), "{ticket:?}");
+                "restore"
+            }
+            4..30 => {
                 let (ticket, delay) = (self.any_ticket(), self.any_delay());
                 queue.push(ticket, delay).await.unwrap();
                 self.model.push(ticket, delay);
@@ -177,6 +182,15 @@ impl Model {
             None => self.ages,
         };
         self.entries.push(Entry { ticket, age, at: self.now + delay, lease_id: None });
+    }
+
+    fn restore(&mut self, ticket: Ticket, delay: Duration) -> bool {
+        let is_held =
+            self.entries.iter().any(|held| same(held.ticket, ticket) && held.ticket.attempt >= ticket.attempt);
+        if !is_held {
+            self.push(ticket, delay);
+        }
+        !is_held
     }
 
     /// Checks that these claims are what had to be claimed, and notes them.

@@ -84,6 +84,15 @@ impl State {
         true
     }
 
+    /// Whether no ticket of its attempt or a later one is held.
+    pub(super) fn is_missing(&mut self, ticket: Ticket, now: Instant) -> bool {
+        self.advance(now);
+        let key = (ticket.kind, ticket.subject);
+        let waiting = self.waiting.get(&key).map(|waiting| waiting.attempt);
+        let claimed = self.claimed.get(&key).map(|claimed| claimed.ticket.attempt);
+        waiting.max(claimed).is_none_or(|held| held < ticket.attempt)
+    }
+
     /// Leases due tickets, lane by lane.
     pub(super) fn claim(&mut self, lanes: &[Lane], max: NonZeroUsize, lease: Duration, now: Instant) -> Vec<Claim> {
         self.advance(now);

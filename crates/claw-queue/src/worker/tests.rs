@@ -83,6 +83,9 @@ impl Queue for Faulty {
     async fn push(&self, ticket: Ticket, delay: Duration) -> Result<(), QueueError> {
         self.inner.push(ticket, delay).await
     }
+    async fn restore(&self, ticket: Ticket, delay: Duration) -> Result<bool, QueueError> {
+        self.inner.restore(ticket, delay).await
+    }
     async fn claim(&self, lanes: &[Lane], max: NonZeroUsize, lease: Duration) -> Result<Vec<Claim>, QueueError> {
         self.fault().await?;
         if let Some(scope) = &self.at_claim {
