@@ -196,7 +196,7 @@ impl Attempt {
             Stop::Final(failure) => failed(failure),
             Stop::Transient { failure, shown } => match self.next_try(&failure, shown) {
                 Some(delay) => Outcome::Retry { failure, not_before: self.parts.clock.now().plus(delay) },
-                None => failed(failure),
+                None => failed(Failure { is_transient: true, ..failure }),
             },
         })
     }

@@ -61,9 +61,9 @@ impl Agent {
             None => NotEmbedded::Unsupported(format!("nobody makes embeddings with {:?}", request.model)),
             Some(error @ ProviderError::Unsupported { .. }) => NotEmbedded::Unsupported(error.to_string()),
             Some(error) => NotEmbedded::Failed(Failure {
-                reason: reason_of(&error),
-                message: error.to_string(),
                 retry_after_ms: error.retry_after().and_then(|wait| u64::try_from(wait.as_millis()).ok()),
+                is_transient: error.is_retryable(),
+                ..Failure::new(reason_of(&error), error.to_string())
             }),
         })
     }

@@ -366,12 +366,15 @@ pub struct Failure {
     /// When the provider asked to be tried again, in milliseconds from the failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
+    /// Whether the same request may succeed later, and repeats nothing that was done elsewhere already.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_transient: bool,
 }
 
 impl Failure {
-    /// A failure with nothing to wait for.
+    /// A failure that asking again does not mend.
     pub fn new(reason: FailureReason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), retry_after_ms: None }
+        Self { reason, message: message.into(), retry_after_ms: None, is_transient: false }
     }
 }
 

@@ -16,6 +16,9 @@ use serde_json::json;
 use crate::auth::Denied;
 use crate::auth::border::Turned;
 
+/// G4's word.
+const KEY_REUSE: &str = "idempotency_key_reuse";
+
 /// A refusal or failure as a door tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Problem {
@@ -59,9 +62,33 @@ impl Problem {
     pub(crate) fn no_route() -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", "there is no such route")
     }
-    /// The same with `message`.
+    /// The same request may succeed later.
     fn retryable(self, after: Option<Duration>) -> Self {
         Self { is_retryable: Some(true), retry_after: after, ..self }
+    }
+    /// The same request will not do better, whatever its status makes clients believe.
+    pub(crate) fn settled(self) -> Self {
+        Self { is_retryable: Some(false), ..self }
+    }
+    /// One of the words that C39 has for everything; what it is more exactly, if that says more.
+    ///
+    /// G4 gives a reused key a word of its own, which stays.
+    pub(crate) fn plain_code(&self) -> (&'static str, Option<&'static str>) {
+        if self.code == KEY_REUSE {
+            return (self.code, None);
+        }
+        let plain = match self.status.as_u16() {
+            401 => "unauthorized",
+            403 | 421 => "forbidden",
+            404 => "not_found",
+            429 => "rate_limited",
+            500 => "internal_error",
+            // An upstream that will not do better is nothing that passes.
+            502 if self.is_retryable == Some(false) => "internal_error",
+            501.. => "service_unavailable",
+            _ => "invalid_request",
+        };
+        (plain, (plain != self.code).then_some(self.code))
     }
     /// In dialect B's shape.
     pub(crate) fn to_frame_error(&self) -> FrameError {
@@ -112,17 +139,17 @@ impl From<Error> for Problem {
                 Self { param: Some("model".into()), ..new(StatusCode::NOT_FOUND, "model_not_found") }
             }
             Error::KeyReused { task } => {
-                Self { task: Some(task.to_string().into()), ..new(StatusCode::CONFLICT, "idempotency_key_reuse") }
+                Self { task: Some(task.to_string().into()), ..new(StatusCode::CONFLICT, KEY_REUSE).settled() }
             }
             Error::Conflict { task, .. } => {
-                Self { task: Some(task.to_string().into()), ..new(StatusCode::CONFLICT, "conflict") }
+                Self { task: Some(task.to_string().into()), ..new(StatusCode::CONFLICT, "conflict").settled() }
             }
             Error::Decided { approval, state } => {
                 let details = json!({"code": "APPROVAL_DECIDED", "id": approval.to_string(), "state": state.as_str()});
-                Self { details: Some(Box::new(details)), ..new(StatusCode::CONFLICT, "conflict") }
+                Self { details: Some(Box::new(details)), ..new(StatusCode::CONFLICT, "conflict").settled() }
             }
             Error::TakenUp { task, .. } => {
-                Self { task: Some(task.to_string().into()), ..new(StatusCode::CONFLICT, "conflict") }
+                Self { task: Some(task.to_string().into()), ..new(StatusCode::CONFLICT, "conflict").settled() }
             }
             Error::SessionBusy { runs, .. } => {
                 let busy = new(StatusCode::CONFLICT, "session_busy").retryable(None);
@@ -136,7 +163,7 @@ impl From<Error> for Problem {
             }
             Error::ConfigChanged { hash } => {
                 let details = Some(Box::new(json!({"code": "CONFIG_CHANGED", "hash": hash})));
-                Self { frame_code: "INVALID_REQUEST", details, ..new(StatusCode::CONFLICT, "config_changed") }
+                Self { frame_code: "INVALID_REQUEST", details, ..new(StatusCode::CONFLICT, "config_changed").settled() }
             }
             Error::ConfigRefused { issues } => {
                 let shown = |Issue { path, message }: &Issue| json!({"path": path, "message": message});
@@ -144,7 +171,7 @@ impl From<Error> for Problem {
                 let details = Some(Box::new(json!({"code": "CONFIG_INVALID", "issues": issues})));
                 Self { details, ..new(StatusCode::BAD_REQUEST, "config_invalid") }
             }
-            Error::ConfigUnavailable(_) => new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable"),
+            Error::ConfigUnavailable(_) => new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable").retryable(None),
             Error::DiskFull => new(StatusCode::INSUFFICIENT_STORAGE, "insufficient_storage").retryable(None),
             Error::Stopping | Error::Store(_) => {
                 new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable").retryable(Some(Duration::from_secs(5)))
@@ -152,17 +179,14 @@ impl From<Error> for Problem {
             Error::Run(failure) => {
                 let (status, code) = of_failure(failure.reason);
                 let after = failure.retry_after_ms.map(Duration::from_millis);
-                Self {
-                    retry_after: after,
-                    is_retryable: Some(!matches!(status.as_u16(), 400 | 404)),
-                    ..new(status, code)
-                }
+                Self { retry_after: after, is_retryable: Some(failure.is_transient), ..new(status, code) }
             }
             Error::Cancelled(task) => {
-                Self { task: Some(task.to_string().into()), ..new(StatusCode::CONFLICT, "cancelled") }
+                Self { task: Some(task.to_string().into()), ..new(StatusCode::CONFLICT, "cancelled").settled() }
             }
             Error::StillRunning { task, .. } => {
-                Self { task: Some(task.to_string().into()), ..new(StatusCode::GATEWAY_TIMEOUT, "timeout") }
+                // It goes on: asked again, it would be done twice.
+                Self { task: Some(task.to_string().into()), ..new(StatusCode::GATEWAY_TIMEOUT, "timeout").settled() }
             }
         }
     }
@@ -170,7 +194,7 @@ impl From<Error> for Problem {
 
 /// A run's failure, as the status of the answer that was waited for. An upstream's error is never
 /// an answer (G8), and its own status is not ours to repeat.
-pub(crate) const fn of_failure(reason: FailureReason) -> (StatusCode, &'static str) {
+const fn of_failure(reason: FailureReason) -> (StatusCode, &'static str) {
     match reason {
         FailureReason::Provider => (StatusCode::BAD_GATEWAY, "upstream_error"),
         FailureReason::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
@@ -223,12 +247,15 @@ impl From<Turned> for Problem {
 
 #[cfg(test)]
 mod tests {
+    use claw_core::approval::ApprovalState;
     use claw_core::task::StateName;
-    use claw_core::{AgentId, Failure, SessionKey, TaskId};
+    use claw_core::{AgentId, ApprovalId, Failure, SessionKey, TaskId};
+    use serde_json::Value;
 
     use super::*;
     use crate::auth::device::Untrusted;
     use crate::auth::presented::Form;
+    use crate::http::render::object;
 
     fn session() -> SessionKey {
         SessionKey::main(&AgentId::main())
@@ -245,46 +272,108 @@ mod tests {
         assert_eq!((error.code, error.retryable), ("UNAVAILABLE", Some(true)));
     }
 
-    #[test]
-    fn every_refusal_of_the_app_has_its_status_and_codes() {
+    /// Every kind of refusal of the app: its status, OpenAI's code, C39's, dialect B's, and whether the same
+    /// request may succeed later.
+    fn table() -> Vec<(Error, u16, [&'static str; 3], Option<bool>)> {
         let task: TaskId = "task_00000000000000000000000000000007".parse().unwrap();
         let wait = Duration::from_secs(1);
         let run = |reason| Error::Run(Failure::new(reason, "m"));
-        let table = [
-            (Error::Invalid { field: "f".into(), problem: "p".into() }, 400, "invalid_request", "INVALID_REQUEST"),
-            (Error::NotFound { what: "task", id: "x".into() }, 404, "not_found", "NOT_FOUND"),
-            (Error::UnknownModel("m".into()), 404, "model_not_found", "INVALID_REQUEST"),
-            (Error::KeyReused { task }, 409, "idempotency_key_reuse", "CONFLICT"),
-            (Error::Conflict { task, state: StateName::Failed, verb: "v" }, 409, "conflict", "CONFLICT"),
-            (busy(), 409, "session_busy", "UNAVAILABLE"),
-            (Error::MainSession(session()), 400, "invalid_request", "INVALID_REQUEST"),
-            (Error::Forbidden("operator.write"), 403, "forbidden", "FORBIDDEN"),
-            (Error::Overloaded { what: "w".into(), retry_after: wait }, 503, "service_unavailable", "UNAVAILABLE"),
-            (Error::ConfigChanged { hash: "h".into() }, 409, "config_changed", "INVALID_REQUEST"),
-            (Error::ConfigRefused { issues: Vec::new() }, 400, "config_invalid", "INVALID_REQUEST"),
-            (Error::ConfigUnavailable("c".into()), 503, "service_unavailable", "UNAVAILABLE"),
-            (Error::DiskFull, 507, "insufficient_storage", "UNAVAILABLE"),
-            (Error::Stopping, 503, "service_unavailable", "UNAVAILABLE"),
-            (Error::Store("s".into()), 503, "service_unavailable", "UNAVAILABLE"),
-            (run(FailureReason::Provider), 502, "upstream_error", "UNAVAILABLE"),
-            (run(FailureReason::RateLimited), 429, "rate_limited", "RATE_LIMITED"),
-            (run(FailureReason::UnknownModel), 404, "model_not_found", "INVALID_REQUEST"),
-            (run(FailureReason::Request), 400, "invalid_request", "INVALID_REQUEST"),
-            (run(FailureReason::Interrupted), 500, "internal_error", "INTERNAL"),
-            (run(FailureReason::Poisoned), 500, "internal_error", "INTERNAL"),
-            (run(FailureReason::Limit), 500, "limit_reached", "INTERNAL"),
-            (run(FailureReason::Internal), 500, "internal_error", "INTERNAL"),
-            (Error::Cancelled(task), 409, "cancelled", "CONFLICT"),
-            (Error::StillRunning { task, waited: wait }, 504, "timeout", "AGENT_TIMEOUT"),
-        ];
-        for (error, status, code, frame_code) in table {
+        let passing = |reason| Error::Run(Failure { is_transient: true, ..Failure::new(reason, "m") });
+        let decided = Error::Decided { approval: ApprovalId::from_uuid(task.uuid()), state: ApprovalState::Denied };
+        let invalid = ["invalid_request", "invalid_request", "INVALID_REQUEST"];
+        let conflict = ["conflict", "invalid_request", "CONFLICT"];
+        let away = ["service_unavailable", "service_unavailable", "UNAVAILABLE"];
+        let ours = ["internal_error", "internal_error", "INTERNAL"];
+        let reused = ["idempotency_key_reuse", "idempotency_key_reuse", "CONFLICT"];
+        vec![
+            (Error::Invalid { field: "f".into(), problem: "p".into() }, 400, invalid, None),
+            (Error::NotFound { what: "task", id: "x".into() }, 404, ["not_found", "not_found", "NOT_FOUND"], None),
+            (Error::UnknownModel("m".into()), 404, ["model_not_found", "not_found", "INVALID_REQUEST"], None),
+            (Error::KeyReused { task }, 409, reused, Some(false)),
+            (Error::Conflict { task, state: StateName::Failed, verb: "v" }, 409, conflict, Some(false)),
+            (decided, 409, conflict, Some(false)),
+            (Error::TakenUp { task, by: task }, 409, conflict, Some(false)),
+            (busy(), 409, ["session_busy", "invalid_request", "UNAVAILABLE"], Some(true)),
+            (Error::MainSession(session()), 400, invalid, None),
+            (Error::Forbidden("operator.write"), 403, ["forbidden", "forbidden", "FORBIDDEN"], None),
+            (Error::Overloaded { what: "w".into(), retry_after: wait }, 503, away, Some(true)),
+            (
+                Error::ConfigChanged { hash: "h".into() },
+                409,
+                ["config_changed", "invalid_request", "INVALID_REQUEST"],
+                Some(false),
+            ),
+            (
+                Error::ConfigRefused { issues: Vec::new() },
+                400,
+                ["config_invalid", "invalid_request", "INVALID_REQUEST"],
+                None,
+            ),
+            (Error::ConfigUnavailable("c".into()), 503, away, Some(true)),
+            (Error::DiskFull, 507, ["insufficient_storage", "service_unavailable", "UNAVAILABLE"], Some(true)),
+            (Error::Stopping, 503, away, Some(true)),
+            (Error::Store("s".into()), 503, away, Some(true)),
+            // The provider's 401 and a run that was cut in the middle elsewhere are not mended by asking again.
+            (run(FailureReason::Provider), 502, ["upstream_error", "internal_error", "UNAVAILABLE"], Some(false)),
+            (
+                passing(FailureReason::Provider),
+                502,
+                ["upstream_error", "service_unavailable", "UNAVAILABLE"],
+                Some(true),
+            ),
+            (passing(FailureReason::RateLimited), 429, ["rate_limited", "rate_limited", "RATE_LIMITED"], Some(true)),
+            (run(FailureReason::UnknownModel), 404, ["model_not_found", "not_found", "INVALID_REQUEST"], Some(false)),
+            (run(FailureReason::Request), 400, invalid, Some(false)),
+            (run(FailureReason::Interrupted), 500, ours, Some(false)),
+            (run(FailureReason::Poisoned), 500, ours, Some(false)),
+            (run(FailureReason::Limit), 500, ["limit_reached", "internal_error", "INTERNAL"], Some(false)),
+            (passing(FailureReason::Internal), 500, ours, Some(true)),
+            (Error::Cancelled(task), 409, ["cancelled", "invalid_request", "CONFLICT"], Some(false)),
+            // The run goes on.
+            (
+                Error::StillRunning { task, waited: wait },
+                504,
+                ["timeout", "service_unavailable", "AGENT_TIMEOUT"],
+                Some(false),
+            ),
+        ]
+    }
+
+    /// C39, K8: each door has its own words for each kind.
+    #[test]
+    fn every_refusal_of_the_app_has_its_status_and_codes_at_every_door() {
+        for (error, status, [openai, reference, frame], is_retryable) in table() {
             let problem = Problem::from(error.clone());
-            assert_eq!(
-                (problem.status.as_u16(), problem.code, problem.frame_code),
-                (status, code, frame_code),
-                "{error:?}"
-            );
+            let found = (problem.status.as_u16(), problem.code, problem.plain_code().0, problem.frame_code);
+            assert_eq!(found, (status, openai, reference, frame), "{error:?}");
+            assert_eq!(problem.is_retryable, is_retryable, "{error:?}");
             assert_eq!(*problem.message, *error.to_string());
+            for is_openai in [true, false] {
+                let shown = serde_json::to_value(object(&problem, "req_1", is_openai)).unwrap();
+                assert_eq!(shown["code"], if is_openai { openai } else { reference }, "{error:?}");
+                assert_eq!(shown.get("retryable"), is_retryable.map(Value::from).as_ref(), "{error:?}");
+                let exact = (!is_openai && openai != reference).then_some(openai);
+                assert_eq!(shown["details"]["code"].as_str(), exact, "{error:?}");
+            }
+        }
+    }
+
+    /// C39 has seven words; G4's is the eighth.
+    #[test]
+    fn outside_openais_routes_there_are_no_codes_but_the_contracts() {
+        for status in (400..=431).chain([451]).chain(500..=511) {
+            let problem = Problem::new(StatusCode::from_u16(status).unwrap(), "anything", "m");
+            let (code, exact) = problem.plain_code();
+            let expected = match status {
+                401 => "unauthorized",
+                403 | 421 => "forbidden",
+                404 => "not_found",
+                429 => "rate_limited",
+                500 => "internal_error",
+                400..500 => "invalid_request",
+                _ => "service_unavailable",
+            };
+            assert_eq!((code, exact), (expected, Some("anything")), "{status}");
         }
     }
 

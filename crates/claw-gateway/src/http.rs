@@ -17,7 +17,7 @@ pub(crate) mod front;
 mod health;
 mod hooks;
 mod models;
-mod render;
+pub(crate) mod render;
 mod responses;
 mod sessions;
 mod stream;

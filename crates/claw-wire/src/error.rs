@@ -36,7 +36,7 @@ pub struct ErrorBody<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ErrorObject<'a> {
-    /// One of C39's words, or a more exact one.
+    /// One of C39's words; OpenAI's on OpenAI routes.
     pub code: &'a str,
     /// For people.
     pub message: Cow<'a, str>,
@@ -56,6 +56,9 @@ pub struct ErrorObject<'a> {
     /// The task that goes on although the caller's wait ended (K18).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub task_id: Option<Cow<'a, str>>,
+    /// What programs may want beside the code: `code` is the more exact one, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub details: Option<serde_json::Value>,
 }
 
 /// The error of a WebSocket answer, dialect B.
@@ -103,6 +106,7 @@ mod tests {
             retryable: None,
             retry_after_ms: None,
             task_id: None,
+            details: None,
         };
         let text = serde_json::to_string(&ErrorBody { error }).unwrap();
         assert_eq!(

@@ -138,10 +138,10 @@ impl Attempt {
         let breakers = self.catalog.breaker();
         match breakers.admit(executor.source, &executor.agent, self.parts.clock.now()) {
             Admission::Aside(aside) if aside.is_firm() => {
+                let message = format!("{} is left alone for a while, since {}", executor.id(), aside.cause);
                 let failure = Failure {
-                    reason: FailureReason::Provider,
-                    message: format!("{} is left alone for a while, since {}", executor.id(), aside.cause),
                     retry_after_ms: u64::try_from(aside.wait.as_millis()).ok(),
+                    ..Failure::new(FailureReason::Provider, message)
                 };
                 Err(Stop::Transient { failure, shown: false })
             }

@@ -39,7 +39,7 @@ impl Unanswered {
     /// The end of the turn; `had_rounds` when earlier rounds have left something behind.
     pub(super) fn into_stop(self, had_rounds: bool) -> Stop {
         let retry_after_ms = self.retry_after.and_then(|wait| u64::try_from(wait.as_millis()).ok());
-        let failure = Failure { reason: self.reason, message: self.message, retry_after_ms };
+        let failure = Failure { retry_after_ms, ..Failure::new(self.reason, self.message) };
         match self.is_retryable {
             true => Stop::Transient { failure, shown: self.shown || had_rounds },
             false => Stop::Final(failure),

@@ -10,12 +10,15 @@ use http::header::{
     CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::error::{Problem, millis};
 use crate::limits::RETRY_AFTER_DEFAULT;
 
 /// Names the task of an answer.
 pub(crate) const TASK_ID: HeaderName = HeaderName::from_static("x-openclaw-task-id");
+/// Tells OpenAI's SDKs, which go by the status otherwise, whether to ask again.
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 /// Says that this answer belongs to an earlier request with the same key (G4).
 pub(crate) const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
@@ -64,6 +67,9 @@ pub(crate) fn refuse(response: &mut Response, problem: Problem, request_id: &str
     if let Some(after) = problem.retry_after.or(is_too_much.then_some(RETRY_AFTER_DEFAULT)) {
         headers.insert(RETRY_AFTER, HeaderValue::from(millis(after).div_ceil(1000).max(1)));
     }
+    if let Some(is_retryable) = problem.is_retryable.filter(|_| is_openai) {
+        headers.insert(SHOULD_RETRY, HeaderValue::from_static(if is_retryable { "true" } else { "false" }));
+    }
     if let Some(task) = problem.task.as_deref().and_then(|task| HeaderValue::from_str(task).ok()) {
         headers.insert(TASK_ID, task);
     }
@@ -85,18 +91,37 @@ pub(crate) fn refuse(response: &mut Response, problem: Problem, request_id: &str
     }
 }
 
-/// The error object of a refusal.
+/// The error object of a refusal: OpenAI's codes are open, C39's a list with an end.
 pub(crate) fn object<'a>(problem: &'a Problem, request_id: &'a str, is_openai: bool) -> ErrorObject<'a> {
+    let (code, kind, details) = if is_openai {
+        (problem.code, openai_kind(problem.status), None)
+    } else {
+        let (code, exact) = problem.plain_code();
+        (code, kind(problem.status), details(problem, exact))
+    };
     ErrorObject {
-        code: problem.code,
+        code,
         message: (&*problem.message).into(),
-        kind: if is_openai { openai_kind(problem.status) } else { kind(problem.status) },
+        kind,
+        details,
         param: problem.param.as_deref(),
         request_id,
         retryable: problem.is_retryable,
         retry_after_ms: problem.retry_after.map(millis),
         task_id: problem.task.as_deref().map(Into::into),
     }
+}
+
+/// What a problem has for programs, under its exact code.
+fn details(problem: &Problem, exact: Option<&str>) -> Option<Value> {
+    let mut fields = match problem.details.as_deref() {
+        Some(Value::Object(fields)) => fields.clone(),
+        _ => Map::new(),
+    };
+    // Dialect B's own word for the same.
+    fields.remove("code");
+    fields.extend(exact.map(|code| ("code".to_owned(), Value::from(code))));
+    (!fields.is_empty()).then_some(Value::Object(fields))
 }
 
 /// The same for the events of a response.

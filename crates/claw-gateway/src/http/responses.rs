@@ -135,7 +135,7 @@ pub(crate) async fn delete(
     let (task, kept) = found(&doors, allowed.principal(), &id, false).await?;
     if !kept.is_alone {
         let message = format!("{id} is part of the conversation {}, which is deleted as a whole", task.turn.session);
-        return Err(Problem::new(StatusCode::CONFLICT, "conflict", message));
+        return Err(Problem::new(StatusCode::CONFLICT, "conflict", message).settled());
     }
     doors.app.sessions.delete(allowed.principal(), &task.turn.session).await?.ok_or_else(|| absent(&id))?;
     Ok(render::json(StatusCode::OK, &Deleted::new(&id)))

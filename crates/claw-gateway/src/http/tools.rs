@@ -30,7 +30,7 @@ pub(crate) async fn invoke(
     let called = doors.app.models.invoke(allowed.principal(), session, &tool, &arguments);
     let Ok(called) = tokio::time::timeout(wait, called).await else {
         let message = format!("the tool gave no result within {} s", wait.as_secs());
-        return Err(Problem::new(StatusCode::GATEWAY_TIMEOUT, "timeout", message));
+        return Err(Problem::new(StatusCode::GATEWAY_TIMEOUT, "timeout", message).settled());
     };
     let ToolOutcome { text, is_error } = called?;
     if is_error {

@@ -60,6 +60,58 @@ async fn a_streamed_run_ends_with_done_or_with_an_error() {
     house.stop().await;
 }
 
+/// C39, K8: one of seven codes whatever went wrong, the exact one beside it; and `retryable` only where asking
+/// again may help. OpenAI's routes keep OpenAI's codes, and tell its SDKs whether to ask again.
+#[tokio::test]
+async fn whatever_an_upstream_does_the_api_references_codes_are_its_own() {
+    let house = House::open().await;
+    for (upstream, status, [openai, reference], retryable) in [
+        (400, 400, ["invalid_request", "invalid_request"], false),
+        (401, 502, ["upstream_error", "internal_error"], false),
+        (403, 502, ["upstream_error", "internal_error"], false),
+        (404, 404, ["model_not_found", "not_found"], false),
+        (429, 429, ["rate_limited", "rate_limited"], true),
+        (500, 502, ["upstream_error", "service_unavailable"], true),
+        (503, 502, ["upstream_error", "service_unavailable"], true),
+    ] {
+        house.upstream.respond_with(move |_| Scripted::status(upstream, "no"));
+        let chat = json!({"messages": [{"role": "user", "content": "x"}]});
+        for (path, body, code, kinds) in [
+            ("/v1/agent/run", json!({"message": "x"}), reference, ["client_error", "server_error"]),
+            ("/v1/agent/run/stream", json!({"message": "x"}), reference, ["client_error", "server_error"]),
+            ("/v1/chat/completions", chat, openai, ["", ""]),
+            ("/v1/responses", json!({"input": "x"}), openai, ["", ""]),
+        ] {
+            let reply = house.http().post(path, &body).await;
+            let error = reply.json()["error"].clone();
+            let found = (reply.status, error["code"].as_str().unwrap(), error["retryable"].as_bool());
+            assert_eq!(found, (status, code, Some(retryable)), "{path} {upstream}: {error}");
+            let is_ours = path.starts_with("/v1/agent");
+            let exact = (is_ours && code != openai).then(|| json!({"code": openai}));
+            assert_eq!(error.get("details"), exact.as_ref(), "{path} {upstream}");
+            let hint = reply.header("x-should-retry");
+            assert_eq!(hint, (!is_ours).then_some(if retryable { "true" } else { "false" }), "{path} {upstream}");
+            if is_ours {
+                assert_eq!(error["type"], kinds[usize::from(status >= 500)], "{path} {upstream}");
+            }
+        }
+    }
+    for (method, path, status, code) in [
+        ("GET", "/v1/sessions/none", 404, "not_found"),
+        ("GET", "/v1/sessions?limit=0", 400, "invalid_request"),
+        ("PATCH", "/v1/sessions", 405, "invalid_request"),
+        ("DELETE", "/v1/sessions/agent:main:none", 404, "not_found"),
+        ("GET", "/nowhere", 404, "not_found"),
+    ] {
+        let reply = house.http().send(method, path, None).await;
+        assert_eq!((reply.status, &reply.json()["error"]["code"]), (status, &json!(code)), "{method} {path}");
+    }
+    let unknown = json!({"message": "x", "options": {"model": "nobody/knows"}});
+    let unknown = house.http().post("/v1/agent/run", &unknown).await.json()["error"].clone();
+    assert_eq!((&unknown["code"], &unknown["details"]), (&json!("not_found"), &json!({"code": "model_not_found"})));
+    house.stop().await;
+}
+
 /// G4, K8.
 #[tokio::test]
 async fn the_same_key_runs_once_and_wrong_fields_are_named() {

@@ -31,9 +31,10 @@ impl Reply {
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
     }
-    /// The error's code.
+    /// The error's code, the most exact one there is: C39's seven words stand for many.
     pub(crate) fn code(&self) -> String {
-        self.json()["error"]["code"].as_str().unwrap_or_default().to_owned()
+        let error = &self.json()["error"];
+        error["details"]["code"].as_str().or(error["code"].as_str()).unwrap_or_default().to_owned()
     }
 }
 

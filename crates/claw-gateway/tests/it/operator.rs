@@ -92,8 +92,8 @@ async fn a_tool_is_invoked_over_the_socket_under_the_callers_permissions() {
         .await;
     let error = &reply.json()["error"];
     assert_eq!(
-        (reply.status, &error["code"], &error["message"]),
-        (400, &json!("tool_error"), &json!("there is no conversation \"none\""))
+        (reply.status, &error["code"], &error["details"]["code"], &error["message"]),
+        (400, &json!("invalid_request"), &json!("tool_error"), &json!("there is no conversation \"none\""))
     );
     house.stop().await;
 }

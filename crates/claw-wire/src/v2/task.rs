@@ -179,7 +179,7 @@ pub struct TaskError<'a> {
 
 impl<'a> From<&'a Failure> for TaskError<'a> {
     fn from(failure: &'a Failure) -> Self {
-        let Failure { reason, message, retry_after_ms: _ } = failure;
+        let Failure { reason, message, retry_after_ms: _, is_transient: _ } = failure;
         Self { reason: reason.as_str(), code: reason.as_str(), message }
     }
 }

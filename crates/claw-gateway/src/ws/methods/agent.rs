@@ -8,7 +8,7 @@ use claw_wire::ws::agent::{Accepted, AgentCall, AgentParams, Finished};
 use serde_json::json;
 
 use super::{Call, Method};
-use crate::error::{Problem, of_failure};
+use crate::error::Problem;
 use crate::ws::begin::{begin, show};
 use crate::ws::relay::{End, Run};
 
@@ -76,8 +76,7 @@ pub(super) fn finish(call: &Call, run: &Run<'_>, end: &End, is_keyed: bool) {
         }
         End::Cancelled => call.answer(&Finished::ended(run.run_id, "aborted")),
         End::Failed { failure } => {
-            let (status, code) = of_failure(failure.reason);
-            let problem = Problem::new(status, code, failure.message.clone());
+            let problem = Problem::from(Error::Run(failure.clone()));
             // The call was good and its run failed: a client tells that from a refused call by the details.
             let details = json!({"code": "RUN_FAILED", "reason": failure.reason, "runId": run.run_id});
             let error = problem.to_frame_error().with_details(details);

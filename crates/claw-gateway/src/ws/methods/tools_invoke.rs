@@ -22,7 +22,7 @@ impl Method for ToolsInvoke {
         let called = app.models.invoke(call.principal(), session, &tool, &arguments);
         let Ok(called) = tokio::time::timeout(wait, called).await else {
             let message = format!("the tool gave no result within {} s", wait.as_secs());
-            return Err(Problem::new(StatusCode::GATEWAY_TIMEOUT, "timeout", message));
+            return Err(Problem::new(StatusCode::GATEWAY_TIMEOUT, "timeout", message).settled());
         };
         let ToolOutcome { text, is_error } = called?;
         call.answer(&InvokedHere::new(&tool, &text, is_error));
