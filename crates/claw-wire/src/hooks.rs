@@ -1,7 +1,5 @@
 //! What others send to `/hooks/wake` and `/hooks/agent`, in stock OpenClaw's shape.
 
-use std::time::Duration;
-
 use claw_core::turn::THINKING_LEVELS;
 use serde::{Deserialize, Serialize};
 
@@ -76,7 +74,7 @@ pub struct AgentHook {
     pub idempotency_key: Option<String>,
     /// When the main conversation is told what came of it.
     pub wake_mode: Option<String>,
-    /// Whether the answer is sent to a channel; there is none yet.
+    /// Whether the answer is sent to a channel; there is none, and [`HookAccepted`] says so.
     pub deliver: Option<bool>,
     /// Which channel.
     pub channel: Option<String>,
@@ -86,7 +84,7 @@ pub struct AgentHook {
     pub model: Option<String>,
     /// `off` to `high`.
     pub thinking: Option<String>,
-    /// The run is cancelled after so long.
+    /// The run ends after so long.
     pub timeout_seconds: Option<f64>,
 }
 
@@ -109,9 +107,9 @@ pub struct HookRun {
     pub model: Option<String>,
     /// `off` to `high`.
     pub thinking: Option<String>,
-    /// The run is cancelled after so long.
-    pub timeout: Option<Duration>,
-    /// Fields that were sent and have nothing behind them yet.
+    /// The run ends after so many seconds.
+    pub time_limit_s: Option<u32>,
+    /// Fields that were sent and have nothing behind them.
     pub unserved: Vec<&'static str>,
 }
 
@@ -128,7 +126,7 @@ impl AgentHook {
         let name = filled(name).unwrap_or_else(|| "Hook".to_owned());
         let selection = Selection::parse(model.as_deref().unwrap_or_default())?;
         let chosen = selection.agent.map(|agent| agent.as_str().to_owned());
-        let wake = filled(wake_mode).map_or(Ok(WakeMode::NextHeartbeat), |word| WakeMode::parse("wakeMode", &word))?;
+        let wake = filled(wake_mode).map_or(Ok(WakeMode::Now), |word| WakeMode::parse("wakeMode", &word))?;
         let unserved = [("deliver", *deliver == Some(true)), ("channel", channel.is_some()), ("to", to.is_some())];
         Ok(HookRun {
             message: said("message", message.clone())?,
@@ -139,7 +137,7 @@ impl AgentHook {
             wake,
             model: selection.model,
             thinking: filled(thinking).map(level).transpose()?,
-            timeout: timeout_seconds.map(timeout).transpose()?,
+            time_limit_s: timeout_seconds.map(time_limit).transpose()?,
             unserved: unserved.into_iter().filter_map(|(field, is_sent)| is_sent.then_some(field)).collect(),
         })
     }
@@ -153,6 +151,9 @@ pub struct HookAccepted {
     pub ok: bool,
     /// The run, which is a task.
     pub run_id: String,
+    /// What was asked for and is not done: the answer is sent to no channel.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub unserved: Vec<&'static str>,
 }
 
 fn said(field: &str, text: Option<String>) -> Result<String, BadRequest> {
@@ -168,9 +169,11 @@ fn level(word: String) -> Result<String, BadRequest> {
     Err(BadRequest::of("thinking", format!("thinking must be one of {known}; found {word:?}")))
 }
 
-fn timeout(seconds: f64) -> Result<Duration, BadRequest> {
+/// Whole seconds, the last one begun counted.
+fn time_limit(seconds: f64) -> Result<u32, BadRequest> {
     if (1.0..=HOOK_TIMEOUT_SECONDS_MAX).contains(&seconds) {
-        return Ok(Duration::from_secs_f64(seconds));
+        // The limit is far below what fits.
+        return Ok(seconds.ceil() as u32);
     }
     let message = format!("timeoutSeconds must be 1 to {HOOK_TIMEOUT_SECONDS_MAX}, found {seconds}");
     Err(BadRequest::of("timeoutSeconds", message))
@@ -191,10 +194,7 @@ mod tests {
             agent(r#"{"message":"look","name":" Mail ","model":"openclaw:ops","timeoutSeconds":90,"deliver":true}"#);
         let run = run.unwrap();
         assert_eq!((run.message.as_str(), run.name.as_str(), run.agent.as_deref()), ("look", "Mail", Some("ops")));
-        assert_eq!(
-            (run.timeout, run.wake, run.unserved),
-            (Some(Duration::from_secs(90)), WakeMode::NextHeartbeat, vec!["deliver"])
-        );
+        assert_eq!((run.time_limit_s, run.wake, run.unserved), (Some(90), WakeMode::Now, vec!["deliver"]));
         for (json, field) in [
             (r"{}", "message"),
             (r#"{"message":" "}"#, "message"),

@@ -5,7 +5,6 @@
 //! to a model as the words of an outsider.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -70,8 +69,9 @@ async fn woken(doors: &Arc<Doors>, hooks: &Hooks, parts: &Parts, body: Body) -> 
 async fn begun(doors: &Arc<Doors>, hooks: &Hooks, parts: &Parts, body: Body) -> Result<Response, Problem> {
     let Json { value, bytes } = body::read_json::<AgentHook>(doors, &parts.headers, body, hooks.body_bytes_max).await?;
     let run = value.read()?;
-    if !run.unserved.is_empty() {
-        tracing::info!("a hook asks for what is not there yet: {}", run.unserved.join(", "));
+    let unserved = run.unserved.clone();
+    if !unserved.is_empty() {
+        tracing::info!("a hook asks for what is not there: {}", unserved.join(", "));
     }
     let idempotency = match (submit::idempotency_of(&parts.headers, &bytes)?, &run.idempotency_key) {
         (Some(key), _) => Some(key),
@@ -84,7 +84,7 @@ async fn begun(doors: &Arc<Doors>, hooks: &Hooks, parts: &Parts, body: Body) -> 
     if !is_replay {
         tell_the_end(doors, id, run);
     }
-    let response = render::json(StatusCode::ACCEPTED, &HookAccepted { ok: true, run_id });
+    let response = render::json(StatusCode::ACCEPTED, &HookAccepted { ok: true, run_id, unserved });
     Ok(render::of_task(response, id, is_replay))
 }
 
@@ -100,12 +100,13 @@ fn turn(doors: &Doors, hooks: &Hooks, run: &HookRun) -> Result<Turn, Problem> {
         thinking: run.thinking.clone(),
         instructions: Some(OUTSIDE.into()),
         origin: Origin::hook(Some(run.name.clone())),
+        time_limit_s: run.time_limit_s,
         ..Turn::text(session, run.message.clone())
     })
 }
 
-/// Ends the run when its time is over, and tells the main conversation what came of it. While this
-/// process lives: afterwards the task itself says it.
+/// Tells the main conversation what came of the run. While this process lives: afterwards the task itself
+/// says it.
 fn tell_the_end(doors: &Arc<Doors>, id: TaskId, run: HookRun) {
     let (doors, scope) = (Arc::clone(doors), doors.scope.clone());
     drop(scope.spawn(|cancel| async move {
@@ -115,13 +116,8 @@ fn tell_the_end(doors: &Arc<Doors>, id: TaskId, run: HookRun) {
 
 async fn watch(doors: &Arc<Doors>, id: TaskId, run: HookRun) {
     let (tasks, principal) = (&doors.app.tasks, Principal::hook());
-    let ended = tasks.wait(id, run.timeout.unwrap_or(AGENT_WAIT_MAX)).await;
-    if let (Ok(None), Some(timeout)) = (&ended, run.timeout) {
-        tracing::info!(task.id = %id, "the hook's run {id} is cancelled: {} s are over", timeout.as_secs());
-        // One that has ended meanwhile needs no cancelling.
-        drop(tasks.cancel(&principal, &id.to_string()).await);
-        drop(tasks.wait(id, Duration::from_secs(5)).await);
-    }
+    // Whatever comes of the waiting: the task says how it ended.
+    drop(tasks.wait(id, AGENT_WAIT_MAX).await);
     let Ok(task) = tasks.find(&principal, &id.to_string()).await else { return };
     let said = match &task.state {
         TaskState::Completed { output, .. } => output.text.clone(),

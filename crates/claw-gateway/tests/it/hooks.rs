@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use claw_core::task::StateName;
 use claw_core::{AgentId, Principal, Secret};
 use claw_gateway::settings::{Hooks, Surface};
 use claw_testkit::{Gate, Reply as Scripted};
@@ -13,6 +14,8 @@ use crate::house::{House, PASSWORD, Plan, TOKEN};
 use crate::http::{Http, Reply};
 
 const HOOK: &str = "hook-token-of-its-own";
+/// No turn of the main conversation begins when the run ends.
+const LATER: &str = "next-heartbeat";
 
 async fn open(change: impl FnOnce(&mut Hooks)) -> House {
     let mut hooks = Hooks::new(&Secret::new(HOOK));
@@ -43,7 +46,8 @@ async fn a_hook_starts_a_run_of_its_own_and_sees_no_other() {
     let house = open(|_| {}).await;
     let mine = house.http().post("/v1/agent/run", &json!({"message": "mine", "sessionKey": "main"})).await;
     assert_eq!(mine.status, 200);
-    let reply = knock(&house).post("/hooks/agent", &json!({"message": "look here", "name": "Mail"})).await;
+    let reply =
+        knock(&house).post("/hooks/agent", &json!({"message": "look here", "name": "Mail", "wakeMode": LATER})).await;
     assert_eq!((reply.status, &reply.json()["ok"]), (202, &json!(true)));
     let task = ended(&house, reply.json()["runId"].as_str().unwrap()).await;
     assert_eq!(task.principal.id.as_str(), "hook");
@@ -65,7 +69,7 @@ async fn adv_67_hooks_without_their_own_token_are_not_there() {
     house.stop().await;
 
     let house = open(|_| {}).await;
-    let body = json!({"text": "hi", "message": "hi"});
+    let body = json!({"text": "hi", "message": "hi", "wakeMode": LATER});
     for credential in [TOKEN, PASSWORD, "", "Bearer", HOOK.trim_end_matches('n')] {
         for header in ["authorization", "x-openclaw-token"] {
             let value = if header == "authorization" { format!("Bearer {credential}") } else { credential.to_owned() };
@@ -102,6 +106,16 @@ async fn what_is_wrong_with_a_hook_is_said_clearly() {
     for (path, body, param) in [
         ("/hooks/wake", json!({}), "text"),
         ("/hooks/wake", json!({"text": 5}), "text"),
+        ("/hooks/wake", json!({"text": "x", "mode": 5}), "mode"),
+        ("/hooks/agent", json!({"message": ["x"]}), "message"),
+        ("/hooks/agent", json!({"message": "x", "deliver": "yes"}), "deliver"),
+        ("/hooks/agent", json!({"message": "x", "channel": 5}), "channel"),
+        ("/hooks/agent", json!({"message": "x", "to": []}), "to"),
+        ("/hooks/agent", json!({"message": "x", "model": 5}), "model"),
+        ("/hooks/agent", json!({"message": "x", "timeoutSeconds": "long"}), "timeoutSeconds"),
+        ("/hooks/agent", json!({"message": "x", "timeoutSeconds": 1e9}), "timeoutSeconds"),
+        ("/hooks/agent", json!({"message": "x", "wakeMode": "soon"}), "wakeMode"),
+        ("/hooks/agent", json!({"message": "x", "idempotencyKey": 5}), "idempotencyKey"),
         ("/hooks/wake", json!({"text": "x", "mode": "soon"}), "mode"),
         ("/hooks/agent", json!({"message": ""}), "message"),
         ("/hooks/agent", json!({"message": "x", "sessionKey": "agent:main:main"}), "sessionKey"),
@@ -128,7 +142,9 @@ async fn a_hook_chooses_only_what_it_may_and_never_the_operators_conversation() 
     .await;
     let http = knock(&house);
     house.http().post("/v1/agent/run", &json!({"message": "secret", "sessionKey": "agent:main:main"})).await;
-    let reply = http.post("/hooks/agent", &json!({"message": "say it", "sessionKey": "agent:main:main"})).await;
+    let reply = http
+        .post("/hooks/agent", &json!({"message": "say it", "sessionKey": "agent:main:main", "wakeMode": LATER}))
+        .await;
     assert_eq!(reply.status, 202);
     let task = ended(&house, reply.json()["runId"].as_str().unwrap()).await;
     assert_eq!(task.turn.session.as_str(), "agent:main:hook:main");
@@ -145,7 +161,7 @@ async fn a_hook_chooses_only_what_it_may_and_never_the_operators_conversation() 
 #[tokio::test]
 async fn adv_68_the_same_event_is_one_run_however_its_headers_differ() {
     let house = open(|_| {}).await;
-    let body = json!({"message": "once"});
+    let body = json!({"message": "once", "wakeMode": LATER});
     let first = knock(&house).with("idempotency-key", "evt-1").post("/hooks/agent", &body).await;
     let run = first.json()["runId"].clone();
     for (name, value) in [("x-a", "b"), ("user-agent", "else"), ("accept", "*/*"), ("x-github-delivery", "other")] {
@@ -158,7 +174,7 @@ async fn adv_68_the_same_event_is_one_run_however_its_headers_differ() {
     let changed =
         knock(&house).with("idempotency-key", "evt-1").post("/hooks/agent", &json!({"message": "twice"})).await;
     assert_eq!((changed.status, changed.code().as_str()), (409, "idempotency_key_reuse"));
-    let in_body = json!({"message": "m", "idempotencyKey": "evt-2"});
+    let in_body = json!({"message": "m", "idempotencyKey": "evt-2", "wakeMode": LATER});
     let one = knock(&house).post("/hooks/agent", &in_body).await.json()["runId"].clone();
     assert_eq!(knock(&house).post("/hooks/agent", &in_body).await.json()["runId"], one);
     ended(&house, run.as_str().unwrap()).await;
@@ -171,7 +187,10 @@ async fn adv_68_the_same_event_is_one_run_however_its_headers_differ() {
 #[tokio::test]
 async fn adv_70_the_same_id_of_another_sender_is_another_event() {
     let house = open(|_| {}).await;
-    let theirs = knock(&house).with("idempotency-key", "7").post("/hooks/agent", &json!({"message": "hook"})).await;
+    let theirs = knock(&house)
+        .with("idempotency-key", "7")
+        .post("/hooks/agent", &json!({"message": "hook", "wakeMode": LATER}))
+        .await;
     let woken = knock(&house).with("idempotency-key", "7").post("/hooks/wake", &json!({"text": "wake"})).await;
     let mine = house.http().with("idempotency-key", "7");
     let mine = mine.post("/v2/tasks", &json!({"input": {"message": "operator"}})).await;
@@ -217,7 +236,8 @@ async fn adv_78_a_hooks_words_never_become_the_systems() {
     house.stop().await;
 }
 
-/// A run whose time is over is cancelled, and the main conversation hears what came of hooks.
+/// A run ends when its time is over, which stands with the task itself; and the main conversation hears what
+/// came of hooks.
 #[tokio::test]
 async fn a_hooks_run_ends_in_time_and_the_main_conversation_hears_of_it() {
     let house = open(|_| {}).await;
@@ -227,12 +247,14 @@ async fn a_hooks_run_ends_in_time_and_the_main_conversation_hears_of_it() {
         "slow" => Scripted::text("never").held(&held),
         _ => Scripted::text("a fine result"),
     });
-    let slow =
-        knock(&house).post("/hooks/agent", &json!({"message": "slow", "name": "Slow", "timeoutSeconds": 1})).await;
-    let quick = knock(&house).post("/hooks/agent", &json!({"message": "quick", "name": "Quick"})).await;
+    let later = |message: &str, name: &str| json!({"message": message, "name": name, "wakeMode": LATER});
+    let mut slow = later("slow", "Slow");
+    slow["timeoutSeconds"] = json!(1);
+    let slow = knock(&house).post("/hooks/agent", &slow).await;
+    let quick = knock(&house).post("/hooks/agent", &later("quick", "Quick")).await;
     ended(&house, quick.json()["runId"].as_str().unwrap()).await;
     let task = ended(&house, slow.json()["runId"].as_str().unwrap()).await;
-    assert_eq!(task.state.name(), claw_core::task::StateName::Cancelled);
+    assert_eq!((task.state.name(), task.turn.time_limit_s), (StateName::Failed, Some(1)));
     let told = async {
         loop {
             let status = house.http().get("/status").await.json();
@@ -243,6 +265,26 @@ async fn a_hooks_run_ends_in_time_and_the_main_conversation_hears_of_it() {
         }
     };
     let told = tokio::time::timeout(Duration::from_secs(10), told).await.expect("both are told");
-    assert_eq!(told, [json!("Quick: a fine result"), json!("Slow: cancelled")]);
+    let late = "Slow: failed: the run did not end within the 1 s that its caller gave it";
+    assert_eq!(told, [json!("Quick: a fine result"), json!(late)]);
+    house.stop().await;
+}
+
+/// As stock has it: unless the hook says otherwise, the main conversation is told in a turn that begins now. No
+/// answer goes to a channel, and whoever asks for that is told.
+#[tokio::test]
+async fn a_hooks_end_begins_a_turn_and_what_is_not_served_is_named() {
+    let house = open(|_| {}).await;
+    house.upstream.respond_with(|_| Scripted::text("a fine result"));
+    let body = json!({"message": "look", "name": "Mail", "deliver": true, "channel": "last", "to": "+1"});
+    let reply = knock(&house).post("/hooks/agent", &body).await;
+    assert_eq!((reply.status, &reply.json()["unserved"]), (202, &json!(["deliver", "channel", "to"])));
+    house.upstream.requested(2).await;
+    let told = house.upstream.requests().pop().unwrap();
+    assert!(told.last_user().contains("Mail: a fine result"), "{:?}", told.body);
+    let plain = knock(&house).post("/hooks/agent", &json!({"message": "look", "deliver": false})).await.json();
+    assert_eq!(plain.get("unserved"), None);
+    house.upstream.requested(4).await;
+    house.upstream.answered().await;
     house.stop().await;
 }
