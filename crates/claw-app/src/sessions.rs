@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use claw_core::task::TaskState;
 use claw_core::turn::Context;
-use claw_core::{AgentId, Message, Principal, SessionId, SessionKey, Task, Visibility};
+use claw_core::{AgentId, Message, Principal, SessionId, SessionKey, Task, Unpaired, Visibility, unpaired};
 use claw_store::{Ends, PageStart, Session, SessionFilter, SessionPage, StoreError, StoredMessage};
 
 use crate::Error;
@@ -84,6 +84,26 @@ impl Sessions {
             Some(session) => self.messages(&session, before, limit).await,
             None => Ok(Vec::new()),
         }
+    }
+
+    /// The first of these messages that answers a call which nobody has made in the session, and the call.
+    pub async fn unasked(
+        &self,
+        principal: &Principal,
+        key: &SessionKey,
+        said: &[Message],
+    ) -> Result<Option<(usize, String)>, Error> {
+        if !said.iter().any(|message| matches!(message, Message::Tool { .. })) {
+            return Ok(None);
+        }
+        let stored = self.history(principal, key, None, THREAD_MESSAGES_MAX).await?;
+        let answered = unpaired(stored.iter().map(|stored| &stored.message).chain(said), false);
+        Ok(match answered {
+            Some(Unpaired::Answer { place, call }) => {
+                place.checked_sub(stored.len()).map(|place| (place, call.to_owned()))
+            }
+            Some(Unpaired::Call { .. }) | None => None,
+        })
     }
 
     /// The last messages of a session that one of the verbs gave, oldest first.

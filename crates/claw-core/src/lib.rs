@@ -44,7 +44,7 @@ pub use device::{DeviceId, Role};
 pub use id::{
     ApiKeyId, ApprovalId, ConnectionId, IdSource, MemoryId, PairingId, ParseIdError, RequestId, SessionId, TaskId,
 };
-pub use message::{JsonText, Message, Part, Thoughts, ToolCall};
+pub use message::{JsonText, Message, Part, Thoughts, ToolCall, Unpaired, unpaired};
 pub use principal::{Principal, PrincipalId, Scope, Scopes, Visibility};
 pub use run::{RunEvent, Sequenced};
 pub use secret::Secret;

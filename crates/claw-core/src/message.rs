@@ -141,6 +141,48 @@ impl Message {
     }
 }
 
+/// Half of a tool's call and its answer, the other half of which is not where models want it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unpaired<'a> {
+    /// An answer without a call before it.
+    Answer {
+        /// The message's place.
+        place: usize,
+        /// The call it names.
+        call: &'a str,
+    },
+    /// A call without an answer behind it.
+    Call {
+        /// The message's place.
+        place: usize,
+        /// The call.
+        call: &'a str,
+    },
+}
+
+/// The first call without its answer, or answer without its call. `at_once` when the answers have to come
+/// before anything else is said.
+pub fn unpaired<'a>(messages: impl IntoIterator<Item = &'a Message>, at_once: bool) -> Option<Unpaired<'a>> {
+    let mut open: Vec<(usize, &str)> = Vec::new();
+    let unanswered = |open: &[(usize, &'a str)]| open.first().map(|&(place, call)| Unpaired::Call { place, call });
+    for (place, message) in messages.into_iter().enumerate() {
+        match message {
+            Message::Tool { call_id, .. } => match open.iter().position(|(_, call)| call == call_id) {
+                Some(found) => drop(open.remove(found)),
+                None => return Some(Unpaired::Answer { place, call: call_id }),
+            },
+            Message::User { .. } | Message::Assistant { .. } if at_once && !open.is_empty() => {
+                return unanswered(&open);
+            }
+            Message::Assistant { tool_calls, .. } => {
+                open.extend(tool_calls.iter().map(|call| (place, call.id.as_str())));
+            }
+            Message::User { .. } | Message::System { .. } => {}
+        }
+    }
+    unanswered(&open)
+}
+
 /// The place of the user's last message. One that came between the answers of tools and the next
 /// question, steering, is part of the turn.
 pub fn turn_begins(messages: &[Message]) -> usize {
@@ -171,5 +213,38 @@ mod tests {
             ],
         };
         assert_eq!((message.role(), message.text().as_str()), ("user", "a\nb"));
+    }
+
+    #[test]
+    fn a_call_without_its_answer_and_an_answer_without_its_call_are_found() {
+        let calls = |ids: &[&str]| {
+            let call = |id: &&str| ToolCall { id: (*id).into(), name: "f".into(), arguments: JsonText::new("{}") };
+            Message::assistant("", ids.iter().map(call).collect())
+        };
+        let answer = |id: &str| Message::Tool { call_id: id.into(), text: "r".into(), is_error: false };
+        let (user, system) = (|| Message::user("u"), || Message::System { text: "s".into() });
+        let nothing = None;
+        for (messages, anywhere, at_once) in [
+            (vec![user(), calls(&["a", "b"]), answer("b"), system(), answer("a"), user()], nothing, nothing),
+            (
+                vec![user(), answer("a")],
+                Some(Unpaired::Answer { place: 1, call: "a" }),
+                Some(Unpaired::Answer { place: 1, call: "a" }),
+            ),
+            (
+                vec![calls(&["a"]), answer("a"), answer("a")],
+                Some(Unpaired::Answer { place: 2, call: "a" }),
+                Some(Unpaired::Answer { place: 2, call: "a" }),
+            ),
+            (
+                vec![user(), calls(&["a", "b"]), answer("a")],
+                Some(Unpaired::Call { place: 1, call: "b" }),
+                Some(Unpaired::Call { place: 1, call: "b" }),
+            ),
+            (vec![calls(&["a"]), user(), answer("a")], nothing, Some(Unpaired::Call { place: 0, call: "a" })),
+        ] {
+            assert_eq!(unpaired(&messages, false), anywhere, "{messages:?}");
+            assert_eq!(unpaired(&messages, true), at_once, "{messages:?}");
+        }
     }
 }

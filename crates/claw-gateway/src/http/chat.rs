@@ -14,7 +14,7 @@ use claw_core::provider::Usage;
 use claw_core::turn::{Context, Origin};
 use claw_core::{AgentId, Output, Principal, SessionKey, TaskId, Timestamp, Turn};
 use claw_wire::BadRequest;
-use claw_wire::openai::chat::{Chat, ChatRequest};
+use claw_wire::openai::chat::{Chat, ChatRequest, check_calls, unasked};
 use claw_wire::openai::chunk::{ChunkWriter, DONE};
 use claw_wire::openai::completion::{ChatCompletion, completion_id};
 use claw_wire::openai::model::Selection;
@@ -51,7 +51,7 @@ pub(crate) async fn complete(
     drop(bytes);
     let model = chat.model.take().unwrap_or_else(|| MODEL.to_owned());
     let (stream, include_usage, n) = (chat.stream, chat.include_usage, chat.n);
-    let (turn, place) = turn(&doors, allowed.principal(), chat, &model, &headers)?;
+    let (turn, place) = turn(&doors, allowed.principal(), chat, &model, &headers).await?;
     let (mut runs, is_replay) = match idempotency {
         None => (several(&doors, allowed.principal(), turn, place, n).await?, false),
         Some(_) if n > 1 => return Err(alone("an Idempotency-Key names one answer")),
@@ -173,7 +173,7 @@ pub(super) fn idempotency(headers: &HeaderMap, body: &[u8]) -> Result<Option<Ide
 
 /// The turn a request asks for. A session that the client names is a conversation of ours; without
 /// one, the client keeps the conversation itself and the run has a session of its own.
-fn turn(
+async fn turn(
     doors: &Doors,
     principal: &Principal,
     chat: Chat,
@@ -193,6 +193,13 @@ fn turn(
         Place::Named if !is_known => (Context::Session, head.into_iter().chain(tail).collect()),
         Place::Named | Place::Fresh => (Context::Given(head), tail),
     };
+    match &context {
+        Context::Given(head) => check_calls(head, &input)?,
+        Context::Session => {
+            let unasked_for = doors.app.sessions.unasked(principal, &session, &input).await?;
+            unasked_for.map_or(Ok(()), |(place, call)| Err(unasked(place, &call)))?;
+        }
+    }
     let own_tools = own_tools.map(|names| own(doors, principal, &agent, names)).transpose()?;
     let model = selection.model;
     let turn = Turn {

@@ -248,6 +248,34 @@ async fn a_clients_own_tools_are_handed_back_to_it() {
     house.stop().await;
 }
 
+/// Where the gateway keeps the conversation, the call stands there and its answer alone comes; one that nobody
+/// asked for would break the conversation for good, and is refused.
+#[tokio::test]
+async fn a_tools_answer_is_taken_only_where_its_call_was_made() {
+    let house = House::open().await;
+    let http = house.http().with("x-openclaw-session-key", "tools");
+    let answer = |call: &Value| json!({"messages": [{"role": "tool", "tool_call_id": call, "content": "found"}]});
+    let output = |call: &Value| json!({"conversation": "tools", "input": [{"type": "function_call_output", "call_id": call, "output": "found"}]});
+    let nobodys = json!("call_nobodys");
+    for (path, body, param) in
+        [("/v1/chat/completions", answer(&nobodys), "messages[0].role"), ("/v1/responses", output(&nobodys), "input")]
+    {
+        let refused = http.post(path, &body).await;
+        assert_eq!((refused.status, &refused.json()["error"]["param"]), (400, &json!(param)), "{path}");
+    }
+    house.upstream.script([Scripted::tool_call("look_up", "{}")]);
+    let mut body = ask("x");
+    body["tools"] = json!([{"type": "function", "function": {"name": "look_up"}}]);
+    let called = http.post("/v1/chat/completions", &body).await.json();
+    let call = called["choices"][0]["message"]["tool_calls"][0]["id"].clone();
+    assert_eq!(http.post("/v1/chat/completions", &answer(&nobodys)).await.status, 400);
+    assert_eq!(http.post("/v1/chat/completions", &answer(&call)).await.status, 200);
+    let seen = house.upstream.requests().pop().unwrap();
+    let roles: Vec<&str> = seen.messages().iter().map(|said| said["role"].as_str().unwrap()).collect();
+    assert_eq!(roles, ["user", "assistant", "tool"]);
+    house.stop().await;
+}
+
 #[tokio::test]
 async fn a_named_session_remembers_and_an_unnamed_one_does_not() {
     let house = House::open().await;

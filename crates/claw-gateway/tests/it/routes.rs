@@ -43,7 +43,7 @@ impl Row {
 }
 
 fn table() -> Vec<Row> {
-    [probes(), openai(), runs(), sessions(), tasks()].into_iter().flatten().collect()
+    [probes(), vec![chat()], openai(), responses(), runs(), sessions(), tasks()].into_iter().flatten().collect()
 }
 
 fn probes() -> Vec<Row> {
@@ -53,24 +53,55 @@ fn probes() -> Vec<Row> {
     rows
 }
 
-fn openai() -> Vec<Row> {
-    let absent = "resp_00000000000000000000000000000001";
+fn chat() -> Row {
     let chat = json!({"messages": [{"role": "user", "content": "x"}]});
     let say = |content: Value| json!([{"role": "user", "content": content}]);
+    row("POST", "/v1/chat/completions", "/v1/chat/completions", 200).body(
+        chat,
+        &[
+            ("messages", Value::Null, "messages"),
+            ("messages", json!([]), "messages"),
+            ("messages", say(json!(5)), "messages[0].content"),
+            ("messages", json!([{"role": "king", "content": "x"}]), "messages[0].role"),
+            ("temperature", json!("hot"), "temperature"),
+            ("n", json!(0), "n"),
+            ("user", json!(5), "user"),
+            ("model", json!("openclaw:no agent"), "model"),
+            ("model", json!(""), "model"),
+            ("model", json!(["openclaw"]), "model"),
+            ("messages", json!([{"role": "user"}]), "messages[0].content"),
+            ("messages", json!([{"role": "user", "content": null}]), "messages[0].content"),
+            (
+                "messages",
+                say(json!([{"type": "image_url", "image_url": {"url": "data:image/png;base64,@@"}}])),
+                "messages[0].content[0].image_url.url",
+            ),
+            (
+                "messages",
+                say(json!([{"type": "file", "file": {"file_data": "no base64"}}])),
+                "messages[0].content[0].file.file_data",
+            ),
+            ("messages", json!([{"role": "tool", "tool_call_id": "c", "content": "x"}]), "messages[0].role"),
+            (
+                "messages",
+                json!([{"role": "assistant", "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": "{}"}}]},
+                           {"role": "user", "content": "x"}]),
+                "messages[0].tool_calls",
+            ),
+            ("stream_options", json!({"include_usage": 1}), "stream_options.include_usage"),
+            (
+                "response_format",
+                json!({"type": "json_schema", "json_schema": {"name": "x", "schema": 1}}),
+                "response_format.json_schema.schema",
+            ),
+            ("tools", json!([{"type": "function", "function": {"name": 5}}]), "tools[0].function.name"),
+            ("store", json!("yes"), "store"),
+        ],
+    )
+}
+
+fn openai() -> Vec<Row> {
     vec![
-        row("POST", "/v1/chat/completions", "/v1/chat/completions", 200).body(
-            chat,
-            &[
-                ("messages", Value::Null, "messages"),
-                ("messages", json!([]), "messages"),
-                ("messages", say(json!(5)), "messages[0].content"),
-                ("messages", json!([{"role": "king", "content": "x"}]), "messages[0].role"),
-                ("temperature", json!("hot"), "temperature"),
-                ("n", json!(0), "n"),
-                ("user", json!(5), "user"),
-                ("model", json!("openclaw:no agent"), "model"),
-            ],
-        ),
         row("POST", "/v1/embeddings", "/v1/embeddings", 404).body(
             json!({"model": "nobody", "input": "x"}),
             &[
@@ -78,10 +109,21 @@ fn openai() -> Vec<Row> {
                 ("input", json!([]), "input"),
                 ("encoding_format", json!("hex"), "encoding_format"),
                 ("dimensions", json!(-1), "dimensions"),
+                ("model", json!(""), "model"),
+                ("input", json!(5), "input"),
+                ("input", json!(["a", ""]), "input[1]"),
+                ("input", json!([[1, "a"]]), "input"),
+                ("user", json!(5), "user"),
             ],
         ),
         row("GET", "/v1/models", "/v1/models", 200),
         row("GET", "/v1/models/{*id}", "/v1/models/no/such", 404),
+    ]
+}
+
+fn responses() -> Vec<Row> {
+    let absent = "resp_00000000000000000000000000000001";
+    vec![
         row("POST", "/v1/responses", "/v1/responses", 200).body(
             json!({"input": "x"}),
             &[
@@ -92,6 +134,36 @@ fn openai() -> Vec<Row> {
                 ("metadata", json!({"a": 1}), "metadata.a"),
                 ("tools", json!(["nothing"]), "tools[0]"),
                 ("previous_response_id", json!(absent), "previous_response_id"),
+                ("previous_response_id", json!(5), "previous_response_id"),
+                ("model", json!(" "), "model"),
+                ("model", json!(5), "model"),
+                ("input", json!([{"type": "function_call_output", "call_id": "c", "output": "x"}]), "input"),
+                ("input", json!([{"type": "function_call", "call_id": "c", "name": "f"}]), "input[0].arguments"),
+                ("input", json!([{"role": "user"}]), "input[0].content"),
+                ("input", json!([{"role": "user", "content": "x", "id": 5}]), "input[0].id"),
+                (
+                    "input",
+                    json!([{"role": "user", "content": [{"type": "input_image", "image_url": "data:image/png;base64,@"}]}]),
+                    "input[0].content[0].image_url",
+                ),
+                (
+                    "input",
+                    json!([{"role": "user", "content": [{"type": "input_file", "file_data": "@"}]}]),
+                    "input[0].content[0].file_data",
+                ),
+                ("text", json!({"format": {"type": "json_schema", "name": "x", "schema": 5}}), "text.format.schema"),
+                ("text", json!({"verbosity": 5}), "text.verbosity"),
+                ("reasoning", json!({"effort": 5}), "reasoning.effort"),
+                ("reasoning", json!("high"), "reasoning"),
+                ("tools", json!([{"type": "function", "name": "f", "parameters": []}]), "tools[0].parameters"),
+                ("tools", json!([{"type": "function", "name": "f", "strict": "yes"}]), "tools[0].strict"),
+                ("tool_choice", json!({"type": "function", "name": "f"}), "tool_choice"),
+                ("include", json!(["everything"]), "include[0]"),
+                ("conversation", json!({"id": 5}), "conversation.id"),
+                ("stream_options", json!({"include_obfuscation": 5}), "stream_options.include_obfuscation"),
+                ("background", json!("yes"), "background"),
+                ("store", json!(1), "store"),
+                ("max_output_tokens", json!(0), "max_output_tokens"),
             ],
         ),
         // Without an upgrade.
@@ -102,6 +174,8 @@ fn openai() -> Vec<Row> {
                 ("model", Value::Null, "model"),
                 ("input", json!({}), "input"),
                 ("instructions", json!(1), "instructions"),
+                ("model", json!(""), "model"),
+                ("input", json!([{"type": "function_call_output", "call_id": "c", "output": "x"}]), "input"),
             ],
         ),
         row("GET", "/v1/responses/{id}", "/v1/responses/resp_00000000000000000000000000000001", 404)
@@ -123,11 +197,24 @@ fn runs() -> Vec<Row> {
         ("agentId", json!("no agent"), "agentId"),
         ("options", json!({"thinking": "very"}), "options.thinking"),
         ("stream", json!("yes"), "stream"),
+        ("options", json!({"model": 5}), "options.model"),
+        ("sessionKey", json!("agent:main:"), "sessionKey"),
+        ("idempotencyKey", json!(5), "idempotencyKey"),
+        ("idempotencyKey", json!("k".repeat(256)), "idempotencyKey"),
     ];
     let invoke = |path| {
         row("POST", path, path, 200).body(
             json!({"tool": "session_status", "arguments": {}}),
-            &[("tool", Value::Null, "tool"), ("tool", json!(" "), "tool"), ("arguments", json!("x"), "arguments")],
+            &[
+                ("tool", Value::Null, "tool"),
+                ("tool", json!(" "), "tool"),
+                ("arguments", json!("x"), "arguments"),
+                ("arguments", json!(["x"]), "arguments"),
+                ("args", json!(5), "args"),
+                ("action", json!(5), "action"),
+                ("agentId", json!(5), "agentId"),
+                ("sessionKey", json!({}), "sessionKey"),
+            ],
         )
     };
     vec![

@@ -11,16 +11,17 @@ use std::collections::BTreeMap;
 
 use claw_core::message::Message;
 use claw_core::provider::{Sampling, ToolChoice as CoreToolChoice, ToolSpec};
-use claw_core::{JsonText, Text, ToolCall};
+use claw_core::{JsonText, Text, ToolCall, Unpaired, unpaired};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use crate::BadRequest;
 use crate::limits::{
     CHOICES_MAX, METADATA_KEY_CHARS_MAX, METADATA_MAX, METADATA_VALUE_CHARS_MAX, STOPS_MAX, TOOL_NAME_BYTES_MAX,
     TOOLS_MAX,
 };
+
+use crate::{BadRequest, json};
 
 pub use content::{Content, Mode, StopTexts, ToolChoice};
 
@@ -55,6 +56,9 @@ pub struct ChatRequest {
     pub parallel_tool_calls: Option<bool>,
     pub metadata: Option<BTreeMap<String, String>>,
     pub service_tier: Option<String>,
+    pub store: Option<bool>,
+    pub safety_identifier: Option<String>,
+    pub prompt_cache_key: Option<String>,
     pub modalities: Option<Vec<String>>,
     pub logit_bias: Option<BTreeMap<String, f32>>,
     pub logprobs: Option<bool>,
@@ -65,11 +69,12 @@ pub struct ChatRequest {
     pub function_call: Option<IgnoredAny>,
 }
 
-/// How to stream.
+/// How to stream; nothing is padded here, whatever it says.
 #[derive(Debug, Deserialize)]
+#[expect(missing_docs, reason = "the fields are OpenAI's")]
 pub struct StreamOptions {
-    /// Whether a chunk with usage ends the stream.
     pub include_usage: Option<bool>,
+    pub include_obfuscation: Option<bool>,
 }
 
 /// One message, of any role.
@@ -77,6 +82,7 @@ pub struct StreamOptions {
 #[expect(missing_docs, reason = "the fields are OpenAI's")]
 pub struct ChatMessage {
     pub role: String,
+    pub name: Option<String>,
     pub content: Option<Content>,
     pub tool_calls: Option<Vec<GivenCall>>,
     pub tool_call_id: Option<String>,
@@ -88,6 +94,8 @@ pub struct ChatMessage {
 #[expect(missing_docs, reason = "the fields are OpenAI's")]
 pub struct GivenCall {
     pub id: String,
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
     pub function: GivenFunction,
 }
 
@@ -96,7 +104,7 @@ pub struct GivenCall {
 #[expect(missing_docs, reason = "the fields are OpenAI's")]
 pub struct GivenFunction {
     pub name: String,
-    pub arguments: Option<Text>,
+    pub arguments: Text,
 }
 
 /// A tool the client brings.
@@ -115,6 +123,7 @@ pub struct Function {
     pub name: String,
     pub description: Option<String>,
     pub parameters: Option<Box<RawValue>>,
+    pub strict: Option<bool>,
 }
 
 /// What a chat completion asks for.
@@ -173,7 +182,7 @@ impl TryFrom<ChatRequest> for Chat {
         let (tool_choice, own_tools) = choice(tool_choice, &mut tools)?;
         let include_usage = stream_options.and_then(|options| options.include_usage).unwrap_or(false);
         Ok(Self {
-            model,
+            model: named(model)?,
             stream: stream.unwrap_or(false),
             include_usage,
             user: user.filter(|user| !user.trim().is_empty()),
@@ -219,6 +228,16 @@ fn unsupported(raw: &ChatRequest) -> Result<(), BadRequest> {
     word_of("service_tier", raw.service_tier.clone(), &SERVICE_TIERS).map(drop)
 }
 
+/// What the field `model` names, where it is there.
+pub(super) fn named(model: Option<String>) -> Result<Option<String>, BadRequest> {
+    match model {
+        Some(model) if model.trim().is_empty() => {
+            Err(BadRequest::of("model", "model must not be empty; without it the default agent answers"))
+        }
+        fits => Ok(fits),
+    }
+}
+
 /// How many answers are wanted.
 fn wanted(n: Option<u32>) -> Result<usize, BadRequest> {
     let n = n.map_or(1, |n| usize::try_from(n).unwrap_or(usize::MAX));
@@ -238,21 +257,44 @@ fn format(raw: Box<RawValue>) -> Result<JsonText, BadRequest> {
     }
     #[derive(Deserialize)]
     struct Schema {
-        name: Option<String>,
+        name: String,
+        #[serde(rename = "description")]
+        _description: Option<String>,
+        #[serde(rename = "schema")]
+        _schema: Option<BTreeMap<String, IgnoredAny>>,
+        #[serde(rename = "strict")]
+        _strict: Option<bool>,
     }
-    let refuse = |field: &str, message: String| Err(BadRequest::of(format!("response_format{field}"), message));
-    let Format { kind, json_schema } = match serde_json::from_str(raw.get()) {
-        Ok(format) => format,
-        Err(_) => return refuse("", "response_format must be an object with the string `type`".to_owned()),
+    const PARAM: &str = "response_format";
+    let below = |BadRequest { param, message }| BadRequest {
+        param: Some(param.map_or_else(|| PARAM.to_owned(), |param| format!("{PARAM}.{param}"))),
+        message,
     };
+    let Format { kind, json_schema } = json::from_slice(raw.get().as_bytes()).map_err(below)?;
     match (kind.as_str(), json_schema) {
-        ("text" | "json_object", _) | ("json_schema", Some(Schema { name: Some(_) })) => Ok(json_text(raw)),
-        ("json_schema", Some(_)) => refuse(".json_schema.name", "missing field `name`".to_owned()),
-        ("json_schema", None) => refuse(".json_schema", "missing field `json_schema`".to_owned()),
+        ("text" | "json_object", _) => Ok(json_text(raw)),
+        ("json_schema", Some(schema)) => {
+            checked_name(&format!("{PARAM}.json_schema.name"), &schema.name)?;
+            Ok(json_text(raw))
+        }
+        ("json_schema", None) => {
+            Err(BadRequest::of(format!("{PARAM}.json_schema"), "missing field `json_schema`".to_owned()))
+        }
         (found, _) => {
-            refuse(".type", format!("response_format.type must be text, json_object or json_schema, found {found:?}"))
+            let message = format!("{PARAM}.type must be text, json_object or json_schema, found {found:?}");
+            Err(BadRequest::of(format!("{PARAM}.type"), message))
         }
     }
+}
+
+/// The name of a function or a schema.
+pub(super) fn checked_name(param: &str, name: &str) -> Result<(), BadRequest> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    if (1..=TOOL_NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(is_plain) {
+        return Ok(());
+    }
+    let message = format!("a name is 1 to {TOOL_NAME_BYTES_MAX} of a-z, A-Z, 0-9, `_` and `-`");
+    Err(BadRequest::of(param, message))
 }
 
 /// One of these words.
@@ -336,21 +378,27 @@ fn split(raw: Vec<ChatMessage>) -> Result<(Vec<Message>, Vec<Message>), BadReque
 }
 
 fn message(index: usize, raw: ChatMessage) -> Result<Message, BadRequest> {
-    let ChatMessage { role, content, tool_calls, tool_call_id, refusal } = raw;
+    let ChatMessage { role, name: _, content, tool_calls, tool_call_id, refusal } = raw;
     let at = |field: &str| format!("messages[{index}].{field}");
-    let content = content.unwrap_or_else(|| Content::Text(refusal.unwrap_or_default()));
+    let missing = || BadRequest::of(at("content"), "content must be a string or an array of content parts, found none");
+    let text = |content: Option<Content>| content.ok_or_else(missing)?.into_text(&at("content"));
     match role.as_str() {
-        "system" | "developer" => Ok(Message::System { text: content.into_text(&at("content"))? }),
-        "user" => Ok(Message::User { content: content.into_parts(&at("content"))? }),
+        "system" | "developer" => Ok(Message::System { text: text(content)? }),
+        "user" => Ok(Message::User { content: content.ok_or_else(missing)?.into_parts(&at("content"))? }),
         "assistant" => {
-            let tool_calls = tool_calls.unwrap_or_default().into_iter().map(call).collect();
-            Ok(Message::assistant(content.into_text(&at("content"))?, tool_calls))
+            let calls = tool_calls.unwrap_or_default().into_iter().enumerate();
+            let calls = calls.map(|(place, raw)| call(&at(&format!("tool_calls[{place}]")), raw));
+            let calls = calls.collect::<Result<Vec<ToolCall>, BadRequest>>()?;
+            // Whoever only called tools, or declined, has said nothing.
+            let said = content.or(refusal.map(Content::Text));
+            let said = said.or_else(|| (!calls.is_empty()).then(|| Content::Text("".into())));
+            Ok(Message::assistant(text(said)?, calls))
         }
         "tool" => {
             let call_id = tool_call_id.filter(|id| !id.is_empty());
             let call_id =
                 call_id.ok_or_else(|| BadRequest::of(at("tool_call_id"), "a tool message needs a tool_call_id"))?;
-            Ok(Message::Tool { call_id, text: content.into_text(&at("content"))?, is_error: false })
+            Ok(Message::Tool { call_id, text: text(content)?, is_error: false })
         }
         found => {
             let message = format!("role must be system, developer, user, assistant or tool, found {found:?}");
@@ -359,16 +407,56 @@ fn message(index: usize, raw: ChatMessage) -> Result<Message, BadRequest> {
     }
 }
 
-fn call(raw: GivenCall) -> ToolCall {
-    let GivenCall { id, function: GivenFunction { name, arguments } } = raw;
-    ToolCall { id, name, arguments: JsonText::new(arguments.unwrap_or_else(|| "{}".into())) }
+fn call(at: &str, raw: GivenCall) -> Result<ToolCall, BadRequest> {
+    let GivenCall { id, kind, function: GivenFunction { name, arguments } } = raw;
+    word_of(&format!("{at}.type"), kind, &["function"])?;
+    for (field, value) in [("id", &id), ("function.name", &name)] {
+        if value.is_empty() {
+            return Err(BadRequest::of(format!("{at}.{field}"), format!("{field} must not be empty")));
+        }
+    }
+    Ok(ToolCall { id, name, arguments: JsonText::new(arguments) })
+}
+
+/// Checks that tools' answers follow the calls that they answer, and every call has its answer, in a
+/// conversation that the client keeps.
+///
+/// # Errors
+/// The message that stands alone.
+pub fn check_calls(head: &[Message], tail: &[Message]) -> Result<(), BadRequest> {
+    match unpaired(head.iter().chain(tail), true) {
+        None => Ok(()),
+        Some(Unpaired::Answer { place, call }) => Err(unasked(place, call)),
+        Some(Unpaired::Call { place, call }) => {
+            let message = format!("the call {call:?} must be followed by a message of role tool that answers it");
+            Err(BadRequest::of(format!("messages[{place}].tool_calls"), message))
+        }
+    }
+}
+
+/// The complaint about a tool's answer to a call that nobody has made.
+pub fn unasked(place: usize, call: &str) -> BadRequest {
+    let message = format!(
+        "a message of role tool must answer a call of the assistant's message before it; there is no call {call:?}"
+    );
+    BadRequest::of(format!("messages[{place}].role"), message)
 }
 
 fn specs(raw: Vec<Tool>) -> Result<Vec<ToolSpec>, BadRequest> {
     if raw.len() > TOOLS_MAX {
         return Err(BadRequest::of("tools", format!("at most {TOOLS_MAX} tools, found {}", raw.len())));
     }
-    raw.into_iter().enumerate().map(|(index, raw)| spec(index, raw)).collect()
+    let specs: Vec<ToolSpec> =
+        raw.into_iter().enumerate().map(|(index, raw)| spec(index, raw)).collect::<Result<_, _>>()?;
+    match repeated(&specs) {
+        Some(index) => Err(BadRequest::of(format!("tools[{index}].function.name"), "two tools have this name")),
+        None => Ok(specs),
+    }
+}
+
+/// The first tool whose name another one has already.
+pub(super) fn repeated(specs: &[ToolSpec]) -> Option<usize> {
+    specs.iter().enumerate().position(|(index, spec)| specs.iter().take(index).any(|other| other.name == spec.name))
 }
 
 fn spec(index: usize, raw: Tool) -> Result<ToolSpec, BadRequest> {
@@ -377,7 +465,7 @@ fn spec(index: usize, raw: Tool) -> Result<ToolSpec, BadRequest> {
     if let Some(kind) = kind.filter(|kind| kind != "function") {
         return Err(BadRequest::of(at(".type"), format!("only tools of type function are supported, found {kind:?}")));
     }
-    let Some(Function { name, description, parameters }) = function else {
+    let Some(Function { name, description, parameters, strict: _ }) = function else {
         return Err(BadRequest::of(at(".function"), "missing field `function`"));
     };
     function_spec(|field| at(&format!(".function{field}")), name, description, parameters)
@@ -390,16 +478,24 @@ pub(super) fn function_spec(
     description: Option<String>,
     parameters: Option<Box<RawValue>>,
 ) -> Result<ToolSpec, BadRequest> {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    if !(1..=TOOL_NAME_BYTES_MAX).contains(&name.len()) || !name.bytes().all(is_plain) {
-        let message = format!("a tool's name is 1 to {TOOL_NAME_BYTES_MAX} of a-z, A-Z, 0-9, `_` and `-`");
-        return Err(BadRequest::of(at(".name"), message));
-    }
+    checked_name(&at(".name"), &name)?;
     let parameters = parameters.map_or_else(|| JsonText::new(r#"{"type":"object","properties":{}}"#), json_text);
-    if !parameters.as_str().starts_with('{') {
-        return Err(BadRequest::of(at(".parameters"), "parameters must be a JSON schema object"));
+    if !is_object_schema(parameters.as_str()) {
+        return Err(BadRequest::of(at(".parameters"), "parameters must be a JSON schema of type object"));
     }
     Ok(ToolSpec { name, description: description.unwrap_or_default(), parameters })
+}
+
+/// Whether a schema is an object, and does not say itself that it describes something else than objects.
+fn is_object_schema(schema: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Head {
+        #[serde(rename = "type")]
+        kind: Option<serde_json::Value>,
+    }
+    let head: Result<Head, _> = serde_json::from_str(schema);
+    let is_object = |kind: &serde_json::Value| kind.as_str().is_none_or(|kind| kind == "object");
+    schema.starts_with('{') && head.is_ok_and(|head| head.kind.as_ref().is_none_or(is_object))
 }
 
 /// Whether a tool must be called; where only some are allowed, the others of the client's leave `tools`,

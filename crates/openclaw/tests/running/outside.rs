@@ -69,7 +69,9 @@ async fn runs_go_to_another_gateway_through_a_new_token_and_a_kill() {
 
 async fn hook(api: &Api, token: &str, key: &str) -> Answer {
     let headers = [("x-openclaw-token", token), ("idempotency-key", key)];
-    api.call(Method::POST, "/in/agent", &headers, Some(&json!({"message": "look", "wakeMode": "next-heartbeat"}))).await.unwrap()
+    api.call(Method::POST, "/in/agent", &headers, Some(&json!({"message": "look", "wakeMode": "next-heartbeat"})))
+        .await
+        .unwrap()
 }
 
 /// Advisories 12, 67 and 69: hooks need a token of their own, a new one counts at once, and an event that was

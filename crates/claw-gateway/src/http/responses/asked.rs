@@ -9,7 +9,7 @@ use claw_core::{AgentId, Message, Principal, Turn};
 use claw_wire::BadRequest;
 use claw_wire::openai::model::Selection;
 use claw_wire::openai::responses::Kept;
-use claw_wire::openai::responses::items::check_calls;
+use claw_wire::openai::responses::items::{check_calls, unasked};
 use claw_wire::openai::responses::request::{Ask, ResponsesRequest};
 use claw_wire::openai::responses::tools::Tools;
 use claw_wire::target::Target;
@@ -97,12 +97,17 @@ pub(super) async fn read(
     };
     let mut untrusted = false;
     let (session, place, context) = match (session, before) {
-        (Some(session), None) => (session, Place::Named, Context::Session),
+        (Some(session), None) => {
+            if let Some((_, call)) = doors.app.sessions.unasked(principal, &session, &input).await? {
+                return Err(unasked(&call).into());
+            }
+            (session, Place::Named, Context::Session)
+        }
         (_, before) => {
             let fresh = doors.app.chat.fresh_session(&agent);
             let (before, is_untrusted) = before.unwrap_or_default();
             untrusted = is_untrusted;
-            check_calls(&before.iter().chain(&input).cloned().collect::<Vec<_>>())?;
+            check_calls(before.iter().chain(&input))?;
             (fresh, Place::Fresh, Context::Given(before))
         }
     };

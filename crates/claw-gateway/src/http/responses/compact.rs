@@ -31,7 +31,7 @@ pub(crate) async fn compact(
     Json { value, bytes: _ }: Json<CompactRequest>,
 ) -> Result<Response, Problem> {
     let CompactRequest { model, input, previous_response_id, instructions, prompt_cache_key: _ } = value;
-    let new = CompactRequest::read(input, previous_response_id.as_deref())?;
+    let new = CompactRequest::read(&model, input, previous_response_id.as_deref())?;
     let selection = Selection::parse(&model)?;
     let header = headers.get(AGENT).map(|value| value.to_str().unwrap_or("\u{fffd}"));
     let agent = header.or(selection.agent.as_ref().map(AgentId::as_str));

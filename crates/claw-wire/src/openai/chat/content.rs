@@ -7,7 +7,11 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::{file, word_of};
 use crate::BadRequest;
+
+/// How closely a picture may be wanted to be looked at; all are looked at alike.
+const DETAILS: [&str; 4] = ["auto", "low", "high", "original"];
 
 /// A message's content: a text or a list of parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +30,7 @@ pub struct ContentPart {
     pub text: Option<Text>,
     pub refusal: Option<Text>,
     pub image_url: Option<ImageUrl>,
+    pub detail: Option<String>,
     pub file: Option<GivenFile>,
     pub filename: Option<String>,
     pub file_data: Option<Text>,
@@ -42,9 +47,14 @@ pub struct GivenFile {
     pub file_id: Option<String>,
 }
 
-/// Where a picture is: `{url}` or the bare address.
+/// Where a picture is: `{url, detail}` or the bare address.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImageUrl(Text);
+pub struct ImageUrl {
+    url: Text,
+    detail: Option<String>,
+    /// Where the address stands below the part.
+    field: &'static str,
+}
 
 /// Texts that end the output: one or several.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,10 +90,13 @@ impl Content {
     /// Its text; parts joined by a newline.
     ///
     /// # Errors
-    /// A part is not text.
+    /// A part is not text, or there are none.
     pub fn into_text(self, param: &str) -> Result<Text, BadRequest> {
         let parts = match self {
             Self::Text(text) => return Ok(text),
+            Self::Parts(parts) if parts.is_empty() => {
+                return Err(BadRequest::of(param, "content must not be empty"));
+            }
             Self::Parts(parts) => parts,
         };
         let texts = parts.into_iter().enumerate().map(|(index, part)| match part.into_core(param, index)? {
@@ -116,12 +129,12 @@ impl Content {
 
 impl ContentPart {
     fn into_core(self, param: &str, index: usize) -> Result<Part, BadRequest> {
-        let Self { kind, text, refusal, image_url, file, filename, file_data, file_url, file_id } = self;
+        let Self { kind, text, refusal, image_url, detail, file, filename, file_data, file_url, file_id } = self;
         let missing =
             |field: &str| Err(BadRequest::of(format!("{param}[{index}].{field}"), format!("missing field `{field}`")));
         match (kind.as_str(), text.or(refusal), image_url) {
             ("text" | "input_text" | "output_text" | "refusal", Some(text), _) => Ok(Part::Text { text }),
-            ("image_url" | "input_image", _, Some(ImageUrl(url))) => Ok(Part::Image { url }),
+            ("image_url" | "input_image", _, Some(image)) => image.into_core(detail, &format!("{param}[{index}]")),
             ("text" | "refusal", ..) => missing(&kind),
             ("input_text" | "output_text", ..) => missing("text"),
             ("image_url" | "input_image", ..) => missing("image_url"),
@@ -137,6 +150,19 @@ impl ContentPart {
                 format!("{param}[{index}].type"),
                 format!("a part must be a text, an image or a file, found type {kind:?}"),
             )),
+        }
+    }
+}
+
+impl ImageUrl {
+    /// As a part of a message; `part` is where it stands, `beside` what is said of its detail there.
+    fn into_core(self, beside: Option<String>, part: &str) -> Result<Part, BadRequest> {
+        let Self { url, detail, field } = self;
+        let at = if detail.is_some() { format!("{part}.image_url.detail") } else { format!("{part}.detail") };
+        word_of(&at, detail.or(beside), &DETAILS)?;
+        match file::check_image(&url) {
+            Ok(()) => Ok(Part::Image { url }),
+            Err(problem) => Err(BadRequest::of(format!("{part}.{field}"), problem)),
         }
     }
 }
@@ -196,17 +222,19 @@ impl<'de> Deserialize<'de> for ImageUrl {
                 f.write_str("an object with the string `url`")
             }
             fn visit_str<E: Error>(self, url: &str) -> Result<ImageUrl, E> {
-                Ok(ImageUrl(url.into()))
+                Ok(ImageUrl { url: url.into(), detail: None, field: "image_url" })
             }
             fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<ImageUrl, A::Error> {
-                let mut url = None;
+                let (mut url, mut detail) = (None, None);
                 while let Some(name) = fields.next_key::<String>()? {
                     match name.as_str() {
                         "url" => url = Some(fields.next_value()?),
+                        "detail" => detail = fields.next_value()?,
                         _ => drop(fields.next_value::<IgnoredAny>()?),
                     }
                 }
-                url.map(ImageUrl).ok_or_else(|| Error::missing_field("url"))
+                let url = url.ok_or_else(|| Error::missing_field("url"))?;
+                Ok(ImageUrl { url, detail, field: "image_url.url" })
             }
         }
         deserializer.deserialize_any(Reader)

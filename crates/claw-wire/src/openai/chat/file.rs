@@ -46,6 +46,31 @@ impl GivenFile {
     }
 }
 
+/// Whether a picture's address leads anywhere: a web address, or a `data:` URL that can be read.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn check_image(url: &str) -> Result<(), &'static str> {
+    let Some(rest) = url.strip_prefix("data:") else {
+        let is_web = url.strip_prefix("https://").or(url.strip_prefix("http://")).is_some_and(|rest| !rest.is_empty());
+        return if is_web { Ok(()) } else { Err("an image is an http or https address, or a data: URL in base64") };
+    };
+    match rest.split_once(";base64,") {
+        Some((kind, _)) if !kind.starts_with("image/") => Err("a data: URL of an image needs an image's MIME type"),
+        Some((_, data)) if !data.is_empty() && is_base64(data) => Ok(()),
+        _ => Err("the data: URL is not base64, or is empty"),
+    }
+}
+
+/// Whether it can be decoded: nothing but base64's letters, padded to fours.
+fn is_base64(text: &str) -> bool {
+    let body = text.strip_suffix("==").or(text.strip_suffix('=')).unwrap_or(text);
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/';
+    // In pieces, so that a machine can look at many letters at once.
+    let is_plain = |piece: &[u8]| piece.iter().fold(true, |all, byte| all & is_letter(*byte));
+    text.len().is_multiple_of(4) && body.as_bytes().chunks(4096).all(is_plain)
+}
+
 fn given(name: Option<String>, data: Text) -> Result<Part, &'static str> {
     let by_name = || {
         let ending = name.as_deref().and_then(|name| name.rsplit_once('.')).map(|(_, ending)| ending);
@@ -60,7 +85,7 @@ fn given(name: Option<String>, data: Text) -> Result<Part, &'static str> {
         }
         None => (by_name(), data.as_str()),
     };
-    if !base64.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=')) {
+    if base64.is_empty() || !is_base64(base64) {
         return Err("file_data must be base64, or a data: URL of it");
     }
     if !is_text(kind) {
@@ -103,6 +128,9 @@ mod tests {
             (of(Some("a.txt"), "/w=="), Err("file_data".to_owned())),
             (of(Some("a.txt"), "not base64"), Err("file_data".to_owned())),
             (of(None, "data:text/plain,x"), Err("file_data".to_owned())),
+            (of(None, ""), Err("file_data".to_owned())),
+            (of(None, "AA=A"), Err("file_data".to_owned())),
+            (of(None, "AAA"), Err("file_data".to_owned())),
             (GivenFile::default(), Err("file_data".to_owned())),
             (GivenFile { file_id: Some("file-1".into()), ..GivenFile::default() }, Err("file_id".to_owned())),
             (GivenFile { file_url: Some("file:///etc/passwd".into()), ..GivenFile::default() }, Err("file_url".into())),
@@ -111,5 +139,32 @@ mod tests {
         }
         let url = GivenFile { file_url: Some("https://x.example/a.pdf".into()), ..GivenFile::default() };
         assert_eq!(read(url), file("https://x.example/a.pdf", None));
+    }
+
+    #[test]
+    fn an_image_is_an_address_or_data_that_can_be_read() {
+        for good in
+            ["https://x.example/a.png", "http://x", "data:image/png;base64,AAAA", "data:image/x;a=b;base64,+/A="]
+        {
+            assert_eq!(check_image(good), Ok(()), "{good}");
+        }
+        for bad in [
+            "",
+            "a.png",
+            "https://",
+            "file:///etc/passwd",
+            "ftp://x/a.png",
+            "iVBORw0KGgo=",
+            "data:,",
+            "data:image/png,AAAA",
+            "data:image/png;base64,",
+            "data:image/png;base64,!!!!",
+            "data:image/png;base64,AAA",
+            "data:image/png;base64,A===",
+            "data:image/png;base64,AA=A",
+            "data:text/html;base64,AAAA",
+        ] {
+            assert!(check_image(bad).is_err(), "{bad}");
+        }
     }
 }

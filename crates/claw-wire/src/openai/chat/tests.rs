@@ -89,6 +89,21 @@ fn a_wrong_field_is_named() {
         (r#""service_tier":"first""#, "service_tier"),
         (r#""metadata":{"a":1}"#, "metadata.a"),
         (r#""parallel_tool_calls":"no""#, "parallel_tool_calls"),
+        (r#""user":5"#, "user"),
+        (r#""model":"""#, "model"),
+        (r#""model":"  ""#, "model"),
+        (r#""store":"yes""#, "store"),
+        (r#""prompt_cache_key":5"#, "prompt_cache_key"),
+        (r#""reasoning_effort":"extreme""#, "reasoning_effort"),
+        (r#""stream_options":{"include_usage":"yes"}"#, "stream_options.include_usage"),
+    ] {
+        assert_eq!(blamed(field), param, "{field}");
+    }
+}
+
+#[test]
+fn a_wrong_tool_or_format_is_named() {
+    for (field, param) in [
         (r#""response_format":"json""#, "response_format"),
         (r#""response_format":{"type":"yaml"}"#, "response_format.type"),
         (r#""response_format":{"type":"json_schema"}"#, "response_format.json_schema"),
@@ -107,10 +122,89 @@ fn a_wrong_field_is_named() {
         (r#""tool_choice":"sometimes""#, "tool_choice"),
         (r#""tool_choice":"required""#, "tool_choice"),
         (r#""tool_choice":{"function":{"name":"absent"}}"#, "tool_choice"),
-        (r#""reasoning_effort":"extreme""#, "reasoning_effort"),
-        (r#""user":5"#, "user"),
+        (r#""tools":[{"function":{"name":"a","strict":"yes"}}]"#, "tools[0].function.strict"),
+        (r#""tools":[{"function":{"name":"a","parameters":{"type":"string"}}}]"#, "tools[0].function.parameters"),
+        (r#""tools":[{"function":{"name":"a"}},{"function":{"name":"a"}}]"#, "tools[1].function.name"),
+        (r#""response_format":{}"#, "response_format.type"),
+        (
+            r#""response_format":{"type":"json_schema","json_schema":{"name":"a b"}}"#,
+            "response_format.json_schema.name",
+        ),
+        (
+            r#""response_format":{"type":"json_schema","json_schema":{"name":"a","schema":5}}"#,
+            "response_format.json_schema.schema",
+        ),
+        (
+            r#""response_format":{"type":"json_schema","json_schema":{"name":"a","strict":"no"}}"#,
+            "response_format.json_schema.strict",
+        ),
     ] {
         assert_eq!(blamed(field), param, "{field}");
+    }
+}
+
+#[test]
+fn a_wrong_part_of_a_message_is_named() {
+    for (messages, param) in [
+        (r#"[{"role":"user","content":[{"type":"video"}]}]"#, "messages[0].content[0].type"),
+        (r#"[{"role":"user","content":[{"type":"text"}]}]"#, "messages[0].content[0].text"),
+        (r#"[{"role":"user","content":[{"type":"image_url"}]}]"#, "messages[0].content[0].image_url"),
+        (r#"[{"role":"user","content":[{"type":"file"}]}]"#, "messages[0].content[0].file"),
+        (
+            r#"[{"role":"user","content":[{"type":"file","file":{"file_id":"f"}}]}]"#,
+            "messages[0].content[0].file.file_id",
+        ),
+        (r#"[{"role":"user","content":[{"type":"input_audio","input_audio":{}}]}]"#, "messages[0].content[0].type"),
+        (r#"[{"role":"user","content":[{"type":"text","text":1}]}]"#, "messages[0].content[0].text"),
+        (r#"[{"role":"system","content":[{"type":"image_url","image_url":"http://u"}]}]"#, "messages[0].content[0]"),
+        (
+            r#"[{"role":"user","content":[{"type":"image_url","image_url":{}}]}]"#,
+            "messages[0].content[0].image_url.url",
+        ),
+        (
+            r#"[{"role":"user","content":[{"type":"image_url","image_url":{"url":5}}]}]"#,
+            "messages[0].content[0].image_url.url",
+        ),
+        (
+            r#"[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,!"}}]}]"#,
+            "messages[0].content[0].image_url.url",
+        ),
+        (
+            r#"[{"role":"user","content":[{"type":"image_url","image_url":"data:image/png;base64,AAA"}]}]"#,
+            "messages[0].content[0].image_url",
+        ),
+        (
+            r#"[{"role":"user","content":[{"type":"image_url","image_url":{"url":"https://x/a","detail":"fine"}}]}]"#,
+            "messages[0].content[0].image_url.detail",
+        ),
+        (
+            r#"[{"role":"user","content":[{"type":"input_image","image_url":"https://x/a","detail":"fine"}]}]"#,
+            "messages[0].content[0].detail",
+        ),
+        (
+            r#"[{"role":"assistant","tool_calls":[{"id":"","function":{"name":"f","arguments":"{}"}}]}]"#,
+            "messages[0].tool_calls[0].id",
+        ),
+        (
+            r#"[{"role":"assistant","tool_calls":[{"id":"a","function":{"name":"","arguments":"{}"}}]}]"#,
+            "messages[0].tool_calls[0].function.name",
+        ),
+        (
+            r#"[{"role":"assistant","tool_calls":[{"id":"a","function":{"name":"f"}}]}]"#,
+            "messages[0].tool_calls[0].function.arguments",
+        ),
+        (
+            r#"[{"role":"assistant","tool_calls":[{"id":"a","function":{"name":"f","arguments":{}}}]}]"#,
+            "messages[0].tool_calls[0].function.arguments",
+        ),
+        (
+            r#"[{"role":"assistant","tool_calls":[{"id":"a","type":"x","function":{"name":"f","arguments":""}}]}]"#,
+            "messages[0].tool_calls[0].type",
+        ),
+        (r#"[{"role":"assistant","tool_calls":[{"id":"a"}]}]"#, "messages[0].tool_calls[0].function"),
+    ] {
+        let error = read(&format!(r#"{{"messages":{messages}}}"#)).expect_err(messages);
+        assert_eq!(error.param.as_deref(), Some(param), "{messages}: {}", error.message);
     }
 }
 
@@ -124,21 +218,20 @@ fn a_wrong_message_is_named() {
         (r#"[{"role":"user","content":5}]"#, "messages[0].content"),
         (r#"[{"role":"user","content":{}}]"#, "messages[0].content"),
         (r#"[{"role":"user","content":[]}]"#, "messages[0].content"),
-        (r#"[{"role":"user","content":[{"type":"video"}]}]"#, "messages[0].content[0].type"),
-        (r#"[{"role":"user","content":[{"type":"text"}]}]"#, "messages[0].content[0].text"),
-        (r#"[{"role":"user","content":[{"type":"image_url"}]}]"#, "messages[0].content[0].image_url"),
-        (r#"[{"role":"user","content":[{"type":"file"}]}]"#, "messages[0].content[0].file"),
+        (r#"[{"role":"user"}]"#, "messages[0].content"),
+        (r#"[{"role":"user","content":null}]"#, "messages[0].content"),
+        (r#"[{"role":"system","content":null},{"role":"user","content":"x"}]"#, "messages[0].content"),
+        (r#"[{"role":"system","content":[]},{"role":"user","content":"x"}]"#, "messages[0].content"),
+        (r#"[{"role":"assistant"},{"role":"user","content":"x"}]"#, "messages[0].content"),
         (
-            r#"[{"role":"user","content":[{"type":"file","file":{"file_id":"f"}}]}]"#,
-            "messages[0].content[0].file.file_id",
+            r#"[{"role":"assistant","content":null,"tool_calls":[]},{"role":"user","content":"x"}]"#,
+            "messages[0].content",
         ),
-        (r#"[{"role":"user","content":[{"type":"input_audio","input_audio":{}}]}]"#, "messages[0].content[0].type"),
-        (r#"[{"role":"user","content":[{"type":"text","text":1}]}]"#, "messages[0].content[0].text"),
-        (r#"[{"role":"system","content":[{"type":"image_url","image_url":"u"}]}]"#, "messages[0].content[0]"),
+        (r#"[{"role":"tool","tool_call_id":"c"}]"#, "messages[0].content"),
+        (r#"[{"role":"user","content":"x","name":5}]"#, "messages[0].name"),
         (r#"[{"role":"tool","content":"x"}]"#, "messages[0].tool_call_id"),
         (r#"[{"role":"system","content":"x"}]"#, "messages"),
         (r#"[{"role":"user","content":"x"},{"role":"assistant","content":"y"}]"#, "messages"),
-        (r#"[{"role":"assistant","tool_calls":[{"id":"a"}]}]"#, "messages[0].tool_calls[0].function"),
     ] {
         let error = read(&format!(r#"{{"messages":{messages}}}"#)).expect_err(messages);
         assert_eq!(error.param.as_deref(), Some(param), "{messages}: {}", error.message);
@@ -179,14 +272,14 @@ fn the_new_part_begins_after_the_last_answer_and_its_instructions() {
     let chat = read(
         r#"{"messages":[
             {"role":"system","content":"s"},
-            {"role":"user","content":[{"type":"text","text":"q"},{"type":"image_url","image_url":{"url":"data:,"}}]},
+            {"role":"user","content":[{"type":"text","text":"q"},{"type":"image_url","image_url":{"url":"https://x.example/a.png"}}]},
             {"role":"assistant","content":null,"tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]},
             {"role":"developer","content":"d"},
             {"role":"tool","tool_call_id":"c","content":[{"type":"text","text":"r"}]}]}"#,
     )
     .unwrap();
     let call = ToolCall { id: "c".into(), name: "f".into(), arguments: JsonText::new("{}") };
-    let parts = vec![Part::Text { text: "q".into() }, Part::Image { url: "data:,".into() }];
+    let parts = vec![Part::Text { text: "q".into() }, Part::Image { url: "https://x.example/a.png".into() }];
     assert_eq!(
         chat.head,
         [
@@ -197,4 +290,21 @@ fn the_new_part_begins_after_the_last_answer_and_its_instructions() {
         ]
     );
     assert_eq!(chat.tail, [Message::Tool { call_id: "c".into(), text: "r".into(), is_error: false }]);
+}
+
+#[test]
+fn answers_of_tools_follow_the_calls_that_they_answer() {
+    let call = r#"{"role":"assistant","tool_calls":[{"id":"a","function":{"name":"f","arguments":"{}"}}]}"#;
+    let answer = r#"{"role":"tool","tool_call_id":"a","content":"r"}"#;
+    let user = r#"{"role":"user","content":"x"}"#;
+    let checked = |messages: &[&str]| {
+        let Chat { head, tail, .. } = read(&format!(r#"{{"messages":[{}]}}"#, messages.join(","))).unwrap();
+        check_calls(&head, &tail).map_err(|bad| bad.param.unwrap_or_default())
+    };
+    assert_eq!(checked(&[user, call, answer]), Ok(()));
+    assert_eq!(checked(&[user, call, answer, user]), Ok(()));
+    assert_eq!(checked(&[user, answer]), Err("messages[1].role".to_owned()));
+    assert_eq!(checked(&[call, answer, answer]), Err("messages[2].role".to_owned()));
+    assert_eq!(checked(&[user, call, user]), Err("messages[1].tool_calls".to_owned()));
+    assert_eq!(checked(&[user, call, user, answer]), Err("messages[1].tool_calls".to_owned()));
 }

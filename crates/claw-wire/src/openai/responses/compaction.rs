@@ -29,8 +29,11 @@ impl CompactRequest {
     /// What is given to be made short, and the response it goes on from.
     ///
     /// # Errors
-    /// There is neither.
-    pub fn read(input: Option<Input>, previous: Option<&str>) -> Result<Vec<Message>, BadRequest> {
+    /// There is neither, or no model is named.
+    pub fn read(model: &str, input: Option<Input>, previous: Option<&str>) -> Result<Vec<Message>, BadRequest> {
+        if model.trim().is_empty() {
+            return Err(BadRequest::of("model", "model must not be empty"));
+        }
         match (input, previous) {
             (Some(input), _) => input.into_messages(),
             (None, Some(_)) => Ok(Vec::new()),

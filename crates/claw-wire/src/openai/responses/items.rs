@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use claw_core::Text;
 use claw_core::message::{JsonText, Message, Part, ToolCall};
+use claw_core::{Text, Unpaired, unpaired};
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,8 @@ pub enum Input {
 pub struct Item {
     #[serde(rename = "type")]
     pub kind: Option<String>,
+    pub id: Option<String>,
+    pub status: Option<String>,
     pub role: Option<String>,
     pub content: Option<Content>,
     pub call_id: Option<String>,
@@ -83,7 +85,7 @@ impl Input {
 }
 
 fn add(index: usize, item: Item, messages: &mut Vec<Message>) -> Result<(), BadRequest> {
-    let Item { kind, role, content, call_id, name, arguments, output, encrypted_content } = item;
+    let Item { kind, id: _, status: _, role, content, call_id, name, arguments, output, encrypted_content } = item;
     let at = |field: &str| format!("input[{index}].{field}");
     let required = |field: &str, value: Option<String>| {
         let present = value.filter(|value| !value.is_empty());
@@ -96,7 +98,8 @@ fn add(index: usize, item: Item, messages: &mut Vec<Message>) -> Result<(), BadR
         }
         Some("function_call") => {
             let (id, name) = (required("call_id", call_id)?, required("name", name)?);
-            let call = ToolCall { id, name, arguments: JsonText::new(arguments.unwrap_or_else(|| "{}".into())) };
+            let arguments = arguments.ok_or_else(|| BadRequest::of(at("arguments"), "missing field `arguments`"))?;
+            let call = ToolCall { id, name, arguments: JsonText::new(arguments) };
             match messages.last_mut() {
                 Some(Message::Assistant { tool_calls, .. }) => tool_calls.push(call),
                 _ => messages.push(Message::assistant("", vec![call])),
@@ -145,27 +148,19 @@ fn said(index: usize, role: &str, content: Content) -> Result<Message, BadReques
 ///
 /// # Errors
 /// The call that is missing one of the two; blames `input`.
-pub fn check_calls(messages: &[Message]) -> Result<(), BadRequest> {
-    let mut open: Vec<&str> = Vec::new();
-    for message in messages {
-        match message {
-            Message::Tool { call_id, .. } => match open.iter().position(|open| open == call_id) {
-                Some(place) => drop(open.remove(place)),
-                None => {
-                    let message = format!("there is no function call {call_id:?} for this output");
-                    return Err(BadRequest::of("input", message));
-                }
-            },
-            Message::Assistant { tool_calls, .. } => {
-                open.extend(tool_calls.iter().map(|call| call.id.as_str()));
-            }
-            Message::System { .. } | Message::User { .. } => {}
+pub fn check_calls<'a>(messages: impl IntoIterator<Item = &'a Message>) -> Result<(), BadRequest> {
+    match unpaired(messages, false) {
+        None => Ok(()),
+        Some(Unpaired::Answer { call, .. }) => Err(unasked(call)),
+        Some(Unpaired::Call { call, .. }) => {
+            Err(BadRequest::of("input", format!("there is no output for the function call {call:?}")))
         }
     }
-    match open.first() {
-        Some(call) => Err(BadRequest::of("input", format!("there is no output for the function call {call:?}"))),
-        None => Ok(()),
-    }
+}
+
+/// The complaint about an output of a call that nobody has made.
+pub fn unasked(call: &str) -> BadRequest {
+    BadRequest::of("input", format!("there is no function call {call:?} for this output"))
 }
 
 /// An item as answers show it.

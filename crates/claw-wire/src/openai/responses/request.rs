@@ -20,7 +20,8 @@ use super::tools::{GivenTool, Tools, shown_choice};
 use crate::BadRequest;
 use crate::limits::LABEL_CHARS_MAX;
 use crate::openai::chat::{
-    SERVICE_TIERS, ToolChoice, VERBOSITIES, checked_metadata, choice, effort, positive, within, word_of,
+    SERVICE_TIERS, ToolChoice, VERBOSITIES, checked_metadata, checked_name, choice, effort, named, positive, within,
+    word_of,
 };
 
 /// The body of `POST /v1/responses`.
@@ -217,7 +218,7 @@ impl TryFrom<ResponsesRequest> for Ask {
         let Text { wanted, verbosity, shown: shown_text } = text_format(text)?;
         let Reasoning { effort: word, summary } = reasoning.unwrap_or_default();
         let kept = Kept {
-            model: model.filter(|model| !model.trim().is_empty()).unwrap_or_else(|| MODEL.to_owned()),
+            model: named(model)?.unwrap_or_else(|| MODEL.to_owned()),
             store: store.unwrap_or(true),
             background: background.unwrap_or(false),
             is_alone: true,
@@ -350,7 +351,11 @@ fn text_format(text: Option<TextOptions>) -> Result<Text, BadRequest> {
     let wanted = match (format.kind.as_str(), &format.name, &format.schema) {
         ("text", _, _) => None,
         ("json_object", _, _) => Some(Wanted { kind: "json_object", json_schema: None }),
+        ("json_schema", Some(_), Some(schema)) if !schema.get().starts_with('{') => {
+            return Err(BadRequest::of("text.format.schema", "schema must be a JSON schema object"));
+        }
         ("json_schema", Some(name), Some(schema)) => {
+            checked_name("text.format.name", name)?;
             let description = format.description.as_deref();
             let json_schema = JsonSchema { name, description, schema, strict: format.strict };
             Some(Wanted { kind: "json_schema", json_schema: Some(json_schema) })

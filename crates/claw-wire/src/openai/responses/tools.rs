@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use crate::BadRequest;
 use crate::limits::TOOLS_MAX;
-use crate::openai::chat::{Function, Mode, ToolChoice, function_spec};
+use crate::openai::chat::{Function, Mode, ToolChoice, function_spec, repeated};
 
 /// One entry of `tools`.
 #[derive(Debug)]
@@ -89,7 +89,13 @@ impl Tools {
                 }
             }
         }
-        Ok((tools, super::object::raw(&shown)))
+        match repeated(&tools.clients) {
+            Some(place) => {
+                let name = tools.clients.get(place).map_or("", |tool| tool.name.as_str());
+                Err(BadRequest::of("tools", format!("two tools are called {name:?}")))
+            }
+            None => Ok((tools, super::object::raw(&shown))),
+        }
     }
 
     /// Leaves only these of the gateway's.
@@ -127,11 +133,11 @@ fn function(index: usize, raw: ToolObject) -> Result<(ToolSpec, Option<bool>), B
         }
     }
     let (place, function) = match (function, name) {
-        (Some(function), _) => (".function", function),
-        (None, Some(name)) => ("", Function { name, description, parameters }),
+        (Some(function), _) => (".function", Function { strict: function.strict.or(strict), ..function }),
+        (None, Some(name)) => ("", Function { name, description, parameters, strict }),
         (None, None) => return Err(BadRequest::of(at(".name"), "missing field `name`")),
     };
-    let Function { name, description, parameters } = function;
+    let Function { name, description, parameters, strict } = function;
     Ok((function_spec(|field| at(&format!("{place}{field}")), name, description, parameters)?, strict))
 }
 
