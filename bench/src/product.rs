@@ -71,6 +71,8 @@ pub(crate) struct Setup {
     pub(crate) chain: Vec<String>,
     /// Whether agents have `session_status` alone, where not every tool as shipped.
     pub(crate) has_few_tools: bool,
+    /// Whether conversations stay as long as they are.
+    pub(crate) has_no_compaction: bool,
 }
 
 /// A running gateway and its state.
@@ -157,7 +159,7 @@ async fn start(binary: &Path, state: &Path) -> anyhow::Result<Server> {
 
 /// Everything as shipped, but for the model, the token, and no limit on how often one caller may ask.
 fn config(upstream: &str, setup: &Setup) -> serde_json::Value {
-    let Setup { runs_max, embedded, chain, has_few_tools } = setup;
+    let Setup { runs_max, embedded, chain, has_few_tools, has_no_compaction } = setup;
     let models = ["instant", "hold", mock::PACED, "read-small", "read-small-hold", "read-large-hold"];
     let models = models.map(|id| json!({ "id": id }));
     let own = ("mock".to_owned(), json!({"baseUrl": format!("{upstream}/v1"), "models": models}));
@@ -181,10 +183,16 @@ fn config(upstream: &str, setup: &Setup) -> serde_json::Value {
         if let Some((path, threads)) = embedded {
             object.insert("embedded".into(), json!({"path": path, "threads": threads}));
         }
+        let mut defaults = serde_json::Map::new();
         if let Some(last) = chain.len().checked_sub(1) {
             let fallbacks: Vec<String> = (1..=last).map(|number| format!("chain-{number}/instant")).collect();
-            let model = json!({"primary": "chain-0/instant", "fallbacks": fallbacks});
-            object.insert("agents".into(), json!({"defaults": {"model": model}}));
+            defaults.insert("model".into(), json!({"primary": "chain-0/instant", "fallbacks": fallbacks}));
+        }
+        if *has_no_compaction {
+            defaults.insert("compaction".into(), json!({"mode": "off"}));
+        }
+        if !defaults.is_empty() {
+            object.insert("agents".into(), json!({"defaults": defaults}));
         }
     }
     config
@@ -222,6 +230,13 @@ pub(crate) fn response(model: &str) -> Call {
         "input": "What is the capital of France?",
     });
     Call::post("/v1/responses", body.to_string())
+}
+
+/// What a user says in so many bytes, in the one conversation that is theirs.
+pub(crate) fn said_by(user: &str, bytes: usize) -> Call {
+    let messages = [json!({"role": "user", "content": "word ".repeat(bytes / 5)})];
+    let body = json!({"model": "mock/instant", "user": user, "messages": messages});
+    Call::post("/v1/chat/completions", body.to_string())
 }
 
 /// A chat completion whose body has so many bytes.

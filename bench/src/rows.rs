@@ -7,6 +7,7 @@ mod burst;
 mod calls;
 mod chat;
 mod connects;
+mod context;
 mod drain;
 mod embedded;
 mod failover;
@@ -55,6 +56,8 @@ pub(crate) enum Row {
     Failover,
     /// What a call of a tool adds.
     Tools,
+    /// What a long conversation adds.
+    Context,
     /// Search over very many stored memories.
     Memory,
     /// Memory when nothing happens.
@@ -73,7 +76,7 @@ pub(crate) enum Row {
 
 impl Row {
     /// In the table's order.
-    pub(crate) const ALL: [Self; 18] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::Chat,
         Self::Sse,
         Self::Responses,
@@ -85,6 +88,7 @@ impl Row {
         Self::Boot,
         Self::Failover,
         Self::Tools,
+        Self::Context,
         Self::Memory,
         Self::Idle,
         Self::Calls,
@@ -112,6 +116,7 @@ impl Row {
             Self::Boot => boot::ROW,
             Self::Failover => failover::ROW,
             Self::Tools => tools::ROW,
+            Self::Context => context::ROW,
             Self::Memory => memory::ROW,
             Self::Idle => idle::ROW,
             Self::Calls => calls::ROW,
@@ -135,6 +140,7 @@ impl Row {
             Self::Failover => "chat completion with one of three providers dead; reference = all are well",
             Self::Sessions => "sessions.list over one WebSocket with 100,000 sessions",
             Self::Tools => "an answer with one call of read; reference = one without",
+            Self::Context => "an answer in a conversation of 200 messages; reference = in a new one",
             Self::Memory => "memory.search over one WebSocket with 50,000 stored memories",
             Self::Idle => "idle, model not loaded",
             Self::Calls => "health over WebSocket, 16 connections; value = ratio to the bare echo",
@@ -207,6 +213,7 @@ async fn found(bench: &mut Bench, row: Row) -> Found {
         Row::Failover => failover::measure(bench).await.map(Ok),
         Row::Sessions => sessions::measure(bench).await.map(Ok),
         Row::Tools => tools::measure(bench).await.map(Ok),
+        Row::Context => context::measure(bench).await.map(Ok),
         Row::Memory => memory::measure(bench).await.map(Ok),
         Row::Idle => idle::measure(bench).await.map(Ok),
         Row::Calls => calls::measure(bench).await.map(Ok),

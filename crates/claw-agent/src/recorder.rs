@@ -27,7 +27,7 @@ pub(crate) struct Recorder {
     attempt: u32,
     seq: u64,
     /// Shown, and in no page yet.
-    pending: Vec<Sequenced>,
+    pending: Vec<Arc<Sequenced>>,
     progress: Option<u8>,
     /// When the oldest pending event has to be stored.
     due: Option<Instant>,
@@ -62,15 +62,15 @@ impl Recorder {
             self.progress = Some(percent);
         }
         let event = self.number(event);
-        self.producer.push(Arc::new(event.clone()));
+        self.producer.push(Arc::clone(&event));
         self.pending.push(event);
         // Not each run at its own time: a hundred streams would be four hundred commits a second.
         self.due.get_or_insert_with(|| self.producer.beat_before(Instant::now() + FLUSH_AFTER));
     }
 
-    fn number(&mut self, event: RunEvent) -> Sequenced {
+    fn number(&mut self, event: RunEvent) -> Arc<Sequenced> {
         self.seq += 1;
-        Sequenced { seq: self.seq, at: self.clock.now(), event }
+        Arc::new(Sequenced { seq: self.seq, at: self.clock.now(), event })
     }
 
     /// Resolves when a page is due. Cancel-safe.
@@ -113,17 +113,16 @@ impl Recorder {
     }
 
     /// Makes the terminal event and takes what is not stored yet, to be stored with the finish.
-    pub(crate) fn last_page(&mut self, terminal: RunEvent) -> (Vec<Sequenced>, Arc<Sequenced>) {
+    pub(crate) fn last_page(&mut self, terminal: RunEvent) -> (Vec<Arc<Sequenced>>, Arc<Sequenced>) {
         let terminal = self.number(terminal);
-        let shown = Arc::new(terminal.clone());
         self.due = None;
         let mut events = std::mem::take(&mut self.pending);
-        events.push(terminal);
-        (events, shown)
+        events.push(Arc::clone(&terminal));
+        (events, terminal)
     }
 
     /// Takes what is not stored yet, to be stored with a finish that has no event of its own.
-    pub(crate) fn rest(&mut self) -> Vec<Sequenced> {
+    pub(crate) fn rest(&mut self) -> Vec<Arc<Sequenced>> {
         self.due = None;
         std::mem::take(&mut self.pending)
     }

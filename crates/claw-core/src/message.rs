@@ -90,6 +90,15 @@ pub enum Part {
     },
 }
 
+impl Part {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Text { text } => text.len(),
+            Self::Image { url } | Self::File { url, name: _ } => url.len(),
+        }
+    }
+}
+
 /// A model's wish to have a tool run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolCall {
@@ -117,6 +126,17 @@ impl Message {
             Self::User { .. } => "user",
             Self::Assistant { .. } => "assistant",
             Self::Tool { .. } => "tool",
+        }
+    }
+    /// About how many bytes it holds: its texts, calls and addresses, a `data:` URL's content with them.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::System { text } | Self::Tool { text, .. } => text.len(),
+            Self::User { content } => content.iter().map(Part::bytes).sum(),
+            Self::Assistant { text, tool_calls, thoughts } => {
+                let calls: usize = tool_calls.iter().map(|call| call.arguments.as_str().len()).sum();
+                text.len() + calls + thoughts.as_ref().map_or(0, |thoughts| thoughts.payload.as_str().len())
+            }
         }
     }
     /// All its text, parts joined by a newline; images and files left out.

@@ -180,6 +180,19 @@ impl Turn {
         self.agent == self.session.agent() && self.context == Context::Session && self.client_tools.is_empty()
     }
 
+    /// About how many bytes of others' words it holds.
+    pub fn bytes(&self) -> usize {
+        let given: &[Message] = match &self.context {
+            Context::Session => &[],
+            Context::Given(given) => given,
+        };
+        let told = self.instructions.as_ref().map_or(0, |text| text.len());
+        let extra = self.extra.as_ref().map_or(0, |text| text.as_str().len());
+        let tools = self.client_tools.iter().map(|tool| tool.description.len() + tool.parameters.as_str().len());
+        let said: usize = self.input.iter().chain(given).map(Message::bytes).sum();
+        said + told + extra + tools.sum::<usize>()
+    }
+
     /// A plain text for a session.
     pub fn text(session: SessionKey, text: impl Into<Text>) -> Self {
         Self {

@@ -8,20 +8,22 @@
 //! Surprise: the system's certificates are read when the first `https` address is called, not at
 //! boot. A machine without any can still talk to a model server on its own network.
 
+mod body;
 mod plain;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{HeaderMap, Method};
 use serde::Deserialize;
 use thiserror::Error;
 use url::Url;
 
+use self::body::Form;
 use self::plain::{Failed, Plain};
 use crate::response::{Body, Response};
 
+pub use body::RequestBody;
 pub(crate) use plain::poll_piece;
 
 /// Most redirects a download follows.
@@ -130,7 +132,7 @@ impl Error {
 }
 
 /// One call.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Request {
     /// The method.
     pub method: Method,
@@ -138,8 +140,8 @@ pub struct Request {
     pub url: Url,
     /// Headers beside those the client sets itself.
     pub headers: HeaderMap,
-    /// The whole body; empty for none.
-    pub body: Bytes,
+    /// The body; empty for none.
+    pub body: RequestBody,
 }
 
 /// Sends requests. Clones share connections.
@@ -218,7 +220,10 @@ async fn ask(client: &reqwest::Client, request: Request) -> Result<http::Respons
     let mut outgoing = reqwest::Request::new(method, url);
     *outgoing.headers_mut() = headers;
     if !body.is_empty() {
-        *outgoing.body_mut() = Some(body.into());
+        *outgoing.body_mut() = Some(match body.0 {
+            Form::Whole(bytes) => bytes.into(),
+            written @ Form::Written { .. } => reqwest::Body::wrap(RequestBody(written)),
+        });
     }
     let mut answer = client.execute(outgoing).await.map_err(|failed| {
         if failed.is_connect() && failed.is_timeout() {

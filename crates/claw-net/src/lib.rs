@@ -17,7 +17,7 @@ pub mod retry_after;
 pub mod sse;
 mod tls;
 
-pub use client::{Error, HttpClient, Phase, Request, Settings};
+pub use client::{Error, HttpClient, Phase, Request, RequestBody, Settings};
 pub use response::Response;
 pub use retry_after::retry_after;
 pub use tls::install_crypto;

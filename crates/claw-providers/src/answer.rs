@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use claw_core::provider::{ModelEvent, ModelRequest, ProviderError};
 use claw_net::{Error, Request, Response};
 use http::header::CONTENT_TYPE;
@@ -89,14 +88,14 @@ impl<W: Wire> Answer<W> {
 }
 
 impl<W: Wire> Source<W> {
-    async fn ask(&self, request: &ModelRequest) -> Result<Reading<W::Assembly>, ProviderError> {
+    async fn ask(self: &Arc<Self>, request: &ModelRequest) -> Result<Reading<W::Assembly>, ProviderError> {
         let body = self
-            .wire
             .body(request)
+            .await
             .map_err(|wrong| ProviderError::Unsupported { provider: self.id.clone(), cause: wrong.to_string() })?;
         let mut headers = self.headers.clone();
         self.wire.headers(request, &mut headers);
-        let outgoing = Request { method: Method::POST, url: self.url.clone(), headers, body: Bytes::from(body) };
+        let outgoing = Request { method: Method::POST, url: self.url.clone(), headers, body };
         let mut response =
             self.client.send(outgoing).await.map_err(|failed| self.stopped(Stopped::Transport(failed)))?;
         if !response.status().is_success() {

@@ -7,6 +7,7 @@
 //!
 //! Surprise: the base address may end in `/v1` or not; the endpoint is the same.
 
+use std::io::Write;
 use std::sync::Arc;
 
 use claw_core::provider::{ModelEvent, ModelInfo, ModelRequest, Provider, ProviderError};
@@ -65,9 +66,9 @@ impl Provider for Anthropic {
 impl Wire for Messages {
     type Assembly = Blocks;
 
-    fn body(&self, request: &ModelRequest) -> Result<Vec<u8>, Unwritable> {
+    fn write(&self, request: &ModelRequest, to: &mut dyn Write) -> Result<(), Unwritable> {
         let known = self.models.iter().find(|info| info.name == request.model);
-        request::body(request, known.and_then(|info| info.output_tokens_max))
+        request::write(request, known.and_then(|info| info.output_tokens_max), to)
     }
 
     fn assembly(&self, _: &ModelRequest) -> Blocks {

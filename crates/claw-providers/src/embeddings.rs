@@ -74,7 +74,8 @@ pub(crate) fn embed<W: Wire>(
 ) -> BoxFuture<'static, Result<Embeddings, ProviderError>> {
     let (source, url) = (Arc::clone(source), url.clone());
     async move {
-        let outgoing = Request { method: Method::POST, url, headers: source.headers.clone(), body: body(&request) };
+        let outgoing =
+            Request { method: Method::POST, url, headers: source.headers.clone(), body: body(&request).into() };
         let failed = |failed| source.stopped(Stopped::Transport(failed));
         let mut response = source.client.send(outgoing).await.map_err(failed)?;
         if !response.status().is_success() {

@@ -6,6 +6,7 @@
 //! Surprise: an answer counts as finished at `finish_reason`, or at `[DONE]` after some answer;
 //! a connection that just ends proves nothing (G8).
 
+use std::io::Write;
 use std::sync::Arc;
 
 use claw_core::embedding::{EmbeddingRequest, Embeddings};
@@ -17,7 +18,7 @@ use http::header::AUTHORIZATION;
 use url::Url;
 
 pub(crate) use self::assembly::Completion;
-pub(crate) use self::request::plain_body;
+pub(crate) use self::request::write_plain;
 use self::request::{TokenLimit, ToolTexts};
 use crate::embeddings;
 use crate::settings::{BadSettings, Settings};
@@ -85,8 +86,8 @@ impl Chat {
 impl Wire for Chat {
     type Assembly = Completion;
 
-    fn body(&self, request: &ModelRequest) -> Result<Vec<u8>, Unwritable> {
-        request::body(request, self.token_limit, &self.tool_texts)
+    fn write(&self, request: &ModelRequest, to: &mut dyn Write) -> Result<(), Unwritable> {
+        request::write(request, self.token_limit, &self.tool_texts, to)
     }
 
     fn assembly(&self, request: &ModelRequest) -> Completion {

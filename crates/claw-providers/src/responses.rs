@@ -7,6 +7,7 @@
 //! Surprise: there is a word for the end of everything, `response.completed`, and only that or
 //! `response.incomplete` counts (G8).
 
+use std::io::Write;
 use std::sync::Arc;
 
 use claw_core::embedding::{EmbeddingRequest, Embeddings};
@@ -68,8 +69,8 @@ impl Provider for Responses {
 impl Wire for Protocol {
     type Assembly = Items;
 
-    fn body(&self, request: &ModelRequest) -> Result<Vec<u8>, Unwritable> {
-        request::body(request)
+    fn write(&self, request: &ModelRequest, to: &mut dyn Write) -> Result<(), Unwritable> {
+        request::write(request, to)
     }
 
     fn assembly(&self, _: &ModelRequest) -> Items {

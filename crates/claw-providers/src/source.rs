@@ -2,11 +2,12 @@
 //!
 //! The key is in no error and no log line.
 
+use std::io;
 use std::sync::Arc;
 
 use claw_core::provider::{ModelEvent, ModelInfo, ModelRequest, ProviderError};
-use claw_core::{Message, Secret, estimate};
-use claw_net::{Error, HttpClient, Response, retry_after};
+use claw_core::{Message, Secret};
+use claw_net::{Error, HttpClient, RequestBody, Response, retry_after};
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
 use http::header::{ACCEPT, CONTENT_TYPE, InvalidHeaderName, InvalidHeaderValue};
@@ -28,22 +29,32 @@ pub(crate) enum Unwritable {
     /// The protocol has no word for it.
     #[error("{0} cannot be sent in this protocol")]
     NoWord(&'static str),
+    /// Whatever it was written to takes no more.
+    #[error("the question cannot be written: {0}")]
+    Broken(String),
 }
 
-/// A body, its memory taken at once: what grows by doubling is twice as large in the end.
-pub(crate) fn written(outgoing: &impl serde::Serialize, messages: &[Message]) -> Vec<u8> {
-    let said = usize::try_from(estimate::text_bytes(messages)).unwrap_or(0);
-    let mut body = Vec::with_capacity(said + said / 16 + 1024);
-    serde_json::to_writer(&mut body, outgoing).expect("texts, numbers and JSON can always be written as JSON");
-    body
+impl From<io::Error> for Unwritable {
+    fn from(error: io::Error) -> Self {
+        Self::Broken(error.to_string())
+    }
+}
+
+/// A question of more bytes is written while it is sent, and held nowhere.
+const BODY_HELD_BYTES_MAX: usize = 256 * 1024;
+
+/// Writes a body.
+pub(crate) fn write_json(outgoing: &impl serde::Serialize, to: &mut dyn io::Write) -> Result<(), Unwritable> {
+    // Texts, numbers and JSON can always be written as JSON: where it fails, the writer has.
+    serde_json::to_writer(to, outgoing).map_err(|error| io::Error::from(error).into())
 }
 
 /// A protocol: how a question is written and how its answer is put together.
 pub(crate) trait Wire: Send + Sync + 'static {
     /// Puts its answers together.
     type Assembly: Assembly;
-    /// The question's body.
-    fn body(&self, request: &ModelRequest) -> Result<Vec<u8>, Unwritable>;
+    /// Writes the question's body, the same each time.
+    fn write(&self, request: &ModelRequest, to: &mut dyn io::Write) -> Result<(), Unwritable>;
     /// An answer of which nothing has come yet.
     fn assembly(&self, request: &ModelRequest) -> Self::Assembly;
     /// Adds what stands in the headers of this one question.
@@ -118,6 +129,19 @@ impl<W: Wire> Source<W> {
     ) -> BoxStream<'static, Result<ModelEvent, ProviderError>> {
         let answer = Box::new(Answer::new(Arc::clone(self), request));
         stream::unfold(answer, async |mut answer| answer.next().await.map(|event| (event, answer))).boxed()
+    }
+
+    /// The body of a question.
+    pub(crate) async fn body(self: &Arc<Self>, request: &ModelRequest) -> Result<RequestBody, Unwritable> {
+        let said: usize = request.messages.iter().map(Message::bytes).sum();
+        if said > BODY_HELD_BYTES_MAX {
+            let (source, request) = (Arc::clone(self), request.clone());
+            return RequestBody::written(move |to| source.wire.write(&request, to)).await;
+        }
+        // Taken at once: what grows by doubling is twice as large in the end.
+        let mut body = Vec::with_capacity(said + said / 16 + 1024);
+        self.wire.write(request, &mut body)?;
+        Ok(body.into())
     }
 
     /// An HTTP status that is no success, with the server's words.

@@ -7,6 +7,7 @@
 //! Surprise: what it says with an error is repeated word for word, not picked out of its JSON; only
 //! our token is taken out.
 
+use std::io::Write;
 use std::sync::Arc;
 
 use claw_core::Secret;
@@ -17,7 +18,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-use crate::openai::{Completion, plain_body};
+use crate::openai::{Completion, write_plain};
 use crate::redact;
 use crate::settings::{BadSettings, Settings};
 use crate::source::{Manner, Source, Unwritable, Wire};
@@ -86,8 +87,8 @@ impl Provider for V1Gateway {
 impl Wire for Runs {
     type Assembly = Completion;
 
-    fn body(&self, request: &ModelRequest) -> Result<Vec<u8>, Unwritable> {
-        plain_body("openclaw", &request.messages)
+    fn write(&self, request: &ModelRequest, to: &mut dyn Write) -> Result<(), Unwritable> {
+        write_plain("openclaw", &request.messages, to)
     }
 
     fn headers(&self, request: &ModelRequest, headers: &mut HeaderMap) {

@@ -90,6 +90,19 @@ async fn an_answer_is_streamed_or_whole_and_says_the_same() {
 }
 
 #[tokio::test]
+async fn a_long_question_is_sent_whole_with_its_length_before_it() {
+    let upstream = Upstream::start().await;
+    let long = "\u{e4} \"word\"\n".repeat(50_000);
+    upstream.script([Reply::text("so it is")]);
+    let answered = ask(&provider(&upstream), question(&long, true)).await;
+    assert!(matches!(answered.last(), Some(Ok(ModelEvent::Done(FinishReason::Stop)))), "{answered:?}");
+    let seen = upstream.requests();
+    assert_eq!(seen[0].body["messages"], json!([{"role": "user", "content": long}]));
+    let length: usize = seen[0].header("content-length").parse().unwrap();
+    assert!(length > long.len());
+}
+
+#[tokio::test]
 async fn nothing_is_sent_before_the_stream_is_polled() {
     let upstream = Upstream::start().await;
     let stream = provider(&upstream).stream(question("hi", true));

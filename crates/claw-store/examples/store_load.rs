@@ -149,7 +149,7 @@ fn finish(id: TaskId) -> Finish {
         model: "mock/model".into(),
         answered_by: None,
     };
-    let event = |seq, event| Sequenced { seq, at: AT, event };
+    let event = |seq, event| std::sync::Arc::new(Sequenced { seq, at: AT, event });
     Finish {
         id,
         attempt: 1,

@@ -328,7 +328,7 @@ fn end(n: u128, attempt: u32, outcome: Outcome, seq: u64) -> Finish {
         outcome,
         messages,
         steered: Vec::new(),
-        events: event.filter(|_| seq > 0).map(|event| Sequenced { seq, at: at(2), event }).into_iter().collect(),
+        events: event.filter(|_| seq > 0).map(|event| Arc::new(Sequenced { seq, at: at(2), event })).into_iter().collect(),
         usage: USAGE,
         model: "p/m".to_owned(),
         has_asked: false,
@@ -360,8 +360,8 @@ async fn event_numbers(store: &dyn Store, n: u128) -> Vec<u64> {
     store.events(id(n), 0, 1000).await.unwrap().iter().map(|event| event.seq).collect()
 }
 
-fn text_event(seq: u64) -> Sequenced {
-    Sequenced { seq, at: at(1), event: RunEvent::Text { delta: format!("delta {seq}") } }
+fn text_event(seq: u64) -> Arc<Sequenced> {
+    Arc::new(Sequenced { seq, at: at(1), event: RunEvent::Text { delta: format!("delta {seq}") } })
 }
 
 /// Every task, newest first.

@@ -10,12 +10,13 @@
 //! - [`store`](Store) the verbs and their laws, [`devices`](Devices) those of devices, [`memories`](Memories) those of memories,
 //!   [`approvals`](Approvals) those of questions whether a call may be made; `types` what goes in and comes out; `commit` a write
 //!   on its way; `limits` every number
-//! - `verbs` what each write does to the `unit` of work; `stored` the words as they are stored
+//! - `verbs` what each write does to the `unit` of work; `stored` the words as they are stored, `body` long ones
 //! - [`sqlite`] the backend for one machine; `contract` the laws as tests
 //!
 //! Knows no queue, no provider, no door. Keeps no clock: moments arrive as arguments.
 
 mod approvals;
+mod body;
 mod commit;
 #[cfg(test)]
 mod contract;

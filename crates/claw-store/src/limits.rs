@@ -6,6 +6,10 @@ use std::time::Duration;
 pub(crate) const WRITES_WAITING_MAX: usize = 8192;
 /// So many bytes of JSON may wait with them, in KiB; the next verb waits until there is room.
 pub(crate) const KIBIBYTES_WAITING_MAX: u32 = 64 * 1024;
+/// Turns and messages of more bytes are written in pieces, and only when it is their turn to be written.
+pub(crate) const LONG_BYTES: usize = 256 * 1024;
+/// So long a piece is.
+pub(crate) const PIECE_BYTES: usize = 128 * 1024;
 /// So many writes share one commit.
 pub(crate) const BATCH_MAX: usize = 512;
 /// Writes that keep nobody wait so long for company before they are committed: long enough for most

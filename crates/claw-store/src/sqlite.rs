@@ -15,6 +15,7 @@ mod flush;
 mod load;
 mod memories;
 mod open;
+mod pieces;
 mod read;
 mod schema;
 #[cfg(test)]
@@ -124,7 +125,7 @@ impl Store for SqliteStore {
         &self,
         id: TaskId,
         attempt: u32,
-        events: Vec<Sequenced>,
+        events: Vec<Arc<Sequenced>>,
         progress: Option<u8>,
     ) -> Commit<bool> {
         self.put(AppendEvents::prepare(id, attempt, &events, progress)).await

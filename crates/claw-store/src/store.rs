@@ -1,5 +1,7 @@
 //! The verbs of the truth, with their laws.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use claw_core::run::{JournalEntry, Sequenced, ToolOutcome};
 use claw_core::{PrincipalId, SessionId, SessionKey, Task, TaskId, Timestamp, Visibility};
@@ -35,7 +37,7 @@ pub trait Store: Approvals + Devices + Memories + Send + Sync {
         &self,
         id: TaskId,
         attempt: u32,
-        events: Vec<Sequenced>,
+        events: Vec<Arc<Sequenced>>,
         progress: Option<u8>,
     ) -> Commit<bool>;
 

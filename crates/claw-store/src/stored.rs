@@ -15,9 +15,12 @@ pub(crate) const FORM: i64 = 1;
 
 /// A value as stored JSON.
 pub(crate) fn text<T: Serialize + ?Sized>(value: &T) -> Result<Arc<str>, StoreError> {
-    serde_json::to_string(value)
-        .map(Arc::from)
-        .map_err(|error| StoreError::Unavailable(format!("cannot be written as JSON: {error}")))
+    serde_json::to_string(value).map(Arc::from).map_err(unwritable)
+}
+
+/// Why a value is not stored.
+pub(crate) fn unwritable(error: impl std::fmt::Display) -> StoreError {
+    StoreError::Unavailable(format!("cannot be written as JSON: {error}"))
 }
 
 /// A stored JSON text as value; `what` names it in the error.

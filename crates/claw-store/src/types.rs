@@ -5,6 +5,7 @@ mod session;
 pub use session::*;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use claw_core::message::Message;
 use claw_core::provider::Usage;
@@ -142,7 +143,7 @@ pub struct Finish {
     /// Tasks that this attempt took up, oldest first; only a completed one answers them.
     pub steered: Vec<Steered>,
     /// Events not stored yet, the terminal one last.
-    pub events: Vec<Sequenced>,
+    pub events: Vec<Arc<Sequenced>>,
     /// Tokens it used.
     pub usage: Usage,
     /// `<provider>/<model>`.

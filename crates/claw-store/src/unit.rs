@@ -25,6 +25,7 @@ pub(crate) use row::{
 };
 pub(crate) use wanted::Wanted;
 
+use crate::body::Body;
 use crate::{Counts, StoreError};
 
 /// The next number of each kind, and how many there are.
@@ -67,8 +68,8 @@ pub(crate) struct Difference {
     pub(crate) tasks_new: Vec<TaskId>,
     /// Tasks to update.
     pub(crate) tasks_changed: HashSet<TaskId>,
-    /// Their turns as JSON, by the task's number.
-    pub(crate) inputs: Vec<(i64, Arc<str>)>,
+    /// Their turns, by the task's number.
+    pub(crate) inputs: Vec<(i64, Body)>,
     /// Pages of events.
     pub(crate) events: Vec<EventPage>,
     /// Entries of histories.

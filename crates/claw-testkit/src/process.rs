@@ -7,8 +7,7 @@ use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use bytes::Bytes;
-use claw_net::{HttpClient, Request};
+use claw_net::{HttpClient, Request, RequestBody};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
@@ -170,7 +169,7 @@ impl Api {
             map.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         let url = format!("{}{path}", self.base).parse().expect("a test's path is a path");
-        let body = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
+        let body = body.map(|body| RequestBody::from(body.to_string())).unwrap_or_default();
         let mut response = self.client.send(Request { method, url, headers: map, body }).await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let bytes = response.read_whole(64 * 1024 * 1024).await?;

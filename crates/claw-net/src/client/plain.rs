@@ -10,7 +10,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::header::{HeaderValue, USER_AGENT};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -18,7 +17,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-use super::{Cause, Request, Settings};
+use super::{Cause, Request, RequestBody, Settings};
 
 /// How long an idle connection is kept.
 const IDLE_CONNECTION_KEPT: Duration = Duration::from_secs(90);
@@ -30,7 +29,7 @@ const PROBES_MAX: u32 = 3;
 /// Sends requests to `http` addresses. Clones share connections.
 #[derive(Debug, Clone)]
 pub(super) struct Plain {
-    client: Client<Connector, Full<Bytes>>,
+    client: Client<Connector, RequestBody>,
     user_agent: HeaderValue,
 }
 
@@ -64,7 +63,7 @@ impl Plain {
     /// Sends a request and waits for the head of the answer. Cancel-safe: dropping closes.
     pub(super) async fn send(&self, request: Request) -> Result<http::Response<Incoming>, Failed> {
         let Request { method, url, headers, body } = request;
-        let mut outgoing = http::Request::new(Full::new(body));
+        let mut outgoing = http::Request::new(body);
         *outgoing.uri_mut() =
             url.as_str().parse().map_err(|wrong: http::uri::InvalidUri| Failed::Unsent(wrong.into()))?;
         *outgoing.method_mut() = method;

@@ -37,7 +37,7 @@ fn client(settings: Settings) -> HttpClient {
 
 fn get(address: SocketAddr) -> Request {
     let url = format!("http://{address}/path?key=hidden").parse().unwrap();
-    Request { method: Method::GET, url, headers: HeaderMap::new(), body: Bytes::new() }
+    Request { method: Method::GET, url, headers: HeaderMap::new(), body: RequestBody::default() }
 }
 
 #[tokio::test]

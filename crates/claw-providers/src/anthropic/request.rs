@@ -4,6 +4,7 @@
 //! begin with the user, and the tools' answers to one message are one message.
 
 use std::borrow::Cow;
+use std::io::Write;
 
 use claw_core::message::{JsonText, Message, Part, Thoughts, ToolCall, turn_begins};
 use claw_core::provider::{ModelRequest, Sampling, Thinking, ToolChoice, ToolSpec};
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{thoughts, version};
-use crate::source::{Unwritable, written};
+use crate::source::{Unwritable, write_json};
 
 /// The least budget for thinking that is taken.
 const BUDGET_TOKENS_MIN: u32 = 1_024;
@@ -19,8 +20,12 @@ const BUDGET_TOKENS_MIN: u32 = 1_024;
 /// Makes a model that knows no formats answer in JSON.
 const JSON_ONLY: &str = "Answer with one JSON object and nothing else.";
 
-/// The body, ready to be sent; `answer_tokens_max` is the model's own limit, when known.
-pub(super) fn body(request: &ModelRequest, answer_tokens_max: Option<u32>) -> Result<Vec<u8>, Unwritable> {
+/// Writes the body; `answer_tokens_max` is the model's own limit, when known.
+pub(super) fn write(
+    request: &ModelRequest,
+    answer_tokens_max: Option<u32>,
+    to: &mut dyn Write,
+) -> Result<(), Unwritable> {
     let ModelRequest { model, messages, tools, tool_choice, sampling, thinking, conversation: _, stream } = request;
     // Seed, penalties and verbosity have no place here.
     let Sampling {
@@ -57,7 +62,7 @@ pub(super) fn body(request: &ModelRequest, answer_tokens_max: Option<u32>) -> Re
         top_p: top_p.filter(|_| !is_free && temperature.is_none()),
         stop_sequences: stop.iter().map(String::as_str).filter(|stop| !stop.trim().is_empty()).collect(),
     };
-    Ok(written(&outgoing, messages))
+    write_json(&outgoing, to)
 }
 
 /// Whether thinking can be asked for: not with a forced tool, and while tools are answered only where

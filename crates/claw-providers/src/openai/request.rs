@@ -1,5 +1,6 @@
 //! `ModelRequest` → the body of a chat completion.
 
+use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use claw_core::message::{JsonText, Message, Part, ToolCall};
@@ -7,7 +8,7 @@ use claw_core::provider::{ModelRequest, Sampling, Thinking, ToolChoice, ToolSpec
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::source::{Unwritable, written};
+use crate::source::{Unwritable, write_json};
 
 /// How the server calls the limit of tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,8 +19,13 @@ pub(super) enum TokenLimit {
     Completion,
 }
 
-/// The body, ready to be sent.
-pub(super) fn body(request: &ModelRequest, token_limit: TokenLimit, texts: &ToolTexts) -> Result<Vec<u8>, Unwritable> {
+/// Writes the body.
+pub(super) fn write(
+    request: &ModelRequest,
+    token_limit: TokenLimit,
+    texts: &ToolTexts,
+    to: &mut dyn Write,
+) -> Result<(), Unwritable> {
     let ModelRequest { model, messages, tools, tool_choice, sampling, thinking, conversation: _, stream } = request;
     let Sampling {
         temperature,
@@ -58,15 +64,15 @@ pub(super) fn body(request: &ModelRequest, token_limit: TokenLimit, texts: &Tool
             .map(|format| raw(format, || "response_format".to_owned()))
             .transpose()?,
     };
-    Ok(written(&outgoing, messages))
+    write_json(&outgoing, to)
 }
 
-/// A streamed question of nothing but what is said, for a server that decides everything else.
-pub(crate) fn plain_body(model: &str, messages: &[Message]) -> Result<Vec<u8>, Unwritable> {
+/// Writes a streamed question of nothing but what is said, for a server that decides everything else.
+pub(crate) fn write_plain(model: &str, messages: &[Message], to: &mut dyn Write) -> Result<(), Unwritable> {
     let messages = messages.iter().map(outgoing_message).collect::<Result<_, _>>()?;
     let stream_options = StreamOptions { include_usage: true };
     let plain = PlainOutgoing { model, messages, stream: true, stream_options };
-    Ok(serde_json::to_vec(&plain).expect("texts can always be written as JSON"))
+    write_json(&plain, to)
 }
 
 /// How many tool calls the conversation holds already: new ones are numbered from here when the

@@ -2,19 +2,21 @@
 //!
 //! What the protocol has no word for – stop texts, a seed, penalties – is left out.
 
+use std::io::Write;
+
 use claw_core::message::{JsonText, Message, Part, Thoughts, ToolCall};
 use claw_core::provider::{ModelRequest, Sampling, Thinking, ToolChoice, ToolSpec};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::thoughts;
-use crate::source::{Unwritable, written};
+use crate::source::{Unwritable, write_json};
 
 /// Asks for reasoning in a form that can be given back, since nothing is kept there.
 const SEALED: &str = "reasoning.encrypted_content";
 
-/// The body, ready to be sent.
-pub(super) fn body(request: &ModelRequest) -> Result<Vec<u8>, Unwritable> {
+/// Writes the body.
+pub(super) fn write(request: &ModelRequest, to: &mut dyn Write) -> Result<(), Unwritable> {
     let ModelRequest { model, messages, tools, tool_choice, sampling, thinking, conversation: _, stream } = request;
     let Sampling {
         temperature,
@@ -46,11 +48,11 @@ pub(super) fn body(request: &ModelRequest) -> Result<Vec<u8>, Unwritable> {
         text: (response_format.is_some() || verbosity.is_some())
             .then(|| {
                 let format = response_format.as_ref().map(format).transpose()?;
-                Ok(Text { format, verbosity: verbosity.as_deref() })
+                Ok::<_, Unwritable>(Text { format, verbosity: verbosity.as_deref() })
             })
             .transpose()?,
     };
-    Ok(written(&outgoing, messages))
+    write_json(&outgoing, to)
 }
 
 /// How hard to think; nothing for `off`, which models that do not think refuse to hear.

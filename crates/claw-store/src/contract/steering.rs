@@ -125,7 +125,7 @@ pub(super) async fn what_an_attempt_took_up_and_did_not_answer_waits_on(fixture:
             finish(store, Finish { events: vec![], ..steered_end(n, 1, Outcome::Completed(output("x")), n + 1) });
         assert!(!finished.await.accepted, "the attempt before may not answer it");
         let end = steered_end(n, 2, Outcome::Completed(output("answer")), n + 1);
-        let end = Finish { events: vec![Sequenced { seq: 9, ..end.events[0].clone() }], ..end };
+        let end = Finish { events: vec![Arc::new(Sequenced { seq: 9, ..(*end.events[0]).clone() })], ..end };
         assert_eq!(finish(store, end).await.answered.len(), 1);
     }
 }

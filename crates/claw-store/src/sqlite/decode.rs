@@ -16,6 +16,7 @@ use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
 use super::fault::Fault;
+use super::pieces::turn;
 use crate::stored::{fit, lane, on_crash, priority, scopes, state, value};
 use crate::unit::{SessionRow, Steer, TaskRow};
 use crate::{Counts, Profile, Session, StoreError};
@@ -26,10 +27,13 @@ pub(super) const TASK_COLUMNS: &str = "t.n, t.id, t.session, t.owner, t.scopes, 
     t.cancel_at, t.created_at, t.started_at, t.state, t.state_at, t.steer, t.parked";
 
 /// The columns of a whole task, of `t`, its session `s` or `d` and its input `i`, as [`task`] reads them.
-pub(super) const WHOLE_TASK_COLUMNS: &str = "t.n, t.id, t.session, t.owner, t.scopes, t.lane, t.priority, t.label, \
-    t.on_crash, t.callback, t.attached, t.attempt, t.failures, t.attempts_max, t.crashes, t.progress, \
-    t.cancel_at, t.created_at, t.started_at, t.state, t.state_at, t.steer, t.parked, t.result, t.form, s.id, i.turn, i.form, \
-    d.id, d.key, d.agent";
+pub(super) const WHOLE_TASK_COLUMNS: &str = concat!(
+    "t.n, t.id, t.session, t.owner, t.scopes, t.lane, t.priority, t.label, t.on_crash, t.callback, t.attached, \
+     t.attempt, t.failures, t.attempts_max, t.crashes, t.progress, t.cancel_at, t.created_at, t.started_at, t.state, \
+     t.state_at, t.steer, t.parked, t.result, t.form, s.id, ",
+    turn!("i"),
+    ", i.form, d.id, d.key, d.agent"
+);
 
 /// The columns of a session, of table alias `s`, as [`session_row`] reads them.
 pub(super) const SESSION_COLUMNS: &str = "s.n, s.id, s.key, s.owner, s.agent, s.created_at, s.updated_at, s.changed, \

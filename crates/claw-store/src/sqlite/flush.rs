@@ -20,7 +20,9 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::bulk::{Bulk, Values};
 use super::fault::Fault;
+use super::pieces;
 use crate::Counts;
+use crate::body::Body;
 use crate::stored::{FORM, lane_number, on_crash_number, signed, state_number, text};
 use crate::unit::{DeletedRow, DeliveryRow, EventPage, KeyRow, MessageRow, RunRow, SessionRow, Steer, TaskRow, Unit};
 
@@ -42,7 +44,7 @@ pub(super) struct Flush {
 /// One row of the view.
 enum Row<'u> {
     Session(&'u SessionRow),
-    Task(&'u TaskRow, &'u std::sync::Arc<str>),
+    Task(&'u TaskRow, &'u Body),
     Change(Option<&'u SessionRow>, Option<&'u TaskRow>),
     Record(Option<&'u EventPage>, &'u [MessageRow], Option<&'u RunRow>),
     Counts(Counts),
@@ -82,6 +84,7 @@ impl Flush {
             rest = self.batch_beginning.write_some(connection, rest, row).await?;
         }
         self.batch.write(connection, rest, row).await?;
+        pieces::write(connection, &unit.difference).await?;
         let difference = &unit.difference;
         self.keys.write(connection, &difference.keys, key).await?;
         // The last text of an entry is the one that counts; two of one place cannot go in one statement.
@@ -260,7 +263,7 @@ fn row(to: &mut Values, row: &Row) {
             for message in messages.iter().map(Some).chain([None, None]).take(2) {
                 match message {
                     Some(MessageRow { place, task, at, body }) => {
-                        to.add(*place).add(*task).add(at.millis()).add(body.clone())
+                        to.add(*place).add(*task).add(at.millis()).add(body.in_row())
                     }
                     None => to.skip(4),
                 };
@@ -301,7 +304,7 @@ fn session_change<'v>(to: &'v mut Values, row: &SessionRow) -> &'v mut Values {
         .add(row.model.clone())
 }
 
-fn task(to: &mut Values, row: &TaskRow, turn: &std::sync::Arc<str>) {
+fn task(to: &mut Values, row: &TaskRow, turn: &Body) {
     to.add(row.n);
     task_mutable(to, row);
     to.add(row.id.uuid().as_bytes().as_slice())
@@ -315,7 +318,7 @@ fn task(to: &mut Values, row: &TaskRow, turn: &std::sync::Arc<str>) {
         .add(row.callback.clone())
         .add(row.created_at.millis())
         .add(i64::from(row.attempts_max))
-        .add(turn.clone());
+        .add(turn.in_row());
 }
 
 fn task_mutable(to: &mut Values, row: &TaskRow) {

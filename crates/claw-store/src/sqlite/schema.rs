@@ -17,6 +17,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/0004_steering.sql"),
     include_str!("../../migrations/0005_approvals.sql"),
     include_str!("../../migrations/0006_memory.sql"),
+    include_str!("../../migrations/0007_pieces.sql"),
 ];
 
 /// The schema that this version writes.

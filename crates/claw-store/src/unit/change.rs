@@ -12,14 +12,15 @@ use claw_core::{AgentId, Approval, ApprovalId, PrincipalId, TaskId, Timestamp};
 use super::{
     DeletedRow, DeliveryRow, EventPage, JournalRow, KeyRow, MessageRow, RunRow, SessionRow, Steer, TaskRow, Unit, place,
 };
+use crate::body::Body;
 use crate::{Counts, StoreError};
 
 /// What a day has.
 const MILLIS_PER_DAY: i64 = 86_400_000;
 
 impl Unit {
-    /// A new task, and its turn as JSON.
-    pub(crate) fn insert_task(&mut self, row: TaskRow, turn: Arc<str>) {
+    /// A new task, and its turn.
+    pub(crate) fn insert_task(&mut self, row: TaskRow, turn: Body) {
         let (id, n, session, state) = (row.id, row.n, row.session, row.state);
         self.totals.next_task = n + 1;
         self.difference.tasks_new.push(id);
@@ -127,7 +128,7 @@ impl Unit {
     }
 
     /// Appends to a session's history; [`Unit::has_room`] was asked before.
-    pub(crate) fn add_messages(&mut self, session: i64, task: i64, at: Timestamp, bodies: &[Arc<str>]) {
+    pub(crate) fn add_messages(&mut self, session: i64, task: i64, at: Timestamp, bodies: &[Body]) {
         let Some(row) = self.sessions.get_mut(&session) else { return };
         for body in bodies {
             row.message_count += 1;

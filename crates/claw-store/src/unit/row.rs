@@ -11,6 +11,7 @@ use claw_core::{
 };
 
 use super::Line;
+use crate::body::Body;
 use crate::{DueTicket, Profile, Session, StoreError};
 
 /// The largest number inside a task or session: of an event, a message, an attempt.
@@ -213,7 +214,7 @@ pub(crate) struct MessageRow {
     pub(crate) place: i64,
     pub(crate) task: i64,
     pub(crate) at: Timestamp,
-    pub(crate) body: Arc<str>,
+    pub(crate) body: Body,
 }
 
 /// An attempt that ended.

@@ -25,7 +25,7 @@ impl AppendEvents {
     pub(crate) fn prepare(
         id: TaskId,
         attempt: u32,
-        events: &[Sequenced],
+        events: &[Arc<Sequenced>],
         progress: Option<u8>,
     ) -> Result<Self, StoreError> {
         Ok(Self { id, attempt, page: page(events)?, progress })
@@ -33,7 +33,7 @@ impl AppendEvents {
 }
 
 /// Events as one page: the last one's number and the JSON array; none when there are none.
-pub(super) fn page(events: &[Sequenced]) -> Result<Option<(u64, Arc<str>)>, StoreError> {
+pub(super) fn page(events: &[Arc<Sequenced>]) -> Result<Option<(u64, Arc<str>)>, StoreError> {
     let Some(last) = events.last() else { return Ok(None) };
     if !events.is_sorted_by(|one, next| one.seq < next.seq) {
         return Err(StoreError::Unavailable(format!("event numbers do not rise up to {}", last.seq)));

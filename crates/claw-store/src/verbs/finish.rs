@@ -11,6 +11,7 @@ use super::approvals::{ask, void_all};
 use super::events::page;
 use super::journal::put_intent;
 use super::take_up::Answers;
+use crate::body::Body;
 use crate::stored::text;
 use crate::unit::{DeliveryRow, Line, RunRow, Unit, Wanted, place};
 use crate::{DueTicket, Finish, Finished, StoreError};
@@ -19,7 +20,7 @@ use crate::{DueTicket, Finish, Finished, StoreError};
 pub(crate) struct FinishRun {
     finish: Finish,
     page: Option<(u64, Arc<str>)>,
-    messages: Vec<Arc<str>>,
+    messages: Vec<Body>,
     model: Arc<str>,
     /// The output or the failure as JSON.
     result: Option<Arc<str>>,
@@ -41,7 +42,7 @@ impl FinishRun {
     /// Writes the JSON.
     pub(crate) fn prepare(mut finish: Finish) -> Result<Self, StoreError> {
         let page = page(&std::mem::take(&mut finish.events))?;
-        let messages = std::mem::take(&mut finish.messages).iter().map(text).collect::<Result<_, _>>()?;
+        let messages = std::mem::take(&mut finish.messages).iter().map(Body::of_message).collect::<Result<_, _>>()?;
         let (result, error) = match &finish.outcome {
             Outcome::Completed(output) => (Some(text(output)?), None),
             Outcome::Failed { failure, .. } => (Some(text(failure)?), Some(failure.message.as_str().into())),

@@ -1,13 +1,11 @@
 //! What is done to a session while it rests: decided against those who wait and run in it.
 
-use std::sync::Arc;
-
 use claw_core::provider::Usage;
 use claw_core::{SessionId, SessionKey, Timestamp, Visibility};
 
 use super::Verb;
+use crate::body::Body;
 use crate::limits::BUSY_SHOWN_MAX;
-use crate::stored::text;
 use crate::unit::{Unit, Wanted};
 use crate::{Rework, Reworked, StoreError};
 
@@ -19,8 +17,8 @@ pub(crate) struct ReworkSession {
     key: SessionKey,
     visibility: Visibility,
     rework: Rework,
-    /// What is to be said in it, as JSON.
-    message: Option<Arc<str>>,
+    /// What is to be said in it.
+    message: Option<Body>,
     at: Timestamp,
 }
 
@@ -33,7 +31,7 @@ impl ReworkSession {
         at: Timestamp,
     ) -> Result<Self, StoreError> {
         let message = match &rework {
-            Rework::Inject(message) => Some(text(&**message)?),
+            Rework::Inject(message) => Some(Body::of_message(message)?),
             Rework::Reset(_) | Rework::Compact(_) | Rework::Delete => None,
         };
         Ok(Self { key, visibility, rework, message, at })
@@ -75,7 +73,7 @@ impl Verb for ReworkSession {
     }
 
     fn bytes(&self) -> usize {
-        self.message.as_ref().map_or(0, |message| message.len())
+        self.message.as_ref().map_or(0, Body::bytes)
     }
 }
 

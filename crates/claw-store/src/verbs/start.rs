@@ -6,7 +6,8 @@ use claw_core::task::StateName;
 use claw_core::{TaskId, Timestamp};
 
 use super::Verb;
-use crate::stored::{FORM, text, value};
+use crate::body::Body;
+use crate::stored::{FORM, value};
 use crate::unit::{Unit, Wanted};
 use crate::{Started, StartedRun, StoreError, UNSTORED_EVENTS_MAX};
 
@@ -45,7 +46,7 @@ impl Verb for Start {
         };
         let is_first = row.attempt == 0;
         let messages = match is_first {
-            true => turn.input.iter().map(text).collect::<Result<Vec<_>, _>>()?,
+            true => turn.input.iter().map(Body::of_message).collect::<Result<Vec<_>, _>>()?,
             false => Vec::new(),
         };
         unit.has_room(session, messages.len())?;

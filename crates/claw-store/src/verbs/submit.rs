@@ -6,6 +6,7 @@ use claw_core::task::StateName;
 use claw_core::{PrincipalId, TaskId, Timestamp, Turn};
 
 use super::Verb;
+use crate::body::Body;
 use crate::stored::text;
 use crate::unit::{KeyRow, PLACE_OWNER_MAX, Steer, TaskRow, Unit, Wanted};
 use crate::{Begin, Idempotency, NewTask, StoreError, Submitted};
@@ -18,21 +19,20 @@ pub(crate) struct Submit {
     new: NewTask,
     /// What a waiting task keeps for its start.
     turn: Option<Arc<Turn>>,
-    turn_text: Arc<str>,
+    body: Body,
     callback_text: Option<Arc<str>>,
     label: Option<Arc<str>>,
     key: Option<Arc<str>>,
     /// What an attached run adds to its session at once.
-    messages: Vec<Arc<str>>,
+    messages: Vec<Body>,
 }
 
 impl Submit {
     /// Writes the JSON.
     pub(crate) fn prepare(mut new: NewTask) -> Result<Self, StoreError> {
-        let turn_text = text(&new.turn)?;
         let callback_text = new.callback.as_ref().map(text).transpose()?;
         let messages = match new.begin {
-            Begin::Attached => new.turn.input.iter().map(text).collect::<Result<_, _>>()?,
+            Begin::Attached => new.turn.input.iter().map(Body::of_message).collect::<Result<_, _>>()?,
             Begin::Queued { .. } => Vec::new(),
         };
         let label = new.label.take().map(Arc::from);
@@ -40,12 +40,13 @@ impl Submit {
         // What was said may be long, and is in the texts from here on.
         let untrusted = new.turn.brings_untrusted();
         let bare = Turn { agent: new.turn.agent.clone(), untrusted, ..Turn::text(new.turn.session.clone(), "") };
-        let whole = std::mem::replace(&mut new.turn, bare);
+        let whole = Arc::new(std::mem::replace(&mut new.turn, bare));
+        let body = Body::of_turn(&whole)?;
         let turn = match new.begin {
             Begin::Attached => None,
-            Begin::Queued { .. } => Some(Arc::new(whole)),
+            Begin::Queued { .. } => Some(whole),
         };
-        Ok(Self { new, turn, turn_text, callback_text, label, key, messages })
+        Ok(Self { new, turn, body, callback_text, label, key, messages })
     }
 
     /// What the key was used for before, if it was.
@@ -76,17 +77,18 @@ impl Submit {
 
     /// The turn with what its session's settings say where the caller said nothing. A run that is
     /// on already has its turn.
-    fn complete(&self, unit: &Unit) -> Result<(Option<Arc<Turn>>, Arc<str>), StoreError> {
+    fn complete(&self, unit: &Unit) -> Result<(Option<Arc<Turn>>, Body), StoreError> {
         let session = unit.session_by_key(&self.new.turn.session);
         let profile = session.and_then(|row| row.profile.as_deref());
         let (Some(given), Some(profile)) = (&self.turn, profile) else {
-            return Ok((self.turn.clone(), self.turn_text.clone()));
+            return Ok((self.turn.clone(), self.body.clone()));
         };
         let mut turn = Turn::clone(given);
         turn.model = turn.model.or_else(|| profile.model.clone());
         turn.thinking = turn.thinking.or_else(|| profile.thinking.clone());
-        let turn_text = text(&turn)?;
-        Ok((Some(Arc::new(turn)), turn_text))
+        let turn = Arc::new(turn);
+        let body = Body::of_turn(&turn)?;
+        Ok((Some(turn), body))
     }
 
     fn row(&self, n: i64, session: i64, turn: Option<Arc<Turn>>) -> TaskRow {
@@ -120,7 +122,7 @@ impl Submit {
             result: None,
             last_seq: Some(0),
             turn,
-            turn_is_small: self.turn_text.len() <= TURN_KEPT_BYTES_MAX,
+            turn_is_small: self.body.bytes() <= TURN_KEPT_BYTES_MAX,
             steer: new.steers.then_some(Steer::Free),
             parked: None,
         }
@@ -156,7 +158,7 @@ impl Verb for Submit {
             return Ok(Submitted::Foreign);
         }
         self.check(unit)?;
-        let (kept, turn_text) = self.complete(unit)?;
+        let (kept, body) = self.complete(unit)?;
         let (session, session_id) = match known {
             Some((n, id, _)) => {
                 unit.touch_session(n, *at);
@@ -168,7 +170,7 @@ impl Verb for Submit {
             unit.mark_untrusted(session);
         }
         let n = unit.totals.next_task;
-        unit.insert_task(self.row(n, session, kept), turn_text);
+        unit.insert_task(self.row(n, session, kept), body);
         if *begin == Begin::Attached {
             unit.add_messages(session, n, *at, &self.messages);
         }
@@ -178,7 +180,7 @@ impl Verb for Submit {
     }
 
     fn bytes(&self) -> usize {
-        2 * self.turn_text.len()
+        2 * self.body.bytes()
     }
 }
 

@@ -6,6 +6,11 @@ use serde_json::{Value, json};
 
 use super::*;
 
+fn body(request: &ModelRequest, answer_tokens_max: Option<u32>) -> Result<Vec<u8>, Unwritable> {
+    let mut body = Vec::new();
+    write(request, answer_tokens_max, &mut body).map(|()| body)
+}
+
 fn request(model: &str, messages: Vec<Message>) -> ModelRequest {
     ModelRequest {
         model: model.into(),

@@ -6,6 +6,11 @@ use serde_json::{Value, json};
 
 use super::*;
 
+fn body(request: &ModelRequest, token_limit: TokenLimit, texts: &ToolTexts) -> Result<Vec<u8>, Unwritable> {
+    let mut body = Vec::new();
+    write(request, token_limit, texts, &mut body).map(|()| body)
+}
+
 fn request(messages: Vec<Message>) -> ModelRequest {
     ModelRequest {
         model: "m".into(),

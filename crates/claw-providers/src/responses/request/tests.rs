@@ -6,6 +6,11 @@ use serde_json::{Value, json};
 
 use super::*;
 
+fn body(request: &ModelRequest) -> Result<Vec<u8>, Unwritable> {
+    let mut body = Vec::new();
+    write(request, &mut body).map(|()| body)
+}
+
 fn sent(request: &ModelRequest) -> Value {
     serde_json::from_slice(&body(request).unwrap()).unwrap()
 }

@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, Row};
 use super::Reader;
 use crate::sqlite::decode;
 use crate::sqlite::fault::Fault;
+use crate::sqlite::pieces::message;
 use crate::stored::{signed, text, value};
 use crate::unit::PLACE_NUMBER_MAX;
 use crate::{Ends, StoredMessage, UsageDay};
@@ -16,7 +17,9 @@ use crate::{Ends, StoredMessage, UsageDay};
 macro_rules! messages_after {
     ($mark:literal) => {
         concat!(
-            "SELECT m.place, m.body, m.form, t.id, m.at FROM sessions s CROSS JOIN messages m \
+            "SELECT m.place, ",
+            message!("m"),
+            ", m.form, t.id, m.at FROM sessions s CROSS JOIN messages m \
              ON m.place BETWEEN ((s.n << 31) | (s.",
             $mark,
             " + 1)) AND ((s.n << 31) | ?2) LEFT JOIN tasks t ON t.n = m.task \
@@ -33,13 +36,19 @@ pub(in crate::sqlite) const SUMMARY: &str = "SELECT u.text FROM sessions s CROSS
      WHERE s.id = ?1 AND u.upto = s.context_after AND u.upto > s.history_after";
 
 /// The first and last message since the last reset; parameter: a JSON array of keys.
-pub(in crate::sqlite) const ENDS: &str = "SELECT s.key, f.body, f.form, l.body, l.form FROM json_each(?1) v \
+pub(in crate::sqlite) const ENDS: &str = concat!(
+    "SELECT s.key, ",
+    message!("f"),
+    ", f.form, ",
+    message!("l"),
+    ", l.form FROM json_each(?1) v \
      CROSS JOIN sessions s ON s.key = v.value \
      LEFT JOIN messages f ON f.place = (SELECT place FROM messages WHERE place BETWEEN \
         ((s.n << 31) | (s.history_after + 1)) AND ((s.n << 31) | 2147483647) ORDER BY place LIMIT 1) \
      LEFT JOIN messages l ON l.place = (SELECT place FROM messages WHERE place BETWEEN \
         ((s.n << 31) | (s.history_after + 1)) AND ((s.n << 31) | 2147483647) ORDER BY place DESC LIMIT 1) \
-     WHERE s.message_count > s.history_after";
+     WHERE s.message_count > s.history_after"
+);
 
 impl Reader {
     /// The last messages before a number, oldest first.

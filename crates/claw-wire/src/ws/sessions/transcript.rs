@@ -144,7 +144,7 @@ impl ChatMessage {
             Message::System { text: said } => ("system", vec![text(said)], None, None),
             Message::User { content } => ("user", content.iter().map(part).collect(), None, None),
             Message::Assistant { text: said, tool_calls, thoughts: _ } => {
-                let said = Some(said).filter(|said| !said.is_empty() || tool_calls.is_empty()).map(|said| text(said));
+                let said = Some(said).filter(|said| !said.is_empty() || tool_calls.is_empty()).map(text);
                 ("assistant", said.into_iter().chain(tool_calls.iter().map(call)).collect(), None, None)
             }
             Message::Tool { call_id, text: said, is_error } => {

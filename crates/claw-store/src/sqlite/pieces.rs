@@ -1,0 +1,49 @@
+//! Long turns and messages, a piece to a row; see [`crate::body`].
+
+use sqlx::sqlite::SqliteConnection;
+
+use super::fault::Fault;
+use crate::StoreError;
+use crate::body::Long;
+use crate::unit::Difference;
+
+const TURN: i64 = 0;
+const MESSAGE: i64 = 1;
+
+/// The JSON of an input, of this table alias, wherever it stands.
+macro_rules! turn {
+    ($inputs:literal) => {
+        concat!(
+            "CASE ", $inputs, ".turn WHEN '' THEN (SELECT group_concat(text, '') FROM (SELECT text FROM pieces \
+             WHERE kind = 0 AND place = ", $inputs, ".task ORDER BY part)) ELSE ", $inputs, ".turn END"
+        )
+    };
+}
+
+/// The JSON of a message, of this table alias, wherever it stands.
+macro_rules! message {
+    ($messages:literal) => {
+        concat!(
+            "CASE ", $messages, ".body WHEN '' THEN (SELECT group_concat(text, '') FROM (SELECT text FROM pieces \
+             WHERE kind = 1 AND place = ", $messages, ".place ORDER BY part)) ELSE ", $messages, ".body END"
+        )
+    };
+}
+
+pub(super) use {message, turn};
+
+/// Writes what of a batch is long, one after the other; their rows are written already.
+pub(super) async fn write(connection: &mut SqliteConnection, difference: &Difference) -> Result<(), Fault> {
+    let turns = difference.inputs.iter().filter_map(|(n, body)| Some((TURN, *n, body.long()?)));
+    let messages = difference.messages.iter().filter_map(|row| Some((MESSAGE, row.place, row.body.long()?)));
+    for (kind, place, long) in turns.chain(messages) {
+        let long = long.clone();
+        let pieces = tokio::task::spawn_blocking(move || long.pieces()).await;
+        let pieces = pieces.map_err(|error| StoreError::Unavailable(error.to_string()))??;
+        for (part, text) in (0_i64..).zip(pieces) {
+            let insert = sqlx::query("INSERT INTO pieces (kind, place, part, text) VALUES (?1, ?2, ?3, ?4)");
+            insert.bind(kind).bind(place).bind(part).bind(text).execute(&mut *connection).await?;
+        }
+    }
+    Ok(())
+}
