@@ -16,6 +16,8 @@ mod sessions;
 mod steering;
 mod submit;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use claw_core::message::Message;
 use claw_core::provider::{FinishReason, Usage};
@@ -84,6 +86,7 @@ macro_rules! contract {
                 of_concurrent_duplicates_one_is_made,
                 a_foreign_session_is_refused_and_the_operator_may_use_any,
                 an_attached_run_runs_at_once,
+                what_is_long_comes_back_whole_and_goes_with_its_session,
                 a_run_cannot_attach_to_a_busy_session,
                 a_write_that_breaks_harms_no_other,
                 a_task_can_be_started_before_its_submit_is_on_disk,
@@ -328,7 +331,11 @@ fn end(n: u128, attempt: u32, outcome: Outcome, seq: u64) -> Finish {
         outcome,
         messages,
         steered: Vec::new(),
-        events: event.filter(|_| seq > 0).map(|event| Arc::new(Sequenced { seq, at: at(2), event })).into_iter().collect(),
+        events: event
+            .filter(|_| seq > 0)
+            .map(|event| Arc::new(Sequenced { seq, at: at(2), event }))
+            .into_iter()
+            .collect(),
         usage: USAGE,
         model: "p/m".to_owned(),
         has_asked: false,

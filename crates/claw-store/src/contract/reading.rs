@@ -17,7 +17,7 @@ pub(super) async fn events_are_resumed_from_any_number(fixture: &mut dyn Fixture
     }
     let after = |after, limit| async move {
         let events = store.events(id(1), after, limit).await.unwrap();
-        assert!(events.iter().all(|event| *event == text_event(event.seq)));
+        assert!(events.iter().all(|event| *event == *text_event(event.seq)));
         events.iter().map(|event| event.seq).collect::<Vec<_>>()
     };
     assert_eq!(after(0, 100).await, [1, 2, 3, 5, 6, 9, 10]);

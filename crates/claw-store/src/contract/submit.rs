@@ -1,10 +1,12 @@
 //! Accepting: once per key, for whom it belongs to.
 
 use claw_core::task::TaskState;
+use claw_core::turn::Context;
 use claw_core::{Callback, JsonText};
 use futures::future::join_all;
 
 use super::*;
+use crate::Rework;
 use crate::StoreError;
 
 pub(super) async fn a_submitted_task_comes_back_as_it_was_given(fixture: &mut dyn Fixture) {
@@ -108,6 +110,37 @@ pub(super) async fn an_attached_run_runs_at_once(fixture: &mut dyn Fixture) {
     assert_eq!(start(store, 1, 0).await, Started::Stale(StateName::Running));
     assert_eq!(complete(store, 1, 1, 1).await, Finished { accepted: true, next: None, answered: Vec::new() });
     assert_eq!(state(store, 1).await, StateName::Completed);
+}
+
+pub(super) async fn what_is_long_comes_back_whole_and_goes_with_its_session(fixture: &mut dyn Fixture) {
+    let long = |letter: &str| Message::user(format!("\u{e4}\"\n{letter}").repeat(100_000));
+    let given = Context::Given(vec![long("a"), Message::assistant("so", Vec::new())]);
+    let mut attached = NewTask { begin: Begin::Attached, ..task(1, "fresh") };
+    attached.turn = Turn { input: vec![long("b"), Message::user("c")], context: given, ..attached.turn };
+    let mut queued = task(2, "s");
+    queued.turn.input = vec![long("d")];
+    submit(fixture.store(), attached.clone()).await;
+    complete(fixture.store(), 1, 1, 1).await;
+    submit(fixture.store(), queued.clone()).await;
+    fixture.restart().await;
+    let store = fixture.store();
+    assert_eq!(won(store, 2, 0).await.task.turn, queued.turn);
+    let answer = Outcome::Completed(output("answer"));
+    finish(store, Finish { messages: vec![long("e")], ..end(2, 1, answer, 1) }).await;
+    fixture.restart().await;
+    let store = fixture.store();
+    assert_eq!((read(store, 1).await.turn, read(store, 2).await.turn), (attached.turn.clone(), queued.turn));
+    let said = async |session| -> Vec<Message> {
+        store.history(session, None, 9).await.unwrap().into_iter().map(|stored| stored.message).collect()
+    };
+    let answered = Message::assistant("answer", Vec::new());
+    assert_eq!(said(attached.session_id).await, [attached.turn.input, vec![answered]].concat());
+    assert_eq!(said(queued.session_id).await, [long("d"), long("e")]);
+    for name in ["fresh", "s"] {
+        store.rework_session(key(name), Visibility::All, Rework::Delete, at(4)).await.await.unwrap();
+    }
+    while store.erase().await.await.unwrap() {}
+    assert!(said(attached.session_id).await.is_empty() && read(store, 2).await.turn.input.is_empty());
 }
 
 pub(super) async fn a_run_cannot_attach_to_a_busy_session(fixture: &mut dyn Fixture) {

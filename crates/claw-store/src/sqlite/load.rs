@@ -73,7 +73,10 @@ impl Load {
                 2,
                 ") v CROSS JOIN idempotency k ON k.owner = v.column1 AND k.key = v.column2 JOIN tasks t ON t.n = k.task",
             ),
-            turns: Bulk::select(concat!("SELECT i.task, ", turn!("i"), ", i.form FROM inputs i WHERE i.task IN ("), ")"),
+            turns: Bulk::select(
+                concat!("SELECT i.task, ", turn!("i"), ", i.form FROM inputs i WHERE i.task IN ("),
+                ")",
+            ),
             last_places: Bulk::select_each(
                 "SELECT v.column1, (SELECT place FROM events WHERE place BETWEEN (v.column1 << 31) AND \
                  ((v.column1 << 31) | 2147483647) ORDER BY place DESC LIMIT 1) FROM (VALUES ",

@@ -4,7 +4,6 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::fault::Fault;
 use crate::StoreError;
-use crate::body::Long;
 use crate::unit::Difference;
 
 const TURN: i64 = 0;
@@ -14,8 +13,14 @@ const MESSAGE: i64 = 1;
 macro_rules! turn {
     ($inputs:literal) => {
         concat!(
-            "CASE ", $inputs, ".turn WHEN '' THEN (SELECT group_concat(text, '') FROM (SELECT text FROM pieces \
-             WHERE kind = 0 AND place = ", $inputs, ".task ORDER BY part)) ELSE ", $inputs, ".turn END"
+            "CASE ",
+            $inputs,
+            ".turn WHEN '' THEN (SELECT group_concat(text, '') FROM (SELECT text FROM pieces \
+             WHERE kind = 0 AND place = ",
+            $inputs,
+            ".task ORDER BY part)) ELSE ",
+            $inputs,
+            ".turn END"
         )
     };
 }
@@ -24,8 +29,14 @@ macro_rules! turn {
 macro_rules! message {
     ($messages:literal) => {
         concat!(
-            "CASE ", $messages, ".body WHEN '' THEN (SELECT group_concat(text, '') FROM (SELECT text FROM pieces \
-             WHERE kind = 1 AND place = ", $messages, ".place ORDER BY part)) ELSE ", $messages, ".body END"
+            "CASE ",
+            $messages,
+            ".body WHEN '' THEN (SELECT group_concat(text, '') FROM (SELECT text FROM pieces \
+             WHERE kind = 1 AND place = ",
+            $messages,
+            ".place ORDER BY part)) ELSE ",
+            $messages,
+            ".body END"
         )
     };
 }

@@ -167,7 +167,7 @@ impl Verb for FinishRun {
     fn bytes(&self) -> usize {
         let page = self.page.as_ref().map_or(0, |(_, body)| body.len());
         page + self.result.as_ref().map_or(0, |result| result.len())
-            + self.messages.iter().map(|m| m.len()).sum::<usize>()
+            + self.messages.iter().map(Body::bytes).sum::<usize>()
     }
 }
 
