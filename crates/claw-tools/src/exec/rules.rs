@@ -10,8 +10,8 @@ use claw_core::tool::ToolError;
 pub struct Settings {
     /// Which commands.
     pub security: Security,
-    /// Programs that may run under [`Security::Allowlist`], by absolute path, and what their
-    /// arguments must begin with.
+    /// Programs that may run under [`Security::Allowlist`], by absolute path, and their arguments, all
+    /// of them: `*` stands for one that is no option, a last `...` for whatever follows.
     pub allowlist: Vec<Vec<String>>,
     /// Whether somebody is to be asked first.
     pub ask: Ask,
@@ -21,6 +21,20 @@ pub struct Settings {
     pub memory_bytes: u64,
     /// Starts the sandbox; absent where the operator has switched it off.
     pub launcher: Option<Launcher>,
+}
+
+impl Settings {
+    /// Whether any command could run, or be asked for, at all.
+    pub fn permits_any(&self) -> bool {
+        let Self { security, allowlist, ask, launcher, .. } = self;
+        let has_box = cfg!(target_os = "linux") || launcher.as_ref().is_none_or(|launcher| launcher.is_lenient);
+        has_box
+            && match security {
+                Security::Deny => false,
+                Security::Allowlist => !allowlist.is_empty() || *ask != Ask::Off,
+                Security::Full => true,
+            }
+    }
 }
 
 /// The program that becomes the sandbox and then the command.
@@ -92,10 +106,9 @@ pub(super) fn judge(settings: &Settings, command: &str, env: &BTreeMap<String, S
             if !env.is_empty() {
                 return missed(argv, "no environment may be set where only listed programs may run");
             }
-            let fits = |entry: &&Vec<String>| !entry.is_empty() && argv.starts_with(entry);
-            match allowlist.iter().find(fits) {
-                Some(_) => Ok(Judged { argv, asks: always }),
-                None => {
+            match allowlist.iter().any(|entry| fits(entry, &argv)) {
+                true => Ok(Judged { argv, asks: always }),
+                false => {
                     let program = argv.first().map_or("", String::as_str);
                     let why = format!("{program} with these arguments is not in tools.exec.allowlist");
                     missed(argv, &why)
@@ -103,6 +116,21 @@ pub(super) fn judge(settings: &Settings, command: &str, env: &BTreeMap<String, S
             }
         }
     }
+}
+
+/// Whether an entry of the list is for this command: a program may have options that start others or
+/// write files, so nothing follows that the entry does not tell of.
+fn fits(entry: &[String], argv: &[String]) -> bool {
+    let (entry, is_open) = match entry.split_last() {
+        Some((last, before)) if last == "..." => (before, true),
+        _ => (entry, false),
+    };
+    let (Some((program, wanted)), Some((found, words))) = (entry.split_first(), argv.split_first()) else {
+        return false;
+    };
+    let is_meant = |wanted: &String, word: &String| wanted == word || wanted == "*" && !word.starts_with('-');
+    let is_long_enough = wanted.len() == words.len() || is_open && wanted.len() < words.len();
+    program == found && is_long_enough && wanted.iter().zip(words).all(|(wanted, word)| is_meant(wanted, word))
 }
 
 /// The words of a command without anything a shell would act on; none if there is something.

@@ -56,7 +56,8 @@ async fn a_command_in_the_box_reaches_nothing_outside() {
 async fn an_allowlist_permits_programs_and_never_a_shell() {
     let echo = std::fs::canonicalize("/usr/bin/echo").unwrap().display().to_string();
     let git = vec!["/usr/bin/git".to_owned(), "status".to_owned()];
-    let desk = Desk::new(Settings { security: Security::Allowlist, allowlist: vec![vec![echo], git], ..full() });
+    let echo = vec![echo, "...".to_owned()];
+    let desk = Desk::new(Settings { security: Security::Allowlist, allowlist: vec![echo, git], ..full() });
     assert_eq!(desk.run("echo 'a  b' \"c\"").await, Ok("a  b c\n".into()));
     let refused = [
         "echo $(touch evil)",
@@ -250,79 +251,50 @@ async fn adv_65_an_unrelated_process_of_the_same_name_survives() {
     other.wait().unwrap();
 }
 
-/// adv_57: two hundred ways in which a list over a shell's text was led around; none of them runs.
+/// What the corpus writes as `\n`, `\r`, `\t`, `\\` and `\u{…}`.
+fn unescaped(line: &str) -> String {
+    let (mut text, mut rest) = (String::new(), line);
+    while let Some((before, after)) = rest.split_once('\\') {
+        text.push_str(before);
+        let code = after.strip_prefix("u{").and_then(|after| after.split_once('}'));
+        let (letter, left) = match (code, after.chars().next()) {
+            (Some((code, left)), _) => (u32::from_str_radix(code, 16).ok().and_then(char::from_u32).unwrap(), left),
+            (None, Some('n')) => ('\n', &after[1..]),
+            (None, Some('r')) => ('\r', &after[1..]),
+            (None, Some('\\')) => ('\\', &after[1..]),
+            (None, other) => panic!("{line}: {other:?}"),
+        };
+        text.push(letter);
+        rest = left;
+    }
+    text + rest
+}
+
+/// adv_57: over two hundred ways in which a list over a shell's text was led around, each a string of its own;
+/// none of them runs, nor where somebody could be asked and has not been.
 #[tokio::test]
 async fn adv_57_no_known_way_around_a_list_runs_anything() {
-    let echo = std::fs::canonicalize("/usr/bin/echo").unwrap().display().to_string();
-    let sort = std::fs::canonicalize("/usr/bin/sort").unwrap().display().to_string();
-    let listed = vec![vec![echo], vec![sort, "-u".to_owned()]];
-    let desk = Desk::new(Settings { security: Security::Allowlist, allowlist: listed, ..full() });
-    let shapes = [
-        "echo $({})",
-        "echo `{}`",
-        "echo \"$({})\"",
-        "echo \"`{}`\"",
-        "echo a; {}",
-        "echo a && {}",
-        "echo a || {}",
-        "echo a | {}",
-        "echo a & {}",
-        "echo a\n{}",
-        "echo a\r\n{}",
-        "echo <({})",
-        "echo >({})",
-        "(echo a; {})",
-        "{ echo a; {}; }",
-        "echo ${x:-$({})}",
-        "echo $(( $({}) ))",
-        "cat <<E\n$({})\nE",
-        "bash <<<'{}'",
-        "eval {}",
-        "exec {}",
-        "command {}",
-        "builtin {}",
-        "env {}",
-        "env -S '{}'",
-        "nice {}",
-        "nohup {}",
-        "timeout 5 {}",
-        "xargs {}",
-        "find . -exec {} \\;",
-        "sh -c '{}'",
-        "bash -c '{}'",
-        "/bin/sh -c '{}'",
-        "busybox sh -c '{}'",
-        "A=1 {}",
-        "sort --compress-program='{}' -u",
-        "sort --compress-prog='{}'",
-        "sort -o evil -u /etc/passwd",
-        "python3 -c 'import os; os.system(\"{}\")'",
-        "perl -e 'system(\"{}\")'",
-        "awk 'BEGIN{system(\"{}\")}'",
-        "git -c alias.x='!{}' x",
-        "tar cf /dev/null . --checkpoint-action=exec='{}'",
-        "ssh -o ProxyCommand='{}' x",
-        "time {}",
-        "! {}",
-        "if true; then {}; fi",
-        "while true; do {}; done",
-        "coproc {}",
-        "trap '{}' EXIT",
-        "../../bin/{}",
-    ];
-    let payloads = ["touch evil", "/usr/bin/touch evil", "cp /bin/sh evil", "dd of=evil"];
-    let mut count = 0;
-    for shape in shapes {
-        for payload in payloads {
-            let command = shape.replace("{}", payload);
-            let said = desk.run(&command).await.unwrap_err();
-            assert!(said.starts_with("commands are not permitted: "), "{command}: {said}");
-            count += 1;
+    let real = |name: &str| std::fs::canonicalize(format!("/usr/bin/{name}")).unwrap().display().to_string();
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    let listed =
+        vec![words(&[&real("echo"), "..."]), words(&[&real("sort"), "-u", "*"]), words(&["/usr/bin/git", "status"])];
+    let corpus = include_str!("bypasses.txt").lines().filter(|line| !line.is_empty() && !line.starts_with("## "));
+    let corpus: std::collections::BTreeSet<String> = corpus.map(unescaped).collect();
+    assert!(corpus.len() >= 200, "{}", corpus.len());
+    for ask in [Ask::Off, Ask::OnMiss] {
+        let desk = Desk::new(Settings { security: Security::Allowlist, allowlist: listed.clone(), ask, ..full() });
+        assert_eq!(desk.run("echo a -n").await, Ok("a -n\n".into()));
+        std::fs::write(desk.file("workspace/names"), "b\na\nb\n").unwrap();
+        assert_eq!(desk.run("sort -u names").await, Ok("a\nb\n".into()));
+        for command in &corpus {
+            let said = desk.run(command).await.unwrap_err();
+            let refusals = ["commands are not permitted: ", "nobody has approved this command"];
+            assert!(refusals.iter().any(|refusal| said.starts_with(refusal)), "{command}: {said}");
         }
+        let there = std::fs::read_dir(desk.file("workspace")).unwrap().flatten().map(|entry| entry.file_name());
+        let there: Vec<_> = there.filter(|name| !name.to_string_lossy().ends_with(".profraw")).collect();
+        assert_eq!(there, ["names"], "0 of {} executed", corpus.len());
     }
-    let there = std::fs::read_dir(desk.file("workspace")).unwrap().flatten().map(|entry| entry.path());
-    let there: Vec<_> = there.filter(|path| path.extension().is_none_or(|kind| kind != "profraw")).collect();
-    assert!(count >= 200 && there.is_empty(), "0 of {count} executed: {there:?}");
 }
 
 /// adv_62: a command's environment is made from nothing, whatever the gateway's own holds.

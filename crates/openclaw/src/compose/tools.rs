@@ -44,7 +44,11 @@ pub(super) fn tools(
     }
     tools.extend(memory::tools(recall));
     tools.push(Arc::new(SkillsRead::new(skills.clone())));
-    tools.extend(exec::tools(&workspaces, commands(&settings.tools.exec), processes));
+    let commands = commands(&settings.tools.exec);
+    // A tool whose every call would be denied is not there.
+    if commands.permits_any() {
+        tools.extend(exec::tools(&workspaces, commands, processes));
+    }
     tools
 }
 
