@@ -3,7 +3,9 @@
 
 mod approvals;
 mod config;
+mod hostile;
 mod house;
+mod obedient;
 mod outside;
 mod reload;
 mod resume;

@@ -19,7 +19,7 @@ async fn a_command_runs_in_the_box_from_the_moment_the_file_permits_it() {
     let upstream = Upstream::start().await;
     let home = Home::with(&with_provider(&upstream, "one", "")).await;
     let denied = told(&home, &upstream, "echo ran > made").await;
-    assert!(denied.starts_with("commands are not permitted: "), "{denied}");
+    assert_eq!(denied, "there is no tool \"exec\"", "what would always be denied is not there");
     assert!(!home.directory.path().join("workspace/made").exists());
 
     home.write(&with_provider(&upstream, "one", " tools: { exec: { security: 'full' } }"));
