@@ -1,8 +1,8 @@
 //! Kills a real gateway with -9, at random and at each named failpoint, while tasks flow.
 //!
 //! After the last kill: every task that was accepted is there and has ended (G1), each key made
-//! one task (G4), no effect took place twice (G3), each answer is in its session once (G2), and
-//! the database is sound. `OPENCLAW_CHAOS_KILLS` says how often (60; `make chaos`: 1,000),
+//! one task (G4), no effect took place twice (G3), also of those that somebody had to allow, each answer
+//! is in its session once (G2), and the database is sound. `OPENCLAW_CHAOS_KILLS` says how often (60; `make chaos`: 1,000),
 //! `OPENCLAW_CHAOS_SEED` repeats a run.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
@@ -84,6 +84,54 @@ async fn what_was_taken_up_before_a_death_is_answered_once() {
     gateway.kill().await.unwrap();
 }
 
+/// G1 to G3, advisories 59 and 60: killed at each step of an approval, the question is there again, the answer
+/// counts once, and the call is made once or, where nobody can know, not repeated.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_at_each_step_of_an_approval_loses_nothing_and_repeats_nothing() {
+    let table = [
+        ("finish.before_commit", "completed", 1, "used"),
+        ("finish.after_commit", "completed", 1, "used"),
+        ("approval.before_resolve", "completed", 1, "used"),
+        ("approval.after_resolve", "completed", 1, "used"),
+        ("approval.before_use", "completed", 1, "used"),
+        ("approval.after_use", "failed", 0, "used"),
+        ("journal.after_effect", "failed", 1, "used"),
+    ];
+    for (point, status, effects, state) in table {
+        let chaos = Chaos::new(1).await;
+        let effect_file = ("OPENCLAW_TEST_EFFECTS", chaos.effects().display().to_string());
+        let deadly = [effect_file.clone(), ("OPENCLAW_FAILPOINT", format!("{point}:1"))];
+        let mut gateway = start(chaos.directory.path(), &deadly).await;
+        let api = Api::new(gateway.address(), TOKEN).unwrap();
+        let (_, id) = submit(&api, 0).await.unwrap();
+        let mut asked = None;
+        while !gateway.has_ended() {
+            asked = asked.or(api
+                .get("/v2/approvals")
+                .await
+                .ok()
+                .and_then(|open| Some(open.body.pointer("/approvals/0/id")?.as_str()?.to_owned())));
+            allow_all(&api).await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let gateway = start(chaos.directory.path(), &[effect_file]).await;
+        let api = Api::new(gateway.address(), TOKEN).unwrap();
+        let task = ended(&api, &id).await;
+        assert_eq!(task["status"], json!(status), "{point}: {task}");
+        assert_eq!(chaos.count_effects().into_values().sum::<u32>(), effects, "{point}");
+        if let Some(asked) = asked {
+            let path = format!("/v2/approvals/{asked}");
+            assert_eq!(api.get(&path).await.unwrap().body["state"], json!(state), "{point}");
+            let again = api.post(&path, &json!({"decision": "allow-once"})).await.unwrap();
+            assert_eq!(again.status, 409, "{point}: an answer counts once");
+        }
+        if status == "failed" {
+            assert_eq!(task["error"]["code"], json!("interrupted"), "{point}: {task}");
+        }
+        gateway.kill().await.unwrap();
+    }
+}
+
 impl Chaos {
     async fn new(seed: u64) -> Self {
         let directory = tempfile::tempdir().unwrap();
@@ -91,12 +139,17 @@ impl Chaos {
         upstream.respond_with(|seen| {
             let asked = seen.last_user();
             let delay = Duration::from_millis(u64::try_from(asked.len() % 5).unwrap() * 8);
-            match (asked.starts_with("effect"), seen.last_role()) {
-                (true, "user") => Reply::tool_call("test_effect", "{}").late(delay),
+            let effect = match asked.split(' ').next() {
+                Some("effect") => "test_effect",
+                Some("asked-effect") => "test_effect_asked",
+                _ => "",
+            };
+            match seen.last_role() {
+                "user" if !effect.is_empty() => Reply::tool_call(effect, "{}").late(delay),
                 _ => Reply::text(format!("answer to {asked}")).late(delay),
             }
         });
-        write_config(directory.path(), &upstream.base_url()).unwrap();
+        configure(directory.path(), &upstream);
         Self { directory, upstream, random: fastrand::Rng::with_seed(seed), accepted: BTreeMap::new(), next: 0 }
     }
 
@@ -108,13 +161,15 @@ impl Chaos {
     async fn round(&mut self, point: &str) {
         let mut environment = vec![("OPENCLAW_TEST_EFFECTS", self.effects().display().to_string())];
         if !point.is_empty() {
-            environment.push(("OPENCLAW_FAILPOINT", format!("{point}:{}", self.random.u32(1..30))));
+            let passes_max = if point.starts_with("approval.") { 6 } else { 30 };
+            environment.push(("OPENCLAW_FAILPOINT", format!("{point}:{}", self.random.u32(1..passes_max))));
         }
         let mut gateway = start(self.directory.path(), &environment).await;
         let api = Api::new(gateway.address(), TOKEN).unwrap();
         let mut time_left = self.random.u32(5..60);
         while time_left > 0 && !gateway.has_ended() {
             self.submit_some(&api).await;
+            allow_all(&api).await;
             time_left -= 1;
         }
         gateway.kill().await.unwrap();
@@ -149,8 +204,8 @@ impl Chaos {
             match task["status"].as_str().unwrap() {
                 "completed" => {
                     counts.0 += 1;
-                    let wanted = if is_effect(number_of(key)) { "answer to effect" } else { "answer to plain" };
-                    assert!(task["result"]["response"].as_str().unwrap().starts_with(wanted), "{task}");
+                    let wanted = format!("answer to {}", message(number_of(key)));
+                    assert_eq!(task["result"]["response"], json!(wanted), "{task}");
                 }
                 "failed" => match task["error"]["code"].as_str().or(task["error"]["reason"].as_str()).unwrap_or("") {
                     "interrupted" => counts.1 += 1,
@@ -194,6 +249,16 @@ fn is_effect(number: usize) -> bool {
     number.is_multiple_of(3)
 }
 
+/// What is asked; of the effects every other one has to be allowed.
+fn message(number: usize) -> String {
+    let what = match (is_effect(number), number.is_multiple_of(2)) {
+        (true, true) => "asked-effect",
+        (true, false) => "effect",
+        (false, _) => "plain",
+    };
+    format!("{what} {number}")
+}
+
 fn session(number: usize) -> String {
     if is_effect(number) { format!("effect-{number}") } else { format!("plain-{}", number % SESSIONS) }
 }
@@ -205,11 +270,28 @@ fn number_of(key: &str) -> usize {
 /// The key and the task it made; nothing without an answer.
 async fn submit(api: &Api, number: usize) -> Option<(String, String)> {
     let key = format!("key-{number}");
-    let message = format!("{} {number}", if is_effect(number) { "effect" } else { "plain" });
-    let body = json!({"type": "agent", "input": {"message": message, "sessionKey": session(number)}});
+    let body = json!({"type": "agent", "input": {"message": message(number), "sessionKey": session(number)}});
     let answer = api.call(Method::POST, "/v2/tasks", &[("idempotency-key", &key)], Some(&body)).await.ok()?;
     assert_eq!(answer.status, 202, "{}", answer.body);
     Some((key, answer.body["id"].as_str()?.to_owned()))
+}
+
+/// One model, and one tool that somebody has to allow.
+fn configure(directory: &Path, upstream: &Upstream) {
+    write_config(directory, &upstream.base_url()).unwrap();
+    let file = directory.join("openclaw.json");
+    let mut config: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    config["tools"] = json!({"ask": ["test_effect_asked"]});
+    std::fs::write(file, config.to_string()).unwrap();
+}
+
+/// Allows whatever is asked for, as far as the gateway lives.
+async fn allow_all(api: &Api) {
+    let Ok(open) = api.get("/v2/approvals").await else { return };
+    for approval in open.body["approvals"].as_array().into_iter().flatten() {
+        let path = format!("/v2/approvals/{}", approval["id"].as_str().unwrap());
+        let _may_be_dead_or_decided = api.post(&path, &json!({"decision": "allow-once"})).await;
+    }
 }
 
 /// The task once it has ended.
@@ -218,6 +300,9 @@ async fn ended(api: &Api, id: &str) -> Value {
     loop {
         let answer = api.get(&format!("/v2/tasks/{id}")).await.unwrap();
         assert_eq!(answer.status, 200, "{id} is lost: {}", answer.body);
+        if answer.body["waitsForApproval"].is_string() {
+            allow_all(api).await;
+        }
         if matches!(answer.body["status"].as_str(), Some("completed" | "failed" | "cancelled")) {
             return answer.body;
         }

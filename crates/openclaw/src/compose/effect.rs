@@ -1,5 +1,5 @@
 //! For the crash tests only: the failpoint named in the environment, and a tool with an effect
-//! that must not be repeated – it appends a line to a file.
+//! that must not be repeated – it appends a line to a file – under two names, so that one can be asked for.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -22,13 +22,17 @@ pub(super) fn arm() {
     }
 }
 
-/// The tool, if `OPENCLAW_TEST_EFFECTS` names its file.
+/// The tools, if `OPENCLAW_TEST_EFFECTS` names their file.
 pub(super) fn tools() -> Vec<Arc<dyn Tool>> {
     let file = Environment::capture().get("OPENCLAW_TEST_EFFECTS").map(PathBuf::from);
-    file.map(|file| Arc::new(Append { file }) as Arc<dyn Tool>).into_iter().collect()
+    let both = ["test_effect", "test_effect_asked"];
+    file.into_iter()
+        .flat_map(|file| both.map(|name| Arc::new(Append { name, file: file.clone() }) as Arc<dyn Tool>))
+        .collect()
 }
 
 struct Append {
+    name: &'static str,
     file: PathBuf,
 }
 
@@ -36,7 +40,7 @@ struct Append {
 impl Tool for Append {
     fn spec(&self) -> ToolSpec {
         ToolSpec {
-            name: "test_effect".into(),
+            name: self.name.into(),
             description: "Appends the arguments to a file, once.".into(),
             parameters: JsonText::new(r#"{"type":"object"}"#),
         }

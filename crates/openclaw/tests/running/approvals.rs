@@ -50,3 +50,59 @@ async fn adv_59_a_command_waits_through_a_kill_and_runs_once_when_it_is_allowed(
     assert_eq!(effects, "once\n");
     assert_eq!(upstream.counts().requests, 2, "the model is not asked again for what it had said");
 }
+
+/// Advisory 58: what was allowed is the script as it was, not what stands in its place by then.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn adv_58_a_script_that_changes_between_question_and_answer_does_not_run() {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    let upstream = Upstream::start().await;
+    let rules = "\n  tools: { exec: { security: 'full', ask: 'always' } },";
+    let home = Home::with(&with_provider(&upstream, "one", rules)).await;
+    let (api, workspace) = (home.api("tok"), home.directory.path().join("workspace"));
+    let put = |name: &str, word: &str| {
+        let path = workspace.join(name);
+        std::fs::write(&path, format!("#!/bin/sh\necho {word} >> effects.txt\n")).unwrap();
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    std::fs::create_dir_all(&workspace).unwrap();
+    let table = [
+        ("sh ./job.sh", "nothing", true),
+        ("sh ./job.sh", "its bytes", false),
+        ("./job.sh", "its bytes", false),
+        ("sh -c 'cat /dev/null; . ./job.sh'", "its bytes", false),
+        ("sh link.sh", "where it leads", false),
+        ("sh ./job.sh", "its being there", false),
+    ];
+    for (number, (command, changed, runs)) in table.into_iter().enumerate() {
+        put("job.sh", "good");
+        put("other.sh", "evil");
+        let _not_there_yet = std::fs::remove_file(workspace.join("link.sh"));
+        symlink("job.sh", workspace.join("link.sh")).unwrap();
+        let _not_there_yet = std::fs::remove_file(workspace.join("effects.txt"));
+        upstream.script([Reply::tool_call("exec", json!({ "command": command }).to_string()), Reply::text("so")]);
+        let asked = json!({"input": {"message": "do it", "sessionKey": format!("s{number}")}});
+        let id = api.post("/v2/tasks", &asked).await.unwrap().body["id"].as_str().unwrap().to_owned();
+        let waiting = task_when(&api, &id, |task| task["waitsForApproval"].is_string()).await;
+        match changed {
+            "its bytes" => put("job.sh", "evil"),
+            "where it leads" => {
+                std::fs::remove_file(workspace.join("link.sh")).unwrap();
+                symlink("other.sh", workspace.join("link.sh")).unwrap();
+            }
+            "its being there" => std::fs::remove_file(workspace.join("job.sh")).unwrap(),
+            _ => {}
+        }
+        let path = format!("/v2/approvals/{}", waiting["waitsForApproval"].as_str().unwrap());
+        assert_eq!(api.post(&path, &json!({"decision": "allow-once"})).await.unwrap().status, 200);
+        task_when(&api, &id, |task| task["status"] == "completed").await;
+        let effects = std::fs::read_to_string(workspace.join("effects.txt")).ok();
+        assert_eq!(effects.as_deref(), runs.then_some("good\n"), "{command}, {changed} changed");
+        if !runs {
+            let requests = upstream.requests();
+            let told = requests.last().unwrap().messages().last().unwrap()["content"].to_string();
+            assert!(told.contains("it is not what was approved any more"), "{told}");
+            assert_eq!(api.get(&path).await.unwrap().body["state"], json!("void"));
+        }
+    }
+}
