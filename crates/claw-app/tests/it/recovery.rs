@@ -150,3 +150,35 @@ async fn a_step_that_was_done_is_replayed_and_not_repeated() {
     assert!(events.iter().any(|event| matches!(event.event, RunEvent::ToolResult { .. })));
     house.stop().await;
 }
+
+/// G3: a retry by hand does not repeat what was cut off, and does not fail over it: the model is told.
+#[tokio::test]
+async fn a_retry_by_hand_goes_on_behind_a_call_that_was_cut_off() {
+    for by_death in [true, false] {
+        let (directory, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await);
+        let gate = Gate::new();
+        let effect = Arc::new(Effect { done: AtomicU32::new(0), gate: Some(gate.clone()) });
+        let tools = || vec![Arc::clone(&effect) as Arc<dyn Tool>];
+        upstream.script([Reply::tool_call("effect", "{}"), Reply::text("I looked: it is done")]);
+        let mut house = House::open_with(directory.path(), &upstream, tools(), Settings::default()).await;
+        let id = house.app.tasks.submit(&operator(), task("s", "do it")).await.unwrap().id;
+        gate.reached_by(1).await;
+        if by_death {
+            house.die().await;
+            house = House::open_with(directory.path(), &upstream, tools(), Settings::default()).await;
+        } else {
+            house.app.tasks.cancel(&operator(), &id.to_string()).await.unwrap();
+        }
+        let ended = house.app.tasks.wait(id, SOON).await.unwrap().unwrap();
+        assert_eq!(ended.state.name(), if by_death { StateName::Failed } else { StateName::Cancelled });
+        gate.open_for_good();
+        house.app.tasks.retry(&operator(), &id.to_string()).await.unwrap();
+        let ended = house.app.tasks.wait(id, SOON).await.unwrap().unwrap();
+        let TaskState::Completed { output, .. } = &ended.state else { panic!("{ended:?}") };
+        assert_eq!((output.text.as_str(), effect.done.load(Ordering::SeqCst)), ("I looked: it is done", 1));
+        let requests = upstream.requests();
+        let told = requests.last().unwrap().messages().last().unwrap()["content"].to_string();
+        assert!(told.contains("whether it took effect is unknown"), "{told}");
+        house.stop().await;
+    }
+}
