@@ -18,6 +18,7 @@ use crate::executors::Gates;
 use crate::hub::{EventReader, Hub};
 use crate::journal::Journal;
 use crate::limits::{FINISH_RETRY, FINISH_TRIES_ATTACHED};
+use crate::past::{Past, since};
 use crate::recorder::Recorder;
 use crate::sessions::{Control, Place, Running, StopReason};
 use crate::tools::Offer;
@@ -81,6 +82,8 @@ pub struct Attempt {
     /// Whether approvals of the task may be open.
     pub(crate) has_asked: bool,
     pub(crate) gates: Gates,
+    /// What the attempts before have used.
+    past: Past,
     /// Held until the end is committed.
     pub(crate) place: Place,
 }
@@ -138,6 +141,7 @@ impl Agent {
             recorder,
             control: place.control().clone(),
             gates: self.gates.clone(),
+            past: Past::default(),
             resumes,
             untrusted,
             has_asked,
@@ -160,7 +164,11 @@ impl Attempt {
     /// Runs to the end, and commits what came of it.
     pub async fn run(mut self) -> RunEnd {
         let mut produced = Produced::default();
-        let outcome = match self.turn_in_time(&mut produced).await {
+        let ended = match self.look_back(&mut produced).await {
+            Ok(()) => self.turn_in_time(&mut produced).await,
+            Err(stop) => Err(stop),
+        };
+        let outcome = match ended {
             Ok(output) => Outcome::Completed(output),
             Err(stop) => match self.outcome_of(stop, &produced) {
                 Some(outcome) => outcome,
@@ -170,11 +178,22 @@ impl Attempt {
         self.commit(outcome, produced).await
     }
 
+    /// Goes on counting where the attempts before have come to.
+    async fn look_back(&mut self, produced: &mut Produced) -> Result<(), Stop> {
+        self.past = Past::of(&self.task, &*self.parts.store).await.map_err(|error| {
+            let message = format!("what the attempts before have used cannot be read: {error}");
+            Stop::Transient { failure: Failure::new(FailureReason::Internal, message), shown: false }
+        })?;
+        produced.usage = self.past.usage;
+        Ok(())
+    }
+
     /// The turn, within the time that its caller gave it.
     async fn turn_in_time(&mut self, produced: &mut Produced) -> Result<Output, Stop> {
         let Some(limit_s) = self.task.turn.time_limit_s else { return self.turn(produced).await };
-        let began = self.task.started_at.unwrap_or(self.task.created_at);
-        let left = Duration::from_secs(limit_s.into()).saturating_sub(self.parts.clock.now().since(began));
+        let began = since(&self.task).unwrap_or(self.task.created_at);
+        let took = self.past.took + self.parts.clock.now().since(began);
+        let left = Duration::from_secs(limit_s.into()).saturating_sub(took);
         tokio::time::timeout(left, self.turn(produced)).await.unwrap_or_else(|_over| {
             let message = format!("the run did not end within the {limit_s} s that its caller gave it");
             Err(Failure::new(FailureReason::Limit, message).into())
@@ -250,6 +269,8 @@ impl Attempt {
         };
         let at = self.parts.clock.now();
         let (id, attempt) = (self.task.id, self.task.attempt);
+        // What was used before is in the sums already.
+        let usage = usage.beyond(self.past.usage);
         let finish =
             Finish { id, attempt, outcome, messages, steered, events, usage, model, has_asked: self.has_asked, at };
         let finished = self.finish(finish).await;

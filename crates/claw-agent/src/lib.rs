@@ -22,6 +22,7 @@ pub mod executors;
 pub mod hub;
 mod journal;
 pub mod limits;
+mod past;
 mod recorder;
 mod retell;
 pub mod sessions;

@@ -52,7 +52,8 @@ pub struct Turn {
     /// Most calls of our tools; without it, what a run may at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_calls_max: Option<u32>,
-    /// Seconds it may take from its first start; as long as it needs when absent (A17).
+    /// Seconds it may take from its start, without what it waits for somebody's leave; as long as it needs
+    /// when absent (A17).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_limit_s: Option<u32>,
     /// Whether strangers wrote of it: its conversation holds their words from then on.

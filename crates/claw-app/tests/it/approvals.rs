@@ -310,6 +310,28 @@ async fn adv_58_a_plan_that_changed_since_its_approval_is_not_carried_out() {
     house.stop().await;
 }
 
+/// What a run has used is counted over all its attempts, and waiting for leave takes none of its time.
+#[tokio::test]
+async fn a_run_that_waited_tells_what_all_of_it_used_and_keeps_its_time() {
+    let (directory, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await);
+    let (house, _effect) = effect(directory.path(), &upstream).await;
+    upstream.script([Reply::tool_call("effect", "{}"), Reply::text("all done")]);
+    let mut new = task("s", "go");
+    new.turn.time_limit_s = Some(60);
+    let id = house.app.tasks.submit(&operator(), new).await.unwrap().id;
+    let (_, asked) = question(&house.app, id).await;
+    // Longer than the run may take, shorter than the question stands.
+    house.clock.advance(Duration::from_secs(600));
+    house.app.approvals.resolve(&operator(), &asked.id.to_string(), Decision::AllowOnce).await.unwrap();
+    let done = house.app.tasks.wait(id, SOON).await.unwrap().unwrap();
+    let claw_core::TaskState::Completed { output, .. } = done.state else { panic!("{done:?}") };
+    let runs = house.app.tasks.runs(id).await.unwrap();
+    let [first, second] = &runs[..] else { panic!("{runs:?}") };
+    assert!(first.usage.total() > 0 && second.usage.total() > 0, "{runs:?}");
+    assert_eq!(output.usage, first.usage.plus(second.usage));
+    house.stop().await;
+}
+
 /// adv_61: what cannot be shown whole is not asked for.
 #[tokio::test]
 async fn adv_61_a_plan_too_long_to_be_read_is_denied() {
