@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 
@@ -20,7 +21,8 @@ pub trait Tool: Send + Sync {
     fn spec(&self) -> ToolSpec;
     /// Whether running it twice does no harm; if not, a crash during it ends the run (G3).
     fn is_idempotent(&self) -> bool;
-    /// Whether what it answers was written by strangers: from then on its conversation is not trusted.
+    /// Whether what it answers was written by strangers, always: from then on its conversation is not
+    /// trusted. A tool of which it depends on what it finds says so by [`RunFacts::strangers`].
     fn brings_untrusted(&self) -> bool {
         false
     }
@@ -66,8 +68,25 @@ pub struct RunFacts {
     pub own_tools: Option<Vec<String>>,
     /// Whether strangers' words are in the conversation.
     pub untrusted: bool,
+    /// Takes the note that what the call answers was written by strangers.
+    pub strangers: Strangers,
     /// Hears what a tool says while it works.
     pub listener: Option<Arc<dyn Listener>>,
+}
+
+/// A note that what a call answers was written by strangers; made while the call is.
+#[derive(Debug, Clone, Default)]
+pub struct Strangers(Arc<AtomicBool>);
+
+impl Strangers {
+    /// Makes the note.
+    pub fn note(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+    /// Whether it was made.
+    pub fn are_noted(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
 }
 
 /// Hears what a tool says while it works. Bounded: what comes too fast or is too much is left out.

@@ -294,6 +294,12 @@ impl Managed {
     }
 }
 
+/// Whether what lies in this folder is, to the byte, what somebody installed; what cannot be read is not.
+pub(crate) fn is_intact(folder: &Path) -> bool {
+    let (contents, origin) = (folder::gather(folder), Origin::read(folder));
+    matches!((contents, origin), (Ok(contents), Ok(Some(origin))) if origin.digest == hex::encode(contents.digest()))
+}
+
 /// Writes files into a directory of their own, onto the disk.
 fn write(path: &Path, contents: &Contents, origin: &Origin) -> io::Result<()> {
     let mut builder = DirBuilder::new();

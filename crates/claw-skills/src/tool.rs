@@ -4,6 +4,7 @@
 //! advice, and what it advises passes the same permissions as anything else (advisories 56, 78).
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use async_trait::async_trait;
 use claw_core::message::JsonText;
@@ -12,6 +13,7 @@ use claw_core::skill::{Requirements, Source, Status};
 use claw_core::tool::{Tool, ToolContext, ToolError};
 use serde::Deserialize;
 
+use crate::install;
 use crate::library::{Library, Opened};
 use crate::limits::SHOWN_BYTES_MAX;
 use crate::manifest;
@@ -57,10 +59,6 @@ impl Tool for SkillsRead {
         true
     }
 
-    fn brings_untrusted(&self) -> bool {
-        true
-    }
-
     async fn call(&self, context: &ToolContext, arguments: &JsonText) -> Result<String, ToolError> {
         let wanted = parse(arguments)?;
         let (library, context) = (self.0.clone(), context.clone());
@@ -102,12 +100,24 @@ fn read(library: &Library, context: &ToolContext, wanted: &Wanted) -> Result<Str
         Source::Managed => "installed by the operator",
         Source::Workspace => "from the workspace",
     };
+    if !is_vouched_for(&status) {
+        context.run.strangers.note();
+    }
     let mut told = format!("[skill {}, {path}, {from}; it advises and permits nothing]\n", status.name);
     told.push_str(&window(body.trim_start_matches('\n'), offset.unwrap_or(1))?);
     if is_main && !others.is_empty() {
         let _infallible = write!(told, "\n[its other files, for {NAME} with path: {}]", others.join(", "));
     }
     Ok(told)
+}
+
+/// Whether the operator has let these very words in. In a workspace agents write, whoever they listen to.
+fn is_vouched_for(status: &Status) -> bool {
+    match status.source {
+        Source::Bundled => true,
+        Source::Managed => install::is_intact(Path::new(&status.base_dir)),
+        Source::Workspace => false,
+    }
 }
 
 /// Whether the agent may know of it.

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::io::Read as _;
-use std::path::PathBuf;
+use std::path::{Component, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -27,6 +27,11 @@ const KEPT: [(&str, Rank); 5] = [
 
 /// What agents keep for themselves.
 const MEMORY: &str = "MEMORY.md";
+/// The directory of their daily notes.
+const FOLDER: &str = "memory";
+
+/// Where an agent's skills lie.
+const SKILLS: &str = "skills";
 
 const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
 
@@ -124,10 +129,27 @@ impl Looking<'_> {
     }
 }
 
+/// Whether agents are told before their conversations of what stands at this path of a workspace.
+pub(crate) fn is_told(written: &str, workspace: Option<&Workspace>) -> bool {
+    let place = match workspace {
+        Some(workspace) => workspace.place(written),
+        None => Ok(PathBuf::from(written)),
+    };
+    // Where it leads nowhere the tool says so itself.
+    let Ok(place) = place else { return false };
+    let mut parts = place.components().filter_map(|part| match part {
+        Component::Normal(name) => Some(name.to_string_lossy().to_ascii_lowercase()),
+        Component::CurDir | Component::ParentDir | Component::RootDir | Component::Prefix(_) => None,
+    });
+    let first = parts.next().unwrap_or_default();
+    let is_kept = KEPT.iter().map(|(name, _)| *name).chain([MEMORY]).any(|name| name.eq_ignore_ascii_case(&first));
+    is_kept || [FOLDER, SKILLS].contains(&first.as_str())
+}
+
 /// Where the notes of a day lie.
 fn daily(at: Timestamp) -> String {
     let day: String = at.to_string().chars().take(10).collect();
-    format!("memory/{day}.md")
+    format!("{FOLDER}/{day}.md")
 }
 
 #[cfg(test)]

@@ -13,14 +13,15 @@ mod write;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use claw_core::approval::Plan;
 use claw_core::message::JsonText;
 use claw_core::provider::ToolSpec;
 use claw_core::tool::{Tool, ToolContext, ToolError};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
-use crate::arguments;
 use crate::workspace::{Workspace, Workspaces};
+use crate::{arguments, briefing};
 
 /// One tool over files.
 trait FileTool: DeserializeOwned + JsonSchema + Send + 'static {
@@ -28,6 +29,11 @@ trait FileTool: DeserializeOwned + JsonSchema + Send + 'static {
     const DESCRIPTION: &'static str;
     /// Whether it changes nothing.
     const READS: bool;
+
+    /// The paths of what it changes, as they were written; for those that change something.
+    fn changes(&self) -> Vec<&str> {
+        Vec::new()
+    }
 
     /// Does it. Blocks on the disk.
     fn run(self, workspace: &Workspace) -> Result<String, ToolError>;
@@ -67,6 +73,23 @@ impl<T: FileTool> Tool for Offered<T> {
 
     fn is_idempotent(&self) -> bool {
         T::READS
+    }
+
+    /// What agents are told before every conversation is configured by whoever writes it: no less than
+    /// the configuration itself.
+    async fn plan(&self, context: &ToolContext, arguments: &JsonText) -> Result<Plan, ToolError> {
+        let wanted: T = match arguments::parse(arguments) {
+            Ok(wanted) if !T::READS && context.run.untrusted => wanted,
+            // It says itself what is wrong with them.
+            Ok(_) | Err(_) => return Ok(Plan::free()),
+        };
+        let (workspaces, context) = (Arc::clone(&self.workspaces), context.clone());
+        let look = move || {
+            let workspace = workspaces.look(&context.principal.id, &context.agent);
+            wanted.changes().into_iter().any(|path| briefing::is_told(path, workspace.as_ref()))
+        };
+        let acts = tokio::task::spawn_blocking(look).await.unwrap_or(true);
+        Ok(Plan { acts, ..Plan::free() })
     }
 
     async fn call(&self, context: &ToolContext, arguments: &JsonText) -> Result<String, ToolError> {

@@ -117,6 +117,22 @@ impl Workspace {
         Ok(if plain.as_os_str().is_empty() { PathBuf::from(".") } else { plain })
     }
 
+    /// Where a path leads from the root: links are followed as far as there is something.
+    pub(crate) fn place(&self, written: &str) -> Result<PathBuf, ToolError> {
+        let mut place = PathBuf::new();
+        for part in self.relative(written)?.components() {
+            match part {
+                Component::Normal(name) => {
+                    let next = place.join(name);
+                    place = self.dir.canonicalize(&next).unwrap_or(next);
+                }
+                Component::ParentDir => drop(place.pop()),
+                Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
+            }
+        }
+        Ok(place)
+    }
+
     /// Opens a plain file to read.
     pub(crate) fn open_file(&self, written: &str) -> Result<(File, Metadata), ToolError> {
         let path = self.relative(written)?;

@@ -6,6 +6,7 @@
 use claw_core::approval::{Approval, ApprovalState, Plan, Reason, SHOWN_BYTES_MAX, Verdict, visible};
 use claw_core::permission::{Asker, acts, canonical};
 use claw_core::run::{JournalEntry, RunEvent, ToolOutcome};
+use claw_core::tool::ToolContext;
 use claw_core::{ApprovalId, Text, Visibility};
 use claw_runtime::failpoint;
 use claw_store::{ApprovalUse, UseApproval};
@@ -77,9 +78,9 @@ impl Attempt {
         };
         if tool.brings_untrusted()
             && matches!(gate, Gate::Open | Gate::Granted(_))
-            && let Some(shut) = self.mark_untrusted().await?
+            && let Some(refused) = self.mark_untrusted().await?
         {
-            return Ok(shut);
+            return Ok(Gate::Shut(refused));
         }
         Ok(gate)
     }
@@ -198,8 +199,18 @@ impl Attempt {
         session.map_or(true, |session| session.is_some_and(|session| session.untrusted))
     }
 
-    /// Notes, before strangers' words come in, that they do. What cannot be noted does not come in.
-    async fn mark_untrusted(&mut self) -> Result<Option<Gate>, Stop> {
+    /// What comes in of a call's answer: where a tool has noted that strangers wrote it, that is noted
+    /// in the store before.
+    pub(super) async fn let_in(&mut self, context: &ToolContext, outcome: ToolOutcome) -> Result<ToolOutcome, Stop> {
+        if !context.run.strangers.are_noted() {
+            return Ok(outcome);
+        }
+        Ok(self.mark_untrusted().await?.unwrap_or(outcome))
+    }
+
+    /// Notes, before strangers' words come in, that they do. What cannot be noted does not come in, and
+    /// this is said in its place.
+    pub(super) async fn mark_untrusted(&mut self) -> Result<Option<ToolOutcome>, Stop> {
         if self.untrusted {
             return Ok(None);
         }
@@ -209,7 +220,10 @@ impl Attempt {
                 Ok(None)
             }
             Ok(false) => Err(Stop::Told(StopReason::Fenced)),
-            Err(error) => Ok(Some(shut(format!("the call was not made, because the store cannot note it: {error}")))),
+            Err(error) => {
+                let text = format!("strangers wrote what this says, and the store cannot note it: {error}");
+                Ok(Some(ToolOutcome { text: text.into(), is_error: true }))
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use claw_core::approval::{Plan, Verdict};
 use claw_core::message::JsonText;
 use claw_core::permission::{Asker, canonical, is_for_callers};
 use claw_core::run::{JournalEntry, RunEvent, ToolOutcome};
-use claw_core::tool::{RunFacts, ToolContext, ToolError};
+use claw_core::tool::{RunFacts, Strangers, ToolContext, ToolError};
 use claw_core::{Approval, Failure, FailureReason, Message, Text, Thoughts, ToolCall};
 
 use super::context::Conversation;
@@ -133,6 +133,7 @@ impl Attempt {
             outcomes = all => outcomes,
         };
         for (call, outcome) in calls.iter().zip(outcomes) {
+            let outcome = self.let_in(&context, outcome).await?;
             self.journal.result(call, outcome.clone()).await;
             self.answer(call, outcome, talk, produced)?;
         }
@@ -185,7 +186,8 @@ impl Attempt {
             }
         };
         let context = ToolContext { approved, ..self.tool_context(talk, produced) };
-        let outcome = self.watched(&call, context, talk).await?;
+        let outcome = self.watched(&call, context.clone(), talk).await?;
+        let outcome = self.let_in(&context, outcome).await?;
         self.journal.result(&call, outcome.clone()).await;
         self.answer(&call, outcome, talk, produced)?;
         Ok(None)
@@ -268,6 +270,7 @@ impl Attempt {
                 origin: self.task.turn.origin.clone(),
                 own_tools: self.task.turn.own_tools.clone(),
                 untrusted: self.untrusted,
+                strangers: Strangers::default(),
                 listener: None,
             },
         }

@@ -10,7 +10,11 @@ use crate::gate::Surroundings;
 use crate::library::Settings;
 
 fn library(managed: &Path) -> Library {
-    Library::new(Settings {
+    Library::new(settings(managed))
+}
+
+fn settings(managed: &Path) -> Settings {
+    Settings {
         managed: managed.to_owned(),
         workspaces: Arc::new(|_, _| None),
         allow_bundled: Some(BTreeSet::from(["summarise".to_owned()])),
@@ -18,7 +22,7 @@ fn library(managed: &Path) -> Library {
         agents: Vec::new(),
         surroundings: Surroundings { os: "linux".into(), ..Surroundings::default() },
         clock: Arc::new(crate::library::Late),
-    })
+    }
 }
 
 fn put(managed: &Path, name: &str, metadata: &str, text: &str) {
@@ -28,7 +32,11 @@ fn put(managed: &Path, name: &str, metadata: &str, text: &str) {
 }
 
 async fn call(managed: &Path, arguments: &str) -> Result<String, ToolError> {
-    let context = ToolContext {
+    SkillsRead::new(library(managed)).call(&context(), &JsonText::new(arguments)).await
+}
+
+fn context() -> ToolContext {
+    ToolContext {
         principal: Principal::operator(),
         agent: AgentId::main(),
         session: SessionKey::main(&AgentId::main()),
@@ -37,8 +45,45 @@ async fn call(managed: &Path, arguments: &str) -> Result<String, ToolError> {
         message_count: 0,
         approved: None,
         run: claw_core::tool::RunFacts::default(),
+    }
+}
+
+/// Guarantees, "Prompt injection": what is part of the program or was pinned by the operator is nobody
+/// else's; what was changed since, put there by hand, or lies in a workspace is.
+#[tokio::test]
+async fn only_what_the_operator_let_in_is_no_strangers_word() {
+    let (directory, workspace) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let managed = directory.path().join("skills");
+    let contents = crate::contents::Contents::of(&[("SKILL.md", "---\nname: pinned\ndescription: D\n---\nRead me.\n")]);
+    let order = crate::install::Order {
+        contents,
+        from: crate::install::From::Folder { path: "/x".into() },
+        at: "2026-11-21T00:00:00Z".into(),
+        accepts_findings: false,
+        replaces: false,
     };
-    SkillsRead::new(library(managed)).call(&context, &JsonText::new(arguments)).await
+    crate::install::Managed::at(&managed).install(order, &crate::scan::SCANNER).unwrap();
+    put(&managed, "by-hand", "", "x\n");
+    put(&workspace.path().join("skills"), "own", "", "x\n");
+    let root = workspace.path().to_owned();
+    let settings = Settings { workspaces: Arc::new(move |_, _| Some(root.clone())), ..settings(&managed) };
+    let tool = SkillsRead::new(Library::new(settings));
+    let is_strange = async |name: &str| {
+        let context = context();
+        tool.call(&context, &JsonText::new(format!(r#"{{"name":"{name}"}}"#))).await.unwrap();
+        context.run.strangers.are_noted()
+    };
+    assert_eq!(
+        (
+            is_strange("summarise").await,
+            is_strange("pinned").await,
+            is_strange("by-hand").await,
+            is_strange("own").await
+        ),
+        (false, false, true, true)
+    );
+    std::fs::write(managed.join("pinned/more.md"), "more").unwrap();
+    assert!(is_strange("pinned").await);
 }
 
 #[tokio::test]

@@ -68,7 +68,7 @@ impl Retry {
     fn answer_cut_off(&self, unit: &mut Unit, n: i64) -> Result<(), StoreError> {
         let is_cut_off = |row: &&JournalRow| row.entry.is_open() && !row.entry.is_idempotent;
         let rows: Vec<JournalRow> = unit.journal(self.id).iter().filter(is_cut_off).cloned().collect();
-        let answer = ToolOutcome { text: CUT_OFF.to_owned(), is_error: true };
+        let answer = ToolOutcome { text: CUT_OFF.into(), is_error: true };
         let answered = rows.into_iter().map(|row| -> Result<_, StoreError> {
             let entry = JournalEntry { result: Some(answer.clone()), ..row.entry };
             Ok((place(n, row.number)?, text(&entry)?, JournalRow { number: row.number, entry }))

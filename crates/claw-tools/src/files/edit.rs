@@ -30,6 +30,10 @@ impl FileTool for Edit {
     const DESCRIPTION: &'static str = "Replaces an exact piece of text in a file of the workspace.";
     const READS: bool = false;
 
+    fn changes(&self) -> Vec<&str> {
+        vec![&self.path]
+    }
+
     fn run(self, workspace: &Workspace) -> Result<String, ToolError> {
         let Self { path, old_text, new_text, replace_all } = self;
         if old_text.is_empty() {

@@ -23,6 +23,10 @@ impl FileTool for Write {
     const DESCRIPTION: &'static str = "Writes a file of the workspace, replacing what was there.";
     const READS: bool = false;
 
+    fn changes(&self) -> Vec<&str> {
+        vec![&self.path]
+    }
+
     fn run(self, workspace: &Workspace) -> Result<String, ToolError> {
         let Self { path, content } = self;
         let verb = if workspace.replace(&path, content.as_bytes())? { "created" } else { "replaced" };

@@ -22,6 +22,8 @@ pub(super) struct Stage {
     pub(super) secret: String,
     config: String,
     outside: BTreeMap<PathBuf, String>,
+    /// What agents are told before every conversation.
+    told: Vec<Option<String>>,
     canaries: [TcpListener; 2],
     neighbour: Mutex<Child>,
     pages: Pages,
@@ -54,6 +56,7 @@ impl Stage {
         .unwrap();
         fs::write(workspace.join("plan"), "the plan\n").unwrap();
         fs::write(workspace.join("MEMORY.md"), "Tea at four.\n").unwrap();
+        symlink("skills", workspace.join("lore")).unwrap();
         symlink(&outside, workspace.join("up")).unwrap();
         symlink(outside.join("victim"), workspace.join("alias")).unwrap();
         symlink(outside.join("secret"), workspace.join("hidden")).unwrap();
@@ -69,6 +72,7 @@ impl Stage {
             secret,
             config: fs::read_to_string(state.join("openclaw.json")).unwrap(),
             outside: tree(&outside),
+            told: told(&workspace),
             canaries: [canary("127.0.0.1:0"), canary("[::1]:0")],
             neighbour: Mutex::new(Command::new("sleep").arg("86400").spawn().unwrap()),
             pages: Pages::serve(),
@@ -121,6 +125,8 @@ impl Stage {
     pub(super) fn check(&self) -> Result<(), String> {
         let outside = tree(&self.state.join("outside"));
         require(outside == self.outside, || format!("outside there is {outside:?}"))?;
+        let told = told(&self.state.join("workspace"));
+        require(told == self.told, || format!("agents are told {told:?}"))?;
         let config = fs::read_to_string(self.state.join("openclaw.json")).unwrap_or_default();
         require(config == self.config, || format!("the configuration is {config}"))?;
         let found = evil(&self.state).or_else(|| evil(Path::new("/dev/shm")));
@@ -188,6 +194,13 @@ impl Pages {
     fn redirect_to(&self, address: &str) {
         self.texts.lock().unwrap()[0] = address.to_owned();
     }
+}
+
+/// What an agent is told of its workspace, and what is not there.
+fn told(workspace: &Path) -> Vec<Option<String>> {
+    let names = ["AGENTS.md", "SOUL.md", "TOOLS.md", "MEMORY.md", "memory/2026-11-21.md"];
+    let skills = ["skills/house-rules/SKILL.md", "skills/helper/SKILL.md"];
+    names.into_iter().chain(skills).map(|name| fs::read_to_string(workspace.join(name)).ok()).collect()
 }
 
 /// Every file below, with what stands in it.
