@@ -81,6 +81,8 @@ pub struct Status {
     pub is_blocked: bool,
     /// Whether this agent is given other skills only.
     pub is_filtered: bool,
+    /// Whether it was installed and is not what was installed any more.
+    pub is_changed: bool,
     /// Whether models are not told of it.
     pub is_hidden: bool,
     /// Whether people may call it by name.
@@ -96,7 +98,7 @@ pub struct Status {
 impl Status {
     /// Whether it can be used here.
     pub fn is_eligible(&self) -> bool {
-        !self.is_disabled && !self.is_blocked && self.missing == Requirements::default()
+        !self.is_disabled && !self.is_blocked && !self.is_changed && self.missing == Requirements::default()
     }
 
     /// Whether models are told of it and may read it.

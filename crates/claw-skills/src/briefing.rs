@@ -126,6 +126,7 @@ mod tests {
             is_disabled: false,
             is_blocked: false,
             is_filtered: false,
+            is_changed: false,
             is_hidden: false,
             is_invocable: true,
             needs: Requirements::default(),

@@ -73,9 +73,13 @@ pub(crate) fn read(dir: &Dir, path: &str, bytes_max: u64) -> io::Result<Vec<u8>>
 pub fn gather(path: &Path) -> Result<Contents, BadContents> {
     let shown = path.display().to_string();
     let unreadable = |source| BadContents::Unreadable { path: shown.clone(), source };
-    let dir = Dir::open_ambient_dir(path, ambient_authority()).map_err(unreadable)?;
+    gather_in(&Dir::open_ambient_dir(path, ambient_authority()).map_err(unreadable)?)
+}
+
+/// Every file of an open folder, as [`gather`] takes them.
+pub(crate) fn gather_in(dir: &Dir) -> Result<Contents, BadContents> {
     let mut gatherer = Gatherer::default();
-    walk(&dir, "", 0, &mut gatherer)?;
+    walk(dir, "", 0, &mut gatherer)?;
     Ok(gatherer.done())
 }
 

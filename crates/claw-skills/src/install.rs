@@ -180,6 +180,52 @@ impl Managed {
     ///
     /// Errors: [`InstallError::Absent`], [`InstallError::Busy`], [`InstallError::Disk`].
     pub fn remove(&self, name: &str) -> Result<PathBuf, InstallError> {
+        let place = self.place(name)?;
+        let lock = self.lock()?;
+        let failed = |source| InstallError::Disk { path: place.clone(), source };
+        let beside = self.0.join(format!(".old-{:016x}", fastrand::u64(..)));
+        fs::rename(&place, &beside).map_err(failed)?;
+        discard(&beside).map_err(failed)?;
+        drop(lock);
+        Ok(place)
+    }
+
+    /// Says that a skill is right as it is now, whatever was installed; it is scanned like a new one.
+    ///
+    /// Errors: [`InstallError::Absent`], [`InstallError::Busy`], [`InstallError::Contents`],
+    /// [`InstallError::NoSkill`], [`InstallError::Scan`], [`InstallError::Findings`], [`InstallError::Disk`].
+    pub fn pin(
+        &self,
+        name: &str,
+        at: String,
+        accepts_findings: bool,
+        scanner: &Scanner,
+    ) -> Result<Installed, InstallError> {
+        let path = self.place(name)?;
+        let lock = self.lock()?;
+        let contents = folder::gather(&path)?;
+        let bytes = contents.get(manifest::FILE).ok_or(BadContents::NoManifest)?;
+        let manifest = manifest::parse(bytes).map_err(InstallError::NoSkill)?;
+        if manifest.name != name {
+            return Err(InstallError::Absent(name.to_owned()));
+        }
+        let findings = scanner.scan(&contents, SCAN_MAX)?;
+        if !findings.is_empty() && !accepts_findings {
+            return Err(InstallError::Findings(findings));
+        }
+        let digest = hex::encode(contents.digest());
+        let here = || From::Folder { path: path.display().to_string() };
+        // A record that cannot be read is as good as none.
+        let before = Origin::read(&path).ok().flatten();
+        let before = before.unwrap_or_else(|| Origin::new(here(), &digest, at.clone(), findings.len()));
+        let origin = before.pinned(&digest, at, findings.len());
+        origin.replace(&path).map_err(|source| InstallError::Disk { path: path.clone(), source })?;
+        drop(lock);
+        Ok(Installed { manifest, path, digest, findings, has_replaced: true })
+    }
+
+    /// Where the skill of that name lies.
+    fn place(&self, name: &str) -> Result<PathBuf, InstallError> {
         let absent = || InstallError::Absent(name.chars().take(80).collect());
         let is_plain = crate::contents::plain(name).is_ok_and(|plain| plain.as_deref() == Some(name));
         if !is_plain || name.contains('/') || name.starts_with('.') {
@@ -187,12 +233,6 @@ impl Managed {
         }
         let place = self.0.join(name);
         fs::symlink_metadata(&place).map_err(|_| absent())?;
-        let lock = self.lock()?;
-        let failed = |source| InstallError::Disk { path: place.clone(), source };
-        let beside = self.0.join(format!(".old-{:016x}", fastrand::u64(..)));
-        fs::rename(&place, &beside).map_err(failed)?;
-        discard(&beside).map_err(failed)?;
-        drop(lock);
         Ok(place)
     }
 
@@ -292,12 +332,6 @@ impl Managed {
         renameat_with(CWD, beside, CWD, place, flags)?;
         File::open(&self.0)?.sync_all()
     }
-}
-
-/// Whether what lies in this folder is, to the byte, what somebody installed; what cannot be read is not.
-pub(crate) fn is_intact(folder: &Path) -> bool {
-    let (contents, origin) = (folder::gather(folder), Origin::read(folder));
-    matches!((contents, origin), (Ok(contents), Ok(Some(origin))) if origin.digest == hex::encode(contents.digest()))
 }
 
 /// Writes files into a directory of their own, onto the disk.

@@ -8,6 +8,7 @@
 //! - [`manifest`] reads `SKILL.md`; `yaml` its head; [`limits`] every written limit
 //! - [`contents`] files in memory; [`folder`] and [`archive`] bring them
 //! - [`scan`] looks for what malicious skills do; [`install`] puts a skill in its place
+//! - `pin` whether an installed skill is still what was installed
 //! - [`library`] which skills there are, of workspace, operator and this program
 //!
 //! A skill's text has no authority. Nothing here runs anything, and nothing here goes out to the
@@ -23,6 +24,7 @@ pub mod install;
 pub mod library;
 pub mod limits;
 pub mod manifest;
+mod pin;
 pub mod scan;
 pub mod tool;
 mod yaml;

@@ -19,6 +19,7 @@ use claw_core::{AgentId, Clock, Principal, PrincipalId};
 
 use crate::gate::Surroundings;
 use crate::manifest::Manifest;
+use crate::pin::{self, Pin};
 use crate::{bundled, folder, manifest};
 
 pub(crate) use look::Place;
@@ -72,6 +73,8 @@ pub(crate) struct Skill {
     pub(crate) manifest: Arc<Manifest>,
     pub(crate) source: Source,
     pub(crate) place: Place,
+    /// Whether it was installed and is not what was installed any more.
+    pub(crate) is_changed: bool,
 }
 
 impl Library {
@@ -111,9 +114,9 @@ impl Library {
         let mut skills: BTreeMap<String, Skill> = BTreeMap::new();
         let mut broken = Vec::new();
         let mut take = |directory: Directory, source: Source, is_ours: &dyn Fn(&Manifest) -> bool| {
-            for (place, manifest) in directory.skills {
+            for (place, manifest, is_changed) in directory.skills {
                 if is_ours(&manifest) {
-                    let skill = Skill { manifest, source, place };
+                    let skill = Skill { manifest, source, place, is_changed };
                     skills.entry(skill.manifest.name.clone()).or_insert(skill);
                 }
             }
@@ -128,7 +131,7 @@ impl Library {
         let may_have = |manifest: &Manifest| is_operator || settings.entry(&manifest.key).is_shared;
         take(seen.managed(&settings.managed, now), Source::Managed, &may_have);
         for (place, manifest) in look::bundled() {
-            let skill = Skill { manifest, source: Source::Bundled, place };
+            let skill = Skill { manifest, source: Source::Bundled, place, is_changed: false };
             skills.entry(skill.manifest.name.clone()).or_insert(skill);
         }
         (skills.into_values().collect(), broken)
@@ -154,7 +157,7 @@ impl Settings {
     }
 
     fn status(&self, skill: &Skill, agent: &AgentId, shows_paths: bool) -> Status {
-        let Skill { manifest, source, place } = skill;
+        let Skill { manifest, source, place, is_changed } = skill;
         let entry = self.entry(&manifest.key);
         let (base_dir, file_path) = place.shown(shows_paths);
         let own = self.agents.iter().find(|(id, _)| id == agent).map(|(_, skills)| skills);
@@ -182,6 +185,7 @@ impl Settings {
             is_blocked: *source == Source::Bundled
                 && self.allow_bundled.as_ref().is_some_and(|list| !list.contains(&name) && !list.contains(&key)),
             is_filtered: own.is_some_and(|list| !list.contains(&name)),
+            is_changed: *is_changed,
             missing: self.surroundings.missing(manifest, &entry.env),
             name,
             description,
@@ -206,6 +210,8 @@ pub(crate) struct Opened {
     pub(crate) bytes: Vec<u8>,
     /// Every file by its path, but for the `SKILL.md`.
     pub(crate) others: Vec<String>,
+    /// Whether the operator let these very bytes in. In a workspace agents write, whoever they listen to.
+    pub(crate) is_vouched_for: bool,
 }
 
 impl Skill {
@@ -220,7 +226,8 @@ impl Skill {
             Place::Bundled(name) => {
                 let text = bundled::files(name).find(|(there, _)| *there == path).ok_or_else(absent)?.1;
                 let others = bundled::files(name).map(|(path, _)| path.to_owned());
-                Ok(Opened { bytes: text.as_bytes().to_vec(), others: others.filter(|p| p != manifest::FILE).collect() })
+                let others = others.filter(|path| path != manifest::FILE).collect();
+                Ok(Opened { bytes: text.as_bytes().to_vec(), others, is_vouched_for: true })
             }
             Place::Folder { root, inside } => {
                 let failed = |error: std::io::Error| match error.kind() {
@@ -228,8 +235,19 @@ impl Skill {
                     _ => format!("{path:?} cannot be read: {error}"),
                 };
                 let dir = look::open_skill(root, inside).map_err(failed)?.ok_or_else(absent)?;
+                if self.source == Source::Managed {
+                    // What was judged a moment ago may be another file now: these are the bytes that are pinned.
+                    match pin::look(&dir) {
+                        Pin::Unrecorded => {}
+                        Pin::Changed => return Err("the skill was changed this very moment".to_owned()),
+                        Pin::Intact(contents) => {
+                            let bytes = contents.get(&path).ok_or_else(absent)?.to_vec();
+                            return Ok(Opened { bytes, others: folder::names(&dir), is_vouched_for: true });
+                        }
+                    }
+                }
                 let bytes = folder::read(&dir, &path, crate::limits::FILE_BYTES_MAX).map_err(failed)?;
-                Ok(Opened { bytes, others: folder::names(&dir) })
+                Ok(Opened { bytes, others: folder::names(&dir), is_vouched_for: false })
             }
         }
     }

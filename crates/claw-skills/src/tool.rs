@@ -4,7 +4,6 @@
 //! advice, and what it advises passes the same permissions as anything else (advisories 56, 78).
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use async_trait::async_trait;
 use claw_core::message::JsonText;
@@ -13,7 +12,6 @@ use claw_core::skill::{Requirements, Source, Status};
 use claw_core::tool::{Tool, ToolContext, ToolError};
 use serde::Deserialize;
 
-use crate::install;
 use crate::library::{Library, Opened};
 use crate::limits::SHOWN_BYTES_MAX;
 use crate::manifest;
@@ -89,7 +87,7 @@ fn read(library: &Library, context: &ToolContext, wanted: &Wanted) -> Result<Str
         return Err(format!("the skill {shown:?} cannot be used here: {}", why_not(&status)));
     }
     let path = path.as_deref().map(|path| path.trim_start_matches("./")).unwrap_or(manifest::FILE);
-    let Opened { bytes, others } = skill.open(path)?;
+    let Opened { bytes, others, is_vouched_for } = skill.open(path)?;
     let size = bytes.len();
     let text = String::from_utf8(bytes).ok().filter(|text| !text.contains('\0'));
     let text = text.ok_or_else(|| format!("{path:?} is no text ({size} bytes)"))?;
@@ -100,7 +98,7 @@ fn read(library: &Library, context: &ToolContext, wanted: &Wanted) -> Result<Str
         Source::Managed => "installed by the operator",
         Source::Workspace => "from the workspace",
     };
-    if !is_vouched_for(&status) {
+    if !is_vouched_for {
         context.run.strangers.note();
     }
     let mut told = format!("[skill {}, {path}, {from}; it advises and permits nothing]\n", status.name);
@@ -109,15 +107,6 @@ fn read(library: &Library, context: &ToolContext, wanted: &Wanted) -> Result<Str
         let _infallible = write!(told, "\n[its other files, for {NAME} with path: {}]", others.join(", "));
     }
     Ok(told)
-}
-
-/// Whether the operator has let these very words in. In a workspace agents write, whoever they listen to.
-fn is_vouched_for(status: &Status) -> bool {
-    match status.source {
-        Source::Bundled => true,
-        Source::Managed => install::is_intact(Path::new(&status.base_dir)),
-        Source::Workspace => false,
-    }
 }
 
 /// Whether the agent may know of it.
@@ -132,6 +121,9 @@ fn offered(library: &Library, context: &ToolContext) -> impl Iterator<Item = Str
 
 /// What a skill lacks, in words.
 pub(crate) fn why_not(status: &Status) -> String {
+    if status.is_changed {
+        return "it is not what was installed any more, and the operator has not said that this is right".to_owned();
+    }
     let Requirements { bins, any_bins, env, config, os } = &status.missing;
     let lists = [
         ("programs missing", bins),

@@ -1,8 +1,10 @@
 //! Where a skill came from, and what it was then.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::path::Path;
 
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
 use serde::{Deserialize, Serialize};
 
 use crate::folder;
@@ -52,23 +54,55 @@ pub struct Origin {
     pub installed_at: String,
     /// How many findings somebody accepted.
     pub accepted_findings: usize,
+    /// When somebody said that it is right as it is now, as ISO-8601; since then it is not what came from there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pinned_at: Option<String>,
 }
 
 impl Origin {
     pub(super) fn new(from: From, digest: &str, installed_at: String, accepted_findings: usize) -> Self {
-        Self { version: VERSION, from, digest: digest.to_owned(), installed_at, accepted_findings }
+        let digest = digest.to_owned();
+        Self { version: VERSION, from, digest, installed_at, accepted_findings, pinned_at: None }
+    }
+
+    /// The same skill with other files, which somebody has looked at.
+    pub(super) fn pinned(self, digest: &str, at: String, accepted_findings: usize) -> Self {
+        Self { digest: digest.to_owned(), pinned_at: Some(at), accepted_findings, ..self }
     }
 
     pub(super) fn text(&self) -> String {
         serde_json::to_string_pretty(self).expect("a record is plain JSON")
     }
 
+    /// Puts this record in the place of the one in a skill's folder, in one step.
+    pub(super) fn replace(&self, path: &Path) -> io::Result<()> {
+        let dir = Dir::open_ambient_dir(path, ambient_authority())?;
+        let beside = format!("{FILE}.new");
+        let _none_left = dir.remove_file(&beside);
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true).mode(0o600);
+        let mut file = dir.open_with(&beside, &options)?;
+        file.write_all(self.text().as_bytes())?;
+        file.sync_all()?;
+        dir.rename(&beside, &dir, FILE)?;
+        std::fs::File::open(path)?.sync_all()
+    }
+
     /// The record of the skill in this folder; nothing if there is none.
     ///
     /// Errors: in words.
     pub(super) fn read(path: &Path) -> Result<Option<Self>, String> {
-        let Some(dir) = folder::open(path).map_err(|error| error.to_string())? else { return Ok(None) };
-        let bytes = match folder::read(&dir, FILE, ORIGIN_BYTES_MAX) {
+        match folder::open(path).map_err(|error| error.to_string())? {
+            Some(dir) => Self::read_in(&dir),
+            None => Ok(None),
+        }
+    }
+
+    /// The record of the skill in this open folder; nothing if there is none.
+    ///
+    /// Errors: in words.
+    pub(crate) fn read_in(dir: &Dir) -> Result<Option<Self>, String> {
+        let bytes = match folder::read(dir, FILE, ORIGIN_BYTES_MAX) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.to_string()),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use cap_std::fs::{Dir, MetadataExt as _};
 use claw_core::Timestamp;
@@ -11,6 +11,7 @@ use claw_core::skill::Broken;
 
 use crate::limits::{CHANGE_SHOWS_AFTER, DIRECTORIES_MAX, ENTRIES_MAX, SKILL_BYTES_MAX, SKILLS_MAX};
 use crate::manifest::{self, Manifest};
+use crate::pin::{self, Mark, Pin};
 use crate::{bundled, folder};
 
 /// The folder of a workspace that holds skills.
@@ -41,7 +42,8 @@ impl Place {
 /// What a directory holds.
 #[derive(Default)]
 pub(super) struct Directory {
-    pub(super) skills: Vec<(Place, Arc<Manifest>)>,
+    /// Each with whether it was installed and is not what was installed any more.
+    pub(super) skills: Vec<(Place, Arc<Manifest>, bool)>,
     pub(super) broken: Vec<Broken>,
 }
 
@@ -55,10 +57,14 @@ struct Stamp {
 }
 
 impl Stamp {
-    /// Whether a further change would show: one within the file system's own step may not.
     fn is_settled(&self, now: Timestamp) -> bool {
-        now.since(Timestamp::from_millis(self.changed.0.saturating_mul(1_000))) > CHANGE_SHOWS_AFTER
+        is_settled(self.changed.0, now)
     }
+}
+
+/// Whether a further change would show: one within the file system's own step may not.
+fn is_settled(changed_seconds: i64, now: Timestamp) -> bool {
+    now.since(Timestamp::from_millis(changed_seconds.saturating_mul(1_000))) > CHANGE_SHOWS_AFTER
 }
 
 type Read = Result<Arc<Manifest>, Arc<[String]>>;
@@ -66,9 +72,22 @@ type Read = Result<Arc<Manifest>, Arc<[String]>>;
 /// What was read of one directory, by the names of the folders in it.
 type Known = HashMap<String, (Stamp, Read)>;
 
-/// What was read before, by directory and folder in it.
+/// What was read before.
 #[derive(Default)]
-pub(super) struct Seen(Mutex<HashMap<PathBuf, Known>>);
+pub(super) struct Seen {
+    /// By directory and folder in it.
+    known: Mutex<HashMap<PathBuf, Known>>,
+    /// Of installed skills by name.
+    pins: Mutex<HashMap<String, Pinned>>,
+}
+
+/// What is remembered of an installed skill.
+#[derive(Debug, Clone, Copy)]
+struct Pinned {
+    /// How its folder was, if a change since then would show.
+    mark: Option<Mark>,
+    is_changed: bool,
+}
 
 impl Seen {
     /// The skills of a workspace.
@@ -78,7 +97,27 @@ impl Seen {
 
     /// The skills that were installed.
     pub(super) fn managed(&self, root: &Path, now: Timestamp) -> Directory {
-        self.directory(root, "", true, now)
+        let mut directory = self.directory(root, "", true, now);
+        let before = self.pins().clone();
+        let mut pins = HashMap::with_capacity(directory.skills.len());
+        for (place, manifest, is_changed) in &mut directory.skills {
+            // One that is gone by now is not taught either.
+            let pinned = open_place(place).map(|dir| held_against_its_record(&dir, before.get(&manifest.name), now));
+            *is_changed = pinned.is_none_or(|pinned| pinned.is_changed);
+            if *is_changed && before.get(&manifest.name).is_none_or(|then| !then.is_changed) {
+                let name = &manifest.name;
+                tracing::warn!(
+                    "the skill {name} is not what was installed: it is not taught, see `openclaw skills check`"
+                );
+            }
+            pins.extend(pinned.map(|pinned| (manifest.name.clone(), pinned)));
+        }
+        *self.pins() = pins;
+        directory
+    }
+
+    fn pins(&self) -> MutexGuard<'_, HashMap<String, Pinned>> {
+        self.pins.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn directory(&self, root: &Path, inside: &str, shows_root: bool, now: Timestamp) -> Directory {
@@ -92,7 +131,7 @@ impl Seen {
             }
         };
         let (found, mut broken) = list(&dir);
-        let remembered = self.known(root);
+        let remembered = self.remembered(root);
         let mut known = HashMap::with_capacity(found.len());
         let mut directory = Directory::default();
         let mut is_news = remembered.len() != found.len();
@@ -107,7 +146,7 @@ impl Seen {
             let place = if inside.is_empty() { name.clone() } else { format!("{inside}/{name}") };
             let place = Place::Folder { root: root.to_owned(), inside: place };
             match &read {
-                Ok(manifest) => directory.skills.push((place, Arc::clone(manifest))),
+                Ok(manifest) => directory.skills.push((place, Arc::clone(manifest), false)),
                 Err(problems) => broken.push((name.clone(), problems.to_vec())),
             }
             if stamp.is_settled(now) {
@@ -125,16 +164,35 @@ impl Seen {
         directory
     }
 
-    fn known(&self, root: &Path) -> Known {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(root).cloned().unwrap_or_default()
+    fn remembered(&self, root: &Path) -> Known {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).get(root).cloned().unwrap_or_default()
     }
 
     fn remember(&self, root: &Path, known: Known) {
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.len() >= DIRECTORIES_MAX && !seen.contains_key(root) {
             seen.clear();
         }
         seen.insert(root.to_owned(), known);
+    }
+}
+
+fn open_place(place: &Place) -> Option<Dir> {
+    match place {
+        Place::Folder { root, inside } => open_skill(root, inside).ok().flatten(),
+        Place::Bundled(_) => None,
+    }
+}
+
+/// Reads no file of a folder in which nothing has changed.
+fn held_against_its_record(dir: &Dir, before: Option<&Pinned>, now: Timestamp) -> Pinned {
+    let mark = Mark::of(dir);
+    match before {
+        Some(before) if before.mark == Some(mark) => *before,
+        _ => Pinned {
+            mark: is_settled(mark.changed, now).then_some(mark),
+            is_changed: matches!(pin::look(dir), Pin::Changed),
+        },
     }
 }
 

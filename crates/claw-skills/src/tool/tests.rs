@@ -49,7 +49,7 @@ fn context() -> ToolContext {
 }
 
 /// Guarantees, "Prompt injection": what is part of the program or was pinned by the operator is nobody
-/// else's; what was changed since, put there by hand, or lies in a workspace is.
+/// else's; what was put there by hand or lies in a workspace is, and what was changed since is not told at all.
 #[tokio::test]
 async fn only_what_the_operator_let_in_is_no_strangers_word() {
     let (directory, workspace) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -83,7 +83,9 @@ async fn only_what_the_operator_let_in_is_no_strangers_word() {
         (false, false, true, true)
     );
     std::fs::write(managed.join("pinned/more.md"), "more").unwrap();
-    assert!(is_strange("pinned").await);
+    let refused = tool.call(&context(), &JsonText::new(r#"{"name":"pinned"}"#)).await.unwrap_err();
+    let ToolError::Failed(why) = refused else { panic!("{refused:?}") };
+    assert!(why.starts_with("the skill \"pinned\" cannot be used here: it is not what was installed"), "{why}");
 }
 
 #[tokio::test]

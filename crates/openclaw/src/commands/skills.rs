@@ -56,6 +56,8 @@ enum Action {
     },
     /// Install a skill from a folder, an archive or an address; nothing of it is run
     Install(install::Arguments),
+    /// Say that an installed skill is right as it is now, although it was changed since
+    Pin(install::PinArguments),
     /// Remove an installed skill
     #[command(alias = "uninstall")]
     Remove {
@@ -86,6 +88,7 @@ pub(crate) fn run(skills: Skills, context: &Context) -> Result<ExitCode, Fatal> 
         Action::Info { name, common } => info(&settings, &name, &common),
         Action::Check { json } => check(&settings, json),
         Action::Install(arguments) => install::run(&settings, arguments),
+        Action::Pin(arguments) => install::pin(&settings, &arguments),
         Action::Remove { name, json } => remove(&settings, &name, json),
     }
 }
@@ -130,6 +133,7 @@ fn state(status: &Status) -> String {
     match status {
         off if off.is_disabled => "off".to_owned(),
         blocked if blocked.is_blocked => "not allowed".to_owned(),
+        changed if changed.is_changed => "changed since it was installed".to_owned(),
         _ if !os.is_empty() => format!("for {} only", os.join(", ")),
         _ if !lacks.is_empty() => format!("lacks {}", lacks.join(", ")),
         filtered if filtered.is_filtered => "not this agent's".to_owned(),
@@ -141,6 +145,12 @@ fn info(settings: &Settings, name: &str, common: &Common) -> Result<ExitCode, Fa
     let (_, report) = report(settings, common.agent.as_deref())?;
     let absent = || Fatal::other(format!("there is no skill {name:?}"), "see `openclaw skills list`");
     let status = report.skills.into_iter().find(|status| status.name == name).ok_or_else(absent)?;
+    if status.is_changed {
+        note(&format!(
+            "{name} is not what was installed, so agents do not have it: `openclaw skills pin {name}` if that is right, \
+             else install it again with --force"
+        ));
+    }
     if common.json {
         return print_json(&SkillRow::from(status));
     }
@@ -220,7 +230,7 @@ fn check(settings: &Settings, json: bool) -> Result<ExitCode, Fatal> {
     }
     Err(Fatal::other(
         format!("{bad} of {} installed skills should be looked at", checked.len()),
-        "remove them with `openclaw skills remove`, or install them again",
+        "look at them, then `openclaw skills pin`, `remove` or `install --force`",
     ))
 }
 

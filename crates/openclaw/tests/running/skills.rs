@@ -84,6 +84,7 @@ async fn a_skill_that_is_installed_beside_a_gateway_is_there_at_the_next_run() {
         "name": "weather", "description": "About weather.", "source": "openclaw-managed", "bundled": false,
         "filePath": managed.join("weather/SKILL.md"), "baseDir": managed.join("weather"), "skillKey": "weather",
         "always": false, "disabled": false, "blockedByAllowlist": false, "blockedByAgentFilter": false,
+        "changedSinceInstall": false,
         "eligible": true, "platformIncompatible": false, "modelVisible": true, "userInvocable": true,
         "commandVisible": false, "requirements": none, "missing": none, "configChecks": [], "install": [],
     });
@@ -245,6 +246,22 @@ async fn adv_82_an_address_is_pinned_and_its_skill_recognised_afterwards() {
     fs::write(installed.join("SKILL.md"), skill("weather", "Something else.\n")).unwrap();
     let (code, told, _) = call(&["check"]).await;
     assert!(code == 70 && told.contains("changed"), "{told}");
+    let state = async || {
+        let (_, told, _) = call(&["list", "--json"]).await;
+        let told: Value = serde_json::from_str(&told).unwrap();
+        let row = told["skills"].as_array().unwrap().iter().find(|row| row["name"] == "weather").unwrap().clone();
+        (row["changedSinceInstall"].clone(), row["modelVisible"].clone())
+    };
+    assert_eq!(state().await, (json!(true), json!(false)));
+    let (code, told, why) = call(&["info", "weather"]).await;
+    assert!(
+        code == 0 && told.contains("changed since it was installed") && why.contains("skills pin weather"),
+        "{why}"
+    );
+    let (code, told, _) = call(&["pin", "weather"]).await;
+    assert!(code == 0 && told.starts_with("weather is pinned"), "{told}");
+    assert_eq!((state().await, call(&["check"]).await.0), ((json!(false), json!(true)), 0));
+    assert_eq!(call(&["pin", "none"]).await.0, 70);
     assert_eq!(call(&["remove", "weather"]).await.0, 0);
     assert_eq!((installed.exists(), call(&["remove", "weather"]).await.0), (false, 70));
     assert_eq!(call(&["info", "weather"]).await.0, 70);

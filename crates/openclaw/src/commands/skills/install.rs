@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use claw_core::Clock as _;
 use claw_net::egress::{AllowList, Egress, Page};
 use claw_runtime::SystemClock;
@@ -43,6 +44,28 @@ pub(super) struct Arguments {
     json: bool,
 }
 
+/// Arguments of `openclaw skills pin`.
+#[derive(Debug, Args)]
+pub(super) struct PinArguments {
+    /// Its name
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    name: String,
+    /// Keep it although the scan found something
+    #[arg(long)]
+    accept_findings: bool,
+    /// Print the outcome as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs `openclaw skills pin`.
+pub(super) fn pin(settings: &Settings, arguments: &PinArguments) -> Result<ExitCode, Fatal> {
+    let PinArguments { name, accept_findings, json } = arguments;
+    let managed = Managed::at(&settings.live.skills_dir);
+    let pinned = managed.pin(name, SystemClock.now().to_string(), *accept_findings, &scanner()?);
+    tell(pinned.map_err(|error| refused("pinned", error))?, *json, "pinned")
+}
+
 fn digest(text: &str) -> Result<String, String> {
     let is_digest = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     if is_digest { Ok(text.to_ascii_lowercase()) } else { Err("it has 64 hexadecimal digits".to_owned()) }
@@ -54,7 +77,9 @@ pub(super) fn run(settings: &Settings, arguments: Arguments) -> Result<ExitCode,
     let order =
         Order { contents, from, at: SystemClock.now().to_string(), accepts_findings: accept_findings, replaces: force };
     let installed = Managed::at(&settings.live.skills_dir).install(order, &scanner()?);
-    tell(installed.map_err(refused)?, json)
+    let installed = installed.map_err(|error| refused("installed", error))?;
+    let verb = if installed.has_replaced { "replaced" } else { "installed" };
+    tell(installed, json, verb)
 }
 
 /// The files, from wherever they are.
@@ -137,7 +162,7 @@ fn nothing(why: String) -> Fatal {
     Fatal::other(format!("nothing was installed: {why}"), "see `openclaw skills install --help`")
 }
 
-fn refused(error: InstallError) -> Fatal {
+fn refused(verb: &str, error: InstallError) -> Fatal {
     let mend = match &error {
         InstallError::Findings(findings) => {
             findings.iter().for_each(|finding| note(&told("found", finding)));
@@ -147,10 +172,11 @@ fn refused(error: InstallError) -> Fatal {
         InstallError::NoSkill(_) | InstallError::Contents(_) => "ask whoever made it",
         InstallError::Full => "remove one with `openclaw skills remove`",
         InstallError::Busy => "try again when it is done",
-        InstallError::Scan(_) | InstallError::Absent(_) => "report this",
+        InstallError::Absent(_) => "see `openclaw skills check`",
+        InstallError::Scan(_) => "report this",
         InstallError::Disk { .. } => "see whether the disk is full, or not yours to write",
     };
-    Fatal::other(format!("nothing was installed: {}", chain(&error)), mend)
+    Fatal::other(format!("nothing was {verb}: {}", chain(&error)), mend)
 }
 
 #[derive(Serialize)]
@@ -163,14 +189,13 @@ struct InstallAnswer {
     findings: Vec<FindingRow>,
 }
 
-fn tell(installed: Installed, json: bool) -> Result<ExitCode, Fatal> {
+fn tell(installed: Installed, json: bool, verb: &str) -> Result<ExitCode, Fatal> {
     let Installed { manifest, path, digest, findings, has_replaced } = installed;
     if json {
         let findings = findings.iter().map(FindingRow::from).collect();
         return print_json(&InstallAnswer { name: manifest.name, path, digest, replaced: has_replaced, findings });
     }
     findings.iter().for_each(|finding| note(&told("accepted", finding)));
-    let verb = if has_replaced { "replaced" } else { "installed" };
     print(&format!("{} is {verb} in {}; agents have it from their next run on", manifest.name, path.display()))
 }
 
