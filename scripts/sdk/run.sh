@@ -63,7 +63,7 @@ token=oc_gw_sdk
     umask 077
     cat >"$folder/state/openclaw.json" <<JSON
 {
-  gateway: { auth: { token: "$token" } },
+  gateway: { auth: { token: "$token" }, limits: { requestsPerMinute: 0, maxConcurrent: 0 } },
   models: { providers: { mock: { baseUrl: "$upstream/v1",
     models: [{ id: "quick" }, { id: "busy" }, { id: "slow" }, { id: "broken" }] } } },
   agents: { defaults: { model: { primary: "mock/quick" } } },

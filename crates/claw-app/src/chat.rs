@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Error;
 use crate::engine::Engine;
+use crate::limiter::{Hold, Pass};
 use crate::limits::OVERLOAD_RETRY;
 use crate::tasks::Due;
 
@@ -75,7 +76,7 @@ impl Chat {
             Place::Fresh => engine.start_now(new).await,
             Place::Named => engine.start_in_turn(new).await?,
         };
-        let guard = Guard { engine: Arc::clone(engine), id, armed: true, _permit: permit };
+        let guard = Guard { engine: Arc::clone(engine), id, armed: true, place: None, _permit: permit };
         let events = Events::Live(events);
         let turn = match place {
             Place::Fresh => None,
@@ -247,6 +248,11 @@ impl Events {
 }
 
 impl AttachedRun {
+    /// Holds the pass's place until the run has ended or nobody waits for it (K19).
+    pub fn hold(&mut self, pass: &Pass) {
+        self.guard.place = pass.place();
+    }
+
     /// The next event; nothing after the terminal one. Cancel-safe.
     ///
     /// Errors: the store cannot be read; `Stopping` – the run has not begun and ends with this caller, or,
@@ -269,7 +275,7 @@ impl AttachedRun {
         let waits = event.as_ref().is_some_and(|event| matches!(event.event, RunEvent::ApprovalRequested { .. }));
         self.turn = waits.then(|| self.guard.engine.draining.clone());
         if event.as_ref().is_none_or(|event| event.event.is_terminal()) {
-            self.guard.armed = false;
+            self.guard.ended();
         }
         Ok(event)
     }
@@ -278,7 +284,7 @@ impl AttachedRun {
     pub fn try_next(&mut self) -> Option<Arc<Sequenced>> {
         let event = self.events.try_next()?;
         if event.event.is_terminal() {
-            self.guard.armed = false;
+            self.guard.ended();
         }
         Some(event)
     }
@@ -336,7 +342,17 @@ struct Guard {
     engine: Arc<Engine>,
     id: TaskId,
     armed: bool,
+    /// Among its key's answers under way, until the last event.
+    place: Option<Arc<Hold>>,
     _permit: OwnedSemaphorePermit,
+}
+
+impl Guard {
+    /// Before the caller is told, so that whoever hears the end finds the place free.
+    fn ended(&mut self) {
+        self.armed = false;
+        self.place = None;
+    }
 }
 
 impl Drop for Guard {

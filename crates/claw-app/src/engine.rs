@@ -29,6 +29,7 @@ use crate::health::Health;
 use crate::jobs::Jobs;
 use crate::keys::ApiKeys;
 use crate::lag::Lag;
+use crate::limiter::{Limiter, Quotas};
 use crate::limits::{ATTACHED_MAX, ATTEMPTS_MAX};
 use crate::lobby::{self, Lobby};
 use crate::memory::{Keeper, Memories};
@@ -52,6 +53,8 @@ pub struct Settings {
     pub memory_retention: Option<Duration>,
     /// How conversations are compacted.
     pub compaction: Compaction,
+    /// How much keys may have generated.
+    pub quotas: Quotas,
 }
 
 impl Default for Settings {
@@ -62,6 +65,7 @@ impl Default for Settings {
             wait_max: Duration::from_secs(300),
             memory_retention: None,
             compaction: Compaction::default(),
+            quotas: Quotas::default(),
         }
     }
 }
@@ -84,6 +88,8 @@ pub struct Live {
     pub memory_retention: Option<Duration>,
     /// How conversations are compacted.
     pub compaction: Compaction,
+    /// How much keys may have generated.
+    pub quotas: Quotas,
 }
 
 /// What an app is made of.
@@ -135,6 +141,8 @@ pub struct App {
     pub config: Configuration,
     /// How it goes.
     pub health: Health,
+    /// How much keys may have generated.
+    pub limiter: Limiter,
     engine: Arc<Engine>,
 }
 
@@ -192,6 +200,7 @@ impl App {
         });
         keeper.keep_for(settings.memory_retention);
         let started_at = clock.now();
+        let limiter = Limiter::new(settings.quotas, Arc::clone(&clock));
         let engine = Arc::new(Engine {
             store,
             queue,
@@ -220,10 +229,10 @@ impl App {
         });
         port.open(&engine);
         engine.start_work();
-        Ok((Self::over(engine), recovered))
+        Ok((Self::over(engine, limiter), recovered))
     }
 
-    fn over(engine: Arc<Engine>) -> Self {
+    fn over(engine: Arc<Engine>, limiter: Limiter) -> Self {
         Self {
             chat: Chat(Arc::clone(&engine)),
             tasks: Tasks(Arc::clone(&engine)),
@@ -236,6 +245,7 @@ impl App {
             devices: Devices(Arc::clone(&engine)),
             config: Configuration(Arc::clone(&engine)),
             health: Health(Arc::clone(&engine)),
+            limiter,
             engine,
         }
     }
@@ -281,7 +291,9 @@ impl App {
             notes,
             memory_retention,
             compaction,
+            quotas,
         } = live;
+        self.limiter.adopt(quotas);
         let engine = &self.engine;
         engine.keeper.replace_notes(notes);
         engine.keeper.keep_for(memory_retention);

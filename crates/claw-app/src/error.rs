@@ -8,6 +8,7 @@ use claw_core::{ApprovalId, Failure, SessionKey, TaskId};
 use claw_store::StoreError;
 
 use crate::config::Issue;
+use crate::limiter::Refusal;
 
 /// A refusal or failure, in terms of what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -87,6 +88,9 @@ pub enum Error {
         /// When to come back.
         retry_after: Duration,
     },
+    /// The caller's key has had what it may (K19).
+    #[error(transparent)]
+    Limited(#[from] Refusal),
     /// The disk is full: nothing new is accepted, everything else goes on.
     #[error("the disk is full, so nothing new can be accepted; free some space and try again")]
     DiskFull,

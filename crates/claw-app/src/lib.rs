@@ -8,6 +8,7 @@
 //! - [`approvals`] what runs want to do and somebody has to allow
 //! - [`devices`] machines that prove themselves by a key, and their tokens
 //! - [`memory`] what agents remember
+//! - [`limiter`] how much a key may have generated
 //! - [`config`] the configuration, without its secrets
 //! - [`health`] how it goes; [`notice`] what changes, as it changes
 //! - `lobby` where tasks wait for room at another gateway
@@ -31,6 +32,7 @@ pub mod health;
 mod jobs;
 pub mod keys;
 mod lag;
+pub mod limiter;
 pub mod limits;
 mod lobby;
 pub mod memory;

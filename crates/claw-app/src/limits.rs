@@ -11,6 +11,12 @@ pub const LOBBY_LOOK: Duration = Duration::from_secs(30);
 /// How long a place at another gateway is kept for a task that was called.
 pub const PLACE_KEPT: Duration = Duration::from_secs(5);
 
+/// Keys whose generations are counted at once; quiet ones are forgotten, more active ones refused.
+pub const LIMITER_KEYS_MAX: usize = 16_384;
+
+/// Parts of their table, each behind a lock of its own.
+pub const LIMITER_SHARDS: usize = 16;
+
 /// Callers on the line at once; more are asked to come back (G9).
 pub const ATTACHED_MAX: usize = 4096;
 

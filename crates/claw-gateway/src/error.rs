@@ -161,6 +161,9 @@ impl From<Error> for Problem {
             Error::Overloaded { retry_after, .. } => {
                 new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable").retryable(Some(retry_after))
             }
+            Error::Limited(refusal) => {
+                new(StatusCode::TOO_MANY_REQUESTS, "rate_limited").retryable(Some(refusal.retry_after()))
+            }
             Error::ConfigChanged { hash } => {
                 let details = Some(Box::new(json!({"code": "CONFIG_CHANGED", "hash": hash})));
                 Self { frame_code: "INVALID_REQUEST", details, ..new(StatusCode::CONFLICT, "config_changed").settled() }
@@ -247,6 +250,7 @@ impl From<Turned> for Problem {
 
 #[cfg(test)]
 mod tests {
+    use claw_app::limiter::{Excess, Refusal};
     use claw_core::approval::ApprovalState;
     use claw_core::task::StateName;
     use claw_core::{AgentId, ApprovalId, Failure, SessionKey, TaskId};
@@ -263,6 +267,10 @@ mod tests {
 
     fn busy() -> Error {
         Error::SessionBusy { key: session(), verb: "reset", runs: vec!["run_1".into()] }
+    }
+
+    fn full() -> Error {
+        Error::Limited(Refusal { excess: Excess::Concurrent { limit: 1 }, standing: None })
     }
 
     #[test]
@@ -297,6 +305,7 @@ mod tests {
             (Error::MainSession(session()), 400, invalid, None),
             (Error::Forbidden("operator.write"), 403, ["forbidden", "forbidden", "FORBIDDEN"], None),
             (Error::Overloaded { what: "w".into(), retry_after: wait }, 503, away, Some(true)),
+            (full(), 429, ["rate_limited", "rate_limited", "RATE_LIMITED"], Some(true)),
             (
                 Error::ConfigChanged { hash: "h".into() },
                 409,

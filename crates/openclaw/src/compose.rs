@@ -132,6 +132,7 @@ async fn start_app(
         notes: _,
         memory_retention,
         compaction,
+        quotas,
     } = live;
     let parts = claw_app::Parts {
         store,
@@ -154,6 +155,7 @@ async fn start_app(
             retry: retry::Policy { attempts_max: attempts_default, ..retry::Policy::default() },
             memory_retention,
             compaction,
+            quotas,
             ..claw_app::Settings::default()
         },
     };

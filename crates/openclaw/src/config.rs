@@ -13,6 +13,7 @@ pub(crate) mod disk;
 pub(crate) mod edit;
 pub(crate) mod file;
 pub(crate) mod known;
+pub(crate) mod limits;
 pub(crate) mod path;
 pub(crate) mod period;
 pub(crate) mod price;

@@ -33,7 +33,7 @@ impl Chat {
         let Accepted { id, is_replay, run_id: _, session: _ } =
             Tasks(Arc::clone(engine)).submit(principal, run).await?;
         let (task, events) = engine.told(id).await?;
-        let guard = Guard { engine: Arc::clone(engine), id, armed: false, _permit: permit };
+        let guard = Guard { engine: Arc::clone(engine), id, armed: false, place: None, _permit: permit };
         let (turn, stop) = (Some(engine.draining.clone()), Some(engine.scope.token()));
         let (session, created_at) = (task.turn.session, task.created_at);
         Ok(AttachedRun { id, session, created_at, is_replay, events, turn, stop, guard })
@@ -48,7 +48,7 @@ impl Chat {
         let permit = engine.seat()?;
         let begun = engine.last_start(task.id).await?;
         let events = Events::Live(engine.hub.read(task.id, begun));
-        let guard = Guard { engine: Arc::clone(engine), id: task.id, armed: false, _permit: permit };
+        let guard = Guard { engine: Arc::clone(engine), id: task.id, armed: false, place: None, _permit: permit };
         let (turn, stop) = (Some(engine.draining.clone()), Some(engine.scope.token()));
         let (session, created_at) = (task.turn.session, task.created_at);
         Ok(AttachedRun { id: task.id, session, created_at, is_replay: true, events, turn, stop, guard })

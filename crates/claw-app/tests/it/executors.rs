@@ -272,6 +272,7 @@ async fn a_refusal_is_the_tasks_error_word_for_word() {
         notes: std::sync::Arc::new(()),
         memory_retention: None,
         compaction: claw_app::Compaction::default(),
+        quotas: claw_app::limiter::Quotas::NONE,
         catalog: Arc::new(catalog(executor(&pair.double.url(), "another", 10))),
         courier: Arc::new(claw_net::egress::Egress::new(claw_net::egress::AllowList::default())),
         webhook_secret: None,

@@ -30,6 +30,7 @@ async fn open(directory: &Path, upstream: &Upstream) -> House {
         notes: house.keeper.notes(),
         memory_retention: None,
         compaction: claw_app::Compaction::default(),
+        quotas: claw_app::limiter::Quotas::NONE,
     });
     house
 }

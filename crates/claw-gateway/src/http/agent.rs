@@ -13,7 +13,7 @@ use http::StatusCode;
 use http::header::HeaderMap;
 
 use super::body::Json;
-use super::caller::{Allowed, Write};
+use super::caller::Generating;
 use super::front::Arrival;
 use super::render;
 use super::stream::{self, Wording, error_event};
@@ -24,28 +24,28 @@ use crate::submit;
 /// `POST /v1/agent/run`: whole, unless the body says `stream`.
 pub(crate) async fn run(
     state: State<Arc<Doors>>,
-    allowed: Allowed<Write>,
+    caller: Generating,
     arrival: Extension<Arrival>,
     headers: HeaderMap,
     body: Json<RunRequest>,
 ) -> Result<Response, Problem> {
-    answer(state, allowed, arrival, headers, body, false).await
+    answer(state, caller, arrival, headers, body, false).await
 }
 
 /// `POST /v1/agent/run/stream`.
 pub(crate) async fn stream(
     state: State<Arc<Doors>>,
-    allowed: Allowed<Write>,
+    caller: Generating,
     arrival: Extension<Arrival>,
     headers: HeaderMap,
     body: Json<RunRequest>,
 ) -> Result<Response, Problem> {
-    answer(state, allowed, arrival, headers, body, true).await
+    answer(state, caller, arrival, headers, body, true).await
 }
 
 async fn answer(
     State(doors): State<Arc<Doors>>,
-    allowed: Allowed<Write>,
+    caller: Generating,
     Extension(arrival): Extension<Arrival>,
     headers: HeaderMap,
     Json { value, bytes }: Json<RunRequest>,
@@ -55,10 +55,12 @@ async fn answer(
     turn.stream = stream || must_stream;
     let is_stream = turn.stream;
     let by_body = idempotency_key.map(|key| submit::idempotency(key, &bytes));
-    let run = match submit::idempotency_of(&headers, &bytes)?.or(by_body) {
-        None => doors.app.chat.start(allowed.principal(), turn, Place::Named).await?,
-        Some(key) => doors.app.chat.start_keyed(allowed.principal(), turn, key).await?,
+    let mut run = match submit::idempotency_of(&headers, &bytes)?.or(by_body) {
+        None => doors.app.chat.start(caller.principal(), turn, Place::Named).await?,
+        Some(key) => doors.app.chat.start_keyed(caller.principal(), turn, key).await?,
     };
+    run.hold(&caller.pass);
+    drop(caller);
     let (task, session, is_replay) = (run.id, run.session.clone(), run.is_replay);
     let run_id = task.as_run();
     let answered = if is_stream {

@@ -7,6 +7,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
+use claw_app::limiter::Pass;
 use claw_core::{Principal, Scope};
 use http::StatusCode;
 use http::request::Parts;
@@ -52,6 +53,39 @@ impl<S> Allowed<S> {
     /// Who it is, for verbs.
     pub(crate) const fn principal(&self) -> &Principal {
         self.caller.principal()
+    }
+}
+
+/// A caller who has the scope [`Write`], and leave to have one answer generated (K19).
+///
+/// Comes before the body: who has had enough is not listened to.
+pub(crate) struct Generating {
+    allowed: Allowed<Write>,
+    /// To be held until the answer is there or nobody waits for it.
+    pub(crate) pass: Pass,
+}
+
+impl Generating {
+    /// Who it is, for verbs.
+    pub(crate) const fn principal(&self) -> &Principal {
+        self.allowed.principal()
+    }
+}
+
+impl FromRequestParts<Arc<Doors>> for Generating {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, doors: &Arc<Doors>) -> Result<Self, Problem> {
+        let allowed = Allowed::from_request_parts(parts, doors).await?;
+        let admitted = doors.app.limiter.admit(allowed.principal());
+        let standing = match &admitted {
+            Ok(pass) => pass.standing(),
+            Err(refusal) => refusal.standing,
+        };
+        if let (Some(standing), Some(arrival)) = (standing, parts.extensions.get::<Arrival>()) {
+            let _counted_once = arrival.standing.set(standing);
+        }
+        Ok(Self { allowed, pass: admitted.map_err(claw_app::Error::from)? })
     }
 }
 

@@ -24,7 +24,7 @@ use http::StatusCode;
 use http::header::{HeaderMap, HeaderValue};
 
 use super::body::Json;
-use super::caller::{Allowed, Write};
+use super::caller::Generating;
 use super::front::Arrival;
 use super::render;
 use super::stream::{self, Wording, error_event};
@@ -40,7 +40,7 @@ const MODEL: &str = "openclaw";
 /// Answers whole or as a stream.
 pub(crate) async fn complete(
     State(doors): State<Arc<Doors>>,
-    allowed: Allowed<Write>,
+    caller: Generating,
     Extension(arrival): Extension<Arrival>,
     headers: HeaderMap,
     Json { value, bytes }: Json<ChatRequest>,
@@ -51,16 +51,18 @@ pub(crate) async fn complete(
     drop(bytes);
     let model = chat.model.take().unwrap_or_else(|| MODEL.to_owned());
     let (stream, include_usage, n) = (chat.stream, chat.include_usage, chat.n);
-    let (turn, place) = turn(&doors, allowed.principal(), chat, &model, &headers).await?;
+    let (turn, place) = turn(&doors, caller.principal(), chat, &model, &headers).await?;
     let (mut runs, is_replay) = match idempotency {
-        None => (several(&doors, allowed.principal(), turn, place, n).await?, false),
+        None => (several(&doors, caller.principal(), turn, place, n).await?, false),
         Some(_) if n > 1 => return Err(alone("an Idempotency-Key names one answer")),
         Some(key) => {
-            let run = doors.app.chat.start_keyed(allowed.principal(), turn, key).await?;
+            let run = doors.app.chat.start_keyed(caller.principal(), turn, key).await?;
             let is_replay = run.is_replay;
             (vec![run], is_replay)
         }
     };
+    runs.iter_mut().for_each(|run| run.hold(&caller.pass));
+    drop(caller);
     let Some(first) = runs.first() else { return Err(alone("there must be an answer")) };
     let (task, created) = (first.id, first.created_at.seconds());
     let id = completion_id(task);

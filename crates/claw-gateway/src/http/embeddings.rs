@@ -9,7 +9,7 @@ use claw_wire::openai::embeddings::{EmbeddingList, EmbeddingsRequest, Wanted};
 use http::StatusCode;
 
 use super::body::Json;
-use super::caller::{Allowed, Write};
+use super::caller::Generating;
 use super::render;
 use crate::doors::Doors;
 use crate::error::Problem;
@@ -17,13 +17,13 @@ use crate::error::Problem;
 /// Answers whole. A caller who hangs up closes the upstream's connection.
 pub(crate) async fn create(
     State(doors): State<Arc<Doors>>,
-    allowed: Allowed<Write>,
+    caller: Generating,
     Json { value, bytes: _ }: Json<EmbeddingsRequest>,
 ) -> Result<Response, Problem> {
     let Wanted { model, input, encoding, dimensions, user } = Wanted::try_from(value)?;
     let request = EmbeddingRequest { model: model.clone(), input, dimensions, user };
     let wait = doors.app.wait_max();
-    let Ok(made) = tokio::time::timeout(wait, doors.app.models.embed(allowed.principal(), request)).await else {
+    let Ok(made) = tokio::time::timeout(wait, doors.app.models.embed(caller.principal(), request)).await else {
         let message = format!("there was no answer within {} s", wait.as_secs());
         return Err(Problem::new(StatusCode::GATEWAY_TIMEOUT, "timeout", message));
     };

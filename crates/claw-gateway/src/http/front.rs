@@ -4,12 +4,13 @@
 //! The query is never logged: it may carry a credential.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
+use claw_app::limiter::Standing;
 use claw_core::RequestId;
 use http::StatusCode;
 use http::header::{
@@ -37,6 +38,8 @@ pub(crate) struct Arrival {
     pub(crate) request_id: Arc<str>,
     /// Where it comes from.
     pub(crate) client: Client,
+    /// Where its key stands, once it was counted (K19).
+    pub(crate) standing: Arc<OnceLock<Standing>>,
 }
 
 /// Answers one request.
@@ -47,7 +50,9 @@ pub(crate) async fn answer(doors: &Arc<Doors>, router: &Router, peer: SocketAddr
     let carries_secret = request.uri().query().is_some_and(carries_secret);
     let span = tracing::info_span!("request", request.id = %request_id, http.method = %request.method(),
         http.path = request.uri().path());
-    let arrival = Arrival { request_id: Arc::clone(&request_id), client: Client::of(peer.ip(), request.headers()) };
+    let standing = Arc::new(OnceLock::new());
+    let client = Client::of(peer.ip(), request.headers());
+    let arrival = Arrival { request_id: Arc::clone(&request_id), client, standing: Arc::clone(&standing) };
     let mut response = route(doors, router, arrival, request).instrument(span.clone()).await;
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         let _logged_here = span.enter();
@@ -55,6 +60,9 @@ pub(crate) async fn answer(doors: &Arc<Doors>, router: &Router, peer: SocketAddr
         render::refuse(&mut response, problem, &request_id, is_openai);
     }
     dress(response.headers_mut(), &request_id, carries_secret);
+    if let Some(standing) = standing.get() {
+        render::limits(response.headers_mut(), *standing);
+    }
     let status = response.status();
     metrics::counter!("openclaw_http_requests_total", "status" => status_class(status.as_u16())).increment(1);
     metrics::histogram!("openclaw_http_request_seconds").record(began.elapsed().as_secs_f64());

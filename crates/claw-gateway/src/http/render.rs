@@ -2,12 +2,14 @@
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
+use claw_app::limiter::Standing;
 use claw_core::TaskId;
 use claw_wire::error::{ErrorBody, ErrorObject};
 use claw_wire::openai::responses::events::ErrorPayload;
 use http::StatusCode;
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
+    WWW_AUTHENTICATE,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -21,6 +23,21 @@ pub(crate) const TASK_ID: HeaderName = HeaderName::from_static("x-openclaw-task-
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 /// Says that this answer belongs to an earlier request with the same key (G4).
 pub(crate) const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+/// How many requests a key has in a minute.
+const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
+/// How many of them are left.
+const REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
+/// In how many seconds there is one more.
+const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
+
+/// Says where the caller's key stands (K19).
+pub(crate) fn limits(headers: &mut HeaderMap, standing: Standing) {
+    let Standing { limit, remaining, reset } = standing;
+    headers.insert(LIMIT, limit.into());
+    headers.insert(REMAINING, remaining.into());
+    headers.insert(RESET, millis(reset).div_ceil(1000).into());
+}
 
 /// A JSON answer.
 pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response {

@@ -28,7 +28,7 @@ use http::StatusCode;
 use http::header::HeaderMap;
 
 use super::body::Json;
-use super::caller::{Allowed, Read, Write};
+use super::caller::{Allowed, Generating, Read, Write};
 use super::chat::idempotency;
 use super::front::Arrival;
 use super::tasks::parse_number;
@@ -44,21 +44,24 @@ use events::Events;
 /// `POST /v1/responses`: whole, streamed, or in the background.
 pub(crate) async fn create(
     State(doors): State<Arc<Doors>>,
-    allowed: Allowed<Write>,
+    caller: Generating,
     Extension(arrival): Extension<Arrival>,
     headers: HeaderMap,
     Json { value, bytes }: Json<ResponsesRequest>,
 ) -> Result<Answer, Problem> {
     let key = idempotency(&headers, &bytes)?;
     let Asked { turn, place, kept, stream } =
-        asked::read(&doors, allowed.principal(), value, &headers, &Memory::default()).await?;
+        asked::read(&doors, caller.principal(), value, &headers, &Memory::default()).await?;
     if kept.background {
-        return begin(&doors, allowed.principal(), (turn, kept, key), stream, arrival.request_id).await;
+        // Counted, and without a place: it queues like any task.
+        return begin(&doors, caller.principal(), (turn, kept, key), stream, arrival.request_id).await;
     }
-    let run = match key {
-        None => doors.app.chat.start(allowed.principal(), turn, place).await?,
-        Some(key) => doors.app.chat.start_keyed(allowed.principal(), turn, key).await?,
+    let mut run = match key {
+        None => doors.app.chat.start(caller.principal(), turn, place).await?,
+        Some(key) => doors.app.chat.start_keyed(caller.principal(), turn, key).await?,
     };
+    run.hold(&caller.pass);
+    drop(caller);
     let (task, created, is_replay) = (run.id, run.created_at.seconds(), run.is_replay);
     let answered = if stream {
         let writer = EventWriter::new(task, created, kept, None, Framing::Sse);

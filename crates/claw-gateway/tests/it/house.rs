@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use claw_agent::{AgentProfile, Catalog};
+use claw_app::limiter::Quotas;
 use claw_app::memory::Keeper;
 use claw_app::{App, Callbacks, Parts};
 use claw_core::courier::{Courier, CourierError, Letter, Receipt};
@@ -55,6 +56,8 @@ pub(crate) struct Plan {
     pub(crate) settings: Settings,
     pub(crate) wait_max: Duration,
     pub(crate) permissions: Permissions,
+    /// None, unless a test is about them.
+    pub(crate) quotas: Quotas,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     credentials: watch::Sender<Arc<Credentials>>,
@@ -69,6 +72,7 @@ impl Plan {
             settings: Settings::new(heard),
             wait_max: Duration::from_secs(300),
             permissions: Permissions::default(),
+            quotas: Quotas::NONE,
             clock: Arc::new(SystemClock),
             ids: Arc::new(SystemIds),
             credentials,
@@ -79,6 +83,11 @@ impl Plan {
     pub(crate) fn seeded(mut self) -> Self {
         self.settings.version = "2026.2.13".into();
         Self { clock: Arc::new(FakeClock::default()), ids: Arc::new(SeededIds::default()), ..self }
+    }
+
+    /// Time is what this clock says.
+    pub(crate) fn by(self, clock: Arc<FakeClock>) -> Self {
+        Self { clock, ..self }
     }
 
     pub(crate) fn open_to_all(self) -> Self {
@@ -116,6 +125,7 @@ impl Plan {
                 wait_max: self.wait_max,
                 memory_retention: None,
                 compaction: claw_app::Compaction::default(),
+                quotas: self.quotas,
             },
         };
         let (app, _recovered) = App::start(parts).await.unwrap();

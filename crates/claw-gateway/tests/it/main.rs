@@ -13,6 +13,7 @@ mod dialect_c;
 mod embeddings;
 mod floods;
 mod framing;
+mod generation;
 mod golden;
 mod hooks;
 mod house;

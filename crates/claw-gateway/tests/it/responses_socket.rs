@@ -16,12 +16,12 @@ async fn open(house: &House) -> WsClient {
     WsClient::open(house.address, PATH, &[("authorization", &bearer)]).await.unwrap()
 }
 
-async fn create(socket: &mut WsClient, mut body: Value) {
+pub(crate) async fn create(socket: &mut WsClient, mut body: Value) {
     body["type"] = json!("response.create");
     socket.send(body.to_string()).await;
 }
 
-async fn frame(socket: &mut WsClient) -> Value {
+pub(crate) async fn frame(socket: &mut WsClient) -> Value {
     match socket.next().await {
         Incoming::Frame(frame) => frame,
         Incoming::Closed(code, reason) => panic!("closed with {code} {reason}"),

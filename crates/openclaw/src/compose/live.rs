@@ -22,7 +22,7 @@ use crate::config::problem::{ConfigError, located};
 use crate::config::secret::SecretText;
 use crate::config::settings::{Fixed, Live, Location, Settings};
 use crate::config::values::AllowedHost;
-use crate::config::{self, Loaded, Sources, change, disk};
+use crate::config::{self, Loaded, Sources, change, disk, limits};
 use crate::exit::{Fatal, chain};
 use crate::log::LevelControl;
 
@@ -251,6 +251,7 @@ pub(super) fn parts(foundation: &Foundation, live: &Live) -> Result<claw_app::Li
     Ok(claw_app::Live {
         notes: super::tools::notes(live),
         compaction: compaction(&live.agents.defaults.compaction),
+        quotas: limits::quotas(&live.limits, &live.plans),
         memory_retention: live.memory.retention.as_ref().map(Period::get),
         catalog: Arc::new(providers::catalog(foundation, live)?),
         courier: Arc::new(Egress::new(allow)),

@@ -9,6 +9,7 @@ use super::file::{
     Agent, AgentDefaults, Agents, Compaction, Embedded, Endpoints, Executor, Hooks, Memory, Provider, Tasks, Webhooks,
     Workers,
 };
+use super::limits::Limits;
 use super::settings::{Fixed, Live, Logging, Settings};
 use super::skills::Skills;
 use super::tools::{AgentToAgent, Exec, Fetch, Search, ToolRules, Tools, Web};
@@ -58,6 +59,8 @@ fn live(old: &Live, new: &Live) -> Vec<String> {
         endpoints: Endpoints { chat_completions, responses },
         allowed_origins,
         allowed_hosts,
+        limits: Limits { requests_per_minute, max_concurrent: answers },
+        plans,
         reload,
         providers,
         agents,
@@ -83,6 +86,12 @@ fn live(old: &Live, new: &Live) -> Vec<String> {
     keys.note("gateway.http.endpoints.responses.enabled", *responses == new.endpoints.responses);
     keys.note("gateway.allowedOrigins", *allowed_origins == new.allowed_origins);
     keys.note("gateway.allowedHosts", *allowed_hosts == new.allowed_hosts);
+    keys.note("gateway.limits.requestsPerMinute", *requests_per_minute == new.limits.requests_per_minute);
+    keys.note("gateway.limits.maxConcurrent", *answers == new.limits.max_concurrent);
+    let names: BTreeSet<&String> = plans.keys().chain(new.plans.keys()).collect();
+    for name in names {
+        keys.note(format!("plans.{}", quoted(name)), plans.get(name) == new.plans.get(name));
+    }
     keys.note("gateway.reload.mode", *reload == new.reload);
     let ids: BTreeSet<&String> = providers.keys().chain(new.providers.keys()).collect();
     for id in ids {
@@ -296,6 +305,9 @@ mod tests {
             ),
             ("{ gateway: { allowedHosts: ['a'] } }", "gateway.allowedHosts"),
             ("{ gateway: { allowedOrigins: ['a'] } }", "gateway.allowedOrigins"),
+            ("{ gateway: { limits: { requestsPerMinute: 0 } } }", "gateway.limits.requestsPerMinute"),
+            ("{ gateway: { limits: { maxConcurrent: 0 } } }", "gateway.limits.maxConcurrent"),
+            ("{ plans: { default: { maxConcurrent: 5 } } }", "plans.default"),
             ("{ gateway: { reload: { mode: 'off' } } }", "gateway.reload.mode"),
             ("{ models: { providers: { p: { baseUrl: 'http://x' } } } }", "models.providers.p"),
             ("{ models: { providers: { 'my.p': { baseUrl: 'http://x' } } } }", "models.providers.\"my.p\""),
@@ -339,6 +351,10 @@ mod tests {
             assert_eq!(changes(text, "{}"), (vec![key.to_owned()], vec![]), "{text} taken away");
             assert_eq!(changes(text, text), (vec![], vec![]), "{text} kept");
         }
+    }
+
+    #[test]
+    fn every_key_that_needs_a_restart_is_told_so() {
         let fixed = [
             ("{ gateway: { port: 1 } }", "gateway.port"),
             ("{ gateway: { bind: 'lan' } }", "gateway.bind"),

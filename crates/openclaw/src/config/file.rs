@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::limits::{Limits, Plan};
 use super::period::Period;
 use super::price::Dollars;
 use super::secret::SecretText;
@@ -27,6 +28,8 @@ pub(crate) struct File {
     pub(crate) gateway: Gateway,
     /// Where model output comes from.
     pub(crate) models: Models,
+    /// What API keys may have generated, by the name of their plan; `default` is every key's.
+    pub(crate) plans: BTreeMap<String, Plan>,
     /// Who answers.
     pub(crate) agents: Agents,
     /// Other gateways that carry out runs, by a name of one's own.
@@ -77,6 +80,8 @@ pub(crate) struct Gateway {
     pub(crate) allowed_origins: Vec<String>,
     /// Further host names the gateway answers to.
     pub(crate) allowed_hosts: Vec<String>,
+    /// How much may be generated for its own token.
+    pub(crate) limits: Limits,
     /// How changes of this file are taken up.
     pub(crate) reload: Reload,
 }
@@ -93,6 +98,7 @@ impl Default for Gateway {
             http: Http::default(),
             allowed_origins: Vec::new(),
             allowed_hosts: Vec::new(),
+            limits: Limits::default(),
             reload: Reload::default(),
         }
     }

@@ -16,6 +16,7 @@ use super::credentials::Credentials;
 use super::file::{
     self, Agents, AuthMode, Embedded, Endpoints, Executor, File, Memory, Provider, ReloadMode, Tasks, Webhooks, Workers,
 };
+use super::limits::{Limits, Plan};
 use super::problem::ConfigError;
 use super::secret::SecretText;
 use super::skills::{self, Skills};
@@ -94,6 +95,9 @@ pub(crate) struct Live {
     pub(crate) endpoints: Endpoints,
     pub(crate) allowed_origins: Vec<String>,
     pub(crate) allowed_hosts: Vec<String>,
+    /// How much keys may have generated.
+    pub(crate) limits: Limits,
+    pub(crate) plans: BTreeMap<String, Plan>,
     /// Whether it looks for changes by itself.
     pub(crate) reload: ReloadMode,
     /// By id: those of the file, then those found in the environment.
@@ -144,6 +148,7 @@ impl Settings {
         let File {
             schema: _,
             gateway,
+            plans,
             models,
             agents,
             executors,
@@ -171,6 +176,7 @@ impl Settings {
             http,
             allowed_origins,
             allowed_hosts,
+            limits,
             reload,
         } = gateway;
         let fixed = Fixed {
@@ -181,11 +187,7 @@ impl Settings {
             store_path: in_state(store.path.as_deref().unwrap_or("openclaw.db")),
             embedded,
             models_dir: models_dir(&location, environment),
-            logging: Logging {
-                format: logging.format,
-                filter: environment.get("OPENCLAW_LOG").map(str::to_owned),
-                file: log_file(logging.file.as_deref()).map(in_state),
-            },
+            logging: written_down(&logging, environment, in_state),
         };
         let live = Live {
             token: auth.token.or(auth_token),
@@ -193,6 +195,8 @@ impl Settings {
             endpoints: http.endpoints,
             allowed_origins,
             allowed_hosts,
+            limits,
+            plans,
             reload: reload.mode,
             providers: with_found_providers(models.providers, environment),
             workspaces: workspaces(&agents, &location, in_state),
@@ -237,6 +241,15 @@ fn workspaces(agents: &Agents, location: &Location, in_state: impl Fn(&str) -> P
     let of_first = first.and_then(|first| own.iter().find(|(id, _)| id.as_str() == first.id.as_str()));
     let default = of_first.map_or_else(|| in_state(named.unwrap_or("workspace")), |(_, path)| path.clone());
     Workspaces { default, agents: own, api_keys: location.state_dir.join("workspaces") }
+}
+
+/// What is written down, and where.
+fn written_down(logging: &file::Logging, environment: &Environment, in_state: impl Fn(&str) -> PathBuf) -> Logging {
+    Logging {
+        format: logging.format,
+        filter: environment.get("OPENCLAW_LOG").map(str::to_owned),
+        file: log_file(logging.file.as_deref()).map(in_state),
+    }
 }
 
 /// The file lines are written to; nothing where there is to be none.

@@ -227,6 +227,14 @@ const WRONG: &[(&str, &str)] = &[
         "openclaw.json:1:20: gateway.port: found the string \"a\"; allowed: a whole number from 0 to 65535 (and 2 more problems)",
     ),
     (
+        "{ gateway: { limits: { requestsPerMinute: -1 } } }",
+        "openclaw.json:1:43: gateway.limits.requestsPerMinute: found the number -1; allowed: a whole number from 0 to 1000000",
+    ),
+    (
+        "{ plans: { default: { maxConcurrent: 1.5 } } }",
+        "openclaw.json:1:38: plans.default.maxConcurrent: found the number 1.5; allowed: a whole number from 0 to 100000",
+    ),
+    (
         "{\n  gateway: {\n    port 5\n  } }",
         "openclaw.json:3:10: expected colon after the string or word in object property",
     ),

@@ -256,3 +256,23 @@ async fn a_run_keeps_the_provider_it_began_with() {
     let (answer, ()) = tokio::join!(ask(&api), meanwhile);
     assert_eq!((answer.status, &answer.body["choices"][0]["message"]["content"]), (200, &json!("late")));
 }
+
+/// K19: limits count from the next request on.
+#[tokio::test]
+async fn a_saved_file_changes_how_much_may_be_generated() {
+    let upstream = Upstream::start().await;
+    upstream.respond_with(Reply::echo);
+    let with = |limits: &str| {
+        with_provider(&upstream, "one", "")
+            .replace("{ token: 'tok' }", &format!("{{ token: 'tok' }}, limits: {limits}"))
+    };
+    let home = Home::with(&with("{ requestsPerMinute: 1 }")).await;
+    let api = home.api("tok");
+    assert_eq!(ask(&api).await.status, 200);
+    assert_eq!(ask(&api).await.status, 429);
+    home.write(&with("{ requestsPerMinute: 0 }"));
+    home.hears("reload: gateway.limits.requestsPerMinute applied").await;
+    for _ in 0..5 {
+        assert_eq!(ask(&api).await.status, 200);
+    }
+}

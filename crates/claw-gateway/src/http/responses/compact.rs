@@ -19,14 +19,14 @@ use super::asked::{Memory, before};
 use crate::doors::Doors;
 use crate::error::Problem;
 use crate::http::body::Json;
-use crate::http::caller::{Allowed, Write};
+use crate::http::caller::Generating;
 use crate::http::chat::AGENT;
 use crate::http::render;
 
 /// Asks the model for notes; no tool is called.
 pub(crate) async fn compact(
     State(doors): State<Arc<Doors>>,
-    allowed: Allowed<Write>,
+    caller: Generating,
     headers: HeaderMap,
     Json { value, bytes: _ }: Json<CompactRequest>,
 ) -> Result<Response, Problem> {
@@ -37,7 +37,7 @@ pub(crate) async fn compact(
     let agent = header.or(selection.agent.as_ref().map(AgentId::as_str));
     let Target { agent, session: _ } = Target::resolve((AGENT, agent), &[])?;
     let mut said = match &previous_response_id {
-        Some(id) => before(&doors, allowed.principal(), id, &Memory::default()).await?.0,
+        Some(id) => before(&doors, caller.principal(), id, &Memory::default()).await?.0,
         None => Vec::new(),
     };
     said.extend(new);
@@ -52,7 +52,9 @@ pub(crate) async fn compact(
         own_tools: Some(Vec::new()),
         ..Turn::text(doors.app.chat.fresh_session(&agent), "")
     };
-    let run = doors.app.chat.start(allowed.principal(), turn, Place::Fresh).await?;
+    let mut run = doors.app.chat.start(caller.principal(), turn, Place::Fresh).await?;
+    run.hold(&caller.pass);
+    drop(caller);
     let (task, created) = (run.id, run.created_at.seconds());
     let output = run.output().await?;
     if output.text.trim().is_empty() {

@@ -205,7 +205,9 @@ impl Line {
             return Ok(Begun::Told(events.into()));
         }
         turn.stream = true;
-        let run = self.doors.app.chat.start(principal, turn, place).await.map_err(|error| blame(error.into()))?;
+        let pass = self.doors.app.limiter.admit(principal).map_err(|full| blame(claw_app::Error::from(full).into()))?;
+        let mut run = self.doors.app.chat.start(principal, turn, place).await.map_err(|error| blame(error.into()))?;
+        run.hold(&pass);
         self.memory.remember(response_id(run.id));
         let writer = EventWriter::new(run.id, run.created_at.seconds(), kept, None, Framing::Lines);
         let request_id = RequestId::new(self.doors.app.ids()).to_string().into();
