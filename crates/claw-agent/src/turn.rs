@@ -143,7 +143,7 @@ impl Attempt {
         }
     }
 
-    fn output(&mut self, produced: &Produced, tool_calls: Vec<ToolCall>, finish: FinishReason) -> Output {
+    fn output(&mut self, produced: &mut Produced, tool_calls: Vec<ToolCall>, finish: FinishReason) -> Output {
         for call in &tool_calls {
             self.recorder.emit(RunEvent::ToolCall { call: call.clone() });
         }
@@ -153,7 +153,8 @@ impl Attempt {
             (true, FinishReason::ToolCalls) => FinishReason::Stop,
             (true, finish) => finish,
         };
-        let (text, asides, model) = (Text::from(&produced.text), produced.asides.clone(), produced.model.clone());
+        let (text, asides, model) =
+            (Text::from(std::mem::take(&mut produced.text)), produced.asides.clone(), produced.model.clone());
         Output { text, asides, tool_calls, finish, usage: produced.usage, model, answered_by: None }
     }
 }

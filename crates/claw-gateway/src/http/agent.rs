@@ -55,7 +55,9 @@ async fn answer(
     turn.stream = stream || must_stream;
     let is_stream = turn.stream;
     let by_body = idempotency_key.map(|key| submit::idempotency(key, &bytes));
-    let mut run = match submit::idempotency_of(&headers, &bytes)?.or(by_body) {
+    let key = submit::idempotency_of(&headers, &bytes)?.or(by_body);
+    drop(bytes);
+    let mut run = match key {
         None => doors.app.chat.start(caller.principal(), turn, Place::Named).await?,
         Some(key) => doors.app.chat.start_keyed(caller.principal(), turn, key).await?,
     };

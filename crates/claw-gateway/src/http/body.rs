@@ -24,7 +24,7 @@ const PARSE_INLINE_BYTES_MAX: usize = 256 * 1024;
 pub(crate) struct Json<T> {
     /// What it says.
     pub(crate) value: T,
-    /// As it came, for digests.
+    /// As it came, for digests; to be dropped before anything that takes long.
     pub(crate) bytes: Bytes,
 }
 

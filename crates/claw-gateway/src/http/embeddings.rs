@@ -18,8 +18,9 @@ use crate::error::Problem;
 pub(crate) async fn create(
     State(doors): State<Arc<Doors>>,
     caller: Generating,
-    Json { value, bytes: _ }: Json<EmbeddingsRequest>,
+    Json { value, bytes }: Json<EmbeddingsRequest>,
 ) -> Result<Response, Problem> {
+    drop(bytes);
     let Wanted { model, input, encoding, dimensions, user } = Wanted::try_from(value)?;
     let request = EmbeddingRequest { model: model.clone(), input, dimensions, user };
     let wait = doors.app.wait_max();

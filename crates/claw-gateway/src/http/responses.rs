@@ -50,6 +50,7 @@ pub(crate) async fn create(
     Json { value, bytes }: Json<ResponsesRequest>,
 ) -> Result<Answer, Problem> {
     let key = idempotency(&headers, &bytes)?;
+    drop(bytes);
     let Asked { turn, place, kept, stream } =
         asked::read(&doors, caller.principal(), value, &headers, &Memory::default()).await?;
     if kept.background {

@@ -32,6 +32,7 @@ pub(crate) async fn submit(
     Json { value, bytes }: Json<NewTask>,
 ) -> Result<Response, Problem> {
     let idempotency = submit::idempotency_of(&headers, &bytes)?;
+    drop(bytes);
     let submission = Submission::try_from(value)?;
     let run = submit::new_run(&doors.app, &submission, idempotency);
     let fresh = Fresh::submit(&doors.app, allowed.principal(), run).await?;

@@ -44,7 +44,7 @@ impl FileTool for Read {
         file.seek(SeekFrom::Start(0)).map_err(failed)?;
         let first = offset.unwrap_or(1).max(1);
         let window = Window { first, count: limit.unwrap_or(LINES_DEFAULT).max(1) };
-        let seen = window.show(BufReader::new(file)).map_err(failed)?;
+        let seen = window.show(BufReader::new(file), metadata.len()).map_err(failed)?;
         seen.told(&path, first)
     }
 }
@@ -66,8 +66,10 @@ struct Seen {
 
 impl Window {
     /// Reads on behind the window only to count, and no further than [`FILE_BYTES_MAX`] in all.
-    fn show(&self, mut reader: impl BufRead) -> std::io::Result<Seen> {
-        let mut seen = Seen::default();
+    fn show(&self, mut reader: impl BufRead, whole_bytes: u64) -> std::io::Result<Seen> {
+        // What grows by doubling leaves as much behind as it is long.
+        let most = usize::try_from(whole_bytes).unwrap_or(usize::MAX).min(SHOWN_BYTES_MAX);
+        let mut seen = Seen { text: String::with_capacity(most), ..Seen::default() };
         let (mut line, mut bytes, mut is_full) = (Vec::new(), 0_u64, false);
         while bytes <= FILE_BYTES_MAX {
             line.clear();

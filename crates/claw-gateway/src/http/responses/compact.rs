@@ -28,8 +28,9 @@ pub(crate) async fn compact(
     State(doors): State<Arc<Doors>>,
     caller: Generating,
     headers: HeaderMap,
-    Json { value, bytes: _ }: Json<CompactRequest>,
+    Json { value, bytes }: Json<CompactRequest>,
 ) -> Result<Response, Problem> {
+    drop(bytes);
     let CompactRequest { model, input, previous_response_id, instructions, prompt_cache_key: _ } = value;
     let new = CompactRequest::read(&model, input, previous_response_id.as_deref())?;
     let selection = Selection::parse(&model)?;
