@@ -76,6 +76,27 @@ pub fn ollama_address(host: &str) -> String {
 mod tests {
     use super::*;
 
+    /// Issue 4 names them: GLM is at two places, one for China.
+    #[test]
+    fn every_server_that_was_asked_for_has_its_name_and_address() {
+        let known: Vec<(&str, &str, bool)> =
+            ALL.iter().map(|preset| (preset.id, preset.base_url, preset.key_variable.is_some())).collect();
+        let expected = [
+            ("openai", "https://api.openai.com/v1", true),
+            ("anthropic", "https://api.anthropic.com", true),
+            ("deepseek", "https://api.deepseek.com/v1", true),
+            ("gemini", "https://generativelanguage.googleapis.com/v1beta/openai", true),
+            ("openrouter", "https://openrouter.ai/api/v1", true),
+            ("zai", "https://api.z.ai/api/paas/v4", true),
+            ("bigmodel", "https://open.bigmodel.cn/api/paas/v4", true),
+            ("ollama", "http://127.0.0.1:11434/v1", false),
+            ("vllm", "http://127.0.0.1:8000/v1", false),
+            ("lmstudio", "http://127.0.0.1:1234/v1", false),
+        ];
+        assert_eq!(known, expected);
+        assert!(ALL.iter().all(|preset| (preset.protocol == Protocol::Messages) == (preset.id == "anthropic")));
+    }
+
     #[test]
     fn ollama_is_found_however_its_host_is_spelled() {
         for (host, address) in [

@@ -38,18 +38,25 @@ fn wires(base_url: &str) -> [(Arc<dyn Provider>, &'static str); 3] {
     ]
 }
 
-async fn ask(provider: &dyn Provider) -> Vec<Result<ModelEvent, ProviderError>> {
-    let request = ModelRequest {
+fn question(text: &str) -> ModelRequest {
+    ModelRequest {
         model: "mini".into(),
-        messages: [Message::user("hi")].into(),
+        messages: [Message::user(text)].into(),
         tools: [].into(),
         tool_choice: ToolChoice::Auto,
         sampling: Sampling::default(),
         thinking: None,
         conversation: "c".into(),
         stream: true,
-    };
-    provider.stream(request).collect().await
+    }
+}
+
+async fn ask(provider: &dyn Provider) -> Vec<Result<ModelEvent, ProviderError>> {
+    ask_for(provider, "hi").await
+}
+
+async fn ask_for(provider: &dyn Provider, text: &str) -> Vec<Result<ModelEvent, ProviderError>> {
+    provider.stream(question(text)).collect().await
 }
 
 #[tokio::test]
@@ -127,4 +134,91 @@ async fn a_server_that_is_gone_is_unreachable_in_every_protocol() {
         let events = ask(&*provider).await;
         assert!(matches!(&events[..], [Err(ProviderError::Unreachable { .. })]), "{events:?}");
     }
+}
+
+/// What an answer says before its end, letters in one text.
+fn told(events: &[Result<ModelEvent, ProviderError>]) -> (String, String, Vec<ModelEvent>) {
+    let (mut text, mut thoughts, mut others) = (String::new(), String::new(), Vec::new());
+    for event in events.iter().flatten() {
+        match event {
+            ModelEvent::Text(more) => text.push_str(more),
+            ModelEvent::Thinking(more) => thoughts.push_str(more),
+            ModelEvent::Usage(_) | ModelEvent::Done(_) => {}
+            other => others.push(other.clone()),
+        }
+    }
+    (text, thoughts, others)
+}
+
+/// Issue 4: streams cut at every byte. Nothing is doubled or invented, and the end is an error of the class of what
+/// broke off, unless the server had said that it finished.
+#[tokio::test]
+async fn a_connection_that_ends_at_any_byte_tells_a_part_and_an_error() {
+    let upstream = Upstream::start().await;
+    for (provider, stream) in wires(&upstream.base_url()) {
+        upstream.respond_with(move |seen| {
+            let asked = seen.body.to_string();
+            let digits = asked.split("cut-").nth(1).unwrap().bytes().take_while(u8::is_ascii_digit).count();
+            let cut: usize = asked.split("cut-").nth(1).unwrap()[..digits].parse().unwrap();
+            Reply::verbatim("text/event-stream", &stream.as_bytes()[..cut])
+        });
+        let answers = (0..=stream.len()).map(|cut| {
+            let provider = Arc::clone(&provider);
+            async move { (cut, ask_for(&*provider, &format!("cut-{cut}")).await) }
+        });
+        let mut answers: Vec<_> = futures::stream::iter(answers).buffer_unordered(16).collect().await;
+        answers.sort_by_key(|(cut, _)| *cut);
+        let (_, whole) = answers.last().unwrap();
+        assert!(matches!(whole.last(), Some(Ok(ModelEvent::Done(_)))), "{whole:?}");
+        let (text, thoughts, others) = told(whole);
+        let mut is_done = false;
+        for (cut, events) in &answers {
+            let said = told(events);
+            assert!(text.starts_with(&said.0) && thoughts.starts_with(&said.1) && others.starts_with(&said.2), "{cut}");
+            let (last, before) = events.split_last().unwrap();
+            assert!(before.iter().all(|event| !matches!(event, Err(_) | Ok(ModelEvent::Done(_)))), "{cut}: {events:?}");
+            match last {
+                Ok(ModelEvent::Done(_)) => is_done = true,
+                Err(error @ ProviderError::Interrupted { .. }) if !is_done => assert!(error.is_retryable(), "{error}"),
+                other => panic!("cut at {cut}: {other:?}"),
+            }
+        }
+        assert!(is_done && told(&answers[0].1) == (String::new(), String::new(), vec![]));
+    }
+}
+
+/// Silence ends an answer, however short the whole of it is; an answer that goes on is never too long.
+#[tokio::test]
+async fn an_answer_that_goes_on_may_take_longer_than_any_silence() {
+    let upstream = Upstream::start().await;
+    let [(provider, _), ..] = wires(&upstream.base_url());
+    upstream.script([Reply::chunks(["x"; 12]).paced(Duration::from_millis(60))]);
+    let began = std::time::Instant::now();
+    let events = ask(&*provider).await;
+    assert_eq!(told(&events).0, "x".repeat(12), "{events:?}");
+    assert!(began.elapsed() > Duration::from_millis(600), "three times as long as a silence may be");
+    assert!(matches!(events.last(), Some(Ok(ModelEvent::Done(_)))), "{events:?}");
+}
+
+/// Every level has its word in every protocol; nothing said leaves it to the model.
+#[tokio::test]
+async fn every_level_of_thinking_is_said_as_each_protocol_has_it() {
+    use claw_core::provider::Thinking;
+    let upstream = Upstream::start().await;
+    let levels = [Thinking::Off, Thinking::Minimal, Thinking::Low, Thinking::Medium, Thinking::High];
+    let mut told = Vec::new();
+    for (provider, stream) in wires(&upstream.base_url()) {
+        for level in std::iter::once(None).chain(levels.map(Some)) {
+            upstream.script([Reply::verbatim("text/event-stream", stream)]);
+            let _events: Vec<_> = provider.stream(ModelRequest { thinking: level, ..question("hi") }).collect().await;
+            let body = upstream.requests().pop().unwrap().body;
+            let said = [&body["reasoning_effort"], &body["thinking"]["budget_tokens"], &body["reasoning"]["effort"]];
+            told.push(said.into_iter().find(|said| !said.is_null()).cloned().unwrap_or_default());
+        }
+    }
+    let words = serde_json::json!([null, null, "minimal", "low", "medium", "high"]);
+    let budgets = serde_json::json!([null, null, 1024, 4096, 10_240, 24_576]);
+    let expected: Vec<_> =
+        [&words, &budgets, &words].into_iter().flat_map(|row| row.as_array().unwrap().clone()).collect();
+    assert_eq!(told, expected);
 }
