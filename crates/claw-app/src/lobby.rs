@@ -15,7 +15,7 @@ use claw_agent::Catalog;
 use claw_agent::catalog::UnknownExecutor;
 use claw_agent::executors::{Executor, Pass};
 use claw_core::task::StateName;
-use claw_core::{Lane, Principal, Priority, TaskId, Turn, Visibility};
+use claw_core::{JsonText, Lane, Principal, Priority, TaskId, Turn, Visibility};
 use claw_queue::Claim;
 use claw_store::DueTicket;
 use tokio::sync::Notify;
@@ -120,6 +120,10 @@ impl Engine {
         if !turn.client_tools.is_empty() || turn.own_tools.is_some() {
             return Err(Error::invalid("tools", format!("{}, which has tools of its own and takes no others", runs())));
         }
+        if turn.sampling.response_format.as_ref().is_some_and(chooses_a_form) {
+            let why = format!("{}, which answers in no form that is chosen for it", runs());
+            return Err(Error::invalid("response_format", why));
+        }
         Ok(true)
     }
 
@@ -188,6 +192,12 @@ impl Engine {
         lines.kept.insert(due.id, (pass, Instant::now()));
         Some(due)
     }
+}
+
+/// Whether it is more than the text that comes anyway.
+fn chooses_a_form(format: &JsonText) -> bool {
+    let letters = format.as_str().chars().filter(|letter| !letter.is_whitespace());
+    !letters.eq(r#"{"type":"text"}"#.chars())
 }
 
 fn absent(id: String) -> Error {

@@ -1,7 +1,7 @@
 //! Runs of an OpenClaw gateway of the first generation, by its chat completions (A12).
 //!
-//! Tools, model, memory and skills are that gateway's own, so the body holds what is said and nothing
-//! else. The agent stands in a header, and so does the conversation where it is to keep one. Answers are
+//! Tools, model, memory and skills are that gateway's own, so the body holds what is said and, where the
+//! caller says so, how it is to be sampled; that gateway leaves alone what it does not know. The agent stands in a header, and so does the conversation where it is to keep one. Answers are
 //! always streamed: a run may be silent for minutes, and a stream shows that it is alive.
 //!
 //! Surprise: what it says with an error is repeated word for word, not picked out of its JSON; only
@@ -88,7 +88,7 @@ impl Wire for Runs {
     type Assembly = Completion;
 
     fn write(&self, request: &ModelRequest, to: &mut dyn Write) -> Result<(), Unwritable> {
-        write_plain("openclaw", &request.messages, to)
+        write_plain("openclaw", request, to)
     }
 
     fn headers(&self, request: &ModelRequest, headers: &mut HeaderMap) {

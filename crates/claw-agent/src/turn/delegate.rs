@@ -11,7 +11,7 @@
 use std::time::Duration;
 
 use claw_core::message::JsonText;
-use claw_core::provider::{ModelRequest, ProviderError};
+use claw_core::provider::{ModelRequest, ProviderError, Thinking};
 use claw_core::run::{JournalEntry, RunEvent, ToolOutcome};
 use claw_core::turn::Context;
 use claw_core::{Failure, FailureReason, Message, OnCrash, Output, Text, ToolCall};
@@ -115,7 +115,7 @@ impl Attempt {
             tools: [].into(),
             tool_choice: turn.tool_choice.clone(),
             sampling: turn.sampling.clone(),
-            thinking: None,
+            thinking: turn.thinking.as_deref().and_then(Thinking::parse),
             conversation,
             stream: true,
         }

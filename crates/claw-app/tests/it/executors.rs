@@ -8,7 +8,7 @@ use claw_agent::{AgentProfile, Catalog, Executor};
 use claw_app::chat::Place;
 use claw_app::tasks::NewRun;
 use claw_app::{Error, Settings};
-use claw_core::provider::{Provider, ToolSpec};
+use claw_core::provider::{Provider, Sampling, ToolSpec};
 use claw_core::run::RunEvent;
 use claw_core::task::{StateName, TaskState};
 use claw_core::{AgentId, FailureReason, JsonText, Lane, Message, OnCrash, Secret, Task, Turn};
@@ -133,6 +133,37 @@ async fn a_task_runs_on_another_gateway_and_its_conversation_goes_on_there() {
     pair.house.stop().await;
 }
 
+/// What a caller says of sampling and thinking goes along; what only looks as if it were obeyed is refused.
+#[tokio::test]
+async fn how_a_caller_wants_it_sampled_goes_along() {
+    let pair = Pair::open(Double::default(), 10).await;
+    let mut new = there("s", "hi");
+    new.turn.thinking = Some("high".into());
+    new.turn.sampling = Sampling {
+        temperature: Some(0.5),
+        top_p: Some(0.25),
+        max_tokens: Some(7),
+        stop: vec!["END".into()],
+        seed: Some(3),
+        ..Sampling::default()
+    };
+    assert_eq!(answer(&pair.run(new).await).0, "hi");
+    let seen = pair.double.upstream().requests().pop().unwrap();
+    assert_eq!(
+        seen.body,
+        json!({"model": "openclaw", "messages": [{"role": "user", "content": "hi"}],
+               "stream": true, "stream_options": {"include_usage": true}, "temperature": 0.5, "top_p": 0.25,
+               "max_tokens": 7, "stop": ["END"], "seed": 3, "reasoning_effort": "high"})
+    );
+    let mut new = there("s", "hi");
+    new.turn.sampling.response_format = Some(JsonText::new(r#"{"type":"text"}"#));
+    pair.run(new.clone()).await;
+    new.turn.sampling.response_format = Some(JsonText::new(r#"{"type":"json_object"}"#));
+    let refused = pair.house.app.tasks.submit(&operator(), new).await.map(drop);
+    assert!(matches!(&refused, Err(Error::Invalid { field, .. }) if field == "response_format"), "{refused:?}");
+    pair.house.stop().await;
+}
+
 /// An agent's runs go there by themselves, and a caller that keeps its conversation sends all of it.
 #[tokio::test]
 async fn an_agents_runs_go_there_and_a_caller_that_keeps_its_conversation_sends_all_of_it() {
@@ -152,6 +183,30 @@ async fn an_agents_runs_go_there_and_a_caller_that_keeps_its_conversation_sends_
             json!({"role": "user", "content": "now"}),
         ]
     );
+    pair.house.stop().await;
+}
+
+/// A12, A19: a hundred runs at once leave a hundred connections, and the next hundred use them again.
+#[tokio::test]
+async fn a_hundred_connections_are_kept_and_used_again() {
+    let pair = Pair::open(Double::default(), 100).await;
+    for round in 0..2 {
+        let gate = Gate::new();
+        let held = gate.clone();
+        pair.double.respond_with(move |seen| Reply::echo(seen).held(&held));
+        let mut ids = Vec::new();
+        for number in 0..100 {
+            ids.push(pair.submit(there(&format!("r{round}-{number}"), "hi")).await);
+        }
+        tokio::time::timeout(SOON, gate.reached_by(100)).await.expect("all of them are on at once");
+        gate.open_for_good();
+        for id in ids {
+            assert_eq!(answer(&pair.ended(id).await).0, "hi");
+        }
+        // Whoever has answered may still be reading the end.
+        pair.double.upstream().answered().await;
+    }
+    assert_eq!(pair.double.upstream().counts().connections, 100);
     pair.house.stop().await;
 }
 

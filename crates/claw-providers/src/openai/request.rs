@@ -26,7 +26,26 @@ pub(super) fn write(
     texts: &ToolTexts,
     to: &mut dyn Write,
 ) -> Result<(), Unwritable> {
-    let ModelRequest { model, messages, tools, tool_choice, sampling, thinking, conversation: _, stream } = request;
+    let ModelRequest { model, tools, tool_choice, sampling, .. } = request;
+    let tool_text = texts.of(tools)?;
+    let outgoing = Outgoing {
+        tools: tool_text.as_deref(),
+        tool_choice: if tools.is_empty() { None } else { outgoing_choice(tool_choice) },
+        parallel_tool_calls: sampling.parallel_tool_calls.filter(|_| !tools.is_empty()),
+        ..plain(request, model, token_limit)?
+    };
+    write_json(&outgoing, to)
+}
+
+/// Writes a question without tools, for a server that has its own.
+pub(crate) fn write_plain(model: &str, request: &ModelRequest, to: &mut dyn Write) -> Result<(), Unwritable> {
+    write_json(&plain(request, model, TokenLimit::Classic)?, to)
+}
+
+/// Everything but tools.
+fn plain<'a>(request: &'a ModelRequest, model: &'a str, token_limit: TokenLimit) -> Result<Outgoing<'a>, Unwritable> {
+    let ModelRequest { model: _, messages, tools: _, tool_choice: _, sampling, thinking, conversation: _, stream } =
+        request;
     let Sampling {
         temperature,
         top_p,
@@ -36,18 +55,17 @@ pub(super) fn write(
         presence_penalty,
         frequency_penalty,
         response_format,
-        parallel_tool_calls,
+        parallel_tool_calls: _,
         verbosity,
     } = sampling;
-    let tool_text = texts.of(tools)?;
-    let outgoing = Outgoing {
+    Ok(Outgoing {
         model,
         messages: messages.iter().map(outgoing_message).collect::<Result<_, _>>()?,
         stream: *stream,
         stream_options: stream.then_some(StreamOptions { include_usage: true }),
-        tools: tool_text.as_deref(),
-        tool_choice: if tools.is_empty() { None } else { outgoing_choice(tool_choice) },
-        parallel_tool_calls: parallel_tool_calls.filter(|_| !tools.is_empty()),
+        tools: None,
+        tool_choice: None,
+        parallel_tool_calls: None,
         verbosity: verbosity.as_deref(),
         temperature: *temperature,
         top_p: *top_p,
@@ -63,16 +81,7 @@ pub(super) fn write(
             .as_ref()
             .map(|format| raw(format, || "response_format".to_owned()))
             .transpose()?,
-    };
-    write_json(&outgoing, to)
-}
-
-/// Writes a streamed question of nothing but what is said, for a server that decides everything else.
-pub(crate) fn write_plain(model: &str, messages: &[Message], to: &mut dyn Write) -> Result<(), Unwritable> {
-    let messages = messages.iter().map(outgoing_message).collect::<Result<_, _>>()?;
-    let stream_options = StreamOptions { include_usage: true };
-    let plain = PlainOutgoing { model, messages, stream: true, stream_options };
-    write_json(&plain, to)
+    })
 }
 
 /// How many tool calls the conversation holds already: new ones are numbered from here when the
@@ -206,14 +215,6 @@ struct Outgoing<'a> {
     frequency_penalty: Option<f32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     response_format: Option<&'a RawValue>,
-}
-
-#[derive(Serialize)]
-struct PlainOutgoing<'a> {
-    model: &'a str,
-    messages: Vec<OutgoingMessage<'a>>,
-    stream: bool,
-    stream_options: StreamOptions,
 }
 
 #[derive(Serialize)]
