@@ -146,6 +146,23 @@ pub enum RunEvent {
 }
 
 impl RunEvent {
+    /// About how many bytes it holds.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Text { delta } | Self::Thinking { delta } | Self::ToolOutput { delta, .. } => delta.len(),
+            Self::ToolCall { call } => call.arguments.as_str().len(),
+            Self::ToolResult { text, .. } => text.len(),
+            Self::Steered { text, .. } | Self::ApprovalRequested { shown: text, .. } => text.len(),
+            Self::Completed { output } => output.text.len() + output.asides.iter().map(String::len).sum::<usize>(),
+            Self::Failed { partial, .. } | Self::Cancelled { partial } => partial.len(),
+            Self::Started { .. }
+            | Self::Progress { .. }
+            | Self::Usage { .. }
+            | Self::Switched { .. }
+            | Self::ApprovalResolved { .. }
+            | Self::Retrying { .. } => 0,
+        }
+    }
     /// Whether nothing follows.
     pub const fn is_terminal(&self) -> bool {
         matches!(self, Self::Completed { .. } | Self::Failed { .. } | Self::Cancelled { .. })
@@ -174,6 +191,12 @@ pub struct JournalEntry {
 }
 
 impl JournalEntry {
+    /// About how many bytes it holds.
+    pub fn bytes(&self) -> usize {
+        let thoughts = self.thoughts.as_ref().map_or(0, |thoughts| thoughts.payload.as_str().len());
+        let result = self.result.as_ref().map_or(0, |outcome| outcome.text.len());
+        self.text.len() + thoughts + self.call.arguments.as_str().len() + result
+    }
     /// Whether it was begun and its answer is not known.
     pub const fn is_open(&self) -> bool {
         self.result.is_none() && !self.is_planned

@@ -5,7 +5,7 @@
 use std::io;
 use std::sync::Arc;
 
-use claw_core::provider::{ModelEvent, ModelInfo, ModelRequest, ProviderError};
+use claw_core::provider::{ModelEvent, ModelInfo, ModelRequest, ProviderError, ToolSpec};
 use claw_core::{Message, Secret};
 use claw_net::{Error, HttpClient, RequestBody, Response, retry_after};
 use futures::StreamExt as _;
@@ -139,7 +139,9 @@ impl<W: Wire> Source<W> {
             return RequestBody::written(move |to| source.wire.write(&request, to)).await;
         }
         // Taken at once: what grows by doubling is twice as large in the end.
-        let mut body = Vec::with_capacity(said + said / 16 + 1024);
+        let offered = |tool: &ToolSpec| tool.name.len() + tool.description.len() + tool.parameters.as_str().len() + 96;
+        let offered: usize = request.tools.iter().map(offered).sum();
+        let mut body = Vec::with_capacity(said + said / 16 + offered + 1024);
         self.wire.write(request, &mut body)?;
         Ok(body.into())
     }

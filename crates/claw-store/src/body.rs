@@ -1,84 +1,114 @@
-//! JSON on its way to its row; what is long is written only when its row is, and in pieces.
+//! JSON on its way to its row; what is long is written only when its row is, and what is very long in pieces.
 //!
 //! A row goes through memory several times over before it is on disk, and JSON is a copy of what it
-//! tells. So long turns and messages are held as they are, shared with everybody else who holds
-//! them, until the writer comes to them, and then never lie in one row.
+//! tells. So what is long is held as it is, shared with everybody else who holds it, until the writer
+//! comes to it; and very long turns and messages never lie in one row.
 
 use std::io::{self, Write};
 use std::sync::Arc;
 
+use claw_core::run::{JournalEntry, Sequenced};
 use claw_core::{Message, Turn};
 use serde::Serialize;
 
 use crate::StoreError;
-use crate::limits::{LONG_BYTES, PIECE_BYTES};
+use crate::limits::{HELD_BYTES, LONG_BYTES, PIECE_BYTES};
 use crate::stored::{text, unwritable};
 
-/// What a row of a turn or a message holds.
+/// What a row holds.
 #[derive(Debug, Clone)]
 pub(crate) enum Body {
     /// JSON.
     Whole(Arc<str>),
-    /// What is to be JSON.
-    Long(Long),
+    /// What is to be JSON, of about so many bytes.
+    Held(Held, usize),
 }
 
 /// Something long.
 #[derive(Debug, Clone)]
-pub(crate) enum Long {
+pub(crate) enum Held {
     Turn(Arc<Turn>),
     Message(Message),
+    Events(Vec<Arc<Sequenced>>),
+    Step(Box<JournalEntry>),
 }
 
 impl Body {
     /// A turn.
     pub(crate) fn of_turn(turn: &Arc<Turn>) -> Result<Self, StoreError> {
-        if turn.bytes() > LONG_BYTES {
-            return Ok(Self::Long(Long::Turn(Arc::clone(turn))));
+        match turn.bytes() {
+            bytes if bytes > HELD_BYTES => Ok(Self::Held(Held::Turn(Arc::clone(turn)), bytes)),
+            _ => text(&**turn).map(Self::Whole),
         }
-        text(&**turn).map(Self::Whole)
     }
 
     /// A message.
     pub(crate) fn of_message(message: &Message) -> Result<Self, StoreError> {
-        if message.bytes() > LONG_BYTES {
-            return Ok(Self::Long(Long::Message(message.clone())));
+        match message.bytes() {
+            bytes if bytes > HELD_BYTES => Ok(Self::Held(Held::Message(message.clone()), bytes)),
+            _ => text(message).map(Self::Whole),
         }
-        text(message).map(Self::Whole)
+    }
+
+    /// A page of events.
+    pub(crate) fn of_events(events: &[Arc<Sequenced>]) -> Result<Self, StoreError> {
+        match events.iter().map(|event| event.event.bytes()).sum() {
+            bytes if bytes > HELD_BYTES => Ok(Self::Held(Held::Events(events.to_vec()), bytes)),
+            _ => text(events).map(Self::Whole),
+        }
+    }
+
+    /// A step of the journal.
+    pub(crate) fn of_step(step: &JournalEntry) -> Result<Self, StoreError> {
+        match step.bytes() {
+            bytes if bytes > HELD_BYTES => Ok(Self::Held(Held::Step(Box::new(step.clone())), bytes)),
+            _ => text(step).map(Self::Whole),
+        }
     }
 
     /// About how long it is.
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Whole(json) => json.len(),
-            Self::Long(Long::Turn(turn)) => turn.bytes(),
-            Self::Long(Long::Message(message)) => message.bytes(),
+            Self::Held(_, bytes) => *bytes,
         }
     }
 
-    /// What stands in the row: nothing where pieces stand for it.
-    pub(crate) fn in_row(&self) -> Arc<str> {
+    /// How much of it goes into its row, about.
+    pub(crate) fn bytes_in_row(&self) -> usize {
+        if self.in_pieces().is_some() { 0 } else { self.bytes() }
+    }
+
+    /// What stands in the row: nothing where pieces stand for it. Absent where it cannot be JSON, which
+    /// is refused as a row.
+    pub(crate) fn in_row(&self) -> Option<Arc<str>> {
         match self {
-            Self::Whole(json) => Arc::clone(json),
-            Self::Long(_) => Arc::from(""),
+            Self::Whole(json) => Some(Arc::clone(json)),
+            Self::Held(..) if self.in_pieces().is_some() => Some(Arc::from("")),
+            Self::Held(Held::Turn(turn), _) => text(&**turn).ok(),
+            Self::Held(Held::Message(message), _) => text(message).ok(),
+            Self::Held(Held::Events(events), _) => text(events).ok(),
+            Self::Held(Held::Step(step), _) => text(step).ok(),
         }
     }
 
     /// What stands in pieces.
-    pub(crate) const fn long(&self) -> Option<&Long> {
+    pub(crate) const fn in_pieces(&self) -> Option<&Held> {
         match self {
-            Self::Whole(_) => None,
-            Self::Long(long) => Some(long),
+            Self::Held(held @ (Held::Turn(_) | Held::Message(_)), bytes) if *bytes > LONG_BYTES => Some(held),
+            Self::Whole(_) | Self::Held(..) => None,
         }
     }
 }
 
-impl Long {
+impl Held {
     /// Its JSON, in order.
     pub(crate) fn pieces(&self) -> Result<Vec<Arc<str>>, StoreError> {
         match self {
             Self::Turn(turn) => in_pieces(&**turn),
             Self::Message(message) => in_pieces(message),
+            Self::Events(events) => in_pieces(events),
+            Self::Step(step) => in_pieces(step),
         }
     }
 }
@@ -134,16 +164,19 @@ mod tests {
         let said = "\u{e4}\u{1f600}\n\"".repeat(PIECE_BYTES / 3);
         let message = Message::user(said);
         let body = Body::of_message(&message).unwrap();
-        assert_eq!(&*body.in_row(), "");
-        let pieces = body.long().unwrap().pieces().unwrap();
+        assert_eq!(body.in_row().as_deref(), Some(""));
+        let pieces = body.in_pieces().unwrap().pieces().unwrap();
         assert!(pieces.len() > 3 && pieces.iter().all(|piece| piece.len() <= PIECE_BYTES), "{}", pieces.len());
         assert_eq!(serde_json::from_str::<Message>(&pieces.concat()).unwrap(), message);
     }
 
     #[test]
-    fn what_is_short_stands_in_its_row() {
-        let body = Body::of_message(&Message::user("hi")).unwrap();
-        assert!(body.long().is_none());
-        assert_eq!(&*body.in_row(), r#"{"role":"user","content":[{"type":"text","text":"hi"}]}"#);
+    fn what_is_shorter_stands_in_its_row() {
+        for said in ["hi".to_owned(), "x".repeat(HELD_BYTES + 1)] {
+            let body = Body::of_message(&Message::user(said.as_str())).unwrap();
+            assert!(body.in_pieces().is_none());
+            let json = format!(r#"{{"role":"user","content":[{{"type":"text","text":"{said}"}}]}}"#);
+            assert_eq!(body.in_row().as_deref(), Some(json.as_str()));
+        }
     }
 }

@@ -6,7 +6,11 @@ use std::time::Duration;
 pub(crate) const WRITES_WAITING_MAX: usize = 8192;
 /// So many bytes of JSON may wait with them, in KiB; the next verb waits until there is room.
 pub(crate) const KIBIBYTES_WAITING_MAX: u32 = 64 * 1024;
-/// Turns and messages of more bytes are written in pieces, and only when it is their turn to be written.
+/// What is longer becomes JSON only when it is its turn to be written.
+pub(crate) const HELD_BYTES: usize = 16 * 1024;
+/// One statement takes so many bytes of long rows, or a single row.
+pub(crate) const STATEMENT_BYTES_MAX: usize = 256 * 1024;
+/// Turns and messages of more bytes are written in pieces.
 pub(crate) const LONG_BYTES: usize = 256 * 1024;
 /// So long a piece is.
 pub(crate) const PIECE_BYTES: usize = 128 * 1024;

@@ -79,7 +79,7 @@ pub(crate) struct Difference {
     /// Idempotency keys.
     pub(crate) keys: Vec<KeyRow>,
     /// Journal entries, new and answered.
-    pub(crate) journal: Vec<(i64, Arc<str>)>,
+    pub(crate) journal: Vec<(i64, Body)>,
     /// Callbacks to deliver.
     pub(crate) deliveries: Vec<DeliveryRow>,
     /// Sessions whose settings, id or marks changed; the rare part of a session's row.

@@ -10,6 +10,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
 use sqlx::{Arguments, AssertSqlSafe, Encode, Sqlite, Type};
 
 use super::fault::Fault;
+use crate::limits::STATEMENT_BYTES_MAX;
 
 /// The largest size; 24 columns of it stay well below SQLite's 32,766 parameters.
 const ROWS_MAX: usize = 128;
@@ -85,17 +86,16 @@ impl Bulk {
         AssertSqlSafe(fits.map_or_else(|| Arc::from(""), |(_, text)| text.clone()))
     }
 
-    /// Runs it over all rows, as often as needed.
+    /// Runs it over all rows, as often as needed; `weight` tells the bytes of their long texts.
     pub(super) async fn write<T>(
         &self,
         connection: &mut SqliteConnection,
-        rows: &[T],
+        mut rows: &[T],
+        weight: impl Fn(&T) -> usize,
         bind: impl Fn(&mut Values, &T),
     ) -> Result<(), Fault> {
-        for chunk in rows.chunks(ROWS_MAX) {
-            let mut values = Values::default();
-            chunk.iter().for_each(|row| bind(&mut values, row));
-            sqlx::query_with(self.text(chunk.len()), values.0).execute(&mut *connection).await?;
+        while !rows.is_empty() {
+            rows = self.write_some(connection, rows, &weight, &bind).await?;
         }
         Ok(())
     }
@@ -105,9 +105,16 @@ impl Bulk {
         &self,
         connection: &mut SqliteConnection,
         rows: &'r [T],
+        weight: impl Fn(&T) -> usize,
         bind: impl Fn(&mut Values, &T),
     ) -> Result<&'r [T], Fault> {
-        let (some, rest) = rows.split_at(rows.len().min(ROWS_MAX));
+        let mut bytes = 0;
+        let fits = |row: &&T| {
+            bytes += weight(row);
+            bytes <= STATEMENT_BYTES_MAX
+        };
+        let count = rows.iter().take(ROWS_MAX).take_while(fits).count().max(1);
+        let (some, rest) = rows.split_at(rows.len().min(count));
         let mut values = Values::default();
         some.iter().for_each(|row| bind(&mut values, row));
         sqlx::query_with(self.text(some.len()), values.0).execute(&mut *connection).await?;

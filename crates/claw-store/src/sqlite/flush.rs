@@ -81,20 +81,20 @@ impl Flush {
         let rows = rows(unit);
         let mut rest = rows.as_slice();
         if !std::mem::replace(in_transaction, true) {
-            rest = self.batch_beginning.write_some(connection, rest, row).await?;
+            rest = self.batch_beginning.write_some(connection, rest, weight, row).await?;
         }
-        self.batch.write(connection, rest, row).await?;
+        self.batch.write(connection, rest, weight, row).await?;
         pieces::write(connection, &unit.difference).await?;
         let difference = &unit.difference;
-        self.keys.write(connection, &difference.keys, key).await?;
+        self.keys.write(connection, &difference.keys, |_| 0, key).await?;
         // The last text of an entry is the one that counts; two of one place cannot go in one statement.
         let journal: HashMap<i64, _> = difference.journal.iter().cloned().collect();
         let journal: Vec<_> = journal.into_iter().collect();
-        let entry = |to: &mut Values, (place, body): &(i64, std::sync::Arc<str>)| {
-            to.add(*place).add(body.clone());
+        let entry = |to: &mut Values, (place, body): &(i64, Body)| {
+            to.add(*place).add(body.in_row());
         };
-        self.journal.write(connection, &journal, entry).await?;
-        self.deliveries.write(connection, &difference.deliveries, delivery).await?;
+        self.journal.write(connection, &journal, |(_, body)| body.bytes_in_row(), entry).await?;
+        self.deliveries.write(connection, &difference.deliveries, |_| 0, delivery).await?;
         let reshaped = difference.sessions_reshaped.iter().filter_map(|n| unit.session(*n));
         reshape_sessions(connection, reshaped).await?;
         add_summaries(connection, &difference.summaries).await?;
@@ -238,6 +238,18 @@ fn rows(unit: &Unit) -> Vec<Row<'_>> {
     rows
 }
 
+/// About how many bytes of long texts a row has.
+fn weight(row: &Row) -> usize {
+    match row {
+        Row::Task(_, turn) => turn.bytes_in_row(),
+        Row::Record(event, messages, _) => {
+            let said: usize = messages.iter().map(|message| message.body.bytes_in_row()).sum();
+            said + event.map_or(0, |page| page.body.bytes_in_row())
+        }
+        Row::Session(_) | Row::Change(..) | Row::Counts(_) | Row::SessionCount(..) | Row::Usage(..) => 0,
+    }
+}
+
 fn row(to: &mut Values, row: &Row) {
     let end = to.len() + COLUMNS + 1;
     match row {
@@ -257,7 +269,7 @@ fn row(to: &mut Values, row: &Row) {
         Row::Record(event, messages, run) => {
             to.add(3_i64);
             match event {
-                Some(EventPage { place, body }) => to.add(*place).add(body.clone()),
+                Some(EventPage { place, body }) => to.add(*place).add(body.in_row()),
                 None => to.skip(2),
             };
             for message in messages.iter().map(Some).chain([None, None]).take(2) {

@@ -45,8 +45,8 @@ pub(super) use {message, turn};
 
 /// Writes what of a batch is long, one after the other; their rows are written already.
 pub(super) async fn write(connection: &mut SqliteConnection, difference: &Difference) -> Result<(), Fault> {
-    let turns = difference.inputs.iter().filter_map(|(n, body)| Some((TURN, *n, body.long()?)));
-    let messages = difference.messages.iter().filter_map(|row| Some((MESSAGE, row.place, row.body.long()?)));
+    let turns = difference.inputs.iter().filter_map(|(n, body)| Some((TURN, *n, body.in_pieces()?)));
+    let messages = difference.messages.iter().filter_map(|row| Some((MESSAGE, row.place, row.body.in_pieces()?)));
     for (kind, place, long) in turns.chain(messages) {
         let long = long.clone();
         let pieces = tokio::task::spawn_blocking(move || long.pieces()).await;

@@ -140,7 +140,7 @@ impl Unit {
     }
 
     /// A page of events whose last has the number `last_seq`; `place` is theirs.
-    pub(crate) fn add_events(&mut self, id: TaskId, last_seq: u64, place: i64, body: Arc<str>) {
+    pub(crate) fn add_events(&mut self, id: TaskId, last_seq: u64, place: i64, body: Body) {
         if let Some(row) = self.tasks.get_mut(&id) {
             row.last_seq = Some(last_seq);
         }
@@ -209,7 +209,7 @@ impl Unit {
     }
 
     /// A journal entry, new or in place of the one with its number.
-    pub(crate) fn put_journal(&mut self, id: TaskId, place: i64, row: JournalRow, body: Arc<str>) {
+    pub(crate) fn put_journal(&mut self, id: TaskId, place: i64, row: JournalRow, body: Body) {
         let rows = self.journals.entry(id).or_default();
         match rows.iter_mut().find(|known| known.number == row.number) {
             Some(known) => *known = row,

@@ -203,8 +203,7 @@ pub(crate) struct DeletedRow {
 pub(crate) struct EventPage {
     /// The task and the last event's number.
     pub(crate) place: i64,
-    /// A JSON array.
-    pub(crate) body: Arc<str>,
+    pub(crate) body: Body,
 }
 
 /// One entry of a history.

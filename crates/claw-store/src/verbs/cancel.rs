@@ -7,6 +7,7 @@ use claw_core::{RunEvent, TaskId, Timestamp, Visibility};
 use super::Verb;
 use super::approvals::void_all;
 use super::finish::due;
+use crate::body::Body;
 use crate::stored::text;
 use crate::unit::{DeliveryRow, Unit, Wanted, place};
 use crate::{Cancelled, StoreError};
@@ -56,7 +57,7 @@ impl Cancel {
         let seq = row.last_seq.unwrap_or(0) + 1;
         let event = Sequenced { seq, at: self.at, event: RunEvent::Cancelled { partial: String::new() } };
         let place = place(n, seq)?;
-        let body = text(std::slice::from_ref(&event))?;
+        let body = Body::Whole(text(std::slice::from_ref(&event))?);
 
         let was_due = due(unit, session).is_some_and(|ticket| ticket.id == self.id);
         unit.add_events(self.id, seq, place, body);

@@ -8,15 +8,15 @@ use claw_core::task::StateName;
 
 use super::Verb;
 use crate::StoreError;
-use crate::stored::text;
+use crate::body::Body;
 use crate::unit::{Unit, Wanted, place};
 
 /// A page of events, ready to be stored.
 pub(crate) struct AppendEvents {
     id: TaskId,
     attempt: u32,
-    /// The last number and the JSON array.
-    page: Option<(u64, Arc<str>)>,
+    /// The last number, and the events.
+    page: Option<(u64, Body)>,
     progress: Option<u8>,
 }
 
@@ -32,13 +32,13 @@ impl AppendEvents {
     }
 }
 
-/// Events as one page: the last one's number and the JSON array; none when there are none.
-pub(super) fn page(events: &[Arc<Sequenced>]) -> Result<Option<(u64, Arc<str>)>, StoreError> {
+/// Events as one page: the last one's number and they; none when there are none.
+pub(super) fn page(events: &[Arc<Sequenced>]) -> Result<Option<(u64, Body)>, StoreError> {
     let Some(last) = events.last() else { return Ok(None) };
     if !events.is_sorted_by(|one, next| one.seq < next.seq) {
         return Err(StoreError::Unavailable(format!("event numbers do not rise up to {}", last.seq)));
     }
-    Ok(Some((last.seq, text(events)?)))
+    Ok(Some((last.seq, Body::of_events(events)?)))
 }
 
 impl Verb for AppendEvents {
@@ -70,6 +70,6 @@ impl Verb for AppendEvents {
     }
 
     fn bytes(&self) -> usize {
-        self.page.as_ref().map_or(0, |(_, body)| body.len())
+        self.page.as_ref().map_or(0, |(_, body)| body.bytes())
     }
 }

@@ -19,7 +19,7 @@ use crate::{DueTicket, Finish, Finished, StoreError};
 /// An attempt's end, ready to be stored.
 pub(crate) struct FinishRun {
     finish: Finish,
-    page: Option<(u64, Arc<str>)>,
+    page: Option<(u64, Body)>,
     messages: Vec<Body>,
     model: Arc<str>,
     /// The output or the failure as JSON.
@@ -129,7 +129,7 @@ impl Verb for FinishRun {
         }
         let end_place = match leads.event {
             Some((seq, place, body)) => {
-                unit.add_events(*id, seq, place, body);
+                unit.add_events(*id, seq, place, Body::Whole(body));
                 place
             }
             None => events_place,
@@ -165,7 +165,7 @@ impl Verb for FinishRun {
     }
 
     fn bytes(&self) -> usize {
-        let page = self.page.as_ref().map_or(0, |(_, body)| body.len());
+        let page = self.page.as_ref().map_or(0, |(_, body)| body.bytes());
         page + self.result.as_ref().map_or(0, |result| result.len())
             + self.messages.iter().map(Body::bytes).sum::<usize>()
     }

@@ -6,7 +6,7 @@ use claw_core::task::StateName;
 
 use super::Verb;
 use crate::StoreError;
-use crate::stored::text;
+use crate::body::Body;
 use crate::unit::{JournalRow, TaskRow, Unit, Wanted, place};
 
 /// A tool is about to run.
@@ -57,7 +57,7 @@ pub(super) fn put_intent(unit: &mut Unit, task: TaskId, n: i64, entry: &JournalE
     let next = rows.last().map_or(1, |row| row.number + 1);
     let number = rows.iter().find(is_same).map_or(next, |row| row.number);
     let place = place(n, number)?;
-    let body = text(entry)?;
+    let body = Body::of_step(entry)?;
     unit.put_journal(task, place, JournalRow { number, entry: entry.clone() }, body);
     Ok(())
 }
@@ -77,7 +77,7 @@ impl Verb for JournalResult {
         let Some(mut row) = unit.journal(self.id).iter().rev().find(waits).cloned() else { return Ok(true) };
         row.entry.result = Some(self.outcome.clone());
         let place = place(n, row.number)?;
-        let body = text(&row.entry)?;
+        let body = Body::of_step(&row.entry)?;
         unit.put_journal(self.id, place, row, body);
         Ok(true)
     }

@@ -7,6 +7,7 @@ use claw_core::task::StateName;
 use claw_core::{Failure, FailureReason, OnCrash, RunEvent, TaskId, Timestamp};
 
 use super::approvals::void_all;
+use crate::body::Body;
 use crate::stored::text;
 use crate::unit::{DeliveryRow, RunRow, TaskRow, Unit, place};
 use crate::{Recovered, StoreError, UNSTORED_EVENTS_MAX};
@@ -94,7 +95,7 @@ fn settle(unit: &mut Unit, row: &TaskRow, fate: Fate, at: Timestamp) -> Result<(
     let seq = row.last_seq.unwrap_or(0) + 1 + if ran { UNSTORED_EVENTS_MAX } else { 0 };
     let event_place = place(row.n, seq)?;
     let run_place = place(row.n, u64::from(row.attempt))?;
-    let body = text(&[Sequenced { seq, at, event }])?;
+    let body = Body::Whole(text(&[Sequenced { seq, at, event }])?);
 
     unit.add_events(row.id, seq, event_place, body);
     if ran {

@@ -9,7 +9,7 @@ use claw_core::{OnCrash, TaskId, Timestamp, Visibility};
 
 use super::Verb;
 use super::finish::due;
-use crate::stored::text;
+use crate::body::Body;
 use crate::unit::{JournalRow, Unit, Wanted, place};
 use crate::{Retried, StoreError};
 
@@ -71,7 +71,7 @@ impl Retry {
         let answer = ToolOutcome { text: CUT_OFF.into(), is_error: true };
         let answered = rows.into_iter().map(|row| -> Result<_, StoreError> {
             let entry = JournalEntry { result: Some(answer.clone()), ..row.entry };
-            Ok((place(n, row.number)?, text(&entry)?, JournalRow { number: row.number, entry }))
+            Ok((place(n, row.number)?, Body::of_step(&entry)?, JournalRow { number: row.number, entry }))
         });
         for (place, body, row) in answered.collect::<Result<Vec<_>, _>>()? {
             unit.put_journal(self.id, place, row, body);

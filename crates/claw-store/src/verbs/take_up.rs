@@ -12,6 +12,7 @@ use claw_core::task::{Outcome, StateName};
 use claw_core::{Output, RunEvent, TaskId, Timestamp};
 
 use super::Verb;
+use crate::body::Body;
 use crate::stored::text;
 use crate::unit::{DeliveryRow, Steer, TaskRow, Unit, Wanted, place};
 use crate::{Answered, Finish, StoreError, TakenUp};
@@ -110,7 +111,7 @@ impl Answers {
         let Self { result, answers } = self;
         let mut given = Vec::with_capacity(answers.len());
         for Answer { task, place, body, callback, answered } in answers {
-            unit.add_events(answered.id, answered.event.seq, place, body);
+            unit.add_events(answered.id, answered.event.seq, place, Body::Whole(body));
             unit.set_state(answered.id, StateName::Completed, at, |row| {
                 row.result.clone_from(&result);
                 row.progress = 100;
