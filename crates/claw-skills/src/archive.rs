@@ -96,7 +96,7 @@ fn unzip(bytes: &[u8]) -> Result<Contents, BadArchive> {
 
 fn untar(source: impl Read) -> Result<Contents, BadArchive> {
     // The library reads long names whole: the limit stands before it.
-    let mut archive = tar::Archive::new(Bounded { source, left: TAR_BYTES_MAX });
+    let mut archive = tar::Archive::new(Bounded { source, left: TAR_BYTES_MAX, has_ended: false });
     let broken = |error: io::Error| BadArchive::Broken(error.to_string());
     let (mut gatherer, mut entries) = (Gatherer::default(), 0);
     for entry in archive.entries().map_err(broken)? {
@@ -132,18 +132,27 @@ fn untar(source: impl Read) -> Result<Contents, BadArchive> {
     if entries == 0 {
         return Err(BadArchive::Broken("it is empty".to_owned()));
     }
+    let mut rest = archive.into_inner();
+    // A tar says where it ends; one that was cut between two files just stops.
+    if rest.has_ended {
+        return Err(BadArchive::Broken("it ends before its end".to_owned()));
+    }
+    // What is packed is checked by a sum behind it, which nobody has read yet.
+    io::copy(&mut rest, &mut io::sink()).map_err(broken)?;
     Ok(gatherer.done())
 }
 
-/// Fails at the first byte too many.
+/// Fails at the first byte too many, and knows whether the last one was read.
 struct Bounded<R> {
     source: R,
     left: u64,
+    has_ended: bool,
 }
 
 impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.source.read(buffer)?;
+        self.has_ended |= read == 0 && !buffer.is_empty();
         let too_much = || io::Error::other(format!("it unpacks to more than {TAR_BYTES_MAX} bytes"));
         self.left = self.left.checked_sub(read as u64).ok_or_else(too_much)?;
         Ok(read)

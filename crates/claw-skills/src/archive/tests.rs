@@ -176,18 +176,132 @@ fn a_locked_archive_is_refused_because_nobody_can_look_inside() {
 fn a_damaged_archive_is_refused_and_never_half_unpacked() {
     let files = [("SKILL.md", SKILL.as_bytes()), ("references/x.md", &b"0123456789".repeat(40)[..])];
     let zip = zipped(&files);
-    let tar = gzipped(&tarred(&files.map(|(name, bytes)| (name, EntryType::Regular, bytes))));
-    for whole in [zip, tar] {
-        let expected = unpack(&whole).unwrap();
+    let tar = tarred(&files.map(|(name, bytes)| (name, EntryType::Regular, bytes)));
+    let packed = gzipped(&tar);
+    let expected = unpack(&zip).unwrap();
+    for whole in [zip, packed.clone(), tar] {
         for end in 0..whole.len() {
             if let Ok(contents) = unpack(&whole[..end]) {
                 assert_eq!(contents, expected, "cut at {end}");
             }
         }
     }
+    // One bit changed anywhere: the sum behind it does not fit any more.
+    for at in 0..packed.len() {
+        let mut damaged = packed.clone();
+        damaged[at] ^= 1;
+        if let Ok(contents) = unpack(&damaged) {
+            assert_eq!(contents, expected, "changed at {at}");
+        }
+    }
     for bytes in [b"".as_slice(), b"PK", b"\x1f\x8b", b"Rar!\x1a\x07", b"7z\xbc\xaf'\x1c", b"<html>", SKILL.as_bytes()]
     {
         assert!(unpack(bytes).is_err(), "{bytes:?}");
+    }
+}
+
+/// A header of a tar's own kind before the entry that it renames.
+fn renamed(kind: EntryType, words: &[u8]) -> Vec<u8> {
+    let mut tar = tarred(&[("x", kind, words)]);
+    // Without the end, which the next one brings along.
+    tar.truncate(tar.len() - 1024);
+    tar.extend(tarred(&[("SKILL.md", EntryType::Regular, SKILL.as_bytes())]));
+    tar
+}
+
+/// A name that is no text, in a tar and in a zip; a file whose sum is another's.
+fn damaged_by_hand() -> [Vec<u8>; 3] {
+    let skill = ("SKILL.md", SKILL.as_bytes());
+    let main = ("SKILL.md", EntryType::Regular, SKILL.as_bytes());
+    let mut no_utf8 = tarred(&[main, ("a?b.md", EntryType::Regular, b"x")]);
+    let at = no_utf8.windows(6).position(|at| at == b"a?b.md").unwrap();
+    no_utf8[at + 1] = 0xff;
+    // The header's sum again, as it would be written.
+    let sum: u32 = no_utf8[at..at + 512]
+        .iter()
+        .enumerate()
+        .map(|(n, byte)| u32::from(if (148..156).contains(&n) { b' ' } else { *byte }))
+        .sum();
+    no_utf8[at + 148..at + 156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    let mut zip_no_utf8 = zipped(&[skill, ("a?b.md", b"x")]);
+    while let Some(at) = zip_no_utf8.windows(6).position(|at| at == b"a?b.md") {
+        zip_no_utf8[at + 1] = 0xff;
+    }
+    let mut wrong_sum = zipped(&[skill]);
+    let central = wrong_sum.windows(4).position(|at| at == b"PK\x01\x02").unwrap();
+    (wrong_sum[14], wrong_sum[central + 16]) = (wrong_sum[14] ^ 1, wrong_sum[central + 16] ^ 1);
+    [no_utf8, zip_no_utf8, wrong_sum]
+}
+
+/// Issue 4: corrupted skills and archives. Each is refused, and nothing is left of it.
+#[test]
+fn no_broken_archive_leaves_anything_behind() {
+    use crate::install::{From, Managed, Order};
+    use crate::scan::SCANNER;
+
+    let skill = ("SKILL.md", SKILL.as_bytes());
+    let main = ("SKILL.md", EntryType::Regular, SKILL.as_bytes());
+    let zeros = vec![0; 12 * 1024 * 1024];
+    let (zip, tar) = (zipped(&[skill, ("a/b.md", b"x")]), tarred(&[main, ("a/b.md", EntryType::Regular, b"x")]));
+    let nested = zipped(&[skill, ("inner.zip", &zipped(&[skill]))]);
+    let names: Vec<String> = (0..FILES_MAX).map(|n| format!("{n}.md")).collect();
+    let mut crowd = vec![skill];
+    crowd.extend(names.iter().map(|name| (name.as_str(), b"".as_slice())));
+    let [no_utf8, zip_no_utf8, wrong_sum] = damaged_by_hand();
+    let too_large = {
+        let mut tar = tar.clone();
+        tar[124..136].copy_from_slice(b"77777777777\0");
+        tar
+    };
+    let mut table: Vec<(String, Vec<u8>)> = [
+        ("a bomb in a zip", zipped(&[skill, ("x.md", &zeros)])),
+        ("a bomb in a tar", gzipped(&tarred(&[main, ("x.md", EntryType::Regular, &zeros)]))),
+        ("a bomb in a bomb", gzipped(&gzipped(&zeros))),
+        ("a link", gzipped(&tarred(&[main, ("x.md", EntryType::Symlink, b"")]))),
+        ("a hard link", tarred(&[main, ("x.md", EntryType::Link, b"")])),
+        ("an absolute path", zipped(&[skill, ("/etc/x.md", b"x")])),
+        ("a path that goes up", tarred(&[main, ("a/../../x.md", EntryType::Regular, b"x")])),
+        ("a path that goes up by another header", renamed(EntryType::XHeader, b"19 path=../up/x.md\n")),
+        ("a path that goes up by a long name", renamed(EntryType::GNULongName, b"../../up.md\0")),
+        ("a name twice", tarred(&[main, main])),
+        ("a name in another case", zipped(&[skill, ("skill.md", b"x")])),
+        ("a name that is no text in a tar", no_utf8),
+        ("a name that is no text in a zip", zip_no_utf8),
+        ("too many files", zipped(&crowd)),
+        ("an archive in it, which nobody looks into", nested),
+        ("a wrong sum", wrong_sum),
+        ("a size beyond its end", too_large),
+        ("a sparse file", tarred(&[main, ("x.md", EntryType::GNUSparse, b"")])),
+        ("no skill", zipped(&[("README.md", b"x")])),
+        ("nothing", zipped(&[])),
+        ("nothing in a tar", tarred(&[])),
+        ("text", b"PK is what a zip begins with".to_vec()),
+        ("words behind a packed tar", [gzipped(&tar), b"and more".to_vec()].concat()),
+    ]
+    .map(|(what, bytes)| (what.to_owned(), bytes))
+    .into();
+    for (kind, whole) in [("zip", &zip), ("tar.gz", &gzipped(&tar)), ("tar", &tar)] {
+        // With the first half of its end a tar is whole.
+        let last = if kind == "tar" { whole.len() - 1024 } else { whole.len() - 1 };
+        let places = (0..=32).map(|n| last * n / 32);
+        table.extend(places.map(|end| (format!("a {kind} cut at {end}"), whole[..end].to_vec())));
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let managed = Managed::at(&directory.path().join("skills"));
+    let install = |bytes: &[u8]| -> Result<(), String> {
+        let contents = unpack(bytes).map_err(|error| error.to_string())?;
+        let (from, at) = (From::Archive { path: "/x".into(), sha256: String::new() }, "2026-11-21T00:00:00Z".into());
+        let order = Order { contents, from, at, accepts_findings: false, replaces: true };
+        managed.install(order, &SCANNER).map(drop).map_err(|error| error.to_string())
+    };
+    for (what, bytes) in &table {
+        assert!(install(bytes).is_err(), "{what}");
+    }
+    let left = || std::fs::read_dir(directory.path()).unwrap().count();
+    assert_eq!(left(), 0, "not even the directory");
+    // And the same ones whole.
+    for whole in [zip, gzipped(&tar), tar] {
+        install(&whole).unwrap();
     }
 }
 
