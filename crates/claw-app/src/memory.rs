@@ -83,7 +83,7 @@ impl Recall for Keeper {
             score,
             snippet: snippet(&memory.text, &wanted, MEMORY_SNIPPET_CHARS_MAX),
         });
-        Ok(in_turns(noted, stored.collect(), max))
+        Ok(in_turns(beside_the_best(noted), beside_the_best(stored.collect()), max))
     }
 
     async fn get(&self, whose: &Whose, id: MemoryId) -> Result<Option<Memory>, MemoryError> {
@@ -117,6 +117,16 @@ impl Recall for Keeper {
 
 fn unavailable(error: StoreError) -> MemoryError {
     MemoryError::Unavailable(error.to_string())
+}
+
+/// The best of one place counts as 1, the others as their share of it: a word that stands in every memory is
+/// worth next to nothing to BM25, and of a single memory every word is such a one.
+fn beside_the_best(mut hits: Vec<Hit>) -> Vec<Hit> {
+    let best = hits.iter().map(|hit| hit.score).fold(0.0, f64::max);
+    for hit in &mut hits {
+        hit.score = if best > 0.0 { (hit.score / best).clamp(0.0, 1.0) } else { 1.0 };
+    }
+    hits
 }
 
 /// One of each, as long as there are some of both.

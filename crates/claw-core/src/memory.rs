@@ -73,7 +73,7 @@ impl fmt::Display for Citation {
 pub struct Hit {
     /// Where it stands.
     pub citation: Citation,
-    /// How well it fits, by BM25; comparable within one answer.
+    /// How well it fits, by BM25, beside the best of its place: above 0, at most 1.
     pub score: f64,
     /// The part of it that fits.
     pub snippet: String,

@@ -73,6 +73,12 @@ pub(crate) struct RefusalDetails {
 }
 
 impl Refusal {
+    /// Whether what was asked for is to blame, and not what happened on the way.
+    fn is_about_the_question(&self) -> bool {
+        let failed = self.details.as_ref().and_then(|details| details.code.as_deref()) == Some("RUN_FAILED");
+        matches!(self.code.as_str(), "INVALID_REQUEST" | "NOT_FOUND") && !failed
+    }
+
     /// Whether the credential is to blame.
     pub(crate) fn is_about_credentials(&self) -> bool {
         let detail = self.details.as_ref().and_then(|details| details.code.as_deref()).unwrap_or_default();
@@ -89,26 +95,62 @@ impl From<ClientError> for Fatal {
                 "check the address and whether a gateway runs there".to_owned()
             }
             ClientError::Unauthorized { mend, .. } => mend,
-            ClientError::Refused(refusal) => match refusal_mend(&refusal) {
-                Some(mend) => mend,
-                None => return Self::Other { cause, mend: None },
-            },
+            ClientError::Refused(refusal) => {
+                let mend = refusal_mend(&refusal);
+                return if refusal.is_about_the_question() {
+                    Self::asked(cause, mend)
+                } else {
+                    Self::other(cause, mend)
+                };
+            }
             ClientError::Lost { .. } => "see `openclaw gateway status` and try again".to_owned(),
             ClientError::TooSlow { .. } => "see `openclaw gateway status` and the log".to_owned(),
             ClientError::Unexpected { .. } => "use the same version of openclaw on both sides".to_owned(),
         };
-        Self::Other { cause, mend: Some(mend) }
+        Self::other(cause, mend)
     }
 }
 
-fn refusal_mend(refusal: &Refusal) -> Option<String> {
+/// What can be done about a refusal: one line for each kind there is.
+fn refusal_mend(refusal: &Refusal) -> String {
     let has = |text: &str| refusal.message.contains(text);
+    let detail = refusal.details.as_ref().and_then(|details| details.code.as_deref()).unwrap_or_default();
     if has("missing scope") {
-        Some("use a key with that scope, or the gateway's own token".to_owned())
-    } else if has("unknown method") {
-        Some("the gateway is of another version; restart it with `openclaw gateway restart`".to_owned())
-    } else {
-        None
+        return "use a key with that scope, or the gateway's own token".to_owned();
+    }
+    if has("unknown method") {
+        return "the gateway is of another version; restart it with `openclaw gateway restart`".to_owned();
+    }
+    let mend = match (refusal.code.as_str(), detail) {
+        ("NOT_FOUND", _) => return format!("`openclaw {}` shows what there is", list_of(&refusal.message)),
+        (_, "RUN_FAILED") => "see `openclaw providers test` and `openclaw logs`",
+        ("INVALID_REQUEST", _) if has("no configured provider has the model") => {
+            "choose one that `openclaw models list` shows"
+        }
+        ("INVALID_REQUEST", _) => "correct it; `--help` behind the command says what it takes",
+        ("CONFLICT", _) => "look at it again: it is not in a state for that",
+        ("FORBIDDEN", _) => "use the gateway's own token, or one that may",
+        ("RATE_LIMITED", _) => "wait a little and try again",
+        ("UNAVAILABLE" | "AGENT_TIMEOUT", _) => "try again later; `openclaw health` says how the gateway is",
+        _ => "see `openclaw logs`",
+    };
+    mend.to_owned()
+}
+
+/// The command that lists what was not found: `no task "x"` is about tasks.
+fn list_of(message: &str) -> &'static str {
+    let what = message.strip_prefix("no ").and_then(|rest| rest.split(' ').next()).unwrap_or_default();
+    match what {
+        "task" => "tasks list",
+        "session" => "sessions list",
+        "approval" => "approvals list",
+        "memory" => "memory list",
+        "tool" => "tools list",
+        "key" => "keys list",
+        "skill" => "skills list",
+        "agent" => "config get agents",
+        "device" | "pairing" | "request" => "devices list",
+        _ => "status",
     }
 }
 
@@ -146,13 +188,31 @@ mod tests {
                 ClientError::Refused(refusal(r#"{"code":"FORBIDDEN","message":"missing scope: operator.admin"}"#)),
                 "missing scope: operator.admin; use a key",
             ),
+            (
+                ClientError::Refused(refusal(r#"{"code":"NOT_FOUND","message":"no memory \"x\""}"#)),
+                "no memory \"x\"; `openclaw memory list` shows what there is",
+            ),
+            (
+                ClientError::Refused(refusal(r#"{"code":"INVALID_REQUEST","message":"text: must not be empty"}"#)),
+                "must not be empty; correct it; `--help`",
+            ),
+            (
+                ClientError::Refused(refusal(
+                    r#"{"code":"INVALID_REQUEST","message":"p answered HTTP 400","details":{"code":"RUN_FAILED"}}"#,
+                )),
+                "HTTP 400; see `openclaw providers test`",
+            ),
+            (ClientError::Refused(refusal(r#"{"code":"CONFLICT","message":"done"}"#)), "done; look at it again"),
+            (ClientError::Refused(refusal(r#"{"code":"UNAVAILABLE","message":"full"}"#)), "full; try again later"),
+            (ClientError::Refused(refusal(r#"{"code":"ODD","message":"odd"}"#)), "odd; see `openclaw logs`"),
             (ClientError::Lost { reason: "x".to_owned() }, "broke: x; see"),
             (ClientError::TooSlow { what: "health", seconds: 3 }, "answered health within 3 s; see"),
             (ClientError::Unexpected { what: "health", source: unread }, "; use the same version"),
         ];
         for (error, words) in table {
             let fatal = Fatal::from(error);
-            assert_eq!(fatal.code(), 70);
+            let expected = if words.contains("shows what there is") || words.contains("--help") { 64 } else { 70 };
+            assert_eq!(fatal.code(), expected, "{}", fatal.line());
             assert!(fatal.line().contains(words), "{}", fatal.line());
         }
     }

@@ -2,6 +2,7 @@
 
 mod agent;
 mod approvals;
+mod asking;
 mod completions;
 pub(crate) mod config;
 mod devices;

@@ -31,14 +31,21 @@ pub(crate) enum Fatal {
     Database { path: PathBuf, source: Box<dyn Error + Send + Sync> },
     /// The command line makes no sense.
     Usage(String),
+    /// It asks for what is not there, or in a way that is not taken; said by whoever was asked.
+    Asked { cause: String, mend: String },
     /// Anything else.
-    Other { cause: String, mend: Option<String> },
+    Other { cause: String, mend: String },
 }
 
 impl Fatal {
     /// Something without a code of its own, and what to do about it.
     pub(crate) fn other(cause: impl fmt::Display, mend: impl Into<String>) -> Self {
-        Self::Other { cause: cause.to_string(), mend: Some(mend.into()) }
+        Self::Other { cause: cause.to_string(), mend: mend.into() }
+    }
+
+    /// What was asked for is not there or not taken, and what to ask for instead.
+    pub(crate) fn asked(cause: impl fmt::Display, mend: impl Into<String>) -> Self {
+        Self::Asked { cause: cause.to_string(), mend: mend.into() }
     }
 
     /// The listener could not be had.
@@ -59,22 +66,18 @@ impl Fatal {
     /// The whole table of exit codes.
     pub(crate) fn code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Setting(_) => 1,
+            Self::Config(_) => 1,
             Self::PortInUse { .. } => 2,
             Self::AuthMissing(_) => 3,
             Self::Database { .. } => 4,
-            Self::Usage(_) => 64,
+            Self::Usage(_) | Self::Setting(_) | Self::Asked { .. } => 64,
             Self::Other { .. } => 70,
         }
     }
 
     /// Cause and remedy on one line, safe for a terminal.
     pub(crate) fn line(&self) -> String {
-        let line = match self.mend() {
-            Some(mend) => format!("openclaw: {}; {mend}", self.cause()),
-            None => format!("openclaw: {}", self.cause()),
-        };
-        one_line(&line)
+        one_line(&format!("openclaw: {}; {}", self.cause(), self.mend()))
     }
 
     /// What is wrong, without what can be done about it.
@@ -93,12 +96,12 @@ impl Fatal {
                 format!("cannot open the database {}: {}", path.display(), chain(source.as_ref()))
             }
             Self::Usage(text) => text.clone(),
-            Self::Other { cause, .. } => cause.clone(),
+            Self::Asked { cause, .. } | Self::Other { cause, .. } => cause.clone(),
         }
     }
 
-    fn mend(&self) -> Option<String> {
-        Some(match self {
+    fn mend(&self) -> String {
+        match self {
             Self::Config(_) => "correct it and try `openclaw config validate`".to_owned(),
             Self::Setting(_) => "see `openclaw config schema`".to_owned(),
             Self::PortInUse { holder: Some(_), .. } => {
@@ -113,8 +116,8 @@ impl Fatal {
                     .to_owned()
             }
             Self::Usage(_) => "see `openclaw --help`".to_owned(),
-            Self::Other { mend, .. } => return mend.clone(),
-        })
+            Self::Asked { mend, .. } | Self::Other { mend, .. } => mend.clone(),
+        }
     }
 }
 
@@ -138,7 +141,7 @@ impl From<EditError> for Fatal {
 
 impl From<anyhow::Error> for Fatal {
     fn from(error: anyhow::Error) -> Self {
-        Self::Other { cause: format!("{error:#}"), mend: None }
+        Self::other(format!("{error:#}"), "if it stays so, report it with the output of `openclaw logs`")
     }
 }
 
@@ -186,7 +189,7 @@ mod tests {
             ),
             (
                 Fatal::Setting("gateway.x is not set".to_owned()),
-                1,
+                64,
                 "openclaw: gateway.x is not set; see `openclaw config schema`",
             ),
             (
@@ -210,11 +213,12 @@ mod tests {
                 "openclaw: cannot open the database /s/openclaw.db: file is not a database; the file is untouched: restore a backup, mend its permissions, or name another with store.path",
             ),
             (Fatal::Usage("no such thing".to_owned()), 64, "openclaw: no such thing; see `openclaw --help`"),
+            (Fatal::asked("no such memory", "look again"), 64, "openclaw: no such memory; look again"),
             (Fatal::other("it broke", "try again"), 70, "openclaw: it broke; try again"),
             (
                 Fatal::from(anyhow::anyhow!("inner").context("outer\n\u{1b}[31m")),
                 70,
-                "openclaw: outer \\u{1b}[31m: inner",
+                "openclaw: outer \\u{1b}[31m: inner; if it stays so, report it with the output of `openclaw logs`",
             ),
         ];
         for (fatal, code, line) in table {

@@ -346,7 +346,7 @@ async fn health_status_and_log_are_shown() {
 async fn a_message_by_a_channel_that_is_not_configured_is_refused_with_its_name() {
     let house = House::new().await;
     let refused = house.run(&["message", "send", "--target", "@x", "--message", "hi", "--channel", "telegram"]).await;
-    assert_eq!((refused.code, refused.output.as_str()), (70, ""));
+    assert_eq!((refused.code, refused.output.as_str()), (64, ""));
     assert!(refused.errors.contains("unsupported channel: telegram: no channel is configured"), "{refused:?}");
     let refused = house.run(&["message", "send", "-t", "@x", "-m", "hi"]).await;
     assert!(refused.errors.contains("channel is required"), "{refused:?}");
@@ -361,7 +361,7 @@ async fn a_device_waits_is_let_in_and_put_out_again() {
         device.connect(house.gateway.address(), &params).await.1
     };
     let nobody = house.run(&["devices", "approve", "--latest"]).await;
-    assert!(nobody.code == 1 && nobody.errors.contains("no device waits"), "{nobody:?}");
+    assert!(nobody.code == 70 && nobody.errors.contains("no device waits"), "{nobody:?}");
     let (device, other) = (Device::new(1), Device::new(2));
     let waits = knock(&other, Value::Null).await["error"]["details"]["requestId"].as_str().unwrap().to_owned();
     assert!(house.says(&["devices", "reject", &waits]).await.contains("is refused"));
@@ -405,7 +405,7 @@ async fn a_key_opens_what_it_may_until_it_is_revoked() {
     assert_eq!(refused.code, 70);
     assert!(refused.errors.contains("the token from OPENCLAW_GATEWAY_TOKEN"), "{refused:?}");
     assert!(!refused.errors.contains(key), "a secret is never printed: {refused:?}");
-    assert_eq!(house.run(&["keys", "revoke", "key_nothing"]).await.code, 70);
+    assert_eq!(house.run(&["keys", "revoke", "key_nothing"]).await.code, 64);
 }
 
 #[tokio::test]
@@ -467,9 +467,9 @@ async fn a_model_file_is_taken_in_listed_and_removed() {
     let tiny = listed["models"].as_array().unwrap().iter().find(|model| model["id"] == "embedded/tiny").unwrap();
     assert_eq!((&tiny["state"], &tiny["sizeBytes"]), (&"ready".into(), &21.into()));
     assert_eq!(ask(&["models", "rm", "embedded/tiny"]).await.code, 0);
-    assert_eq!(ask(&["models", "rm", "tiny"]).await.code, 70);
+    assert_eq!(ask(&["models", "rm", "tiny"]).await.code, 64);
     let unknown = ask(&["models", "pull", "no-such-model"]).await;
-    assert!(unknown.code == 70 && unknown.errors.contains("the catalogue knows no"), "{unknown:?}");
+    assert!(unknown.code == 64 && unknown.errors.contains("the catalogue knows no"), "{unknown:?}");
 }
 
 #[tokio::test]

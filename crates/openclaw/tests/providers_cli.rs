@@ -67,7 +67,7 @@ async fn every_key_of_every_provider_is_tried_and_each_failure_says_how_to_mend_
         ])
     );
     let one = openclaw(home.path(), &["providers", "test", "nobody"]).await;
-    assert_eq!(one.status.code(), Some(70));
+    assert_eq!(one.status.code(), Some(64));
     assert!(String::from_utf8_lossy(&one.stderr).contains("there is no provider \"nobody\""), "{one:?}");
     let listed = read(&openclaw(home.path(), &["providers", "list", "--json"]).await);
     let keys: Vec<(&str, u64)> =
@@ -118,5 +118,5 @@ async fn a_model_is_tested_with_one_question_and_its_speed_is_told() {
         (Some(70), json!("p answered HTTP 400: no such model"))
     );
     let unknown = openclaw(home.path(), &["models", "test", "p/none"]).await;
-    assert_eq!(unknown.status.code(), Some(1), "{unknown:?}");
+    assert_eq!(unknown.status.code(), Some(64), "{unknown:?}");
 }

@@ -165,7 +165,7 @@ pub struct Cited {
     pub start_line: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end_line: Option<usize>,
-    /// By BM25; comparable among results of one source.
+    /// By BM25, beside the best result of the same source: above 0, at most 1.
     pub score: f64,
     pub snippet: String,
 }

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use claw_core::SessionKey;
 use claw_core::message::JsonText;
 use claw_core::permission::{Profile, group_of};
 use claw_core::provider::ToolSpec;
+use claw_core::{AgentId, SessionKey};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::BadRequest;
@@ -24,6 +25,29 @@ const GROUPS: [(&str, &str); 7] = [
     ("messaging", "Messaging"),
     ("core", "Others"),
 ];
+
+/// Parameters of `tools.catalog`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the fields are the protocol's")]
+pub struct CatalogParams {
+    pub agent_id: Option<String>,
+    /// The conversation whose agent is meant.
+    pub session_key: Option<String>,
+    /// Whether each tool's own parameters are wanted.
+    pub with_parameters: Option<bool>,
+}
+
+impl CatalogParams {
+    /// Who is meant.
+    ///
+    /// # Errors
+    /// A name has the wrong form, or the two contradict each other.
+    pub fn agent(&self) -> Result<AgentId, BadRequest> {
+        let session = ("sessionKey", self.session_key.as_deref());
+        Ok(Target::resolve(("agentId", self.agent_id.as_deref()), &[session])?.agent)
+    }
+}
 
 /// The answer to `tools.catalog`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -64,14 +88,17 @@ pub struct ToolRow {
     pub source: &'static str,
     /// The profiles that have it, but for `full`, which has everything.
     pub default_profiles: Vec<&'static str>,
+    /// What it takes, as a JSON schema.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<Value>,
 }
 
 impl ToolCatalog {
     /// An agent's tools, which are all part of the gateway.
-    pub fn of(agent_id: String, tools: Vec<ToolSpec>) -> Self {
+    pub fn of(agent_id: String, tools: Vec<ToolSpec>, with_parameters: bool) -> Self {
         let mut rows: BTreeMap<&str, Vec<ToolRow>> = BTreeMap::new();
         for tool in tools {
-            rows.entry(group_of(&tool.name).unwrap_or("core")).or_default().push(row(tool));
+            rows.entry(group_of(&tool.name).unwrap_or("core")).or_default().push(row(tool, with_parameters));
         }
         let groups = GROUPS.into_iter().filter_map(|(id, label)| {
             let tools = rows.remove(id)?;
@@ -81,10 +108,11 @@ impl ToolCatalog {
     }
 }
 
-fn row(ToolSpec { name, description, parameters: _ }: ToolSpec) -> ToolRow {
+fn row(ToolSpec { name, description, parameters }: ToolSpec, with_parameters: bool) -> ToolRow {
+    let parameters = with_parameters.then(|| serde_json::from_str(parameters.as_str()).ok()).flatten();
     let profiles = Profile::ALL.into_iter().filter(|profile| *profile != Profile::Full && profile.has(&name));
     let default_profiles = profiles.map(Profile::as_str).collect();
-    ToolRow { id: name.clone(), label: name, description, source: "core", default_profiles }
+    ToolRow { id: name.clone(), label: name, description, source: "core", default_profiles, parameters }
 }
 
 fn profile_row(profile: Profile) -> ProfileRow {

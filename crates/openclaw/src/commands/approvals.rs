@@ -6,11 +6,10 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::Context;
+use super::asking::Asking;
 use super::config::print;
-use super::health::once;
-use super::terminal::{note, table};
+use super::terminal::{harmless, note, table};
 use crate::client::answers::{Approval, DecidedApproval};
-use crate::client::{Reach, Target};
 use crate::exit::Fatal;
 
 /// Arguments of `openclaw approvals`.
@@ -20,58 +19,44 @@ pub(crate) struct Approvals {
     action: Action,
 }
 
-#[derive(Debug, Args)]
-struct Common {
-    /// Print the gateway's answer as JSON
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    reach: Reach,
-}
-
 #[derive(Debug, Subcommand)]
 enum Action {
     /// List the calls that wait for leave, newest first
-    List(Common),
+    List(Asking),
     /// Show the whole of one
     Show {
         /// Its id, as `openclaw approvals list` shows it
         id: String,
         #[command(flatten)]
-        common: Common,
+        asking: Asking,
     },
     /// Let exactly this call be made, once
     Allow {
         /// Its id, as `openclaw approvals list` shows it
         id: String,
         #[command(flatten)]
-        common: Common,
+        asking: Asking,
     },
     /// Have the agent told that it may not
     Deny {
         /// Its id, as `openclaw approvals list` shows it
         id: String,
         #[command(flatten)]
-        common: Common,
+        asking: Asking,
     },
 }
 
 /// Runs `openclaw approvals`.
 pub(crate) fn run(approvals: Approvals, context: &Context) -> Result<ExitCode, Fatal> {
     match approvals.action {
-        Action::List(Common { json, reach }) => list(&Target::find(context, &reach)?, json),
-        Action::Show { id, common: Common { json, reach } } => show(&Target::find(context, &reach)?, &id, json),
-        Action::Allow { id, common } => decide(context, common, &id, "allow-once"),
-        Action::Deny { id, common } => decide(context, common, &id, "deny"),
+        Action::List(asking) => asking.answered(context, "exec.approval.list", &json!({}), list),
+        Action::Show { id, asking } => asking.answered(context, "exec.approval.get", &json!({"id": id}), show),
+        Action::Allow { id, asking } => decide(context, &asking, &id, "allow-once"),
+        Action::Deny { id, asking } => decide(context, &asking, &id, "deny"),
     }
 }
 
-fn list(target: &Target, json: bool) -> Result<ExitCode, Fatal> {
-    let payload = once(target, "exec.approval.list", &json!({}))?;
-    if json {
-        return print(&payload.pretty());
-    }
-    let waiting: Vec<Approval> = payload.read()?;
+fn list(waiting: Vec<Approval>) -> Result<ExitCode, Fatal> {
     if waiting.is_empty() {
         note("nothing waits for leave");
         return Ok(ExitCode::SUCCESS);
@@ -89,25 +74,17 @@ fn row(approval: Approval) -> Vec<String> {
     vec![id, request.tool, request.agent_id, request.reason, what]
 }
 
-fn show(target: &Target, id: &str, json: bool) -> Result<ExitCode, Fatal> {
-    let payload = once(target, "exec.approval.get", &json!({"id": id}))?;
-    if json {
-        return print(&payload.pretty());
-    }
-    let Approval { id, state, request } = payload.read()?;
-    print(&format!(
+fn show(approval: Approval) -> Result<ExitCode, Fatal> {
+    let Approval { id, state, request } = approval;
+    print(&harmless(&format!(
         "{id} is {state}\n{} of agent {} in {} ({})\n\n{}",
         request.tool, request.agent_id, request.session_key, request.reason, request.command
-    ))
+    )))
 }
 
-fn decide(context: &Context, common: Common, id: &str, decision: &str) -> Result<ExitCode, Fatal> {
-    let Common { json, reach } = common;
-    let target = Target::find(context, &reach)?;
-    let payload = once(&target, "exec.approval.resolve", &json!({"id": id, "decision": decision}))?;
-    if json {
-        return print(&payload.pretty());
-    }
-    let DecidedApproval { approval } = payload.read()?;
-    print(&format!("{} is {}", approval.id, approval.state))
+fn decide(context: &Context, asking: &Asking, id: &str, decision: &str) -> Result<ExitCode, Fatal> {
+    let params = json!({"id": id, "decision": decision});
+    asking.answered(context, "exec.approval.resolve", &params, |DecidedApproval { approval }| {
+        print(&format!("{} is {}", approval.id, approval.state))
+    })
 }

@@ -7,11 +7,10 @@ use claw_core::Timestamp;
 use serde_json::json;
 
 use super::Context;
+use super::asking::Asking;
 use super::config::print;
-use super::health::once;
 use super::terminal::{note, table, time};
 use crate::client::answers::{Device, DeviceList, RotatedToken};
-use crate::client::{Reach, Target};
 use crate::exit::Fatal;
 
 /// Arguments of `openclaw devices`.
@@ -21,19 +20,10 @@ pub(crate) struct Devices {
     action: Action,
 }
 
-#[derive(Debug, Args)]
-struct Common {
-    /// Print the gateway's answer as JSON
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    reach: Reach,
-}
-
 #[derive(Debug, Subcommand)]
 enum Action {
     /// List who waits to be paired, and who is
-    List(Common),
+    List(Asking),
     /// Let a device in that waits; it may do what the list says it asks for
     Approve {
         /// The request, as `openclaw devices list` shows it
@@ -43,21 +33,21 @@ enum Action {
         #[arg(long, conflicts_with = "request")]
         latest: bool,
         #[command(flatten)]
-        common: Common,
+        asking: Asking,
     },
     /// Refuse a device that waits
     Reject {
         /// The request, as `openclaw devices list` shows it
         request: String,
         #[command(flatten)]
-        common: Common,
+        asking: Asking,
     },
     /// Forget a device; it is disconnected at once
     Remove {
         /// Its id, as `openclaw devices list` shows it
         device: String,
         #[command(flatten)]
-        common: Common,
+        asking: Asking,
     },
     /// Give a device a fresh token; it is printed once, and the old one opens nothing any more
     Rotate {
@@ -67,14 +57,14 @@ enum Action {
         #[arg(long = "scope", value_enum)]
         scopes: Vec<DeviceScope>,
         #[command(flatten)]
-        common: Common,
+        asking: Asking,
     },
     /// Make a device's token worthless, at once
     Revoke {
         #[command(flatten)]
         which: Which,
         #[command(flatten)]
-        common: Common,
+        asking: Asking,
     },
 }
 
@@ -118,78 +108,54 @@ impl DeviceScope {
 /// Runs `openclaw devices`.
 pub(crate) fn run(devices: Devices, context: &Context) -> Result<ExitCode, Fatal> {
     match devices.action {
-        Action::List(Common { json, reach }) => list(&Target::find(context, &reach)?, json),
-        Action::Approve { request, latest: _, common: Common { json, reach } } => {
-            approve(&Target::find(context, &reach)?, request, json)
-        }
-        Action::Reject { request, common } => {
+        Action::List(asking) => asking.answered(context, "device.pair.list", &json!({}), list),
+        Action::Approve { request, latest: _, asking } => approve(context, &asking, request),
+        Action::Reject { request, asking } => {
             let done = format!("{request} is refused");
-            told(context, common, "device.pair.reject", &json!({"requestId": request}), &done)
+            asking.told(context, "device.pair.reject", &json!({"requestId": request}), &done)
         }
-        Action::Remove { device, common } => {
+        Action::Remove { device, asking } => {
             let done = format!("{device} is forgotten");
-            told(context, common, "device.pair.remove", &json!({"deviceId": device}), &done)
+            asking.told(context, "device.pair.remove", &json!({"deviceId": device}), &done)
         }
-        Action::Rotate { which: Which { device, role }, scopes, common: Common { json, reach } } => {
+        Action::Rotate { which: Which { device, role }, scopes, asking } => {
             let mut params = json!({"deviceId": device, "role": role});
             if let (false, Some(fields)) = (scopes.is_empty(), params.as_object_mut()) {
                 fields.insert("scopes".to_owned(), scopes.into_iter().map(DeviceScope::name).collect());
             }
-            rotate(&Target::find(context, &reach)?, &params, json)
+            asking.answered(context, "device.token.rotate", &params, rotated)
         }
-        Action::Revoke { which: Which { device, role }, common } => {
+        Action::Revoke { which: Which { device, role }, asking } => {
             let done = format!("the token of {device} opens nothing any more");
-            told(context, common, "device.token.revoke", &json!({"deviceId": device, "role": role}), &done)
+            asking.told(context, "device.token.revoke", &json!({"deviceId": device, "role": role}), &done)
         }
     }
 }
 
-/// Asks for something whose answer says no more than that it was done.
-fn told(
-    context: &Context,
-    common: Common,
-    method: &'static str,
-    params: &serde_json::Value,
-    done: &str,
-) -> Result<ExitCode, Fatal> {
-    let Common { json, reach } = common;
-    let payload = once(&Target::find(context, &reach)?, method, params)?;
-    if json { print(&payload.pretty()) } else { print(done) }
-}
-
-fn approve(target: &Target, request: Option<String>, json: bool) -> Result<ExitCode, Fatal> {
+fn approve(context: &Context, asking: &Asking, request: Option<String>) -> Result<ExitCode, Fatal> {
     let request = match request {
         Some(request) => request,
         None => {
-            let DeviceList { pending, paired: _ } = once(target, "device.pair.list", &json!({}))?.read()?;
-            let Some(newest) = pending.into_iter().next() else {
-                note("no device waits");
-                return Ok(ExitCode::FAILURE);
-            };
+            let waiting = asking.once(context, "device.pair.list", &json!({}))?;
+            let DeviceList { pending, paired: _ } = waiting.read()?;
+            let newest = pending.into_iter().next();
+            let newest = newest.ok_or_else(|| {
+                Fatal::other("no device waits", "connect with it first; `openclaw devices list` shows who waits")
+            })?;
             note(&format!("{}: {} ({})", newest.request_id, newest.shown(), newest.scopes()));
             newest.request_id
         }
     };
-    let payload = once(target, "device.pair.approve", &json!({"requestId": request}))?;
-    if json { print(&payload.pretty()) } else { print(&format!("{request} is approved")) }
+    asking.told(context, "device.pair.approve", &json!({"requestId": request}), &format!("{request} is approved"))
 }
 
-fn rotate(target: &Target, params: &serde_json::Value, json: bool) -> Result<ExitCode, Fatal> {
-    let payload = once(target, "device.token.rotate", params)?;
-    if json {
-        return print(&payload.pretty());
-    }
-    let RotatedToken { device_id, scopes, token } = payload.read()?;
+fn rotated(rotated: RotatedToken) -> Result<ExitCode, Fatal> {
+    let RotatedToken { device_id, scopes, token } = rotated;
     note(&format!("{device_id} ({}): keep this text, it is not shown again", scopes.join(", ")));
     print(&token)
 }
 
-fn list(target: &Target, json: bool) -> Result<ExitCode, Fatal> {
-    let payload = once(target, "device.pair.list", &json!({}))?;
-    if json {
-        return print(&payload.pretty());
-    }
-    let DeviceList { pending, paired } = payload.read()?;
+fn list(DeviceList { pending, paired }: DeviceList) -> Result<ExitCode, Fatal> {
     if pending.is_empty() && paired.is_empty() {
         note("no devices; one appears here when it connects");
         return Ok(ExitCode::SUCCESS);

@@ -6,9 +6,10 @@ use clap::Args;
 use serde_json::json;
 
 use super::Context;
+use super::asking::Asking;
 use super::config::print;
 use super::terminal::{Colour, Terminal, cell};
-use crate::client::{self, Connection, Payload, Reach, Target, answers};
+use crate::client::answers;
 use crate::exit::Fatal;
 
 /// The gateway answers, but is not well.
@@ -17,34 +18,21 @@ const NOT_WELL: u8 = 70;
 /// Arguments of `openclaw health`.
 #[derive(Debug, Args)]
 pub(crate) struct Health {
-    /// Print the gateway's answer as JSON
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    reach: Reach,
+    asking: Asking,
 }
 
 /// Runs `openclaw health`.
 pub(crate) fn run(arguments: Health, context: &Context) -> Result<ExitCode, Fatal> {
-    let Health { json, reach } = arguments;
-    let payload = once(&Target::find(context, &reach)?, "health", &json!({}))?;
+    let Health { asking } = arguments;
+    let payload = asking.once(context, "health", &json!({}))?;
     let health: answers::Health = payload.read()?;
-    if json {
+    if asking.json {
         print(&payload.pretty())?;
     } else {
         print(&line(&health, Terminal::of(&context.environment)))?;
     }
     Ok(if health.ok { ExitCode::SUCCESS } else { ExitCode::from(NOT_WELL) })
-}
-
-/// Connects, asks one thing and leaves.
-pub(super) fn once(target: &Target, method: &'static str, params: &impl serde::Serialize) -> Result<Payload, Fatal> {
-    client::block_on(async {
-        let mut connection = Connection::open(target).await?;
-        let payload = connection.call(method, params).await?;
-        connection.close().await;
-        Ok(payload)
-    })
 }
 
 fn line(health: &answers::Health, terminal: Terminal) -> String {

@@ -6,11 +6,10 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
 use super::Context;
+use super::asking::Asking;
 use super::config::print;
-use super::health::once;
 use super::terminal::{note, table, time};
 use crate::client::answers::{CreatedKey, Key, KeyList};
-use crate::client::{Reach, Target};
 use crate::exit::Fatal;
 
 /// Arguments of `openclaw keys`.
@@ -30,29 +29,17 @@ enum Action {
         /// What it may do; several are possible
         #[arg(long = "scope", value_enum, default_values_t = [KeyScope::Write])]
         scopes: Vec<KeyScope>,
-        /// Print the gateway's answer as JSON
-        #[arg(long)]
-        json: bool,
         #[command(flatten)]
-        reach: Reach,
+        asking: Asking,
     },
     /// List the keys, without their texts
-    List {
-        /// Print the gateway's answer as JSON
-        #[arg(long)]
-        json: bool,
-        #[command(flatten)]
-        reach: Reach,
-    },
+    List(Asking),
     /// Make a key worthless, at once
     Revoke {
         /// Its id, as `openclaw keys list` shows it
         id: String,
-        /// Print the gateway's answer as JSON
-        #[arg(long)]
-        json: bool,
         #[command(flatten)]
-        reach: Reach,
+        asking: Asking,
     },
 }
 
@@ -80,34 +67,24 @@ impl KeyScope {
 /// Runs `openclaw keys`.
 pub(crate) fn run(keys: Keys, context: &Context) -> Result<ExitCode, Fatal> {
     match keys.action {
-        Action::Create { name, scopes, json, reach } => {
+        Action::Create { name, scopes, asking } => {
             let scopes: Vec<&str> = scopes.into_iter().map(KeyScope::name).collect();
-            create(&Target::find(context, &reach)?, &name, &scopes, json)
+            asking.answered(context, "keys.create", &json!({"name": name, "scopes": scopes}), created)
         }
-        Action::List { json, reach } => list(&Target::find(context, &reach)?, json),
-        Action::Revoke { id, json, reach } => {
-            let payload = once(&Target::find(context, &reach)?, "keys.revoke", &json!({"id": id}))?;
-            if json { print(&payload.pretty()) } else { print(&format!("{id} opens nothing any more")) }
+        Action::List(asking) => asking.answered(context, "keys.list", &json!({}), list),
+        Action::Revoke { id, asking } => {
+            asking.told(context, "keys.revoke", &json!({"id": id}), &format!("{id} opens nothing any more"))
         }
     }
 }
 
-fn create(target: &Target, name: &str, scopes: &[&str], json: bool) -> Result<ExitCode, Fatal> {
-    let payload = once(target, "keys.create", &json!({"name": name, "scopes": scopes}))?;
-    if json {
-        return print(&payload.pretty());
-    }
-    let CreatedKey { key, secret } = payload.read()?;
+fn created(created: CreatedKey) -> Result<ExitCode, Fatal> {
+    let CreatedKey { key, secret } = created;
     note(&format!("{} ({}): keep this text, it is not shown again", key.id, key.scopes.join(", ")));
     print(&secret)
 }
 
-fn list(target: &Target, json: bool) -> Result<ExitCode, Fatal> {
-    let payload = once(target, "keys.list", &json!({}))?;
-    if json {
-        return print(&payload.pretty());
-    }
-    let KeyList { keys } = payload.read()?;
+fn list(KeyList { keys }: KeyList) -> Result<ExitCode, Fatal> {
     if keys.is_empty() {
         note("no keys; `openclaw keys create --name …` makes one");
         return Ok(ExitCode::SUCCESS);

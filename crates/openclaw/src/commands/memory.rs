@@ -7,11 +7,10 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::Context;
+use super::asking::Asking;
 use super::config::print;
-use super::health::once;
 use super::terminal::{Terminal, cell, note, table, time};
 use crate::client::answers::{FoundMemories, FoundMemory, MemoryList, OneMemory};
-use crate::client::{Reach, Target};
 use crate::exit::Fatal;
 
 /// Arguments of `openclaw memory`.
@@ -19,15 +18,6 @@ use crate::exit::Fatal;
 pub(crate) struct Memory {
     #[command(subcommand)]
     action: Action,
-}
-
-#[derive(Debug, Args)]
-struct Common {
-    /// Print the gateway's answer as JSON
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    reach: Reach,
 }
 
 #[derive(Debug, Subcommand)]
@@ -44,7 +34,7 @@ enum Action {
         #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100))]
         limit: u32,
         #[command(flatten)]
-        common: Common,
+        asking: Asking,
     },
     /// Make an agent remember something
     Add {
@@ -55,7 +45,7 @@ enum Action {
         #[arg(long)]
         agent: Option<String>,
         #[command(flatten)]
-        common: Common,
+        asking: Asking,
     },
     /// List stored memories, newest first
     List {
@@ -69,78 +59,60 @@ enum Action {
         #[arg(long)]
         cursor: Option<String>,
         #[command(flatten)]
-        common: Common,
+        asking: Asking,
     },
     /// Show a stored memory whole
     Get {
         /// Its id, as `openclaw memory list` shows it
         id: String,
         #[command(flatten)]
-        common: Common,
+        asking: Asking,
     },
     /// Forget a stored memory
     Rm {
         /// Its id, as `openclaw memory list` shows it
         id: String,
         #[command(flatten)]
-        common: Common,
+        asking: Asking,
     },
 }
 
 /// Runs `openclaw memory`.
 pub(crate) fn run(memory: Memory, context: &Context) -> Result<ExitCode, Fatal> {
+    let terminal = Terminal::of(&context.environment);
     match memory.action {
-        Action::Search { query, agent, limit, common } => {
+        Action::Search { query, agent, limit, asking } => {
             let params = json!({"query": query.join(" "), "agentId": agent, "maxResults": limit});
-            search(&params, context, &common)
+            asking.answered(context, "memory.search", &params, found)
         }
-        Action::Add { text, agent, common } => {
-            let target = Target::find(context, &common.reach)?;
-            let payload = once(&target, "memory.add", &json!({"text": text, "agentId": agent}))?;
-            if common.json {
-                return print(&payload.pretty());
-            }
-            let OneMemory { memory } = payload.read()?;
-            print(&memory.id)
+        Action::Add { text, agent, asking } => {
+            let params = json!({"text": text, "agentId": agent});
+            asking.answered(context, "memory.add", &params, |OneMemory { memory }| print(&memory.id))
         }
-        Action::List { agent, limit, cursor, common } => {
-            list(&json!({"agentId": agent, "limit": limit, "cursor": cursor}), context, &common)
+        Action::List { agent, limit, cursor, asking } => {
+            let params = json!({"agentId": agent, "limit": limit, "cursor": cursor});
+            asking.answered(context, "memory.list", &params, list)
         }
-        Action::Get { id, common } => {
-            let payload = once(&Target::find(context, &common.reach)?, "memory.get", &json!({"id": id}))?;
-            if common.json {
-                return print(&payload.pretty());
-            }
-            let OneMemory { memory } = payload.read()?;
-            print(&Terminal::of(&context.environment).shown(&memory.text))
+        Action::Get { id, asking } => {
+            let show = |OneMemory { memory }| print(&terminal.shown(&memory.text));
+            asking.answered(context, "memory.get", &json!({"id": id}), show)
         }
-        Action::Rm { id, common } => {
-            let payload = once(&Target::find(context, &common.reach)?, "memory.delete", &json!({"id": id}))?;
-            if common.json { print(&payload.pretty()) } else { print(&format!("{id} is forgotten")) }
+        Action::Rm { id, asking } => {
+            asking.told(context, "memory.delete", &json!({"id": id}), &format!("{id} is forgotten"))
         }
     }
 }
 
-fn search(params: &serde_json::Value, context: &Context, common: &Common) -> Result<ExitCode, Fatal> {
-    let payload = once(&Target::find(context, &common.reach)?, "memory.search", params)?;
-    if common.json {
-        return print(&payload.pretty());
-    }
-    let FoundMemories { results } = payload.read()?;
+fn found(FoundMemories { results }: FoundMemories) -> Result<ExitCode, Fatal> {
     if results.is_empty() {
         note("nothing like it is remembered");
         return Ok(ExitCode::SUCCESS);
     }
     let row = |FoundMemory { citation, score, snippet }| vec![cell(&citation), format!("{score:.2}"), cell(&snippet)];
-    print(&table(&["WHERE", "SCORE", "WHAT"], results.into_iter().map(row).collect()))
+    print(&table(&["WHERE", "FITS", "WHAT"], results.into_iter().map(row).collect()))
 }
 
-fn list(params: &serde_json::Value, context: &Context, common: &Common) -> Result<ExitCode, Fatal> {
-    let payload = once(&Target::find(context, &common.reach)?, "memory.list", params)?;
-    if common.json {
-        return print(&payload.pretty());
-    }
-    let MemoryList { memories, next_cursor } = payload.read()?;
+fn list(MemoryList { memories, next_cursor }: MemoryList) -> Result<ExitCode, Fatal> {
     if memories.is_empty() {
         note("nothing is remembered; `openclaw memory add …` stores something");
         return Ok(ExitCode::SUCCESS);

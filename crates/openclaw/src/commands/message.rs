@@ -8,9 +8,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::Context;
-use super::config::print;
-use super::health::once;
-use crate::client::{Reach, Target};
+use super::asking::Asking;
 use crate::exit::Fatal;
 
 /// Arguments of `openclaw message`.
@@ -33,18 +31,14 @@ enum Action {
         /// Which channel; needless when only one is configured
         #[arg(long)]
         channel: Option<String>,
-        /// Print the gateway's answer as JSON
-        #[arg(long)]
-        json: bool,
         #[command(flatten)]
-        reach: Reach,
+        asking: Asking,
     },
 }
 
 /// Runs `openclaw message`.
 pub(crate) fn run(message: Message, context: &Context) -> Result<ExitCode, Fatal> {
-    let Action::Send { target, message, channel, json, reach } = message.action;
+    let Action::Send { target, message, channel, asking } = message.action;
     let params = json!({"to": target, "message": message, "channel": channel});
-    let payload = once(&Target::find(context, &reach)?, "send", &params)?;
-    if json { print(&payload.pretty()) } else { print(&format!("sent to {target}")) }
+    asking.told(context, "send", &params, &format!("sent to {target}"))
 }

@@ -147,7 +147,12 @@ fn not_pulled(error: &PullError) -> Fatal {
             }
             Fatal::other(format!("no source could deliver the model {model}"), "take one of the ways out above")
         }
-        PullError::Folder(_) | PullError::NoSource { .. } => Fatal::Other { cause: chain(error), mend: None },
+        PullError::NoSource { .. } => {
+            Fatal::asked(chain(error), "see `openclaw models list` and `openclaw models pull --help`")
+        }
+        PullError::Folder(_) => {
+            Fatal::other(chain(error), "mend its permissions, or name another folder in OPENCLAW_MODELS_DIR")
+        }
     }
 }
 
@@ -261,7 +266,7 @@ struct ListAnswer<'answer> {
 
 fn list(folder: &Folder, settings: &Settings, json: bool) -> Result<ExitCode, Fatal> {
     let files = folder.list().map_err(|error| {
-        Fatal::other(chain(&error), "mend its permissions, or name another data directory in XDG_DATA_HOME")
+        Fatal::other(chain(&error), "mend its permissions, or name another folder in OPENCLAW_MODELS_DIR")
     })?;
     let models: Vec<Listed> = files.into_iter().map(listed).chain(configured(settings)).collect();
     if json {
@@ -362,7 +367,8 @@ fn check_known(settings: &Settings, model: &str) -> Result<(), Fatal> {
     }
     let known: Vec<String> = configured(settings).map(|model| model.id).collect();
     let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-    Err(Fatal::Setting(format!("no configured provider has the model {model:?}; known: {known}")))
+    let mend = "choose one of them, or configure its provider under models.providers";
+    Err(Fatal::asked(format!("no configured provider has the model {model:?}; known: {known}"), mend))
 }
 
 #[derive(Serialize)]
@@ -375,7 +381,7 @@ struct RemoveAnswer<'answer> {
 fn remove(folder: &Folder, name: &str, json: bool) -> Result<ExitCode, Fatal> {
     // As the list shows it, or without the provider.
     let name = name.strip_prefix("embedded/").unwrap_or(name);
-    let freed_bytes = folder.remove(name).map_err(|error| Fatal::other(chain(&error), "see `openclaw models list`"))?;
+    let freed_bytes = folder.remove(name).map_err(|error| Fatal::asked(chain(&error), "see `openclaw models list`"))?;
     if json {
         return print_json(&RemoveAnswer { model: name, freed_bytes });
     }

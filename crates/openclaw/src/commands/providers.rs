@@ -124,8 +124,13 @@ fn test(settings: &Settings, only: Option<&str>, json: bool) -> Result<ExitCode,
     let sources: Vec<Source> =
         sources.into_iter().filter(|source| only.is_none_or(|id| id == source.provider.id())).collect();
     if sources.is_empty() {
-        let cause = only.map_or("no provider is configured".to_owned(), |id| format!("there is no provider {id:?}"));
-        return Err(Fatal::other(cause, "see `openclaw providers list`"));
+        return Err(match only {
+            Some(id) => Fatal::asked(format!("there is no provider {id:?}"), "see `openclaw providers list`"),
+            None => Fatal::other(
+                "no provider is configured",
+                "set a key such as OPENAI_API_KEY, or add one under models.providers",
+            ),
+        });
     }
     let tried = client::block_on(async {
         Ok(futures::stream::iter(sources).map(attempt).buffered(8).collect::<Vec<Tried>>().await)

@@ -6,14 +6,13 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use claw_core::Timestamp;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Context;
+use super::asking::Asking;
 use super::config::print;
-use super::health::once;
 use super::terminal::{Colour, Terminal, cell, harmless, note, table, time};
 use crate::client::answers::{History, HistoryMessage, Session, SessionList};
-use crate::client::{Reach, Target};
 use crate::exit::Fatal;
 
 /// Arguments of `openclaw sessions`.
@@ -39,11 +38,8 @@ enum Action {
         /// Go on where an earlier list ended
         #[arg(long)]
         cursor: Option<String>,
-        /// Print the gateway's answer as JSON
-        #[arg(long)]
-        json: bool,
         #[command(flatten)]
-        reach: Reach,
+        asking: Asking,
     },
     /// Show one conversation
     Get(change::One),
@@ -70,20 +66,17 @@ enum Action {
         /// How many messages at most, the latest
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
         limit: u32,
-        /// Print the gateway's answer as JSON
-        #[arg(long)]
-        json: bool,
         #[command(flatten)]
-        reach: Reach,
+        asking: Asking,
     },
 }
 
 /// Runs `openclaw sessions`.
 pub(crate) fn run(sessions: Sessions, context: &Context) -> Result<ExitCode, Fatal> {
     match sessions.action {
-        Action::List { limit, agent, search, cursor, json, reach } => {
+        Action::List { limit, agent, search, cursor, asking } => {
             let params = json!({"limit": limit, "agentId": agent, "search": search, "cursor": cursor});
-            list(&Target::find(context, &reach)?, &params, json)
+            asking.answered(context, "sessions.list", &params, list)
         }
         Action::Get(one) => change::get(&one, context),
         Action::Create(create) => change::create(&create, context),
@@ -91,20 +84,15 @@ pub(crate) fn run(sessions: Sessions, context: &Context) -> Result<ExitCode, Fat
         Action::Reset(one) => change::reset(&one, context),
         Action::Delete(one) => change::delete(&one, context),
         Action::Compact { one, keep } => change::compact(&one, keep, context),
-        Action::History { key, limit, json, reach } => {
-            let payload =
-                once(&Target::find(context, &reach)?, "sessions.history", &json!({"sessionKey": key, "limit": limit}))?;
-            if json { print(&payload.pretty()) } else { history(&payload.read()?, Terminal::of(&context.environment)) }
+        Action::History { key, limit, asking } => {
+            let terminal = Terminal::of(&context.environment);
+            let params = json!({"sessionKey": key, "limit": limit});
+            asking.answered(context, "sessions.history", &params, |said| history(&said, terminal))
         }
     }
 }
 
-fn list(target: &Target, params: &Value, json: bool) -> Result<ExitCode, Fatal> {
-    let payload = once(target, "sessions.list", params)?;
-    if json {
-        return print(&payload.pretty());
-    }
-    let SessionList { sessions, next_cursor, total_count } = payload.read()?;
+fn list(SessionList { sessions, next_cursor, total_count }: SessionList) -> Result<ExitCode, Fatal> {
     if sessions.is_empty() && total_count == Some(0) {
         note("no conversations yet; `openclaw agent --message \"Hello\"` begins one");
         return Ok(ExitCode::SUCCESS);

@@ -143,7 +143,7 @@ fn state(status: &Status) -> String {
 
 fn info(settings: &Settings, name: &str, common: &Common) -> Result<ExitCode, Fatal> {
     let (_, report) = report(settings, common.agent.as_deref())?;
-    let absent = || Fatal::other(format!("there is no skill {name:?}"), "see `openclaw skills list`");
+    let absent = || Fatal::asked(format!("there is no skill {name:?}"), "see `openclaw skills list`");
     let status = report.skills.into_iter().find(|status| status.name == name).ok_or_else(absent)?;
     if status.is_changed {
         note(&format!(
@@ -264,7 +264,7 @@ struct RemoveAnswer<'a> {
 
 fn remove(settings: &Settings, name: &str, json: bool) -> Result<ExitCode, Fatal> {
     let removed = Managed::at(&settings.live.skills_dir).remove(name);
-    let path = removed.map_err(|error| Fatal::other(chain(&error), "see `openclaw skills list`"))?;
+    let path = removed.map_err(|error| Fatal::asked(chain(&error), "see `openclaw skills list`"))?;
     if json {
         return print_json(&RemoveAnswer { name, removed: true });
     }

@@ -7,31 +7,23 @@ use clap::Args;
 use serde_json::json;
 
 use super::Context;
+use super::asking::Asking;
 use super::config::print;
-use super::health::once;
 use super::terminal::{Colour, Terminal, cell, pairs, span};
 use crate::client::answers::{Counts, Listening, Queue, Status as Answer};
-use crate::client::{Reach, Target};
 use crate::exit::Fatal;
 
 /// Arguments of `openclaw status`.
 #[derive(Debug, Args)]
 pub(crate) struct Status {
-    /// Print the gateway's answer as JSON
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    reach: Reach,
+    asking: Asking,
 }
 
 /// Runs `openclaw status`.
 pub(crate) fn run(arguments: Status, context: &Context) -> Result<ExitCode, Fatal> {
-    let Status { json, reach } = arguments;
-    let payload = once(&Target::find(context, &reach)?, "status", &json!({}))?;
-    if json {
-        return print(&payload.pretty());
-    }
-    print(&words(&payload.read()?, Terminal::of(&context.environment)))
+    let terminal = Terminal::of(&context.environment);
+    arguments.asking.answered(context, "status", &json!({}), |answer| print(&words(&answer, terminal)))
 }
 
 fn words(answer: &Answer, terminal: Terminal) -> String {

@@ -7,11 +7,10 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
 use super::Context;
+use super::asking::Asking;
 use super::config::print;
-use super::health::once;
 use super::terminal::{note, table};
 use crate::client::answers::{Beat, Present, Woken};
-use crate::client::{Reach, Target};
 use crate::exit::Fatal;
 
 /// Arguments of `openclaw system`.
@@ -21,19 +20,10 @@ pub(crate) struct System {
     action: Action,
 }
 
-#[derive(Debug, Args)]
-struct Common {
-    /// Print the gateway's answer as JSON
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    reach: Reach,
-}
-
 #[derive(Debug, Subcommand)]
 enum Action {
     /// List who is connected
-    Presence(Common),
+    Presence(Asking),
     /// Tell the main conversation of something; with `--mode now` a turn begins
     Event {
         /// What happened
@@ -43,7 +33,7 @@ enum Action {
         #[arg(long, value_enum, default_value = "next-heartbeat")]
         mode: Mode,
         #[command(flatten)]
-        common: Common,
+        asking: Asking,
     },
     /// The turns that `--mode now` begins
     Heartbeat {
@@ -63,42 +53,41 @@ enum Mode {
 #[derive(Debug, Subcommand)]
 enum HeartbeatAction {
     /// Show the last one
-    Last(Common),
+    Last(Asking),
     /// Let `--mode now` begin turns
-    Enable(Common),
+    Enable(Asking),
     /// Keep its texts for the next turn instead
-    Disable(Common),
+    Disable(Asking),
 }
 
 /// Runs `openclaw system`.
 pub(crate) fn run(system: System, context: &Context) -> Result<ExitCode, Fatal> {
+    let set = |asking: Asking, enabled: bool, done: &str| {
+        asking.told(context, "set-heartbeats", &json!({"enabled": enabled}), done)
+    };
     match system.action {
-        Action::Presence(Common { json, reach }) => presence(&Target::find(context, &reach)?, json),
-        Action::Event { text, mode, common: Common { json, reach } } => {
+        Action::Presence(asking) => asking.answered(context, "system-presence", &json!({}), presence),
+        Action::Event { text, mode, asking } => {
             let mode = if mode == Mode::Now { "now" } else { "next-heartbeat" };
-            let payload = once(&Target::find(context, &reach)?, "wake", &json!({"text": text, "mode": mode}))?;
-            if json {
-                return print(&payload.pretty());
-            }
-            let Woken { run_id, reason } = payload.read()?;
-            match (run_id, reason) {
-                (Some(run), _) => print(&format!("run {run} began")),
-                (None, Some(reason)) => print(&reason),
-                (None, None) => print("it is told with the next turn"),
-            }
+            asking.answered(context, "wake", &json!({"text": text, "mode": mode}), woken)
         }
-        Action::Heartbeat { action: HeartbeatAction::Last(common) } => last(context, common),
-        Action::Heartbeat { action: HeartbeatAction::Enable(common) } => set(context, common, true),
-        Action::Heartbeat { action: HeartbeatAction::Disable(common) } => set(context, common, false),
+        Action::Heartbeat { action: HeartbeatAction::Last(asking) } => {
+            asking.answered(context, "last-heartbeat", &json!({}), last)
+        }
+        Action::Heartbeat { action: HeartbeatAction::Enable(asking) } => set(asking, true, "heartbeats are on"),
+        Action::Heartbeat { action: HeartbeatAction::Disable(asking) } => set(asking, false, "heartbeats are off"),
     }
 }
 
-fn presence(target: &Target, json: bool) -> Result<ExitCode, Fatal> {
-    let payload = once(target, "system-presence", &json!({}))?;
-    if json {
-        return print(&payload.pretty());
+fn woken(woken: Woken) -> Result<ExitCode, Fatal> {
+    match (woken.run_id, woken.reason) {
+        (Some(run), _) => print(&format!("run {run} began")),
+        (None, Some(reason)) => print(&reason),
+        (None, None) => print("it is told with the next turn"),
     }
-    let entries: Vec<Present> = payload.read()?;
+}
+
+fn presence(entries: Vec<Present>) -> Result<ExitCode, Fatal> {
     let row = |entry: Present| {
         let Present { host, ip, version, platform, mode, text } = entry;
         [host, mode, ip, platform, version].into_iter().map(Option::unwrap_or_default).chain([text]).collect()
@@ -106,22 +95,12 @@ fn presence(target: &Target, json: bool) -> Result<ExitCode, Fatal> {
     print(&table(&["WHO", "MODE", "ADDRESS", "PLATFORM", "VERSION", "TEXT"], entries.into_iter().map(row).collect()))
 }
 
-fn last(context: &Context, common: Common) -> Result<ExitCode, Fatal> {
-    let payload = once(&Target::find(context, &common.reach)?, "last-heartbeat", &json!({}))?;
-    if common.json {
-        return print(&payload.pretty());
-    }
-    match payload.read::<Option<Beat>>()? {
+fn last(beat: Option<Beat>) -> Result<ExitCode, Fatal> {
+    match beat {
         Some(Beat { status, preview, run_id }) => print(&format!("{status}: {preview} ({run_id})")),
         None => {
             note("there was none since the gateway started");
             Ok(ExitCode::SUCCESS)
         }
     }
-}
-
-fn set(context: &Context, common: Common, enabled: bool) -> Result<ExitCode, Fatal> {
-    let payload = once(&Target::find(context, &common.reach)?, "set-heartbeats", &json!({"enabled": enabled}))?;
-    let word = if enabled { "heartbeats are on" } else { "heartbeats are off" };
-    if common.json { print(&payload.pretty()) } else { print(word) }
 }

@@ -9,11 +9,11 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
 use super::Context;
+use super::asking::Asking;
 use super::config::print;
-use super::health::once;
 use super::terminal::{Terminal, message, note, table};
 use crate::client::answers::{TaskAnswer, TaskPage};
-use crate::client::{self, Connection, Reach, Target};
+use crate::client::{self, Connection};
 use crate::exit::Fatal;
 
 /// Arguments of `openclaw tasks`.
@@ -39,11 +39,11 @@ enum Action {
         #[arg(long)]
         cursor: Option<String>,
         #[command(flatten)]
-        common: Common,
+        asking: Asking,
     },
     /// Show a task and what came of it
     Get(One),
-    /// Follow a task to its end; exits 0 if it completes and 1 if not
+    /// Follow a task to its end; exits 0 if it completes and 70 if not
     Watch(One),
     /// Cancel a task that waits or runs
     Cancel(One),
@@ -52,20 +52,11 @@ enum Action {
 }
 
 #[derive(Debug, Args)]
-struct Common {
-    /// Print the gateway's answer as JSON
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    reach: Reach,
-}
-
-#[derive(Debug, Args)]
 struct One {
     /// The task's id: task_…
     id: String,
     #[command(flatten)]
-    common: Common,
+    asking: Asking,
 }
 
 #[derive(Debug, Args)]
@@ -101,7 +92,7 @@ struct Submit {
     #[arg(long)]
     wait: bool,
     #[command(flatten)]
-    common: Common,
+    asking: Asking,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -147,21 +138,17 @@ pub(crate) fn run(tasks: Tasks, context: &Context) -> Result<ExitCode, Fatal> {
     let terminal = Terminal::of(&context.environment);
     match tasks.action {
         Action::Submit(arguments) => submit(arguments, context, terminal),
-        Action::List { state, limit, cursor, common: Common { json, reach } } => {
+        Action::List { state, limit, cursor, asking } => {
             let params = json!({"status": state.map(State::name), "limit": limit, "cursor": cursor});
-            list(&Target::find(context, &reach)?, &params, json)
+            asking.answered(context, "tasks.list", &params, list)
         }
-        Action::Get(One { id, common: Common { json, reach } }) => {
-            let payload = once(&Target::find(context, &reach)?, "tasks.get", &json!({"id": id}))?;
-            if json {
-                print(&payload.pretty())
-            } else {
-                print(&show::words(&payload.read::<TaskAnswer>()?.task, terminal))
-            }
+        Action::Get(One { id, asking }) => {
+            let words = |answer: TaskAnswer| print(&show::words(&answer.task, terminal));
+            asking.answered(context, "tasks.get", &json!({"id": id}), words)
         }
-        Action::Watch(One { id, common: Common { json, reach } }) => {
-            let target = Target::find(context, &reach)?;
-            client::block_on(watch::follow(&target, None, &id, json, terminal))
+        Action::Watch(One { id, asking }) => {
+            let target = asking.target(context)?;
+            client::block_on(watch::follow(&target, None, &id, asking.json, terminal))
         }
         Action::Cancel(one) => change("tasks.cancel", one, context, terminal),
         Action::Retry(one) => change("tasks.retry", one, context, terminal),
@@ -184,9 +171,8 @@ fn submit(arguments: Submit, context: &Context, terminal: Terminal) -> Result<Ex
         "maxAttempts": arguments.max_attempts,
         "idempotencyKey": arguments.idempotency_key,
     });
-    let Submit { wait, common, .. } = arguments;
-    let Common { json, reach } = common;
-    let target = Target::find(context, &reach)?;
+    let Submit { wait, asking, .. } = arguments;
+    let (json, target) = (asking.json, asking.target(context)?);
     client::block_on(async {
         let mut connection = Connection::open(&target).await?;
         let payload = connection.call("tasks.submit", &params).await?;
@@ -206,12 +192,7 @@ fn submit(arguments: Submit, context: &Context, terminal: Terminal) -> Result<Ex
     })
 }
 
-fn list(target: &Target, params: &serde_json::Value, json: bool) -> Result<ExitCode, Fatal> {
-    let payload = once(target, "tasks.list", params)?;
-    if json {
-        return print(&payload.pretty());
-    }
-    let TaskPage { tasks, next_cursor } = payload.read()?;
+fn list(TaskPage { tasks, next_cursor }: TaskPage) -> Result<ExitCode, Fatal> {
     if tasks.is_empty() {
         note("no such tasks; `openclaw tasks submit --message …` hands one in");
         return Ok(ExitCode::SUCCESS);
@@ -225,11 +206,7 @@ fn list(target: &Target, params: &serde_json::Value, json: bool) -> Result<ExitC
 }
 
 fn change(method: &'static str, one: One, context: &Context, terminal: Terminal) -> Result<ExitCode, Fatal> {
-    let One { id, common: Common { json, reach } } = one;
-    let payload = once(&Target::find(context, &reach)?, method, &json!({"id": id}))?;
-    if json {
-        return print(&payload.pretty());
-    }
-    let task = payload.read::<TaskAnswer>()?.task;
-    print(&format!("{} is {}", task.id, show::state(&task.status, terminal)))
+    one.asking.answered(context, method, &json!({"id": one.id}), |TaskAnswer { task }| {
+        print(&format!("{} is {}", task.id, show::state(&task.status, terminal)))
+    })
 }

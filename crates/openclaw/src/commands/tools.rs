@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
+use claw_core::permission::canonical;
 use serde_json::{Map, Value, json};
 
 use super::Context;
+use super::asking::Asking;
 use super::config::print;
-use super::health::once;
 use super::terminal::{Terminal, note, table};
 use crate::client::answers::{InvokedTool, ToolCatalog};
-use crate::client::{self, Connection, Reach, Target};
+use crate::client::{self, Connection, Target};
 use crate::exit::Fatal;
 
 /// The gateway gives a tool 300 s (K18), and then says so.
@@ -30,11 +31,8 @@ struct Common {
     /// Which agent [default: the default one]
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     agent: Option<String>,
-    /// Print the gateway's answer as JSON
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    reach: Reach,
+    asking: Asking,
 }
 
 #[derive(Debug, Subcommand)]
@@ -46,9 +44,9 @@ enum Action {
         /// The tool
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         tool: String,
-        /// Its arguments, each as name=value; a value that is JSON is taken as such
+        /// Its arguments, each as name=value, read as the tool wants it: a text as it stands, anything else as JSON
         #[arg(value_name = "NAME=VALUE", value_parser = pair)]
-        arguments: Vec<(String, Value)>,
+        arguments: Vec<(String, String)>,
         /// All its arguments as one JSON object
         #[arg(long, value_name = "JSON", conflicts_with = "arguments", value_parser = object)]
         args: Option<Map<String, Value>>,
@@ -60,9 +58,9 @@ enum Action {
     },
 }
 
-fn pair(text: &str) -> Result<(String, Value), String> {
+fn pair(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or("must be name=value")?;
-    Ok((name.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| Value::from(value))))
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 fn object(text: &str) -> Result<Map<String, Value>, String> {
@@ -72,21 +70,17 @@ fn object(text: &str) -> Result<Map<String, Value>, String> {
 /// Runs `openclaw tools`.
 pub(crate) fn run(tools: Tools, context: &Context) -> Result<ExitCode, Fatal> {
     match tools.action {
-        Action::List(Common { agent, json, reach }) => list(&Target::find(context, &reach)?, agent.as_deref(), json),
-        Action::Invoke { tool, arguments, args, session, common: Common { agent, json, reach } } => {
-            let args = args.unwrap_or_else(|| arguments.into_iter().collect());
-            let params = json!({"name": tool, "args": args, "sessionKey": session, "agentId": agent});
-            invoke(&Target::find(context, &reach)?, &params, json, Terminal::of(&context.environment))
+        Action::List(Common { agent, asking }) => {
+            asking.answered(context, "tools.catalog", &json!({"agentId": agent}), list)
+        }
+        Action::Invoke { tool, arguments, args, session, common: Common { agent, asking } } => {
+            let call = Call { tool, arguments, args, session, agent };
+            invoke(call, &asking, &asking.target(context)?, Terminal::of(&context.environment))
         }
     }
 }
 
-fn list(target: &Target, agent: Option<&str>, json: bool) -> Result<ExitCode, Fatal> {
-    let payload = once(target, "tools.catalog", &json!({"agentId": agent}))?;
-    if json {
-        return print(&payload.pretty());
-    }
-    let ToolCatalog { agent_id, groups } = payload.read()?;
+fn list(ToolCatalog { agent_id, groups }: ToolCatalog) -> Result<ExitCode, Fatal> {
     if groups.is_empty() {
         note(&format!("{agent_id} may use no tool; see `tools` in the configuration"));
         return Ok(ExitCode::SUCCESS);
@@ -98,24 +92,57 @@ fn list(target: &Target, agent: Option<&str>, json: bool) -> Result<ExitCode, Fa
     print(&table(&["TOOL", "GROUP", "WHAT IT DOES"], rows.collect()))
 }
 
-fn invoke(target: &Target, params: &Value, json: bool, terminal: Terminal) -> Result<ExitCode, Fatal> {
+/// What the command line asks for.
+struct Call {
+    tool: String,
+    arguments: Vec<(String, String)>,
+    args: Option<Map<String, Value>>,
+    session: Option<String>,
+    agent: Option<String>,
+}
+
+fn invoke(call: Call, asking: &Asking, target: &Target, terminal: Terminal) -> Result<ExitCode, Fatal> {
+    let Call { tool, arguments, args, session, agent } = call;
     let payload = client::block_on(async {
         let mut connection = Connection::open(target).await?;
-        let payload = connection.call_within("tools.invoke", params, CALL_MAX).await?;
+        let args = match args {
+            Some(args) => args,
+            None if arguments.is_empty() => Map::new(),
+            None => {
+                let about = json!({"agentId": agent, "sessionKey": session, "withParameters": true});
+                let catalog: ToolCatalog = connection.call("tools.catalog", &about).await?.read()?;
+                let parameters = catalog.parameters(canonical(&tool));
+                arguments.into_iter().map(|(name, text)| typed(parameters, name, text)).collect()
+            }
+        };
+        let params = json!({"name": tool, "args": args, "sessionKey": session, "agentId": agent});
+        let payload = connection.call_within("tools.invoke", &params, CALL_MAX).await?;
         connection.close().await;
         Ok(payload)
     })?;
     let called: InvokedTool = payload.read()?;
+    let failed = || Fatal::other(format!("{tool} failed"), "what it said stands above");
     match called.error {
+        Some(_) if asking.json => print(&payload.pretty()).and_then(|_shown| Err(failed())),
         Some(error) => {
-            if json {
-                print(&payload.pretty())?;
-            }
-            Err(Fatal::Other { cause: error.message, mend: None })
+            error.message.lines().for_each(note);
+            Err(failed())
         }
-        None if json => print(&payload.pretty()),
+        None if asking.json => print(&payload.pretty()),
         None => print(&terminal.shown(&called.text())),
     }
+}
+
+/// An argument as the tool wants it: a text where it takes one, else what it says as JSON.
+fn typed(parameters: Option<&Value>, name: String, text: String) -> (String, Value) {
+    let kind = parameters.and_then(|schema| schema.get("properties")?.get(&name)?.get("type"));
+    let is_text = match kind {
+        Some(Value::String(kind)) => kind == "string",
+        Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == "string"),
+        _ => false,
+    };
+    let value = if is_text { None } else { serde_json::from_str(&text).ok() };
+    (name, value.unwrap_or(Value::String(text)))
 }
 
 #[cfg(test)]
@@ -123,10 +150,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_argument_is_json_where_it_can_be_and_text_otherwise() {
-        assert_eq!(pair("limit=3"), Ok(("limit".into(), json!(3))));
-        assert_eq!(pair("path=a=b"), Ok(("path".into(), json!("a=b"))));
-        assert_eq!(pair("all=true"), Ok(("all".into(), json!(true))));
+    fn an_argument_is_what_the_tool_takes_and_json_where_nobody_knows() {
+        let schema = json!({"properties": {"path": {"type": "string"}, "limit": {"type": "integer"},
+                            "either": {"type": ["string", "null"]}, "list": {"type": "array"}}});
+        let read = |text: &str| pair(text).map(|(name, text)| typed(Some(&schema), name, text).1).unwrap();
+        for (text, value) in [
+            ("path=2024", json!("2024")),
+            ("path=true", json!("true")),
+            ("path=a=b", json!("a=b")),
+            ("either=null", json!("null")),
+            ("limit=3", json!(3)),
+            ("limit=many", json!("many")),
+            ("list=[1,2]", json!([1, 2])),
+            ("other=3", json!(3)),
+            ("other=text", json!("text")),
+        ] {
+            assert_eq!(read(text), value, "{text}");
+        }
+        assert_eq!(typed(None, "x".into(), "5".into()).1, json!(5));
         assert!(pair("path").is_err() && pair("=x").is_err() && object("[]").is_err());
     }
 }

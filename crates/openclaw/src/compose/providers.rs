@@ -148,7 +148,7 @@ pub(crate) fn sources(settings: &Settings) -> Result<Vec<Source>, Fatal> {
 
 /// Who answers `model`, or else what the default agent uses; chosen as a gateway would.
 ///
-/// Errors: a provider that cannot be built ([`Fatal::Config`]), a model nobody has ([`Fatal::Setting`]).
+/// Errors: a provider that cannot be built ([`Fatal::Config`]), a model nobody has ([`Fatal::Asked`]).
 pub(crate) fn chosen(settings: &Settings, model: Option<&str>) -> Result<Resolved, Fatal> {
     claw_net::install_crypto();
     let client = http_client()?;
@@ -163,9 +163,11 @@ pub(crate) fn chosen(settings: &Settings, model: Option<&str>) -> Result<Resolve
     let default_agent = agents.first().map_or_else(AgentId::main, |agent| agent.id.clone());
     let catalog = Catalog::new(providers, agents, default_agent.clone(), default_model(&settings.live))
         .with_aliases(aliases(&settings.live));
-    let nobody = || Fatal::Setting("no agent is configured".to_owned());
+    let nobody = || Fatal::asked("no agent is configured", "add one under agents.list");
     let agent = catalog.agent(&default_agent).ok_or_else(nobody)?;
-    catalog.resolve(model, agent).map_err(|unknown| Fatal::Setting(unknown.to_string()))
+    catalog
+        .resolve(model, agent)
+        .map_err(|unknown| Fatal::asked(unknown, "choose one that `openclaw models list` shows"))
 }
 
 /// The first it lists, else one that agents use, else the usual one.

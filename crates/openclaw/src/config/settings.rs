@@ -271,8 +271,12 @@ fn surroundings(file: &File, environment: &Environment) -> Surroundings {
     }
 }
 
-/// Model files are data of the user, not of one gateway: `$XDG_DATA_HOME/openclaw/models`.
+/// Model files are data of the user, which all gateways share and none's state holds:
+/// `$XDG_DATA_HOME/openclaw/models`, unless `OPENCLAW_MODELS_DIR` says where.
 fn models_dir(location: &Location, environment: &Environment) -> PathBuf {
+    if let Some(own) = environment.get("OPENCLAW_MODELS_DIR") {
+        return std::path::absolute(own).unwrap_or_else(|_| PathBuf::from(own));
+    }
     let data = environment.get("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let data = data.or_else(|| Some(Path::new(environment.get("HOME")?).join(".local/share")));
     data.unwrap_or_else(|| location.state_dir.clone()).join("openclaw/models")

@@ -52,9 +52,13 @@ async fn tools_are_listed_and_called_on_the_command_line() {
     let (code, shown) = home.run(&["tools", "invoke", "read", "path=notes/a.md", "--json"]).await;
     let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
     assert_eq!((code, &shown["ok"], &shown["output"]["content"][0]["text"]), (0, &json!(true), &json!("hello\n")));
+    // What looks like a number is the text that the tool takes.
+    let number = home.run(&["tools", "invoke", "write", "path=2024", "content=123"]).await;
+    assert_eq!(number, (0, "created 2024 (3 bytes)".to_owned()));
+    assert_eq!(home.run(&["tools", "invoke", "fs_read", "path=2024", "limit=1"]).await, (0, "123".to_owned()));
     for (arguments, code) in [
         (["tools", "invoke", "read", "path=none"], 70),
-        (["tools", "invoke", "exec", "command=id"], 70),
+        (["tools", "invoke", "exec", "command=id"], 64),
         (["tools", "invoke", "read", "path"], 64),
     ] {
         assert_eq!(home.run(&arguments).await, (code, String::new()), "{arguments:?}");

@@ -1,8 +1,7 @@
 //! `tools.catalog`: what an agent can do.
 
 use claw_core::Scope;
-use claw_wire::ws::agents::AgentParams;
-use claw_wire::ws::tools::ToolCatalog;
+use claw_wire::ws::tools::{CatalogParams, ToolCatalog};
 
 use super::{Call, Method};
 use crate::error::Problem;
@@ -12,12 +11,13 @@ pub(super) struct ToolsCatalog;
 impl Method for ToolsCatalog {
     const NAME: &'static str = "tools.catalog";
     const SCOPE: Scope = Scope::Read;
-    type Params = AgentParams;
+    type Params = CatalogParams;
 
-    async fn run(call: &Call, params: AgentParams) -> Result<(), Problem> {
+    async fn run(call: &Call, params: CatalogParams) -> Result<(), Problem> {
         let models = &call.doors().app.models;
         let agent = models.agent(&params.agent()?)?;
-        call.answer(&ToolCatalog::of(agent.id.to_string(), models.tools(&agent.id, call.principal())));
+        let tools = models.tools(&agent.id, call.principal());
+        call.answer(&ToolCatalog::of(agent.id.to_string(), tools, params.with_parameters.unwrap_or(false)));
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! Answers about tools.
 
 use serde::Deserialize;
+use serde_json::Value;
 
 /// `tools.catalog`.
 #[derive(Debug, Default, Deserialize)]
@@ -24,6 +25,16 @@ pub(crate) struct ToolGroup {
 pub(crate) struct ToolRow {
     pub(crate) id: String,
     pub(crate) description: String,
+    /// A JSON schema, where it was asked for.
+    parameters: Option<Value>,
+}
+
+impl ToolCatalog {
+    /// What the tool of this name takes, as a JSON schema.
+    pub(crate) fn parameters(&self, tool: &str) -> Option<&Value> {
+        let mut tools = self.groups.iter().flat_map(|group| &group.tools);
+        tools.find(|row| row.id == tool)?.parameters.as_ref()
+    }
 }
 
 /// `tools.invoke`.

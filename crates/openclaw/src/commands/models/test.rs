@@ -57,13 +57,15 @@ pub(super) fn test(settings: &Settings, model: Option<&str>, json: bool) -> Resu
     let first = shown(first_token_ms.map(|millis| format!("{millis} ms")));
     let speed = shown(tokens_per_second.map(|speed| format!("{speed:.1} tokens/s")));
     match error {
-        Some(error) => print(&format!("{model} failed after {total_ms} ms: {error}"))?,
+        Some(error) => Err(Fatal::other(
+            format!("{model} failed after {total_ms} ms: {error}"),
+            "`openclaw providers test` says what can be done",
+        )),
         None => print(&format!(
             "{model} answered {:?}\nfirst token {first}, {output_tokens} tokens in {total_ms} ms, {speed}",
             text.trim()
-        ))?,
-    };
-    Ok(answer)
+        )),
+    }
 }
 
 async fn ask(chosen: &Resolved) -> Tested {

@@ -8,10 +8,9 @@ use serde_json::{Map, Value, json};
 
 use super::full_name;
 use crate::client::answers::{Described, Session, SessionChanged};
-use crate::client::{Payload, Reach, Target};
 use crate::commands::Context;
+use crate::commands::asking::Asking;
 use crate::commands::config::print;
-use crate::commands::health::once;
 use crate::commands::terminal::{cell, pairs, time};
 use crate::exit::Fatal;
 
@@ -20,11 +19,8 @@ use crate::exit::Fatal;
 pub(super) struct One {
     /// Its key, as `openclaw sessions list` shows it
     key: String,
-    /// Print the gateway's answer as JSON
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    reach: Reach,
+    asking: Asking,
 }
 
 /// Arguments of `sessions create`.
@@ -40,11 +36,8 @@ pub(super) struct Create {
     message: Option<String>,
     #[command(flatten)]
     settings: Settings,
-    /// Print the gateway's answer as JSON
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    reach: Reach,
+    asking: Asking,
 }
 
 /// Arguments of `sessions update`.
@@ -54,11 +47,8 @@ pub(super) struct Update {
     key: String,
     #[command(flatten)]
     settings: Settings,
-    /// Print the gateway's answer as JSON
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    reach: Reach,
+    asking: Asking,
 }
 
 /// What a conversation can be told to be; an empty text takes a setting away.
@@ -107,12 +97,12 @@ impl Settings {
 
 /// `sessions get`.
 pub(super) fn get(one: &One, context: &Context) -> Result<ExitCode, Fatal> {
-    let payload = call(one, context, "sessions.describe", json!({}))?;
+    let payload = one.asking.once(context, "sessions.describe", &json!({"key": one.key}))?;
     let Described { session } = payload.read()?;
     let Some(session) = session else {
-        return Err(Fatal::other(format!("there is no session {:?}", one.key), "see `openclaw sessions list`"));
+        return Err(Fatal::asked(format!("there is no session {:?}", one.key), "see `openclaw sessions list`"));
     };
-    if one.json {
+    if one.asking.json {
         return print(&payload.pretty());
     }
     let moment = |millis| time(&Timestamp::from_millis(millis).to_string());
@@ -144,60 +134,46 @@ pub(super) fn get(one: &One, context: &Context) -> Result<ExitCode, Fatal> {
 
 /// `sessions create`.
 pub(super) fn create(create: &Create, context: &Context) -> Result<ExitCode, Fatal> {
-    let Create { key, agent, message, settings, json, reach } = create;
+    let Create { key, agent, message, settings, asking } = create;
     let mut params = Map::new();
     for (name, value) in [("key", key), ("agentId", agent), ("message", message)] {
         params.extend(value.as_ref().map(|value| (name.to_owned(), json!(value))));
     }
     settings.put(&mut params);
-    let payload = once(&Target::find(context, reach)?, "sessions.create", &params)?;
-    if *json {
-        return print(&payload.pretty());
-    }
-    let SessionChanged { key, run_id, .. } = payload.read()?;
-    print(&run_id.map_or(key.clone(), |run| format!("{key}: {run} has begun")))
+    asking.answered(context, "sessions.create", &params, |SessionChanged { key, run_id, .. }| {
+        print(&run_id.map_or(key.clone(), |run| format!("{key}: {run} has begun")))
+    })
 }
 
 /// `sessions update`.
 pub(super) fn update(update: &Update, context: &Context) -> Result<ExitCode, Fatal> {
-    let Update { key, settings, json, reach } = update;
+    let Update { key, settings, asking } = update;
     let mut params = Map::from_iter([("key".to_owned(), json!(key))]);
     settings.put(&mut params);
-    let payload = once(&Target::find(context, reach)?, "sessions.update", &params)?;
-    tell(&payload, *json, |changed| format!("{} is changed", changed.key))
+    let said = |changed: SessionChanged| print(&format!("{} is changed", changed.key));
+    asking.answered(context, "sessions.update", &params, said)
 }
 
 /// `sessions reset`.
 pub(super) fn reset(one: &One, context: &Context) -> Result<ExitCode, Fatal> {
-    let payload = call(one, context, "sessions.reset", json!({}))?;
-    tell(&payload, one.json, |changed| format!("{} begins anew", changed.key))
+    let said = |changed: SessionChanged| print(&format!("{} begins anew", changed.key));
+    one.asking.answered(context, "sessions.reset", &json!({"key": one.key}), said)
 }
 
 /// `sessions delete`.
 pub(super) fn delete(one: &One, context: &Context) -> Result<ExitCode, Fatal> {
-    let payload = call(one, context, "sessions.delete", json!({}))?;
-    tell(&payload, one.json, |changed| match changed.deleted {
-        true => format!("{} is deleted", changed.key),
-        false => format!("there was no {}", changed.key),
-    })
+    let said = |changed: SessionChanged| match changed.deleted {
+        true => print(&format!("{} is deleted", changed.key)),
+        false => print(&format!("there was no {}", changed.key)),
+    };
+    one.asking.answered(context, "sessions.delete", &json!({"key": one.key}), said)
 }
 
 /// `sessions compact`.
 pub(super) fn compact(one: &One, keep: u64, context: &Context) -> Result<ExitCode, Fatal> {
-    let payload = call(one, context, "sessions.compact", json!({"maxLines": keep}))?;
-    tell(&payload, one.json, |changed| match changed.compacted {
-        true => format!("{}: the model is shown the last {} messages", changed.key, changed.kept),
-        false => format!("{}: the model is shown {} messages as before", changed.key, changed.kept),
-    })
-}
-
-fn call(one: &One, context: &Context, method: &'static str, mut params: Value) -> Result<Payload, Fatal> {
-    if let Some(params) = params.as_object_mut() {
-        params.insert("key".into(), json!(one.key));
-    }
-    once(&Target::find(context, &one.reach)?, method, &params)
-}
-
-fn tell(payload: &Payload, json: bool, words: impl FnOnce(SessionChanged) -> String) -> Result<ExitCode, Fatal> {
-    if json { print(&payload.pretty()) } else { print(&words(payload.read()?)) }
+    let said = |changed: SessionChanged| match changed.compacted {
+        true => print(&format!("{}: the model is shown the last {} messages", changed.key, changed.kept)),
+        false => print(&format!("{}: the model is shown {} messages as before", changed.key, changed.kept)),
+    };
+    one.asking.answered(context, "sessions.compact", &json!({"key": one.key, "maxLines": keep}), said)
 }
