@@ -252,7 +252,7 @@ mod tests {
             Err(Fatal::Setting("the end of draining".to_owned()))
         })
         .await;
-        assert_eq!(result.unwrap_err().code(), 1, "what serving says is what counts");
+        assert_eq!(result.unwrap_err().code(), 64, "what serving says is what counts");
     }
 
     #[tokio::test]

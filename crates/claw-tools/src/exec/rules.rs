@@ -130,7 +130,17 @@ fn fits(entry: &[String], argv: &[String]) -> bool {
     };
     let is_meant = |wanted: &String, word: &String| wanted == word || wanted == "*" && !word.starts_with('-');
     let is_long_enough = wanted.len() == words.len() || is_open && wanted.len() < words.len();
-    program == found && is_long_enough && wanted.iter().zip(words).all(|(wanted, word)| is_meant(wanted, word))
+    is_program(program, found)
+        && is_long_enough
+        && wanted.iter().zip(words).all(|(wanted, word)| is_meant(wanted, word))
+}
+
+/// Whether an entry's program is the one that was found. A bare name means what a command of that name starts;
+/// a path means what really lies there, so that no link leads to another.
+fn is_program(listed: &str, found: &str) -> bool {
+    let by_name =
+        || resolved(vec![listed.to_owned()]).is_some_and(|words| words.first().is_some_and(|word| word == found));
+    listed == found || !listed.contains('/') && by_name()
 }
 
 /// The words of a command without anything a shell would act on; none if there is something.

@@ -51,6 +51,19 @@ async fn a_command_in_the_box_reaches_nothing_outside() {
     assert_eq!(env, Ok("HOME\nLANG\nPATH\nTERM\n".into()));
 }
 
+/// Where a machine keeps its programs need not be known: a bare name is what a command of that name starts.
+#[tokio::test]
+async fn a_bare_name_in_the_list_is_the_program_that_a_command_of_that_name_starts() {
+    let listed = vec![vec!["echo".to_owned(), "...".to_owned()]];
+    let desk = Desk::new(Settings { security: Security::Allowlist, allowlist: listed, ..full() });
+    assert_eq!(desk.run("echo a b").await, Ok("a b\n".into()));
+    let real = std::fs::canonicalize("/usr/bin/echo").unwrap().display().to_string();
+    assert_eq!(desk.run(&format!("{real} a")).await, Ok("a\n".into()));
+    for refused in ["true", "./echo a", "/tmp/echo a", "touch evil"] {
+        assert!(desk.run(refused).await.is_err(), "{refused}");
+    }
+}
+
 /// Advisory 57: what is not on the list does not run, whatever the shell would have made of it.
 #[tokio::test]
 async fn an_allowlist_permits_programs_and_never_a_shell() {

@@ -136,7 +136,7 @@ pub(crate) struct Exec {
     /// Whether somebody has to allow a command first: for what `allowlist` lacks (`on-miss`; it is
     /// denied otherwise), or for every one.
     pub(crate) ask: Ask,
-    /// Programs by their absolute path, each with all its arguments: `*` stands for one that is no
+    /// Programs by name or absolute path, each with all its arguments: `*` stands for one that is no
     /// option, a last `...` for whatever follows.
     pub(crate) allowlist: Vec<Vec<String>>,
     /// Whether commands reach the network, this machine's own ports included.
