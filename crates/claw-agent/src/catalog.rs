@@ -198,6 +198,11 @@ impl Catalog {
         self.executors.iter().find(|executor| executor.id() == id)
     }
 
+    /// Who carries out an agent's runs in place of our own loop, unless they say otherwise.
+    pub fn executor_of(&self, agent: &AgentId) -> Option<&Executor> {
+        self.executor_named(self.assigned.get(agent)?)
+    }
+
     /// Who carries out `turn` in place of our own loop, if anybody: what the turn says, else its agent.
     ///
     /// Errors: nobody of that name.

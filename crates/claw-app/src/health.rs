@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use claw_agent::{BreakerState, GateState};
-use claw_core::Timestamp;
+use claw_core::{Principal, Timestamp, Visibility};
 use claw_queue::Depth;
 use claw_queue::worker::Stats;
 use claw_store::Counts;
@@ -73,6 +73,16 @@ impl Health {
             executors: engine.agent.gates().states(),
             lateness,
             failing: failing.into_iter().filter_map(|(fails, what)| fails.then_some(what)).collect(),
+        }
+    }
+
+    /// The tasks by state and the sessions that are a caller's own; of all for the operator. Nothing when the
+    /// store cannot be read.
+    pub async fn counts(&self, principal: &Principal) -> Option<Counts> {
+        let store = &self.0.store;
+        match principal.visibility() {
+            Visibility::All => store.counts().await.ok(),
+            Visibility::Owner(owner) => store.counts_of(&owner).await.ok(),
         }
     }
 

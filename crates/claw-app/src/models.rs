@@ -6,14 +6,16 @@ use claw_agent::{AgentProfile, BreakerState, NotEmbedded};
 use claw_core::embedding::{EmbeddingRequest, Embeddings};
 use claw_core::message::JsonText;
 use claw_core::permission::canonical;
-use claw_core::provider::{ModelInfo, ToolSpec, Usage};
+use claw_core::provider::{ModelInfo, ToolSpec};
 use claw_core::run::ToolOutcome;
 use claw_core::skill::Report;
 use claw_core::tool::{RunFacts, ToolContext};
+use claw_core::turn::Origin;
 use claw_core::{AgentId, Principal, Scope, SessionKey, Timestamp};
 
 use crate::Error;
 use crate::engine::Engine;
+use crate::sessions::Sessions;
 use crate::tasks::require;
 
 /// Models, agents and their tools.
@@ -26,9 +28,13 @@ impl Models {
         self.0.agent.catalog().models()
     }
 
-    /// Every agent.
-    pub fn agents(&self) -> Vec<AgentProfile> {
-        self.0.agent.catalog().agents().to_vec()
+    /// The agents that `principal` may ask: who may not use an agent's executor need not know of it (G13).
+    pub fn agents(&self, principal: &Principal) -> Vec<AgentProfile> {
+        let catalog = self.0.agent.catalog();
+        let serves = |agent: &AgentProfile| {
+            catalog.executor_of(&agent.id).is_none_or(|executor| executor.serves(principal, &Origin::default()))
+        };
+        catalog.agents().iter().filter(|agent| serves(agent)).cloned().collect()
     }
 
     /// The agent of that id; `main` means the default one (K7). Errors: `NotFound`.
@@ -58,7 +64,7 @@ impl Models {
     /// Makes one call of a tool for a caller, outside of any run (K9). A tool that fails says so in
     /// the outcome. Cancel-safe: dropping the future ends the work.
     ///
-    /// Errors: `Forbidden`, `Stopping`, `NotFound` (agent, tool).
+    /// Errors: `Forbidden`, `Stopping`, `NotFound` (agent, tool), `Store`.
     pub async fn invoke(
         &self,
         principal: &Principal,
@@ -71,10 +77,25 @@ impl Models {
         if self.0.draining.is_cancelled() {
             return Err(Error::Stopping);
         }
-        let model = self.model_of(&agent).unwrap_or_default();
+        // In the conversation that a run of this caller would be in, as it stands.
+        let sessions = Sessions(Arc::clone(&self.0));
+        let known = sessions.get(principal, &session).await?;
+        let session = match &known {
+            Some(known) => known.key.clone(),
+            None => sessions.place(principal, &session).await?,
+        };
+        let model = known.as_ref().and_then(|known| sessions.model_of(known)).or_else(|| self.model_of(&agent));
         let (principal, agent) = (principal.clone(), agent.id);
-        let (usage, run) = (Usage::default(), RunFacts::default());
-        let context = ToolContext { principal, agent, session, model, usage, message_count: 0, approved: None, run };
+        let context = ToolContext {
+            principal,
+            agent,
+            session,
+            model: model.unwrap_or_default(),
+            usage: known.as_ref().map(|known| known.usage).unwrap_or_default(),
+            message_count: known.map_or(0, |known| known.message_count),
+            approved: None,
+            run: RunFacts::default(),
+        };
         let absent = || Error::NotFound { what: "tool", id: name.chars().take(80).collect() };
         self.0.agent.invoke(&context, name, arguments).await.ok_or_else(absent)
     }

@@ -5,6 +5,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use claw_core::Principal;
 use claw_wire::ws::frame;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout};
@@ -51,7 +52,7 @@ impl Pulse {
             return picture.health;
         }
         let taken = Instant::now();
-        let health = view::health(doors).await;
+        let health = view::health(doors, &Principal::operator()).await;
         doors.stage.see(&health);
         let text = frame::to_json(&health);
         let health: Arc<RawValue> = RawValue::from_string(text).expect("what was just written is JSON").into();

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use claw_app::sessions::Settings;
 use claw_app::{Change, Session, SessionPage, StoredMessage};
-use claw_core::SessionKey;
 use claw_core::message::JsonText;
+use claw_core::{Principal, SessionKey};
 use claw_wire::ws::gateway::ModelDefaults;
 use claw_wire::ws::session::{self, SessionList};
 use claw_wire::ws::sessions::settings::{Changed, CreateParams, Entry, Given, Metadata, PatchParams, ResolvedModel};
@@ -13,6 +13,7 @@ use claw_wire::ws::sessions::{HistoryMessage, SessionRow};
 use serde_json::value::RawValue;
 
 use crate::doors::Doors;
+use crate::view;
 
 /// What the client called the conversation itself, as far as that leads back to it.
 pub(crate) fn short_name(key: &SessionKey) -> String {
@@ -70,12 +71,12 @@ pub(crate) fn message(said: &StoredMessage) -> HistoryMessage {
 }
 
 /// What a change came to.
-pub(crate) fn changed(doors: &Doors, session: &Session) -> Changed {
+pub(crate) fn changed(doors: &Doors, principal: &Principal, session: &Session) -> Changed {
     let model = doors.app.sessions.model_of(session);
     let ModelDefaults { model_provider, model, .. } = ModelDefaults::of(model.as_deref(), None);
     Changed {
         ok: true,
-        path: doors.settings.state_dir.clone(),
+        path: view::state_dir(doors, principal),
         key: session.key.to_string(),
         session_key: session.key.to_string(),
         session_id: session.id.shown(),

@@ -3,16 +3,19 @@
 pub(crate) mod devices;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use claw_app::health::Snapshot;
-use claw_app::{BreakerState, Depth, GateState, Lateness, Position, Session, Stats};
+use claw_app::{BreakerState, Counts, Depth, GateState, Lateness, Position, Session, Stats};
 use claw_core::{Lane, Principal, Scope, Timestamp, Visibility};
+use claw_wire::ws::frame;
 use claw_wire::ws::gateway::{
     AgentHealth, AgentHeartbeat, EventLoop, ExecutorHealth, GatewayStatus, Health, Heartbeat, HeartbeatStatus,
     ModelDefaults, ProviderHealth, QueueStatus, SessionsHealth, SessionsStatus, Status, StatusSession, TaskCounts,
     WorkersStatus,
 };
+use serde_json::value::RawValue;
 
 use crate::doors::Doors;
 use crate::error::millis;
@@ -31,17 +34,53 @@ fn context_of(doors: &Doors, model: Option<&str>) -> Option<u32> {
     known.into_iter().find(|(id, info)| id == provider && info.name == name).and_then(|(_, info)| info.context_tokens)
 }
 
-/// `health`, taken now.
-pub(crate) async fn health(doors: &Doors) -> Health {
+/// What a caller may see of the gateway: the operator and admins everything, tenants what is their own (G13).
+struct Sight {
+    oversees: bool,
+    counts: Counts,
+    /// Where state lies.
+    path: String,
+}
+
+impl Sight {
+    async fn of(doors: &Doors, principal: &Principal, snapshot: &Snapshot) -> Self {
+        let oversees = oversees(principal);
+        let counts = if oversees { snapshot.counts } else { doors.app.health.counts(principal).await };
+        Self { oversees, counts: counts.unwrap_or_default(), path: state_dir(doors, principal) }
+    }
+
+    /// What only overseers are told.
+    fn overview<T: Default>(&self, told: T) -> T {
+        if self.oversees { told } else { T::default() }
+    }
+}
+
+fn oversees(principal: &Principal) -> bool {
+    principal.visibility() == Visibility::All || principal.scopes.allows(Scope::Admin)
+}
+
+/// Where state lies, as a caller may know it.
+pub(crate) fn state_dir(doors: &Doors, principal: &Principal) -> String {
+    if oversees(principal) { doors.settings.state_dir.clone() } else { String::new() }
+}
+
+/// `health` for a caller, as JSON: overseers share one look a second.
+pub(crate) async fn health_for(doors: &Doors, principal: &Principal, is_probe: bool) -> Arc<RawValue> {
+    if oversees(principal) {
+        return doors.pulse.health(doors, is_probe).await;
+    }
+    let text = frame::to_json(&health(doors, principal).await);
+    RawValue::from_string(text).expect("what was just written is JSON").into()
+}
+
+/// `health` as `principal` may see it, taken now.
+pub(crate) async fn health(doors: &Doors, principal: &Principal) -> Health {
     let began = tokio::time::Instant::now();
     let snapshot = doors.app.health.snapshot().await;
+    let sight = Sight::of(doors, principal, &snapshot).await;
     let default_agent = doors.app.models.default_agent();
-    let sessions = SessionsHealth {
-        path: doors.settings.state_dir.clone(),
-        count: snapshot.counts.map_or(0, |counts| counts.sessions),
-        recent: Vec::new(),
-    };
-    let agents = doors.app.models.agents().into_iter().map(|agent| AgentHealth {
+    let sessions = SessionsHealth { path: sight.path.clone(), count: sight.counts.sessions, recent: Vec::new() };
+    let agents = doors.app.models.agents(principal).into_iter().map(|agent| AgentHealth {
         is_default: agent.id == default_agent,
         agent_id: agent.id.to_string(),
         heartbeat: Heartbeat::NONE,
@@ -60,13 +99,13 @@ pub(crate) async fn health(doors: &Doors) -> Health {
         default_agent_id: default_agent.to_string(),
         agents: agents.collect(),
         sessions,
-        tasks: counts(&snapshot),
-        queue: queue(&snapshot),
-        workers: snapshot.workers.map(workers),
-        event_loop: event_loop(snapshot.lateness),
+        tasks: counts(sight.counts),
+        queue: sight.overview(queue(&snapshot)),
+        workers: sight.overview(snapshot.workers.map(workers)),
+        event_loop: sight.overview(Some(event_loop(snapshot.lateness))),
         failing: snapshot.failing,
-        providers: snapshot.breakers.into_iter().map(provider).collect(),
-        executors: snapshot.executors.into_iter().map(executor).collect(),
+        providers: sight.overview(snapshot.breakers.into_iter().map(provider).collect()),
+        executors: sight.overview(snapshot.executors.into_iter().map(executor).collect()),
     }
 }
 
@@ -87,10 +126,10 @@ fn provider(state: BreakerState) -> ProviderHealth {
 
 /// `status`, as `principal` may see it.
 pub(crate) async fn status(doors: &Doors, principal: &Principal) -> Status {
-    let oversees = principal.visibility() == Visibility::All || principal.scopes.allows(Scope::Admin);
     let snapshot = doors.app.health.snapshot().await;
+    let sight = Sight::of(doors, principal, &snapshot).await;
     let default_agent = doors.app.models.default_agent();
-    let agents = doors.app.models.agents().into_iter().map(|agent| AgentHeartbeat {
+    let agents = doors.app.models.agents(principal).into_iter().map(|agent| AgentHeartbeat {
         agent_id: agent.id.to_string(),
         enabled: false,
         every: Heartbeat::NONE.every,
@@ -104,26 +143,26 @@ pub(crate) async fn status(doors: &Doors, principal: &Principal) -> Status {
             port: doors.port.load(Ordering::Relaxed),
             bind: doors.settings.bind.clone(),
             auth: doors.gate.mode(),
-            connections: doors.sockets.load(Ordering::Relaxed),
+            connections: sight.overview(Some(doors.sockets.load(Ordering::Relaxed))),
             accepting: !doors.app.health.is_draining(),
         },
         channels: BTreeMap::new(),
         runtime_version: doors.settings.version.clone(),
         heartbeat: HeartbeatStatus { default_agent_id: default_agent.to_string(), agents: agents.collect() },
         channel_summary: Vec::new(),
-        queued_system_events: if oversees { doors.stage.remembered() } else { Vec::new() },
-        tasks: counts(&snapshot).into(),
+        queued_system_events: sight.overview(doors.stage.remembered()),
+        tasks: counts(sight.counts).into(),
         sessions: SessionsStatus {
-            paths: if oversees { vec![doors.settings.state_dir.clone()] } else { Vec::new() },
-            count: snapshot.counts.map_or(0, |counts| counts.sessions),
+            paths: sight.overview(vec![sight.path.clone()]),
+            count: sight.counts.sessions,
             defaults: defaults(doors),
             recent: recent(doors, principal).await,
             by_agent: Vec::new(),
         },
-        queue: queue(&snapshot),
-        workers: snapshot.workers.map(workers),
+        queue: sight.overview(queue(&snapshot)),
+        workers: sight.overview(snapshot.workers.map(workers)),
         models: doors.app.models.list().iter().map(|(provider, model)| format!("{provider}/{}", model.name)).collect(),
-        event_loop: event_loop(snapshot.lateness),
+        event_loop: sight.overview(Some(event_loop(snapshot.lateness))),
     }
 }
 
@@ -174,12 +213,7 @@ fn by_lane(counts: [usize; 3]) -> BTreeMap<&'static str, usize> {
     Lane::ALL.into_iter().map(Lane::as_str).zip(counts).collect()
 }
 
-fn counts(snapshot: &Snapshot) -> TaskCounts {
-    snapshot.counts.map_or_else(TaskCounts::default, |counts| TaskCounts {
-        queued: counts.queued,
-        running: counts.running,
-        completed: counts.completed,
-        failed: counts.failed,
-        cancelled: counts.cancelled,
-    })
+fn counts(counts: Counts) -> TaskCounts {
+    let Counts { queued, running, completed, failed, cancelled, sessions: _ } = counts;
+    TaskCounts { queued, running, completed, failed, cancelled }
 }

@@ -384,6 +384,25 @@ async fn all_tasks(store: &dyn Store) -> Vec<Task> {
     }
 }
 
+/// What a tenant is told of itself equals a recount, too.
+async fn assert_tenants_counted(store: &dyn Store, tasks: &[Task], sessions: &[crate::Session]) {
+    let owners = tasks.iter().map(|task| &task.principal.id).chain(sessions.iter().map(|session| &session.owner));
+    let tenants: std::collections::HashSet<_> = owners.filter(|owner| **owner != PrincipalId::operator()).collect();
+    for tenant in tenants {
+        let count =
+            |name| tasks.iter().filter(|it| it.principal.id == *tenant && it.state.name() == name).count() as u64;
+        let recount = Counts {
+            queued: count(StateName::Queued),
+            running: count(StateName::Running),
+            completed: count(StateName::Completed),
+            failed: count(StateName::Failed),
+            cancelled: count(StateName::Cancelled),
+            sessions: sessions.iter().filter(|session| session.owner == *tenant).count() as u64,
+        };
+        assert_eq!(store.counts_of(tenant).await.unwrap(), recount);
+    }
+}
+
 /// Counters equal a recount; records agree with states; histories have no gaps.
 async fn assert_consistent(store: &dyn Store) {
     if store.settled().await.is_err() {
@@ -403,6 +422,7 @@ async fn assert_consistent(store: &dyn Store) {
         sessions: sessions.len() as u64,
     };
     assert_eq!(store.counts().await.unwrap(), recount);
+    assert_tenants_counted(store, &tasks, &sessions).await;
     for session in &sessions {
         let history = store.history(session.id, None, 10_000).await.unwrap();
         let numbers: Vec<u64> = history.iter().map(|message| message.seq).collect();

@@ -274,6 +274,9 @@ impl Store for SqliteStore {
     async fn counts(&self) -> Result<Counts, StoreError> {
         Ok(self.reader.counts().await?)
     }
+    async fn counts_of(&self, tenant: &PrincipalId) -> Result<Counts, StoreError> {
+        Ok(self.reader.counts_of(tenant).await?)
+    }
     async fn oldest_queued(&self) -> Result<Option<Timestamp>, StoreError> {
         Ok(self.reader.oldest_queued().await?)
     }

@@ -197,6 +197,9 @@ pub trait Store: Approvals + Devices + Memories + Send + Sync {
     /// How many there are of each.
     async fn counts(&self) -> Result<Counts, StoreError>;
 
+    /// How many of each are a tenant's, who is not the operator.
+    async fn counts_of(&self, tenant: &PrincipalId) -> Result<Counts, StoreError>;
+
     /// When the oldest waiting task was accepted.
     async fn oldest_queued(&self) -> Result<Option<Timestamp>, StoreError>;
 

@@ -442,6 +442,12 @@ async fn what_cannot_be_chosen_there_is_refused_at_once() {
     let far = NewRun::of(turn("agent:far:s", "hi"), Lane::Standard);
     let theirs = pair.house.app.tasks.submit(&stranger(1), far).await.map(drop);
     assert_eq!(theirs, Err(Error::NotFound { what: "agent", id: "far".into() }));
+    // G13: an agent that a key may not ask is not shown to it.
+    let shown = |principal: &claw_core::Principal| -> Vec<String> {
+        pair.house.app.models.agents(principal).iter().map(|agent| agent.id.to_string()).collect()
+    };
+    assert!(shown(&operator()).contains(&"far".to_owned()) && !shown(&stranger(1)).contains(&"far".to_owned()));
+    assert!(shown(&stranger(1)).contains(&"main".to_owned()));
     assert_eq!(pair.double.upstream().counts().requests, 0);
     pair.house.stop().await;
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use claw_app::Error;
+use claw_core::Principal;
 use claw_wire::openai::model::{Model, ModelList};
 use http::StatusCode;
 
@@ -14,25 +15,26 @@ use crate::doors::Doors;
 use crate::error::Problem;
 
 /// The whole list.
-pub(crate) async fn list(State(doors): State<Arc<Doors>>, _allowed: Allowed<Read>) -> Response {
-    render::json(StatusCode::OK, &ModelList::new(all(&doors)))
+pub(crate) async fn list(State(doors): State<Arc<Doors>>, allowed: Allowed<Read>) -> Response {
+    render::json(StatusCode::OK, &ModelList::new(all(&doors, allowed.principal())))
 }
 
 /// One entry; its id may contain slashes.
 pub(crate) async fn one(
     State(doors): State<Arc<Doors>>,
-    _allowed: Allowed<Read>,
+    allowed: Allowed<Read>,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    let found = all(&doors).into_iter().find(|model| model.id == id);
+    let found = all(&doors, allowed.principal()).into_iter().find(|model| model.id == id);
     let absent = || Problem::from(Error::UnknownModel(format!("there is no model {id:?}")));
     Ok(render::json(StatusCode::OK, &found.ok_or_else(absent)?))
 }
 
-fn all(doors: &Doors) -> Vec<Model> {
+fn all(doors: &Doors, principal: &Principal) -> Vec<Model> {
     let created = doors.app.now().seconds() - i64::try_from(doors.app.health.uptime().as_secs()).unwrap_or(0);
     let entry = |id: String, owned_by: &str| Model { id, object: "model", created, owned_by: owned_by.to_owned() };
-    let agents = doors.app.models.agents().into_iter().map(|agent| entry(format!("openclaw:{}", agent.id), "openclaw"));
+    let agents = doors.app.models.agents(principal).into_iter();
+    let agents = agents.map(|agent| entry(format!("openclaw:{}", agent.id), "openclaw"));
     let models = doors.app.models.list().into_iter();
     let models = models.map(|(provider, info)| entry(format!("{provider}/{}", info.name), &provider));
     std::iter::once(entry("openclaw".to_owned(), "openclaw")).chain(agents).chain(models).collect()

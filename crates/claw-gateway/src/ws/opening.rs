@@ -35,6 +35,7 @@ use crate::auth::{Admission, Caller, Denied, device};
 use crate::doors::Doors;
 use crate::error::millis;
 use crate::limits::{FRAME_BYTES_MAX, OUTBOX_BYTES_MAX, RECHECK};
+use crate::view;
 
 /// How long a closed socket's remaining input is read, so that the close code is not lost to a reset.
 const LINGER: Duration = Duration::from_secs(2);
@@ -224,7 +225,7 @@ async fn hello_ok(
 ) -> Box<RawValue> {
     let may_read = caller.principal().scopes.allows(Scope::Read);
     let health = if may_read {
-        doors.pulse.health(doors, false).await
+        view::health_for(doors, caller.principal(), false).await
     } else {
         RawValue::from_string("{}".to_owned()).expect("this is JSON").into()
     };

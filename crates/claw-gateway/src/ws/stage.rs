@@ -51,6 +51,7 @@ pub(crate) struct Audience {
 
 impl Audience {
     /// Everybody with `scope`.
+    #[cfg(test)]
     pub(crate) const fn of(scope: Scope) -> Self {
         Self { scope, owner: None, subscribed: false }
     }
@@ -278,7 +279,7 @@ impl Stage {
         drop(last);
         if has_changed {
             self.health_version.fetch_add(1, Ordering::Relaxed);
-            self.send(Shared::new("health", Audience::of(Scope::Read), health, Some(self.version())));
+            self.send(Shared::new("health", Audience::overseers(Scope::Read), health, Some(self.version())));
         }
     }
 

@@ -36,4 +36,5 @@ mod stage;
 mod steering;
 mod stock;
 mod tasks;
+mod tenants;
 mod websocket;

@@ -13,7 +13,7 @@ pub(super) use messages::{CONTEXT, ENDS, HISTORY};
 #[cfg(test)]
 pub(super) use sessions::Walk;
 #[cfg(test)]
-pub(super) use tasks::{DUE_TICKETS, STEERING, list_conditions};
+pub(super) use tasks::{DUE_TICKETS, STEERING, TENANT_COUNTS, list_conditions};
 
 use sqlx::SqlitePool;
 

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::flush::Flush;
 use super::load::Load;
-use super::read::{CONTEXT, DUE_TICKETS, ENDS, HISTORY, STEERING, Walk, list_conditions};
+use super::read::{CONTEXT, DUE_TICKETS, ENDS, HISTORY, STEERING, TENANT_COUNTS, Walk, list_conditions};
 use super::{Settings, SqliteStore};
 use crate::{
     Begin, Idempotency, NewTask, PageStart, SessionFilter, Store, StoreError, Submitted, TaskFilter, UsageDay,
@@ -375,7 +375,7 @@ async fn no_hot_statement_walks_over_a_table() {
             }
         }
     }
-    statements.extend([HISTORY, CONTEXT, ENDS].map(str::to_owned));
+    statements.extend([HISTORY, CONTEXT, ENDS, TENANT_COUNTS].map(str::to_owned));
     let tenant = || Visibility::Owner(claw_core::PrincipalId::from_stored("key_1".into()));
     let ops = claw_core::AgentId::parse("ops").ok();
     let search = Some("x".to_owned());

@@ -33,11 +33,13 @@ pub struct Health {
     pub agents: Vec<AgentHealth>,
     pub sessions: SessionsHealth,
     pub tasks: TaskCounts,
-    /// Null when the queue does not answer.
+    /// Null when the queue does not answer, and for whoever sees only its own.
     pub queue: Option<QueueStatus>,
-    /// Null before they started.
+    /// Null before they started, and for whoever sees only its own.
     pub workers: Option<WorkersStatus>,
-    pub event_loop: EventLoop,
+    /// Left out for whoever sees only its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event_loop: Option<EventLoop>,
     /// Providers that have failed lately; left out while all is well.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub providers: Vec<ProviderHealth>,
@@ -172,13 +174,15 @@ pub struct Status {
     pub queued_system_events: Vec<String>,
     pub tasks: TasksStatus,
     pub sessions: SessionsStatus,
-    /// Null when the queue does not answer.
+    /// Null when the queue does not answer, and for whoever sees only its own.
     pub queue: Option<QueueStatus>,
-    /// Null before they started.
+    /// Null before they started, and for whoever sees only its own.
     pub workers: Option<WorkersStatus>,
     /// Every known model as `<provider>/<model>`.
     pub models: Vec<String>,
-    pub event_loop: EventLoop,
+    /// Left out for whoever sees only its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event_loop: Option<EventLoop>,
 }
 
 /// What waits, inside [`Status`].
@@ -215,8 +219,9 @@ pub struct GatewayStatus {
     pub bind: String,
     /// `token`, `password` or `none`.
     pub auth: &'static str,
-    /// How many sockets are open.
-    pub connections: usize,
+    /// How many sockets are open; left out for whoever sees only its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connections: Option<usize>,
     /// Whether it takes new work.
     pub accepting: bool,
 }

@@ -26,7 +26,7 @@ impl Method for AgentsList {
             main_key: "main",
             scope: "per-sender",
             selection_required: false,
-            agents: models.agents().into_iter().map(row).collect(),
+            agents: models.agents(call.principal()).into_iter().map(row).collect(),
         });
         Ok(())
     }

@@ -5,6 +5,7 @@ use claw_wire::ws::gateway::HealthParams;
 
 use super::{Call, Method};
 use crate::error::Problem;
+use crate::view;
 
 pub(super) struct Health;
 
@@ -14,8 +15,7 @@ impl Method for Health {
     type Params = HealthParams;
 
     async fn run(call: &Call, HealthParams { probe }: HealthParams) -> Result<(), Problem> {
-        let doors = call.doors();
-        call.answer_json(&doors.pulse.health(doors, probe.unwrap_or(false)).await);
+        call.answer_json(&view::health_for(call.doors(), call.principal(), probe.unwrap_or(false)).await);
         Ok(())
     }
 }

@@ -31,7 +31,7 @@ impl Method for SessionsCreate {
         let mut answer = Changed {
             created: Some(is_new),
             run_started: Some(message.is_some()),
-            ..sessions::changed(call.doors(), &session)
+            ..sessions::changed(call.doors(), call.principal(), &session)
         };
         if let Some(message) = message {
             let turn = Turn::text(session.key.clone(), message);

@@ -35,7 +35,7 @@ impl Method for SessionsList {
             .then(|| u64::from(offset) + rows.len() as u64);
         call.answer(&SessionList {
             ts: doors.app.now().millis(),
-            path: doors.settings.state_dir.clone(),
+            path: view::state_dir(doors, call.principal()),
             count: rows.len(),
             total_count: page.total,
             limit_applied: limit.unwrap_or(PAGE_DEFAULT),

@@ -20,7 +20,7 @@ impl Method for SessionsPatch {
         let key = params.key()?;
         let settings = sessions::patch(params);
         let (session, _) = call.doors().app.sessions.change(call.principal(), key, settings, may_make).await?;
-        call.answer(&sessions::changed(call.doors(), &session));
+        call.answer(&sessions::changed(call.doors(), call.principal(), &session));
         Ok(())
     }
 }

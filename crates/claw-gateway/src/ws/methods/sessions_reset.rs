@@ -16,7 +16,7 @@ impl Method for SessionsReset {
 
     async fn run(call: &Call, params: NameParams) -> Result<(), Problem> {
         let session = call.doors().app.sessions.reset(call.principal(), &params.key()?).await?;
-        call.answer(&sessions::changed(call.doors(), &session));
+        call.answer(&sessions::changed(call.doors(), call.principal(), &session));
         Ok(())
     }
 }

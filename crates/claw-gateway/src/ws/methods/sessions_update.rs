@@ -18,7 +18,7 @@ impl Method for SessionsUpdate {
         let key = params.key()?;
         let settings = sessions::patch(params);
         let (session, _) = call.doors().app.sessions.change(call.principal(), key, settings, false).await?;
-        call.answer(&sessions::changed(call.doors(), &session));
+        call.answer(&sessions::changed(call.doors(), call.principal(), &session));
         Ok(())
     }
 }

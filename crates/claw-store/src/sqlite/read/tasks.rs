@@ -208,12 +208,27 @@ impl Reader {
         decode::counts(&row.fetch_one(&self.pool).await?)
     }
 
+    /// How many of each are a tenant's.
+    pub(in crate::sqlite) async fn counts_of(&self, tenant: &PrincipalId) -> Result<Counts, Fault> {
+        let row = sqlx::query(TENANT_COUNTS).bind(tenant.as_str());
+        decode::counts(&row.fetch_one(&self.pool).await?)
+    }
+
     /// When the oldest waiting task was accepted.
     pub(in crate::sqlite) async fn oldest_queued(&self) -> Result<Option<Timestamp>, Fault> {
         let row = sqlx::query("SELECT created_at FROM tasks WHERE state = 0 ORDER BY n LIMIT 1");
         row.fetch_optional(&self.pool).await?.map(|row| decode::moment(&row, 0)).transpose()
     }
 }
+
+/// By the indexes that hold what is not the operator's.
+pub(in crate::sqlite) const TENANT_COUNTS: &str = "SELECT \
+     (SELECT count(*) FROM tasks WHERE owner = ?1 AND owner <> 'operator' AND state = 0), \
+     (SELECT count(*) FROM tasks WHERE owner = ?1 AND owner <> 'operator' AND state = 1), \
+     (SELECT count(*) FROM tasks WHERE owner = ?1 AND owner <> 'operator' AND state = 2), \
+     (SELECT count(*) FROM tasks WHERE owner = ?1 AND owner <> 'operator' AND state = 3), \
+     (SELECT count(*) FROM tasks WHERE owner = ?1 AND owner <> 'operator' AND state = 4), \
+     (SELECT count(*) FROM sessions WHERE owner = ?1 AND owner <> 'operator')";
 
 /// Waiting, and marked; their index holds no others.
 pub(in crate::sqlite) const STEERING: &str = "SELECT t.id FROM sessions s CROSS JOIN tasks t ON t.session = s.n \
