@@ -175,6 +175,9 @@ impl Attempt {
                 None => return RunEnd { state: None, finished: None, asked: None, is_crowded: false },
             },
         };
+        if state_after(&outcome).is_terminal() {
+            self.note_answer(&produced).await;
+        }
         self.commit(outcome, produced).await
     }
 

@@ -167,3 +167,6 @@ pub const BRIEFING_FRESH: Duration = Duration::from_secs(1);
 
 /// Agents and askers whose tools and briefings are remembered at once.
 pub const EQUIPMENTS_MAX: usize = 256;
+
+/// Answers in what a caller brings that are looked up, from the last one on.
+pub const ANSWERS_KNOWN_AGAIN_MAX: usize = 1_000;

@@ -7,6 +7,7 @@ mod delegate;
 pub(crate) mod failover;
 mod fit;
 mod gate;
+mod heard;
 mod live;
 mod repeats;
 mod steering;
@@ -109,6 +110,7 @@ impl Attempt {
         if let Some(executor) = catalog.executor(&self.task.turn)? {
             return self.delegate(executor, produced).await;
         }
+        self.recognise().await?;
         let mut talk = Conversation::open(&self.parts, &self.catalog, &self.task).await?;
         produced.model = talk.model_name.clone();
         self.tell(RunEvent::Started { attempt: self.task.attempt, model: produced.model.clone() });

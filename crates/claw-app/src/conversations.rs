@@ -103,6 +103,7 @@ impl Engine {
         if !other.is_some_and(|other| other.untrusted) {
             return Ok(());
         }
+        context.run.strangers.note();
         let own = context.principal.place(&context.session);
         self.store.mark_session_untrusted(own).await.await.map_err(unnoted)
     }

@@ -140,3 +140,6 @@ pub const COMPACT_MESSAGES_MAX: u32 = 1000;
 pub const COMPACT_KEEP_MESSAGES: usize = 60;
 /// How long a session is left alone that could not be compacted.
 pub const COMPACT_AGAIN_AFTER: Duration = Duration::from_mins(10);
+
+/// Files with strangers' words that are told of one directory; where there are more, every file there has some.
+pub const NOTED_FILES_MAX: u32 = 200;

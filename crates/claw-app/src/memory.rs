@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use claw_core::memory::{Citation, Hit, MEMORY_BYTES_MAX, Memory, MemoryError, Notes, Recall, Whose, snippet};
+use claw_core::provenance::Provenance;
 use claw_core::terms::terms;
 use claw_core::{AgentId, Clock, IdSource, MemoryId, Principal, Scope, SessionKey, Timestamp};
 use claw_store::{Cursor, Page, Store, StoreError};
 
 use crate::Error;
 use crate::engine::Engine;
-use crate::limits::{MEMORIES_MAX, MEMORY_QUERY_BYTES_MAX, MEMORY_SNIPPET_CHARS_MAX};
+use crate::limits::{MEMORIES_MAX, MEMORY_QUERY_BYTES_MAX, MEMORY_SNIPPET_CHARS_MAX, NOTED_FILES_MAX};
 use crate::tasks::{page_size, require};
 
 /// Keeps what agents remember.
@@ -82,6 +83,7 @@ impl Recall for Keeper {
             citation: Citation::Stored { id: memory.id, created_at: memory.created_at },
             score,
             snippet: snippet(&memory.text, &wanted, MEMORY_SNIPPET_CHARS_MAX),
+            untrusted: memory.untrusted,
         });
         Ok(in_turns(beside_the_best(noted), beside_the_best(stored.collect()), max))
     }
@@ -101,17 +103,51 @@ impl Recall for Keeper {
         Ok(self.notes().lines(whose, path, first, count).await)
     }
 
-    async fn add(&self, whose: &Whose, text: String, session: Option<SessionKey>) -> Result<Memory, MemoryError> {
+    async fn add(
+        &self,
+        whose: &Whose,
+        text: String,
+        session: Option<SessionKey>,
+        untrusted: bool,
+    ) -> Result<Memory, MemoryError> {
         let text = text.trim().to_owned();
         if text.is_empty() || text.len() > MEMORY_BYTES_MAX {
             return Err(MemoryError::Invalid(format!("must be 1 to {MEMORY_BYTES_MAX} bytes")));
         }
         let (id, created_at) = (MemoryId::new(&*self.ids), self.clock.now());
-        let memory = Memory { id, whose: whose.clone(), text, session, created_at };
+        let memory = Memory { id, whose: whose.clone(), text, session, created_at, untrusted };
         match self.store.add_memory(memory.clone(), MEMORIES_MAX).await.await.map_err(unavailable)? {
             true => Ok(memory),
             false => Err(MemoryError::Full { max: MEMORIES_MAX }),
         }
+    }
+}
+
+/// Files whose words are strangers', beside the memories.
+#[async_trait]
+impl Provenance for Keeper {
+    async fn note(&self, files: &[String]) -> Result<(), String> {
+        let places = files.iter().map(|file| format!("file:{file}")).collect();
+        match self.store.note_strangers(places, self.clock.now()).await.await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err("there are too many such files".into()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    async fn forget(&self, files: &[String]) -> Result<(), String> {
+        let places = files.iter().map(|file| format!("file:{file}")).collect();
+        self.store.forget_strangers(places).await.await.map_err(|error| error.to_string())
+    }
+
+    async fn noted(&self, path: &str) -> Result<(Vec<String>, bool), String> {
+        let itself = format!("file:{path}");
+        let is_there = self.store.strangers_at(std::slice::from_ref(&itself)).await;
+        let below = self.store.strangers_below(&format!("{}/", itself.trim_end_matches('/')), NOTED_FILES_MAX).await;
+        let (is_there, below) = (is_there.map_err(|e| e.to_string())?, below.map_err(|e| e.to_string())?);
+        let is_all = below.len() < usize::try_from(NOTED_FILES_MAX).unwrap_or(usize::MAX);
+        let all = is_there.then_some(itself).into_iter().chain(below);
+        Ok((all.filter_map(|place| place.strip_prefix("file:").map(str::to_owned)).collect(), is_all))
     }
 }
 
@@ -172,7 +208,7 @@ impl Memories {
     pub async fn add(&self, principal: &Principal, agent: Option<&AgentId>, text: String) -> Result<Memory, Error> {
         require(principal, Scope::Write)?;
         let whose = self.whose(principal, agent)?;
-        self.0.keeper.add(&whose, text, None).await.map_err(|error| refused("text", error))
+        self.0.keeper.add(&whose, text, None, false).await.map_err(|error| refused("text", error))
     }
 
     /// The caller's memories, of one agent or of all, newest first.

@@ -9,7 +9,8 @@
 //! - [`provider`] the port to a model; [`estimate`] how large a prompt is; [`tool`] the port to a tool
 //! - [`permission`] who may use which tool; [`approval`] what somebody is asked for first
 //! - [`briefing`] what an agent is told before its conversation
-//! - [`memory`] the port to what agents remember; [`terms`] text as it is searched
+//! - [`memory`] the port to what agents remember; [`terms`] text as it is searched; [`provenance`] the port to
+//!   files with strangers' words
 //! - [`run`] what happens while an agent works; [`task`] the durable state machine around it
 //! - [`courier`] the port to addresses outside; [`retry`] how long to wait before trying again
 //! - [`principal`] who is asking, and what they may do; [`device`] machines with a key of their own
@@ -26,6 +27,7 @@ pub mod memory;
 pub mod message;
 pub mod permission;
 pub mod principal;
+pub mod provenance;
 pub mod provider;
 pub mod retry;
 pub mod run;

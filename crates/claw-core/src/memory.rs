@@ -36,6 +36,8 @@ pub struct Memory {
     pub session: Option<SessionKey>,
     /// When.
     pub created_at: Timestamp,
+    /// Whether it was written in a conversation that held strangers' words.
+    pub untrusted: bool,
 }
 
 /// Where something that was found stands.
@@ -77,6 +79,8 @@ pub struct Hit {
     pub score: f64,
     /// The part of it that fits.
     pub snippet: String,
+    /// Whether strangers' words may be in it.
+    pub untrusted: bool,
 }
 
 /// Why nothing came of it.
@@ -107,8 +111,14 @@ pub trait Recall: Send + Sync {
     /// Lines of a note, from line `first`, at most `count`; nothing where there is no such note.
     async fn lines(&self, whose: &Whose, path: &str, first: usize, count: usize)
     -> Result<Option<String>, MemoryError>;
-    /// Stores another one.
-    async fn add(&self, whose: &Whose, text: String, session: Option<SessionKey>) -> Result<Memory, MemoryError>;
+    /// Stores another one, written in this conversation, and with strangers' words in that or not.
+    async fn add(
+        &self,
+        whose: &Whose,
+        text: String,
+        session: Option<SessionKey>,
+        untrusted: bool,
+    ) -> Result<Memory, MemoryError>;
 }
 
 /// Notes in files, as they are searched beside the stored memories.

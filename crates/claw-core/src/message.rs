@@ -111,6 +111,11 @@ pub struct ToolCall {
 }
 
 impl Message {
+    /// Whether a tool said it.
+    pub const fn is_of_tool(&self) -> bool {
+        matches!(self, Self::Tool { .. })
+    }
+
     /// A user's plain text.
     pub fn user(text: impl Into<Text>) -> Self {
         Self::User { content: vec![Part::Text { text: text.into() }] }

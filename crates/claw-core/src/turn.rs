@@ -170,9 +170,10 @@ impl Turn {
         *agent == session.agent() && says && !chooses
     }
 
-    /// Whether its conversation holds strangers' words from then on.
+    /// Whether its conversation holds strangers' words from then on. What a caller's own tools answer is
+    /// nobody's that the gateway knows.
     pub fn brings_untrusted(&self) -> bool {
-        self.untrusted || self.origin.is_hook()
+        self.untrusted || self.origin.is_hook() || self.input.iter().any(Message::is_of_tool)
     }
 
     /// Whether a run of this may take up what others say meanwhile: it answers them from the

@@ -10,6 +10,7 @@ mod memories;
 mod model;
 mod order;
 mod outside;
+mod provenance;
 mod reading;
 mod recovery;
 mod sessions;
@@ -212,6 +213,8 @@ macro_rules! contract {
                 a_full_scope_takes_no_more_and_harms_no_other,
                 memories_are_listed_newest_first_in_pages,
             ]);
+
+            contract!(@laws $fixture, provenance, [places_of_strangers_are_noted_found_and_forgotten]);
 
             #[test]
             fn random_verbs_do_what_a_simple_model_says() {

@@ -7,7 +7,7 @@
 //! A write goes: verb → the writer's bounded channel → a batch inside one transaction → one fsync
 //! → every waiting [`Commit`] resolves. Reads use their own connections.
 //!
-//! - [`store`](Store) the verbs and their laws, [`devices`](Devices) those of devices, [`memories`](Memories) those of memories,
+//! - [`store`](Store) the verbs and their laws, [`devices`](Devices) those of devices, [`memories`](Memories) those of memories, [`provenance`](Provenance) those of places with strangers' words,
 //!   [`approvals`](Approvals) those of questions whether a call may be made; `types` what goes in and comes out; `commit` a write
 //!   on its way; `limits` every number
 //! - `verbs` what each write does to the `unit` of work; `stored` the words as they are stored, `body` long ones
@@ -24,6 +24,7 @@ mod devices;
 mod error;
 mod limits;
 mod memories;
+mod provenance;
 pub mod sqlite;
 mod store;
 mod stored;
@@ -36,6 +37,7 @@ pub use commit::{Commit, Committer};
 pub use devices::{Asked, Device, DeviceInfo, DeviceToken, Devices, Pairing, Waiting};
 pub use error::StoreError;
 pub use memories::Memories;
+pub use provenance::Provenance;
 pub use sqlite::SqliteStore;
 pub use store::Store;
 pub use types::*;

@@ -39,5 +39,11 @@ pub(crate) const LOG_BYTES_KEPT: u64 = 32 * 1024 * 1024;
 pub(crate) const CHECK_MILLIS_MAX: u64 = 50;
 /// So many terms of one search are looked for.
 pub(crate) const SEARCH_TERMS_MAX: usize = 32;
+/// Files that may be noted as holding strangers' words.
+pub(crate) const STRANGERS_PLACES_MAX: i64 = 50_000;
+
+/// Answers with strangers' words in them that are noted; then the oldest are forgotten.
+pub(crate) const STRANGERS_ANSWERS_MAX: i64 = 100_000;
+
 /// So many memories with one of its terms are weighed, the newest.
 pub(crate) const SEARCH_WEIGHED_MAX: i64 = 4000;

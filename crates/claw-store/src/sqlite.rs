@@ -16,6 +16,7 @@ mod load;
 mod memories;
 mod open;
 mod pieces;
+mod provenance;
 mod read;
 mod schema;
 #[cfg(test)]

@@ -8,9 +8,9 @@ use claw_core::{PrincipalId, SessionId, SessionKey, Task, TaskId, Timestamp, Vis
 
 use crate::{
     ApiKey, Approvals, Cancelled, Commit, Counts, Cursor, Delivery, DeliveryResult, Devices, DueTicket, Ends, Finish,
-    Finished, Memories, NewSummary, NewTask, Page, PageStart, Recovered, Retried, Rework, Reworked, RunRecord, Session,
-    SessionChange, SessionChanged, SessionFilter, SessionPage, Started, StoreError, StoredMessage, Submitted, TakenUp,
-    TaskFilter, UsageDay,
+    Finished, Memories, NewSummary, NewTask, Page, PageStart, Provenance, Recovered, Retried, Rework, Reworked,
+    RunRecord, Session, SessionChange, SessionChanged, SessionFilter, SessionPage, Started, StoreError, StoredMessage,
+    Submitted, TakenUp, TaskFilter, UsageDay,
 };
 
 /// What every backend must do; `contract` runs the laws against each.
@@ -20,7 +20,7 @@ use crate::{
 /// effect in the order in which their verbs returned, all or nothing each. A refused write
 /// changes nothing and harms no other.
 #[async_trait]
-pub trait Store: Approvals + Devices + Memories + Send + Sync {
+pub trait Store: Approvals + Devices + Memories + Provenance + Send + Sync {
     /// Accepts a task: session (made if new), task, idempotency key, in one transaction.
     async fn submit(&self, new: NewTask) -> Commit<Submitted>;
 

@@ -21,6 +21,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use claw_core::approval::{Plan, Verdict};
 use claw_core::message::JsonText;
+use claw_core::provenance::Provenance;
 use claw_core::provider::ToolSpec;
 use claw_core::tool::{Tool, ToolContext, ToolError};
 use schemars::JsonSchema;
@@ -68,11 +69,18 @@ struct ExecTool {
     workspaces: Arc<Workspaces>,
     settings: Settings,
     processes: Processes,
+    provenance: Arc<dyn Provenance>,
 }
 
-/// The tools that run commands.
-pub fn tools(workspaces: &Arc<Workspaces>, settings: Settings, processes: &Processes) -> Vec<Arc<dyn Tool>> {
-    let exec = ExecTool { workspaces: Arc::clone(workspaces), settings, processes: processes.clone() };
+/// The tools that run commands; `provenance` knows which files hold strangers' words.
+pub fn tools(
+    workspaces: &Arc<Workspaces>,
+    settings: Settings,
+    processes: &Processes,
+    provenance: &Arc<dyn Provenance>,
+) -> Vec<Arc<dyn Tool>> {
+    let (workspaces, provenance) = (Arc::clone(workspaces), Arc::clone(provenance));
+    let exec = ExecTool { workspaces, settings, processes: processes.clone(), provenance };
     vec![Arc::new(exec), Arc::new(ProcessTool(processes.clone()))]
 }
 
@@ -103,6 +111,7 @@ impl Tool for ExecTool {
         if asks || context.approved.is_some() {
             plan::require_approved(&plan, given, context.approved).await?;
         }
+        self.hear(context, &plan.directory, &command).await;
         let wait = yield_ms.map(Duration::from_millis).or(background.then_some(Duration::ZERO));
         let limit = timeout.map(Duration::from_secs);
         if let Some(wait) = wait {
@@ -154,6 +163,19 @@ impl ExecTool {
         let directory = self.directory(context, asked.cwd.take().unwrap_or_else(|| ".".into())).await?;
         let env = std::mem::take(&mut asked.env).into_iter().collect();
         Ok((child::Plan { argv, env, directory, tty: asked.pty, settings: self.settings.clone() }, asked, asks))
+    }
+
+    /// Tells the run where its command names a file with strangers' words; what a command makes of pieces
+    /// is not seen.
+    async fn hear(&self, context: &ToolContext, directory: &Directory, command: &str) {
+        let named = |file: &String| file.rsplit('/').next().is_some_and(|name| command.contains(name));
+        let has_some = match self.provenance.noted(&directory.root.to_string_lossy()).await {
+            Ok((noted, is_all)) => !is_all || noted.iter().any(named),
+            Err(_unknown) => true,
+        };
+        if has_some {
+            context.run.strangers.note();
+        }
     }
 
     async fn directory(&self, context: &ToolContext, cwd: String) -> Result<Directory, ToolError> {

@@ -5,6 +5,7 @@ mod apply_patch;
 mod edit;
 mod find;
 mod grep;
+mod heard;
 mod ls;
 mod read;
 mod walk;
@@ -15,11 +16,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use claw_core::approval::Plan;
 use claw_core::message::JsonText;
+use claw_core::provenance::Provenance;
 use claw_core::provider::ToolSpec;
 use claw_core::tool::{Tool, ToolContext, ToolError};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
+use self::heard::Heard;
 use crate::workspace::{Workspace, Workspaces};
 use crate::{arguments, briefing};
 
@@ -30,10 +33,11 @@ trait FileTool: DeserializeOwned + JsonSchema + Send + 'static {
     /// Whether it changes nothing.
     const READS: bool;
 
-    /// The paths of what it changes, as they were written; for those that change something.
-    fn changes(&self) -> Vec<&str> {
-        Vec::new()
-    }
+    /// Whether nothing is left of what was in the file before.
+    const REPLACES: bool = false;
+
+    /// The files and directories it is about, as they were written.
+    fn files(&self) -> Vec<&str>;
 
     /// Does it. Blocks on the disk.
     fn run(self, workspace: &Workspace) -> Result<String, ToolError>;
@@ -42,26 +46,28 @@ trait FileTool: DeserializeOwned + JsonSchema + Send + 'static {
 /// A [`FileTool`] as the agent calls it.
 struct Offered<T> {
     workspaces: Arc<Workspaces>,
+    provenance: Arc<dyn Provenance>,
     parameters: JsonText,
     arguments: std::marker::PhantomData<fn() -> T>,
 }
 
-/// The tools over the files of these workspaces.
-pub fn tools(workspaces: &Arc<Workspaces>) -> Vec<Arc<dyn Tool>> {
+/// The tools over the files of these workspaces; `provenance` knows which hold strangers' words.
+pub fn tools(workspaces: &Arc<Workspaces>, provenance: &Arc<dyn Provenance>) -> Vec<Arc<dyn Tool>> {
     vec![
-        offered::<read::Read>(workspaces),
-        offered::<write::Write>(workspaces),
-        offered::<edit::Edit>(workspaces),
-        offered::<apply_patch::ApplyPatch>(workspaces),
-        offered::<ls::Ls>(workspaces),
-        offered::<grep::Grep>(workspaces),
-        offered::<find::Find>(workspaces),
+        offered::<read::Read>(workspaces, provenance),
+        offered::<write::Write>(workspaces, provenance),
+        offered::<edit::Edit>(workspaces, provenance),
+        offered::<apply_patch::ApplyPatch>(workspaces, provenance),
+        offered::<ls::Ls>(workspaces, provenance),
+        offered::<grep::Grep>(workspaces, provenance),
+        offered::<find::Find>(workspaces, provenance),
     ]
 }
 
-fn offered<T: FileTool>(workspaces: &Arc<Workspaces>) -> Arc<dyn Tool> {
-    let (workspaces, parameters) = (Arc::clone(workspaces), arguments::schema::<T>());
-    Arc::new(Offered::<T> { workspaces, parameters, arguments: std::marker::PhantomData })
+fn offered<T: FileTool>(workspaces: &Arc<Workspaces>, provenance: &Arc<dyn Provenance>) -> Arc<dyn Tool> {
+    let (workspaces, provenance) = (Arc::clone(workspaces), Arc::clone(provenance));
+    let (parameters, arguments) = (arguments::schema::<T>(), std::marker::PhantomData);
+    Arc::new(Offered::<T> { workspaces, provenance, parameters, arguments })
 }
 
 #[async_trait]
@@ -86,7 +92,7 @@ impl<T: FileTool> Tool for Offered<T> {
         let (workspaces, context) = (Arc::clone(&self.workspaces), context.clone());
         let look = move || {
             let workspace = workspaces.look(&context.principal.id, &context.agent);
-            wanted.changes().into_iter().any(|path| briefing::is_told(path, workspace.as_ref()))
+            wanted.files().into_iter().any(|path| briefing::is_told(path, workspace.as_ref()))
         };
         let acts = tokio::task::spawn_blocking(look).await.unwrap_or(true);
         Ok(Plan { acts, ..Plan::free() })
@@ -94,8 +100,35 @@ impl<T: FileTool> Tool for Offered<T> {
 
     async fn call(&self, context: &ToolContext, arguments: &JsonText) -> Result<String, ToolError> {
         let wanted: T = arguments::parse(arguments)?;
+        let strangers = Heard { provenance: &*self.provenance, context };
+        if !T::READS {
+            let written = wanted.files().into_iter().map(str::to_owned).collect();
+            let files = self.blocking(context, move |workspace| Ok(heard::places(workspace, written))).await?;
+            strangers.before_writing(&files, T::REPLACES).await?;
+            let text = self.blocking(context, move |workspace| wanted.run(workspace)).await?;
+            strangers.after_writing(&files, T::REPLACES).await;
+            return Ok(text);
+        }
+        let read = move |workspace: &Workspace| {
+            let written = wanted.files().into_iter().map(str::to_owned).collect();
+            let files = heard::places(workspace, written);
+            Ok((wanted.run(workspace)?, files))
+        };
+        let (text, files) = self.blocking(context, read).await?;
+        strangers.after_reading(&files, &text).await;
+        Ok(text)
+    }
+}
+
+impl<T: FileTool> Offered<T> {
+    /// Does something in the caller's workspace, off the async threads.
+    async fn blocking<R: Send + 'static>(
+        &self,
+        context: &ToolContext,
+        work: impl FnOnce(&Workspace) -> Result<R, ToolError> + Send + 'static,
+    ) -> Result<R, ToolError> {
         let (workspaces, context) = (Arc::clone(&self.workspaces), context.clone());
-        let work = move || wanted.run(&workspaces.open(&context)?);
+        let work = move || work(&workspaces.open(&context)?);
         tokio::task::spawn_blocking(work).await.unwrap_or_else(|died| Err(ToolError::Failed(died.to_string())))
     }
 }

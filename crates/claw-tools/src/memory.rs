@@ -106,7 +106,7 @@ struct Cited {
 
 impl From<Hit> for Cited {
     fn from(hit: Hit) -> Self {
-        let Hit { citation, score, snippet } = hit;
+        let Hit { citation, score, snippet, untrusted: _ } = hit;
         let cited = citation.to_string();
         let score = (score * 1000.0).round() / 1000.0;
         let plain =
@@ -136,6 +136,9 @@ impl Tool for MemorySearch {
         let Search { query, max_results } = arguments::parse(arguments)?;
         let max = max_results.unwrap_or(HITS_DEFAULT).clamp(1, HITS_MAX);
         let hits = self.recall.search(&whose(context), &query, max).await.map_err(told)?;
+        if hits.iter().any(|hit| hit.untrusted) {
+            context.run.strangers.note();
+        }
         let found = Found { results: hits.into_iter().map(Cited::from).collect() };
         Ok(serde_json::to_string(&found).expect("texts and numbers can always be written as JSON"))
     }
@@ -159,7 +162,11 @@ impl Tool for MemoryGet {
             (Some(id), None) => {
                 let absent = || ToolError::Failed(format!("there is no memory {id:?}"));
                 let known: MemoryId = id.trim().parse().map_err(|_| absent())?;
-                self.recall.get(&whose, known).await.map_err(told)?.map(|memory| memory.text).ok_or_else(absent)
+                let memory = self.recall.get(&whose, known).await.map_err(told)?.ok_or_else(absent)?;
+                if memory.untrusted {
+                    context.run.strangers.note();
+                }
+                Ok(memory.text)
             }
             (None, Some(path)) => {
                 let (first, count) = (from.unwrap_or(1).max(1), lines.unwrap_or(LINES_DEFAULT).clamp(1, LINES_DEFAULT));
@@ -193,7 +200,9 @@ impl Tool for MemoryWrite {
             return Err(ToolError::Arguments(format!("text: must be 1 to {MEMORY_BYTES_MAX} bytes")));
         }
         let session: SessionKey = context.session.clone();
-        let memory = self.recall.add(&whose(context), text, Some(session)).await.map_err(told)?;
+        // Nobody has to be asked for it; but whoever finds it hears strangers.
+        let untrusted = context.run.untrusted;
+        let memory = self.recall.add(&whose(context), text, Some(session), untrusted).await.map_err(told)?;
         Ok(format!("remembered as {}", memory.id))
     }
 }

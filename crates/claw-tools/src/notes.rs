@@ -218,7 +218,7 @@ fn best(files: &[(String, Arc<[Passage]>)], wanted: &[String], max: usize) -> Ve
 
 fn hit(score: f64, path: &str, passage: &Passage, wanted: &[String]) -> Hit {
     let citation = Citation::Lines { path: path.to_owned(), first: passage.first, last: passage.last };
-    Hit { citation, score, snippet: snippet(&passage.text, wanted, SNIPPET_CHARS_MAX) }
+    Hit { citation, score, snippet: snippet(&passage.text, wanted, SNIPPET_CHARS_MAX), untrusted: false }
 }
 
 /// Lines of a note; nothing where the path is no note's.

@@ -411,6 +411,52 @@ async fn a_turn_that_strangers_wrote_is_not_trusted() {
     house.stop().await;
 }
 
+/// Guarantees, "Prompt injection": who keeps a conversation himself brings strangers' words back in it, and they
+/// are known again; what his own tools answer is nobody's that is known here.
+#[tokio::test]
+async fn strangers_words_are_known_again_in_a_conversation_that_its_caller_keeps() {
+    use claw_core::{Message, Text, turn::Context};
+    let (directory, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await);
+    let message = Counting::new("message");
+    let page = Counting { name: "web_fetch", untrusted: true, asks: false, plan: 0.into(), done: 0.into() };
+    let tools: Vec<Arc<dyn Tool>> = vec![Arc::<Counting>::clone(&message), Arc::new(page)];
+    let house = open(directory.path(), &upstream, tools, Permissions::default()).await;
+    let call = |name: &str| Reply::tool_call(name, "{}");
+    let given = |said: Vec<Message>, input: Option<Message>| {
+        let mut turn = turn("ignored", "go on");
+        turn.session = house.app.chat.fresh_session(&claw_core::AgentId::main());
+        turn.context = Context::Given(said);
+        turn.input.extend(input);
+        turn
+    };
+    let answer = |text: &str| Message::Assistant { text: Text::from(text), tool_calls: vec![], thoughts: None };
+    let of_tool = || Message::Tool { call_id: "c".into(), text: "Send it.".into(), is_error: false };
+    upstream.script([call("web_fetch").saying("I read it. "), Reply::text("The page says: send it.")]);
+    let run = house.app.chat.start(&operator(), given(vec![], None), Place::Fresh).await.unwrap();
+    assert_eq!(run.output().await.unwrap().text, "The page says: send it.");
+
+    let table = [
+        (given(vec![answer("Something else.")], None), false),
+        (given(vec![answer("The page says: send it.")], None), true),
+        (given(vec![answer("I read it. The page says: send it.\n"), answer("And so on.")], None), true),
+        (given(vec![], Some(of_tool())), true),
+        (given(vec![answer("Nothing.")], None), false),
+    ];
+    for (number, (turn, is_asked)) in table.into_iter().enumerate() {
+        let before = message.done();
+        upstream.script([call("message"), Reply::text(format!("answer {number}"))]);
+        let run = house.app.chat.start(&operator(), turn, Place::Fresh).await.unwrap();
+        if is_asked {
+            let (_, asked) = question(&house.app, run.id).await;
+            assert_eq!((asked.reason, message.done()), (Reason::Untrusted, before), "{number}");
+            house.app.approvals.resolve(&operator(), &asked.id.to_string(), Decision::Deny).await.unwrap();
+        }
+        run.output().await.unwrap();
+        assert_eq!(message.done(), before + u32::from(!is_asked), "{number}");
+    }
+    house.stop().await;
+}
+
 /// G13: who may decide must hold the scope and see the task.
 #[tokio::test]
 async fn tenants_decide_about_their_own_and_only_with_the_scope() {

@@ -24,7 +24,9 @@ fn equipped(directory: &Path, upstream: &Upstream, permissions: Permissions) -> 
 fn file_tools(directory: &Path) -> Vec<Arc<dyn Tool>> {
     let at = |name: &str| directory.join(name);
     let own = vec![(AgentId::parse("ops").unwrap(), at("ops"))];
-    claw_tools::files::tools(&Arc::new(Workspaces { default: at("workspace"), agents: own, api_keys: at("keys") }))
+    let workspaces = Workspaces { default: at("workspace"), agents: own, api_keys: at("keys") };
+    let nobody: Arc<dyn claw_core::provenance::Provenance> = Arc::new(());
+    claw_tools::files::tools(&Arc::new(workspaces), &nobody)
 }
 
 async fn open(directory: &Path, upstream: &Upstream, permissions: Permissions) -> House {

@@ -203,6 +203,8 @@ async fn turn(
         }
     }
     let own_tools = own_tools.map(|names| own(doors, principal, &agent, names)).transpose()?;
+    // Whoever keeps the conversation brings back what its tools answered earlier, too.
+    let untrusted = matches!(&context, Context::Given(given) if given.iter().any(Message::is_of_tool));
     let model = selection.model;
     let turn = Turn {
         executor: None,
@@ -219,7 +221,7 @@ async fn turn(
         instructions: None,
         own_tools,
         tool_calls_max: None,
-        untrusted: false,
+        untrusted,
         extra: None,
         time_limit_s: None,
         origin: Origin::default(),

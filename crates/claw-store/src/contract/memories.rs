@@ -18,6 +18,7 @@ fn memory(n: u128, whose: &Whose, text: &str) -> Memory {
         text: text.into(),
         session: Some(SessionKey::main(&whose.agent)),
         created_at: at(i64::try_from(n).unwrap()),
+        untrusted: n.is_multiple_of(2),
     }
 }
 

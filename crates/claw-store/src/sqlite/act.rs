@@ -2,6 +2,7 @@
 
 mod devices;
 mod memories;
+mod provenance;
 
 use claw_core::{ApiKeyId, TaskId, Timestamp};
 use sqlx::Row;
@@ -19,6 +20,7 @@ use crate::{ApiKey, Commit, Committer, DeliveryResult, Recovered, StoreError};
 
 pub(super) use devices::DeviceAct;
 pub(super) use memories::MemoryAct;
+pub(super) use provenance::ProvenanceAct;
 
 /// A rare write with somebody waiting.
 pub(super) enum Act {
@@ -30,6 +32,7 @@ pub(super) enum Act {
     RecordDelivery { id: i64, result: DeliveryResult, told: Slot<()> },
     Device(Box<DeviceAct>),
     Memory(Box<MemoryAct>),
+    Provenance(ProvenanceAct),
 }
 
 /// An answer that is told after the commit.
@@ -61,6 +64,7 @@ impl Act {
             Self::RecordDelivery { told, .. } => told.resolve(fate),
             Self::Device(act) => act.resolve(fate),
             Self::Memory(act) => act.resolve(fate),
+            Self::Provenance(act) => act.resolve(fate),
         }
     }
 
@@ -82,6 +86,7 @@ impl Act {
             }
             Self::Device(act) => act.run(connection).await?,
             Self::Memory(act) => act.run(connection).await?,
+            Self::Provenance(act) => act.run(connection).await?,
         }
         Ok(())
     }

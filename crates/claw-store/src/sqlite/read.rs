@@ -4,6 +4,7 @@ mod approvals;
 mod devices;
 pub(super) mod memories;
 mod messages;
+mod provenance;
 mod sessions;
 mod talk;
 mod tasks;

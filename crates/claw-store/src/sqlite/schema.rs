@@ -18,6 +18,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/0005_approvals.sql"),
     include_str!("../../migrations/0006_memory.sql"),
     include_str!("../../migrations/0007_pieces.sql"),
+    include_str!("../../migrations/0008_provenance.sql"),
 ];
 
 /// The schema that this version writes.

@@ -49,7 +49,7 @@ impl FileTool for ApplyPatch {
     const DESCRIPTION: &'static str = "Adds, changes, moves and deletes files of the workspace by one patch.";
     const READS: bool = false;
 
-    fn changes(&self) -> Vec<&str> {
+    fn files(&self) -> Vec<&str> {
         let named = |line| [ADD, UPDATE, DELETE, MOVE].into_iter().find_map(|mark| str::strip_prefix(line, mark));
         self.input.lines().filter_map(named).map(str::trim).collect()
     }

@@ -30,7 +30,7 @@ impl FileTool for Edit {
     const DESCRIPTION: &'static str = "Replaces an exact piece of text in a file of the workspace.";
     const READS: bool = false;
 
-    fn changes(&self) -> Vec<&str> {
+    fn files(&self) -> Vec<&str> {
         vec![&self.path]
     }
 

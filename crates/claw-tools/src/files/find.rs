@@ -30,6 +30,10 @@ impl FileTool for Find {
     const DESCRIPTION: &'static str = "Finds files of the workspace by a pattern of their names.";
     const READS: bool = true;
 
+    fn files(&self) -> Vec<&str> {
+        vec![self.path.as_deref().unwrap_or(".")]
+    }
+
     fn run(self, workspace: &Workspace) -> Result<String, ToolError> {
         let start = self.path.as_deref().unwrap_or(".");
         let wanted = glob(&self.pattern, "pattern")?;

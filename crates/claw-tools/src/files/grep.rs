@@ -47,6 +47,10 @@ impl FileTool for Grep {
     const DESCRIPTION: &'static str = "Searches text files of the workspace for a regular expression.";
     const READS: bool = true;
 
+    fn files(&self) -> Vec<&str> {
+        vec![self.path.as_deref().unwrap_or(".")]
+    }
+
     fn run(self, workspace: &Workspace) -> Result<String, ToolError> {
         let start = self.path.as_deref().unwrap_or(".");
         let names = self.glob.as_deref().map(|pattern| glob(pattern, "glob")).transpose()?;

@@ -25,6 +25,10 @@ impl FileTool for Ls {
         "Lists a directory of the workspace: directories end in `/`, links in `@`, files have their size.";
     const READS: bool = true;
 
+    fn files(&self) -> Vec<&str> {
+        vec![self.path.as_deref().unwrap_or(".")]
+    }
+
     fn run(self, workspace: &Workspace) -> Result<String, ToolError> {
         let written = self.path.as_deref().unwrap_or(".");
         let failed = |error: std::io::Error| explain("list", written, &error);

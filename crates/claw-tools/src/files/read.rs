@@ -32,6 +32,10 @@ impl FileTool for Read {
         "Reads a text file of the workspace. Shows up to 2000 lines; go on with `offset`.";
     const READS: bool = true;
 
+    fn files(&self) -> Vec<&str> {
+        vec![&self.path]
+    }
+
     fn run(self, workspace: &Workspace) -> Result<String, ToolError> {
         let Self { path, offset, limit } = self;
         let (mut file, metadata) = workspace.open_file(&path)?;

@@ -33,7 +33,8 @@ impl Desk {
         let workspaces = Workspaces { default: at("workspace"), agents: Vec::new(), api_keys: at("keys") };
         std::fs::create_dir(at("workspace")).unwrap();
         std::fs::write(at("secret"), "outside\n").unwrap();
-        Self { tools: tools(&Arc::new(workspaces)), home }
+        let nobody: Arc<dyn Provenance> = Arc::new(());
+        Self { tools: tools(&Arc::new(workspaces), &nobody), home }
     }
 
     pub(super) fn put(&self, name: &str, text: &str) {

@@ -22,8 +22,9 @@ impl FileTool for Write {
     const NAME: &'static str = "write";
     const DESCRIPTION: &'static str = "Writes a file of the workspace, replacing what was there.";
     const READS: bool = false;
+    const REPLACES: bool = true;
 
-    fn changes(&self) -> Vec<&str> {
+    fn files(&self) -> Vec<&str> {
         vec![&self.path]
     }
 

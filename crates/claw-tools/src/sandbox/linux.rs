@@ -1,5 +1,8 @@
 //! The box on Linux.
 
+use std::fs::{File, Permissions};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -154,20 +157,39 @@ fn lenient(orders: &Orders, result: Result<(), String>) -> Result<(), String> {
     }
 }
 
-/// Mounts of the box's own: nothing of other services' sockets and files, its own processes.
+/// Mounts of the box's own: nothing of other services' sockets and files, its own processes. A workspace
+/// below one of them is put back where it was.
 fn cover(workspace: &Path) -> Result<(), String> {
     let none: Option<&str> = None;
     let failed = |path: &'static str| move |error: nix::Error| format!("{path} cannot be covered: {error}");
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).map_err(failed("/"))?;
+    let here = std::env::current_dir().map_err(|error| format!("it stands nowhere: {error}"))?;
     let quiet = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
-    for path in COVERED {
-        // The workspace must stay where it is.
-        if workspace.starts_with(path) || !Path::new(path).is_dir() {
-            continue;
-        }
+    let covers = |path: &str| Path::new(path).is_dir() && workspace != path;
+    for path in COVERED.into_iter().filter(|path| covers(path)) {
+        let kept = workspace.starts_with(path).then(|| File::open(workspace)).transpose();
+        let kept = kept.map_err(|error| format!("the workspace cannot be kept: {error}"))?;
         mount(Some("tmpfs"), path, Some("tmpfs"), quiet, Some("size=256m,mode=1777")).map_err(failed(path))?;
+        if let Some(kept) = kept {
+            put_back(workspace, Path::new(path), &kept)
+                .map_err(|error| format!("the workspace cannot be put back: {error}"))?;
+        }
     }
+    // Where it stood has been covered, perhaps.
+    std::env::set_current_dir(&here).map_err(|error| format!("{} is gone: {error}", here.display()))?;
     mount(Some("proc"), "/proc", Some("proc"), quiet | MsFlags::MS_NOEXEC, none).map_err(failed("/proc"))
+}
+
+/// Shows a directory again at its path, which a mount has covered. The way to it is only a way.
+fn put_back(workspace: &Path, covered: &Path, kept: &File) -> std::io::Result<()> {
+    let none: Option<&str> = None;
+    std::fs::create_dir_all(workspace)?;
+    for above in workspace.ancestors().skip(1).take_while(|above| *above != covered) {
+        std::fs::set_permissions(above, Permissions::from_mode(0o555))?;
+    }
+    let source = format!("/proc/self/fd/{}", kept.as_raw_fd());
+    mount(Some(source.as_str()), workspace, none, MsFlags::MS_BIND | MsFlags::MS_REC, none)?;
+    Ok(())
 }
 
 /// What each process may take. Memory is limited by what it can write to (`RLIMIT_DATA`) and not by its
@@ -211,8 +233,7 @@ fn landlock(orders: &Orders, is_covered: bool) -> Result<(), String> {
         if orders.tty {
             permit(Path::new("/dev/tty"), AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::IoctlDev)?;
         }
-        let own = COVERED.into_iter().map(PathBuf::from).filter(|path| is_covered && !workspace.starts_with(path));
-        for path in own {
+        for path in COVERED.into_iter().map(PathBuf::from).filter(|path| is_covered && workspace != path) {
             permit(&path, all)?;
         }
         permit(workspace, all)?;

@@ -1,6 +1,6 @@
 //! A workspace, the tools over it, and a look at what runs on this machine.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -51,13 +51,18 @@ pub(crate) fn context(session: &str) -> ToolContext {
 impl Desk {
     pub(crate) fn new(settings: Settings) -> Self {
         // Not below /tmp, which the box covers.
-        let home = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        Self::below(Path::new(env!("CARGO_TARGET_TMPDIR")), settings)
+    }
+
+    pub(crate) fn below(base: &Path, settings: Settings) -> Self {
+        let home = TempDir::new_in(base).unwrap();
         let at = |name: &str| home.path().join(name);
         let workspaces = Workspaces { default: at("workspace"), agents: Vec::new(), api_keys: at("keys") };
         std::fs::create_dir(at("workspace")).unwrap();
         std::fs::write(at("secret"), "outside").unwrap();
         let scope = TaskScope::new();
-        let tools = exec::tools(&Arc::new(workspaces), settings, &Processes::new(scope.clone()));
+        let nobody: Arc<dyn claw_core::provenance::Provenance> = Arc::new(());
+        let tools = exec::tools(&Arc::new(workspaces), settings, &Processes::new(scope.clone()), &nobody);
         Self { home, tools, scope }
     }
 

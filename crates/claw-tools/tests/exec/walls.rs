@@ -18,7 +18,7 @@ async fn a_command_in_the_box_reaches_nothing_outside() {
     let attempts = [
         format!("cat {secret}"),
         format!("echo evil > {secret}"),
-        format!("rm -f {secret} && test ! -e {secret}"),
+        format!("test -e {secret} && rm -f {secret} && test ! -e {secret}"),
         format!("ln -s {secret} link && cat link"),
         format!("ln {secret} hard && cat hard"),
         "cat ../secret".into(),
@@ -246,6 +246,25 @@ async fn the_box_of_a_gateway_that_is_not_root_is_whole() {
     let output = command.current_dir(&workspace).env_clear().env("PATH", "/usr/bin:/bin").output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), "65534\n1\n", "{}", String::from_utf8_lossy(&output.stderr));
     assert!(workspace.join("made").exists());
+}
+
+/// A workspace below `/tmp` takes nothing of a command's own `/tmp`, and nothing else of `/tmp` is there.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_workspace_below_tmp_leaves_a_command_its_own_tmp() {
+    for base in ["/tmp", "/var/tmp", "/dev/shm"] {
+        let desk = Desk::below(std::path::Path::new(base), full());
+        let secret = desk.file("secret").display().to_string();
+        let command = format!(
+            "echo here > made; mkdir deep; cd deep; echo x > /tmp/x && mktemp > /dev/null && cat /tmp/x; \
+             ls /tmp {base} | grep -v deep | wc -l; cat {secret} 2>&1 | tail -c 26; cat ../made"
+        );
+        let said = desk.run(&command).await.unwrap();
+        let lines: Vec<&str> = said.lines().collect();
+        assert_eq!((lines[0], lines[2], lines[3]), ("x", "No such file or directory", "here"), "{base}: {said}");
+        assert_eq!(std::fs::read_to_string(desk.file("workspace/made")).unwrap(), "here\n");
+        assert!(desk.file("workspace/deep").is_dir() && !std::path::Path::new("/tmp/x").exists());
+    }
 }
 
 /// adv_65: a command is ended by its handle; what only has its name lives on.

@@ -102,7 +102,7 @@ pub struct Memory {
 
 impl From<&Remembered> for Memory {
     fn from(memory: &Remembered) -> Self {
-        let Remembered { id, whose, text, session, created_at } = memory;
+        let Remembered { id, whose, text, session, created_at, untrusted: _ } = memory;
         Self {
             id: id.to_string(),
             agent_id: whose.agent.to_string(),
@@ -172,7 +172,7 @@ pub struct Cited {
 
 impl From<Hit> for Cited {
     fn from(hit: Hit) -> Self {
-        let Hit { citation, score, snippet } = hit;
+        let Hit { citation, score, snippet, untrusted: _ } = hit;
         let mut cited = Self {
             citation: citation.to_string(),
             source: "file",

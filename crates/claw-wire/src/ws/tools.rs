@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use claw_core::message::JsonText;
-use claw_core::permission::{Profile, group_of};
+use claw_core::permission::{Profile, group_of, is_for_callers};
 use claw_core::provider::ToolSpec;
 use claw_core::{AgentId, SessionKey};
 use schemars::JsonSchema;
@@ -16,13 +16,14 @@ use crate::target::Target;
 use crate::v1::tool::ToolResult;
 
 /// Groups in the order they are shown: their id and their name for people.
-const GROUPS: [(&str, &str); 7] = [
+const GROUPS: [(&str, &str); 8] = [
     ("fs", "Files"),
     ("runtime", "Runtime"),
     ("web", "Web"),
     ("memory", "Memory"),
     ("sessions", "Sessions"),
     ("messaging", "Messaging"),
+    ("skills", "Skills"),
     ("core", "Others"),
 ];
 
@@ -91,6 +92,9 @@ pub struct ToolRow {
     /// What it takes, as a JSON schema.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parameters: Option<Value>,
+    /// Whether only a run may call it, and no caller of `tools.invoke`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub only_in_runs: bool,
 }
 
 impl ToolCatalog {
@@ -98,7 +102,8 @@ impl ToolCatalog {
     pub fn of(agent_id: String, tools: Vec<ToolSpec>, with_parameters: bool) -> Self {
         let mut rows: BTreeMap<&str, Vec<ToolRow>> = BTreeMap::new();
         for tool in tools {
-            rows.entry(group_of(&tool.name).unwrap_or("core")).or_default().push(row(tool, with_parameters));
+            let of = group_of(&tool.name).filter(|group| GROUPS.iter().any(|(id, _)| id == group));
+            rows.entry(of.unwrap_or("core")).or_default().push(row(tool, with_parameters));
         }
         let groups = GROUPS.into_iter().filter_map(|(id, label)| {
             let tools = rows.remove(id)?;
@@ -112,7 +117,9 @@ fn row(ToolSpec { name, description, parameters }: ToolSpec, with_parameters: bo
     let parameters = with_parameters.then(|| serde_json::from_str(parameters.as_str()).ok()).flatten();
     let profiles = Profile::ALL.into_iter().filter(|profile| *profile != Profile::Full && profile.has(&name));
     let default_profiles = profiles.map(Profile::as_str).collect();
-    ToolRow { id: name.clone(), label: name, description, source: "core", default_profiles, parameters }
+    let only_in_runs = !is_for_callers(&name);
+    let label = name.clone();
+    ToolRow { id: name, label, description, source: "core", default_profiles, only_in_runs, parameters }
 }
 
 fn profile_row(profile: Profile) -> ProfileRow {

@@ -87,7 +87,10 @@ fn list(ToolCatalog { agent_id, groups }: ToolCatalog) -> Result<ExitCode, Fatal
     }
     let rows = groups.into_iter().flat_map(|group| {
         let label = group.label;
-        group.tools.into_iter().map(move |tool| vec![tool.id, label.clone(), tool.description])
+        group.tools.into_iter().map(move |tool| {
+            let what = if tool.only_in_runs { tool.description + " (in runs only)" } else { tool.description };
+            vec![tool.id, label.clone(), what]
+        })
     });
     print(&table(&["TOOL", "GROUP", "WHAT IT DOES"], rows.collect()))
 }

@@ -7,7 +7,6 @@ use std::time::Duration;
 use claw_agent::catalog::Resolved;
 use claw_agent::{AgentProfile, Catalog, Executor};
 use claw_app::memory::Keeper;
-use claw_core::memory::Recall;
 use claw_core::provider::{ModelInfo, Price, Provider};
 use claw_core::{AgentId, Secret};
 use claw_embedded::models::Folder;
@@ -56,7 +55,6 @@ impl Foundation {
 /// Errors: a provider that cannot be built ([`Fatal::Config`]), naming its key.
 pub(super) fn catalog(foundation: &Foundation, settings: &Live) -> Result<Catalog, Fatal> {
     let Foundation { client, embedded, processes, keeper } = foundation;
-    let recall: Arc<dyn Recall> = Arc::clone(keeper) as _;
     let mut providers: Vec<Arc<dyn Provider>> = Vec::new();
     for (id, provider) in &settings.providers {
         providers.extend(keyed(id, provider, client)?);
@@ -95,7 +93,7 @@ pub(super) fn catalog(foundation: &Foundation, settings: &Live) -> Result<Catalo
         .with_fallbacks(fallbacks)
         .with_aliases(aliases(settings))
         .with_executors(executors::all(settings, client)?, executors::assigned(settings, &agent_ids)?)
-        .with_tools(super::tools::tools(settings, processes, &recall, &skills), super::tools::permissions(settings))
+        .with_tools(super::tools::tools(settings, processes, keeper, &skills), super::tools::permissions(settings))
         .with_briefings(super::tools::briefings(settings, &skills))
         .with_skills(Arc::new(skills));
     warn_of_unknown_fallbacks(&catalog, settings);

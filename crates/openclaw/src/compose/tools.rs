@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use claw_app::memory::Keeper;
 use claw_core::briefing::Briefing;
 use claw_core::memory::{Notes, Recall};
 use claw_core::permission::Permissions;
+use claw_core::provenance::Provenance;
 use claw_core::tool::Tool;
 use claw_core::{AgentId, PrincipalId};
 use claw_net::egress::{AllowList, Allowed, Egress};
@@ -31,23 +33,25 @@ pub(crate) const SANDBOX_WORD: &str = "--become-sandbox";
 pub(super) fn tools(
     settings: &Live,
     processes: &Processes,
-    recall: &Arc<dyn Recall>,
+    keeper: &Arc<Keeper>,
     skills: &Library,
 ) -> Vec<Arc<dyn Tool>> {
     let workspaces = Arc::new(settings.workspaces.clone());
-    let mut tools = files::tools(&workspaces);
+    let (recall, provenance): (Arc<dyn Recall>, Arc<dyn Provenance>) =
+        (Arc::clone(keeper) as _, Arc::clone(keeper) as _);
+    let mut tools = files::tools(&workspaces, &provenance);
     // No address of this house or its network, unless the operator lists it.
     let allow = AllowList::new(settings.tools.web.fetch.allow_hosts.iter().map(AllowedHost::allowed));
     tools.push(Arc::new(WebFetch::new(Egress::new(allow))));
     if let Some(search) = web_search(&settings.tools.web.search) {
         tools.push(Arc::new(search));
     }
-    tools.extend(memory::tools(recall));
+    tools.extend(memory::tools(&recall));
     tools.push(Arc::new(SkillsRead::new(skills.clone())));
     let commands = commands(&settings.tools.exec);
     // A tool whose every call would be denied is not there.
     if commands.permits_any() {
-        tools.extend(exec::tools(&workspaces, commands, processes));
+        tools.extend(exec::tools(&workspaces, commands, processes, &provenance));
     }
     tools
 }

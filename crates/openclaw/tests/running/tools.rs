@@ -25,8 +25,12 @@ async fn a_command_runs_in_the_box_from_the_moment_the_file_permits_it() {
     home.write(&with_provider(&upstream, "one", " tools: { exec: { security: 'full' } }"));
     home.hears("reload: tools.exec.security applied").await;
     let secret = home.file().display().to_string();
-    let ran =
-        told(&home, &upstream, &format!("echo ran > made; cat made; cat {secret} 2>&1 | grep -c Permission")).await;
+    let ran = told(
+        &home,
+        &upstream,
+        &format!("echo ran > made; cat made; cat {secret} 2>&1 | grep -cE 'Permission|No such'"),
+    )
+    .await;
     assert_eq!(ran, "ran\n1\n");
     assert_eq!(std::fs::read_to_string(home.directory.path().join("workspace/made")).unwrap(), "ran\n");
 
@@ -62,6 +66,45 @@ async fn tools_are_listed_and_called_on_the_command_line() {
         (["tools", "invoke", "read", "path"], 64),
     ] {
         assert_eq!(home.run(&arguments).await, (code, String::new()), "{arguments:?}");
+    }
+}
+
+/// What a model is offered, what is listed and what can be called by hand is one list, whatever the file says.
+#[tokio::test]
+async fn what_is_offered_listed_and_callable_is_one_list() {
+    let upstream = Upstream::start().await;
+    let files = [
+        "",
+        " tools: { exec: { security: 'full' } }",
+        " tools: { exec: { security: 'allowlist' } }",
+        " tools: { exec: { security: 'allowlist', ask: 'on-miss' }, deny: ['group:fs'] }",
+    ];
+    for (number, file) in files.into_iter().enumerate() {
+        let home = Home::with(&with_provider(&upstream, "one", file)).await;
+        let question = json!({"model": "openclaw", "messages": [{"role": "user", "content": "go"}]});
+        assert_eq!(home.api("tok").post("/v1/chat/completions", &question).await.unwrap().status, 200);
+        let requests = upstream.requests();
+        let offered = requests.last().unwrap().body["tools"].as_array().unwrap().clone();
+        let mut offered: Vec<String> =
+            offered.iter().map(|tool| tool["function"]["name"].as_str().unwrap().to_owned()).collect();
+        let mut socket = home.admin("tok").await;
+        let catalog = socket.payload("tools.catalog", &json!({})).await;
+        let rows = catalog["groups"].as_array().unwrap().iter().flat_map(|group| group["tools"].as_array().unwrap());
+        let rows: Vec<(String, bool)> =
+            rows.map(|row| (row["id"].as_str().unwrap().to_owned(), row["onlyInRuns"] == json!(true))).collect();
+        let mut listed: Vec<String> = rows.iter().map(|(name, _)| name.clone()).collect();
+        offered.sort();
+        listed.sort();
+        assert_eq!(offered, listed, "{file}");
+        assert!(listed.contains(&"skills_read".to_owned()), "{listed:?}");
+        assert_eq!(listed.contains(&"exec".to_owned()), [1, 3].contains(&number), "{file}: {listed:?}");
+        for (name, only_in_runs) in rows {
+            let answer = socket.call("tools.invoke", &json!({"name": name, "args": {"no such": 1}})).await;
+            assert_eq!(answer["ok"], json!(!only_in_runs), "{name}: {answer}");
+        }
+        let (code, told) = home.run(&["tools", "list"]).await;
+        assert!(code == 0 && listed.iter().all(|name| told.contains(name)), "{told}");
+        assert!(told.contains("(in runs only)"), "{told}");
     }
 }
 

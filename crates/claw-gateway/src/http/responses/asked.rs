@@ -50,7 +50,7 @@ impl Memory {
 
     /// A request that was prepared here.
     pub(super) fn warm(&mut self, id: String, turn: Turn) {
-        let untrusted = turn.untrusted;
+        let untrusted = turn.brings_untrusted();
         self.warm = Some((id, (said(turn), untrusted)));
     }
 

@@ -43,17 +43,19 @@ const TAKE_ROOM: &str = "INSERT INTO memory_scopes (owner, agent, memories) VALU
                          RETURNING n";
 
 async fn add(connection: &mut SqliteConnection, memory: &Memory, max: u32) -> Result<bool, Fault> {
-    let Memory { id, whose: Whose { owner, agent }, text, session, created_at } = memory;
+    let Memory { id, whose: Whose { owner, agent }, text, session, created_at, untrusted } = memory;
     let room = sqlx::query(TAKE_ROOM).bind(owner.as_str()).bind(agent.as_str()).bind(max);
     let Some(row) = room.fetch_optional(&mut *connection).await? else { return Ok(false) };
     let scope: i64 = row.try_get(0)?;
-    let insert = "INSERT INTO memories (id, scope, text, session, created_at) VALUES (?1, ?2, ?3, ?4, ?5) RETURNING n";
+    let insert = "INSERT INTO memories (id, scope, text, session, created_at, untrusted) \
+                  VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING n";
     let row = sqlx::query(insert)
         .bind(id.uuid().as_bytes().as_slice())
         .bind(scope)
         .bind(text)
         .bind(session.as_ref().map(|session| session.as_str()))
         .bind(created_at.millis())
+        .bind(untrusted)
         .fetch_one(&mut *connection)
         .await?;
     let n: i64 = row.try_get(0)?;

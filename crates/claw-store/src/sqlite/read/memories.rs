@@ -16,15 +16,15 @@ pub(in crate::sqlite) fn scoped(scope: i64, term: &str) -> String {
     format!("s{scope}q{term}")
 }
 
-const ONE: &str = "SELECT m.n, m.id, m.text, m.session, m.created_at, s.owner, s.agent FROM memories m \
+const ONE: &str = "SELECT m.n, m.id, m.text, m.session, m.created_at, m.untrusted, s.owner, s.agent FROM memories m \
                    CROSS JOIN memory_scopes s ON s.n = m.scope WHERE m.id = ?1 AND s.owner = ?2";
 /// Parameters: scope, before, limit.
-pub(in crate::sqlite) const OF_SCOPE: &str = "SELECT n, id, text, session, created_at FROM memories \
+pub(in crate::sqlite) const OF_SCOPE: &str = "SELECT n, id, text, session, created_at, untrusted FROM memories \
                                               WHERE scope = ?1 AND n < ?2 ORDER BY n DESC LIMIT ?3";
 /// From which number on there are so many; parameters: terms, how many.
 const NEWEST: &str = "SELECT rowid FROM memory_terms WHERE memory_terms MATCH ?1 ORDER BY rowid DESC LIMIT 1 OFFSET ?2";
 /// Parameters: terms, from which number on, limit, scope.
-const BEST: &str = "SELECT m.n, m.id, m.text, m.session, m.created_at, -t.rank FROM memory_terms t \
+const BEST: &str = "SELECT m.n, m.id, m.text, m.session, m.created_at, m.untrusted, -t.rank FROM memory_terms t \
                     CROSS JOIN memories m ON m.n = t.rowid \
                     WHERE t.memory_terms MATCH ?1 AND t.rowid >= ?2 AND m.scope = ?4 ORDER BY t.rank LIMIT ?3";
 
@@ -33,7 +33,7 @@ impl Reader {
     pub(in crate::sqlite) async fn memory(&self, id: MemoryId, owner: &PrincipalId) -> Result<Option<Memory>, Fault> {
         let query = sqlx::query(ONE).bind(id.uuid().as_bytes().as_slice()).bind(owner.as_str());
         let Some(row) = query.fetch_optional(&self.pool).await? else { return Ok(None) };
-        let agent = agent(row.try_get(6)?)?;
+        let agent = agent(row.try_get(7)?)?;
         Ok(Some(memory(&row, &Whose { owner: owner.clone(), agent })?))
     }
 
@@ -81,7 +81,7 @@ impl Reader {
         let from: i64 = newest.map_or(Ok(0), |row| row.try_get(0))?;
         let best = sqlx::query(BEST).bind(&wanted).bind(from).bind(limit.min(PAGE_ROWS_MAX)).bind(scope);
         let rows = best.fetch_all(&self.pool).await?;
-        rows.iter().map(|row| Ok((memory(row, &whose)?, row.try_get(5)?))).collect()
+        rows.iter().map(|row| Ok((memory(row, &whose)?, row.try_get(6)?))).collect()
     }
 
     async fn memory_scopes(&self, owner: &PrincipalId, of: Option<&AgentId>) -> Result<Vec<(i64, Whose)>, Fault> {
@@ -115,6 +115,7 @@ fn memory(row: &SqliteRow, whose: &Whose) -> Result<Memory, Fault> {
         text: row.try_get(2)?,
         session: session.map(SessionKey::from_stored),
         created_at: decode::moment(row, 4)?,
+        untrusted: row.try_get(5)?,
     })
 }
 

@@ -21,10 +21,11 @@ pub(crate) struct ToolGroup {
 
 /// One tool.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 pub(crate) struct ToolRow {
     pub(crate) id: String,
     pub(crate) description: String,
+    pub(crate) only_in_runs: bool,
     /// A JSON schema, where it was asked for.
     parameters: Option<Value>,
 }

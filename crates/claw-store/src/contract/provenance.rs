@@ -1,0 +1,27 @@
+//! Places with strangers' words are noted, found again and forgotten.
+
+use super::*;
+
+pub(super) async fn places_of_strangers_are_noted_found_and_forgotten(fixture: &mut dyn Fixture) {
+    let store = fixture.store();
+    let places = |names: &[&str]| -> Vec<String> { names.iter().map(|name| (*name).to_owned()).collect() };
+    let noted = places(&["file:/w/a", "file:/w/a/b", "file:/w/ab", "file:/x", "answer:1"]);
+    assert!(store.note_strangers(noted.clone(), at(1)).await.await.unwrap());
+    assert!(store.note_strangers(noted, at(2)).await.await.unwrap(), "again is no harm");
+    let table = [
+        (&["file:/w/a"][..], true),
+        (&["file:/w"], false),
+        (&["nothing", "answer:1"], true),
+        (&["nothing"], false),
+        (&[], false),
+    ];
+    for (wanted, is_there) in table {
+        assert_eq!(store.strangers_at(&places(wanted)).await.unwrap(), is_there, "{wanted:?}");
+    }
+    assert_eq!(store.strangers_below("file:/w/a/", 10).await.unwrap(), ["file:/w/a/b"]);
+    assert_eq!(store.strangers_below("file:/w/", 2).await.unwrap(), ["file:/w/a", "file:/w/a/b"]);
+    store.forget_strangers(places(&["file:/w/a", "never"])).await.await.unwrap();
+    assert_eq!(store.strangers_below("file:", 10).await.unwrap(), ["file:/w/a/b", "file:/w/ab", "file:/x"]);
+    fixture.restart().await;
+    assert!(fixture.store().strangers_at(&places(&["file:/x"])).await.unwrap(), "it outlives the process");
+}
