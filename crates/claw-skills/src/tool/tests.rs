@@ -70,8 +70,9 @@ async fn only_what_the_operator_let_in_is_no_strangers_word() {
     let tool = SkillsRead::new(Library::new(settings));
     let is_strange = async |name: &str| {
         let context = context();
-        tool.call(&context, &JsonText::new(format!(r#"{{"name":"{name}"}}"#))).await.unwrap();
-        context.run.strangers.are_noted()
+        let told = tool.call(&context, &JsonText::new(format!(r#"{{"name":"{name}"}}"#))).await;
+        // What was changed since is not even taught.
+        context.run.strangers.are_noted() || told.is_err()
     };
     assert_eq!(
         (
