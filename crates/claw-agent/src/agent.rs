@@ -112,6 +112,7 @@ impl Agent {
 
     /// Puts others in their place, for every run that has not begun.
     pub fn replace_catalog(&self, catalog: Arc<Catalog>) {
+        self.gates.adopt(catalog.executors());
         *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = catalog;
     }
 

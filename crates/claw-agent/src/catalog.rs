@@ -193,6 +193,11 @@ impl Catalog {
         !self.executors.is_empty()
     }
 
+    /// All of them.
+    pub(crate) fn executors(&self) -> &[Executor] {
+        &self.executors
+    }
+
     /// The executor of that id.
     pub fn executor_named(&self, id: &str) -> Option<&Executor> {
         self.executors.iter().find(|executor| executor.id() == id)

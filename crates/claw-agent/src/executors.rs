@@ -138,12 +138,20 @@ impl Gate {
 pub struct Full(pub Duration);
 
 impl Gates {
+    /// Takes up the numbers of a new configuration; whoever waits with the old one changes nothing any more.
+    pub(crate) fn adopt(&self, executors: &[Executor]) {
+        for executor in executors {
+            self.with(executor.id(), |gate| gate.resize(executor.concurrent_max));
+        }
+        // There may be room now.
+        self.0.left.send_replace(());
+    }
+
     /// Lets one run in, if there is room.
     pub fn try_enter(&self, executor: &Executor) -> Result<Pass, Full> {
         let now = Instant::now();
         let mut gates = self.gates();
         let gate = gates.entry(executor.id().to_owned()).or_insert_with(|| Gate::new(executor.concurrent_max.max(1)));
-        gate.resize(executor.concurrent_max);
         if !gate.has_room(now) {
             return Err(Full(gate.wait(now).unwrap_or(EXECUTOR_WAIT_DEFAULT)));
         }

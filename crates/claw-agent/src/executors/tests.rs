@@ -57,13 +57,15 @@ async fn one_place_always_stays_and_the_configuration_may_change() {
         tokio::time::advance(EXECUTOR_WAIT_DEFAULT).await;
     }
     assert_eq!(open(&gates), 1);
-    drop(gates.try_enter(&executor(8)).unwrap());
+    gates.adopt(&[executor(8)]);
     assert_eq!((open(&gates), gates.states().first().unwrap().concurrent_max), (1, 8), "what was found out stays");
     let fresh = Gates::default();
     drop(fresh.try_enter(&wide).unwrap());
     let one = executor(1);
+    fresh.adopt(std::slice::from_ref(&one));
     let _inside = fresh.try_enter(&one).unwrap();
     assert!(fresh.try_enter(&one).is_err());
+    assert!(fresh.try_enter(&wide).is_err(), "whoever waited since before the change does not undo it");
 }
 
 #[tokio::test(start_paused = true)]
