@@ -11,9 +11,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use claw_core::Principal;
 use claw_core::provider::Provider;
 use claw_core::turn::Origin;
-use claw_core::{Principal, PrincipalId};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -54,7 +54,7 @@ impl Executor {
 
     /// Whether it carries out runs of `principal` that came by `origin`.
     pub fn serves(&self, principal: &Principal, origin: &Origin) -> bool {
-        self.serves_tenants || (principal.id == PrincipalId::operator() && !origin.is_hook())
+        self.serves_tenants || (principal.id.is_operator() && !origin.is_hook())
     }
 
     /// `<executor>/<agent there>`, where a model's name stands otherwise.

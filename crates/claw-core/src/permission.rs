@@ -286,7 +286,7 @@ impl Permissions {
     /// The rules that are for the asker beside its agent's.
     fn narrower(&self, asker: Asker<'_>) -> [Option<&Rules>; 4] {
         let Asker { agent: _, principal, origin: Origin { channel, sender, hops: _ } } = asker;
-        let of_key = (*principal != PrincipalId::operator()).then_some(&self.api_keys);
+        let of_key = (!principal.is_operator()).then_some(&self.api_keys);
         let of_principal = self.principals.iter().find(|(id, _)| id == principal).map(|(_, rules)| rules);
         let of_channel = channel.as_deref().and_then(|channel| for_name(&self.channels, channel));
         let of_sender = sender.as_deref().and_then(|sender| for_name(&self.senders, sender));

@@ -3,21 +3,29 @@
 //! A `Principal` is made by the gateway's one authentication function and by nothing else.
 
 use std::fmt;
+use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Serialize};
 
 use crate::ApiKeyId;
 use crate::session::SessionKey;
 
+/// The name is asked for with every request.
+static OPERATOR: LazyLock<Arc<str>> = LazyLock::new(|| "operator".into());
+
 /// Whose objects these are: the operator's or one API key's. Stored with every object.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct PrincipalId(Box<str>);
+pub struct PrincipalId(Arc<str>);
 
 impl PrincipalId {
     /// Whoever holds the gateway's own token or password.
     pub fn operator() -> Self {
-        Self("operator".into())
+        Self(Arc::clone(&OPERATOR))
+    }
+    /// Whether it is whoever holds the gateway's own token or password.
+    pub fn is_operator(&self) -> bool {
+        self.0 == *OPERATOR
     }
     /// The holder of an API key.
     pub fn api_key(id: ApiKeyId) -> Self {
@@ -34,6 +42,10 @@ impl PrincipalId {
     /// As stored.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+    /// As stored, shared.
+    pub fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
     }
 }
 
@@ -148,7 +160,7 @@ impl Principal {
     /// Where its conversation of this name lies: the holder of an API key has names of its own, so that
     /// it neither meets nor finds what others call the same (G13).
     pub fn place(&self, key: &SessionKey) -> SessionKey {
-        if self.id == PrincipalId::operator() {
+        if self.id.is_operator() {
             return key.clone();
         }
         let own = format!("{}:", self.id);
@@ -160,7 +172,7 @@ impl Principal {
     }
     /// Which objects it may see: an API key only its own, the operator all.
     pub fn visibility(&self) -> Visibility {
-        if self.id == PrincipalId::operator() { Visibility::All } else { Visibility::Owner(self.id.clone()) }
+        if self.id.is_operator() { Visibility::All } else { Visibility::Owner(self.id.clone()) }
     }
 }
 

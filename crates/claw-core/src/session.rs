@@ -1,6 +1,7 @@
 //! Names of conversations: `agent:<agentId>:<rest>` (K6).
 
 use std::fmt;
+use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +14,7 @@ pub const MAIN_AGENT: &str = "main";
 /// A configured agent's name: 1–64 of `a-z 0-9 _ -`, lower case.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
-pub struct AgentId(Box<str>);
+pub struct AgentId(Arc<str>);
 
 /// Why a name is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,17 +41,22 @@ impl AgentId {
             && lower.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-');
         match (fits, lower.as_str()) {
             (false, _) => Err(BadName::Agent { found: cut(text) }),
-            (true, "default") => Ok(Self(MAIN_AGENT.into())),
+            (true, "default" | MAIN_AGENT) => Ok(Self::main()),
             (true, _) => Ok(Self(lower.into())),
         }
     }
     /// The main agent.
     pub fn main() -> Self {
-        Self(MAIN_AGENT.into())
+        static MAIN: LazyLock<Arc<str>> = LazyLock::new(|| MAIN_AGENT.into());
+        Self(Arc::clone(&MAIN))
     }
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+    /// The name, shared.
+    pub fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
     }
 }
 
@@ -70,7 +76,7 @@ impl<'de> Deserialize<'de> for AgentId {
 /// A conversation's canonical key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct SessionKey(Box<str>);
+pub struct SessionKey(Arc<str>);
 
 impl SessionKey {
     /// Canonicalises any client-chosen name for `agent`: a full key is kept (its agent part
@@ -102,6 +108,10 @@ impl SessionKey {
     /// The whole key.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+    /// The whole key, shared.
+    pub fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
     }
     /// What stands behind the agent.
     pub fn rest(&self) -> &str {

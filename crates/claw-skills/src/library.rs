@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use claw_core::skill::{Broken, Report, Source, Status};
-use claw_core::{AgentId, Clock, Principal, PrincipalId};
+use claw_core::{AgentId, Clock, Principal};
 
 use crate::gate::Surroundings;
 use crate::manifest::Manifest;
@@ -148,7 +148,7 @@ impl claw_core::skill::Skills for Library {
 
 /// Whether it is the operator who asks, who owns what is installed.
 pub(crate) fn is_operator(principal: &Principal) -> bool {
-    principal.id == PrincipalId::operator()
+    principal.id.is_operator()
 }
 
 impl Settings {

@@ -1,5 +1,6 @@
 //! Words of the core as they are stored: JSON texts with a form beside them, small integers for enums.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use claw_core::approval::ApprovalState;
@@ -15,13 +16,26 @@ pub(crate) const FORM: i64 = 1;
 
 /// A value as stored JSON.
 pub(crate) fn text<T: Serialize + ?Sized>(value: &T) -> Result<Arc<str>, StoreError> {
-    serde_json::to_string(value).map(Arc::from).map_err(unwritable)
+    thread_local! {
+        /// Texts come by the dozen with every run: each is written where the last one was.
+        static SHEET: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+    SHEET.with_borrow_mut(|sheet| {
+        sheet.clear();
+        serde_json::to_writer(&mut *sheet, value).map_err(unwritable)?;
+        let text = std::str::from_utf8(sheet).map(Arc::from).map_err(unwritable)?;
+        sheet.shrink_to(SHEET_BYTES_KEPT);
+        Ok(text)
+    })
 }
 
 /// Why a value is not stored.
 pub(crate) fn unwritable(error: impl std::fmt::Display) -> StoreError {
     StoreError::Unavailable(format!("cannot be written as JSON: {error}"))
 }
+
+/// So much of a sheet is kept for the next text.
+const SHEET_BYTES_KEPT: usize = 64 * 1024;
 
 /// A stored JSON text as value; `what` names it in the error.
 pub(crate) fn value<T: DeserializeOwned>(text: &str, form: i64, what: &str) -> Result<T, StoreError> {

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use claw_core::briefing::{Briefing, BriefingContext, Origin, Rank, Section};
-use claw_core::{Clock, PrincipalId, Timestamp};
+use claw_core::{Clock, Timestamp};
 
 use crate::limits::{BRIEFING_FILE_BYTES_MAX, BRIEFING_FILES_REMEMBERED};
 use crate::workspace::{FileState, Workspace, Workspaces, text_of};
@@ -65,7 +65,7 @@ impl Briefing for WorkspaceFiles {
         let (principal, agent) = (about.principal.id.clone(), about.agent.clone());
         let look = move || {
             let Some(workspace) = workspaces.look(&principal, &agent) else { return Vec::new() };
-            let is_operators = principal == PrincipalId::operator();
+            let is_operators = principal.is_operator();
             Looking { workspace, seen: &seen, now }.sections(is_operators)
         };
         tokio::task::spawn_blocking(look).await.unwrap_or_default()

@@ -44,7 +44,7 @@ impl Workspaces {
     /// The directory of an agent that works on somebody's behalf; nothing when the principal's id is no
     /// name of a directory.
     pub fn of(&self, agent: &AgentId, principal: &PrincipalId) -> Option<PathBuf> {
-        if *principal != PrincipalId::operator() {
+        if !principal.is_operator() {
             let is_name = principal.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
             let is_name = is_name && !principal.as_str().is_empty();
             return is_name.then(|| self.api_keys.join(principal.as_str()).join(agent.as_str()));

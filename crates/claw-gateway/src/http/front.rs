@@ -48,8 +48,12 @@ pub(crate) async fn answer(doors: &Arc<Doors>, router: &Router, peer: SocketAddr
     let request_id = request_id(doors, request.headers());
     let is_openai = is_openai(request.uri().path());
     let carries_secret = request.uri().query().is_some_and(carries_secret);
-    let span = tracing::info_span!("request", request.id = %request_id, http.method = %request.method(),
-        http.path = request.uri().path());
+    let span = tracing::info_span!(
+        "request",
+        request.id = &*request_id,
+        http.method = request.method().as_str(),
+        http.path = request.uri().path()
+    );
     let standing = Arc::new(OnceLock::new());
     let client = Client::of(peer.ip(), request.headers());
     let arrival = Arrival { request_id: Arc::clone(&request_id), client, standing: Arc::clone(&standing) };

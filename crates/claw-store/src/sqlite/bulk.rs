@@ -20,6 +20,8 @@ const SIZES: [usize; 11] = [1, 2, 3, 4, 6, 8, 16, 32, 64, 96, ROWS_MAX];
 #[derive(Debug)]
 pub(super) struct Bulk {
     texts: Vec<(usize, Arc<str>)>,
+    /// Values of one row.
+    columns: usize,
 }
 
 /// Values on their way into a statement.
@@ -27,6 +29,13 @@ pub(super) struct Bulk {
 pub(super) struct Values(SqliteArguments);
 
 impl Values {
+    /// None yet, with room for so many.
+    fn with_room(values: usize) -> Self {
+        let mut empty = SqliteArguments::default();
+        empty.reserve(values, 0);
+        Self(empty)
+    }
+
     /// Adds the next value.
     pub(super) fn add<'v, T: Encode<'v, Sqlite> + Type<Sqlite>>(&mut self, value: T) -> &mut Self {
         // Encoding fails for numbers that do not fit only, and ours are `i64`; a value left out
@@ -53,32 +62,32 @@ impl Values {
 
 impl Bulk {
     /// `before`, then as many `row`s as the size says with commas between, then `after`.
-    fn new(before: &str, row: &str, after: &str) -> Self {
+    fn new(before: &str, columns: usize, row: &str, after: &str) -> Self {
         let text = |size: usize| Arc::from(format!("{before}{}{after}", vec![row; size].join(",")));
-        Self { texts: SIZES.iter().map(|size| (*size, text(*size))).collect() }
+        Self { texts: SIZES.iter().map(|size| (*size, text(*size))).collect(), columns }
     }
 
     /// Inserts rows; `verb` is `INSERT` or `INSERT OR REPLACE`.
     pub(super) fn insert(verb: &str, table: &str, columns: &[&str]) -> Self {
         let before = format!("{verb} INTO {table} ({}) SELECT * FROM (VALUES ", columns.join(","));
-        Self::new(&before, &tuple(columns.len()), ") WHERE column1 IS NOT NULL")
+        Self::new(&before, columns.len(), &tuple(columns.len()), ") WHERE column1 IS NOT NULL")
     }
 
     /// Inserts rows of all columns into something, after another statement; a failure ends the
     /// transaction, which spares SQLite the copies it would need to undo the statement alone.
     pub(super) fn insert_all(first: &str, table: &str, columns: usize) -> Self {
         let before = format!("{first}INSERT OR ROLLBACK INTO {table} SELECT * FROM (VALUES ");
-        Self::new(&before, &tuple(columns), ") WHERE column1 IS NOT NULL")
+        Self::new(&before, columns, &tuple(columns), ") WHERE column1 IS NOT NULL")
     }
 
     /// Selects by a list: `(?,?,…)` with one value each stands between `before` and `after`.
     pub(super) fn select(before: &str, after: &str) -> Self {
-        Self::new(before, "?", after)
+        Self::new(before, 1, "?", after)
     }
 
     /// Selects from a list of rows: `(?),(?),…` stands between `before` and `after`.
     pub(super) fn select_each(before: &str, columns: usize, after: &str) -> Self {
-        Self::new(before, &tuple(columns), after)
+        Self::new(before, columns, &tuple(columns), after)
     }
 
     fn text(&self, rows: usize) -> AssertSqlSafe<Arc<str>> {
@@ -115,7 +124,7 @@ impl Bulk {
         };
         let count = rows.iter().take(ROWS_MAX).take_while(fits).count().max(1);
         let (some, rest) = rows.split_at(rows.len().min(count));
-        let mut values = Values::default();
+        let mut values = Values::with_room(some.len() * self.columns);
         some.iter().for_each(|row| bind(&mut values, row));
         sqlx::query_with(self.text(some.len()), values.0).execute(&mut *connection).await?;
         Ok(rest)
@@ -130,7 +139,7 @@ impl Bulk {
     ) -> Result<Vec<SqliteRow>, Fault> {
         let mut found = Vec::new();
         for chunk in list.chunks(ROWS_MAX) {
-            let mut values = Values::default();
+            let mut values = Values::with_room(chunk.len() * self.columns);
             chunk.iter().for_each(|row| bind(&mut values, row));
             found.extend(sqlx::query_with(self.text(chunk.len()), values.0).fetch_all(&mut *connection).await?);
         }

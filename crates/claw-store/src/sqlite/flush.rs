@@ -286,10 +286,10 @@ fn row(to: &mut Values, row: &Row) {
         }
         Row::Counts(counts) => self::counts(to.add(4_i64), counts),
         Row::SessionCount(owner, agent, by) => {
-            to.add(5_i64).add(owner.as_str()).add(agent.as_str()).add(*by);
+            to.add(5_i64).add(owner.shared()).add(agent.shared()).add(*by);
         }
         Row::Usage((day, owner, model), runs, usage) => {
-            to.add(6_i64).add(*day).add(owner.as_str()).add((*model).clone()).add(*runs);
+            to.add(6_i64).add(*day).add(owner.shared()).add((*model).clone()).add(*runs);
             tokens(to, *usage);
         }
     }
@@ -299,9 +299,9 @@ fn row(to: &mut Values, row: &Row) {
 fn session(to: &mut Values, row: &SessionRow) {
     session_change(to, row)
         .add(row.id.uuid().as_bytes().as_slice())
-        .add(row.key.as_str())
-        .add(row.owner.as_str())
-        .add(row.agent.as_str())
+        .add(row.key.shared())
+        .add(row.owner.shared())
+        .add(row.agent.shared())
         .add(row.created_at.millis());
 }
 
@@ -321,7 +321,7 @@ fn task(to: &mut Values, row: &TaskRow, turn: &Body) {
     task_mutable(to, row);
     to.add(row.id.uuid().as_bytes().as_slice())
         .add(row.session)
-        .add(row.principal.id.as_str())
+        .add(row.principal.id.shared())
         .add(i64::from(row.principal.scopes.bits()))
         .add(lane_number(row.lane))
         .add(i64::from(row.priority.get()))
@@ -370,7 +370,7 @@ fn counts(to: &mut Values, counts: &Counts) {
 }
 
 fn key(to: &mut Values, row: &KeyRow) {
-    to.add(row.owner.as_str()).add(row.key.clone()).add(row.task).add(row.digest.as_slice()).add(row.at.millis());
+    to.add(row.owner.shared()).add(row.key.clone()).add(row.task).add(row.digest.as_slice()).add(row.at.millis());
 }
 
 fn delivery(to: &mut Values, row: &DeliveryRow) {

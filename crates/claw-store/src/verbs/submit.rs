@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use claw_core::task::StateName;
-use claw_core::{PrincipalId, TaskId, Timestamp, Turn};
+use claw_core::{TaskId, Timestamp, Turn};
 
 use super::Verb;
 use crate::body::Body;
@@ -153,7 +153,7 @@ impl Verb for Submit {
         let known = unit.session_by_key(&turn.session).map(|row| (row.n, row.id, row.owner.clone()));
         if let Some((_, _, owner)) = &known
             && *owner != principal.id
-            && principal.id != PrincipalId::operator()
+            && !principal.id.is_operator()
         {
             return Ok(Submitted::Foreign);
         }

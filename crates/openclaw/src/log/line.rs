@@ -16,7 +16,8 @@ const FIELDS_MAX: usize = 32;
 /// What stands before a credential; everything after it up to the next separator is struck out.
 const CREDENTIAL_MARKS: &[&str] = &["oc_gw_", "token=", "password=", "api_key=", "Bearer ", "Basic "];
 
-/// Named values of an event or a span, already fit to print.
+/// Named values of an event or a span, as they came: most spans are never printed, so that what is not fit to
+/// print is taken out on the way to the line.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub(super) struct Fields {
     message: String,
@@ -50,9 +51,9 @@ impl Fields {
 
     fn put_text(&mut self, field: &Field, text: &str) {
         if field.name() == "message" {
-            self.message = fit(text, MESSAGE_BYTES_MAX);
+            text.clone_into(&mut self.message);
         } else {
-            self.put(field.name(), Value::Text(fit(text, FIELD_BYTES_MAX)));
+            self.put(field.name(), Value::Text(text.to_owned()));
         }
     }
 }
@@ -99,7 +100,7 @@ impl Line<'_> {
         line.push_str(",\"target\":");
         quote(&mut line, self.target);
         line.push_str(",\"message\":");
-        quote(&mut line, &self.fields.message);
+        quote(&mut line, &fit(&self.fields.message, MESSAGE_BYTES_MAX));
         for (name, value) in &self.fields.values {
             if matches!(*name, "time" | "level" | "target" | "message") {
                 continue;
@@ -109,7 +110,7 @@ impl Line<'_> {
             line.push(':');
             match value {
                 Value::Plain(text) => line.push_str(text),
-                Value::Text(text) => quote(&mut line, text),
+                Value::Text(text) => quote(&mut line, &fit(text, FIELD_BYTES_MAX)),
             }
         }
         line.push_str("}\n");
@@ -125,15 +126,17 @@ impl Line<'_> {
             (true, Some(code)) => write!(line, " \u{1b}[{code}m{level:<5}\u{1b}[0m "),
             _ => write!(line, " {level:<5} "),
         };
-        escape_controls(&mut line, &self.fields.message);
+        escape_controls(&mut line, &fit(&self.fields.message, MESSAGE_BYTES_MAX));
         for (name, value) in &self.fields.values {
             line.push(' ');
             line.push_str(name);
             line.push('=');
             match value {
                 Value::Plain(text) => line.push_str(text),
-                Value::Text(text) if text.contains([' ', '"']) => quote(&mut line, text),
-                Value::Text(text) => escape_controls(&mut line, text),
+                Value::Text(text) => {
+                    let text = fit(text, FIELD_BYTES_MAX);
+                    if text.contains([' ', '"']) { quote(&mut line, &text) } else { escape_controls(&mut line, &text) }
+                }
             }
         }
         line.push('\n');
@@ -220,8 +223,8 @@ mod tests {
 
     fn fields(message: &str, values: &[(&'static str, &str)]) -> Fields {
         Fields {
-            message: fit(message, MESSAGE_BYTES_MAX),
-            values: values.iter().map(|(name, text)| (*name, Value::Text(fit(text, FIELD_BYTES_MAX)))).collect(),
+            message: message.to_owned(),
+            values: values.iter().map(|(name, text)| (*name, Value::Text((*text).to_owned()))).collect(),
         }
     }
 

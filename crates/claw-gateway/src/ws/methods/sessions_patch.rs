@@ -1,6 +1,6 @@
 //! `sessions.patch`: changes a conversation's settings; the operator may so make one, too.
 
-use claw_core::{PrincipalId, Scope};
+use claw_core::Scope;
 use claw_wire::ws::sessions::settings::PatchParams;
 
 use super::{Call, Method};
@@ -16,7 +16,7 @@ impl Method for SessionsPatch {
 
     async fn run(call: &Call, params: PatchParams) -> Result<(), Problem> {
         // An API key may not learn whether a key is somebody else's by trying to make it (G13).
-        let may_make = call.principal().id == PrincipalId::operator();
+        let may_make = call.principal().id.is_operator();
         let key = params.key()?;
         let settings = sessions::patch(params);
         let (session, _) = call.doors().app.sessions.change(call.principal(), key, settings, may_make).await?;

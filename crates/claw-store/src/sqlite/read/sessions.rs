@@ -3,7 +3,7 @@
 //! A list is walked along an index in its own order. A filter that has no index is applied to a
 //! bounded window of it: the page may come back short, and its cursor goes on behind the window.
 
-use claw_core::{AgentId, PrincipalId, SessionId, SessionKey, Visibility};
+use claw_core::{AgentId, SessionId, SessionKey, Visibility};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Arguments, AssertSqlSafe, Row};
 
@@ -41,7 +41,7 @@ impl Walk {
         along.push_str(" s.changed < ?1");
         if let Visibility::Owner(owner) = visibility {
             along.push_str(" AND s.owner = ?4");
-            if *owner != PrincipalId::operator() && label.is_none() {
+            if !owner.is_operator() && label.is_none() {
                 along.push_str(" AND s.owner <> 'operator'");
             }
         }

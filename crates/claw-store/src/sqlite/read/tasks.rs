@@ -30,7 +30,7 @@ pub(in crate::sqlite) fn list_conditions(filter: &TaskFilter, visibility: &Visib
     let mut conditions = String::from("WHERE t.n < ?1");
     if let Visibility::Owner(owner) = visibility {
         conditions.push_str(" AND t.owner = ?3");
-        if *owner != PrincipalId::operator() {
+        if !owner.is_operator() {
             conditions.push_str(" AND t.owner <> 'operator'");
         }
     }
