@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::Gate;
+use crate::http::front::Answers;
 use crate::pulse::Pulse;
 use crate::settings::{Settings, Surface};
 use crate::ws::methods::Counters;
@@ -34,6 +35,8 @@ pub(crate) struct Doors {
     pub(crate) unknown_fields: UnknownFields,
     /// How often each method of the sockets was called.
     pub(crate) counters: Counters,
+    /// How many requests were answered, and how.
+    pub(crate) answers: Answers,
     /// What everybody may hear.
     pub(crate) stage: Arc<Stage>,
 }
@@ -51,6 +54,7 @@ impl Doors {
             pulse: Pulse::default(),
             unknown_fields: UnknownFields::default(),
             counters: Counters::new(),
+            answers: Answers::new(),
             stage: Arc::new(Stage::new(stage::own_entry(&settings.host, &settings.version, app.now()))),
             app,
             settings,

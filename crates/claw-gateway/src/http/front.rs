@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -68,9 +69,30 @@ pub(crate) async fn answer(doors: &Arc<Doors>, router: &Router, peer: SocketAddr
         render::limits(response.headers_mut(), *standing);
     }
     let status = response.status();
-    metrics::counter!("openclaw_http_requests_total", "status" => status_class(status.as_u16())).increment(1);
-    metrics::histogram!("openclaw_http_request_seconds").record(began.elapsed().as_secs_f64());
+    doors.answers.count(status, began.elapsed());
     response
+}
+
+/// How many requests were answered and how: the metrics are found once, not with each answer.
+pub(crate) struct Answers {
+    by_class: [metrics::Counter; 5],
+    seconds: metrics::Histogram,
+}
+
+impl Answers {
+    /// Those of the process's metrics, which have to be there by now.
+    pub(crate) fn new() -> Self {
+        let counter = |class| metrics::counter!("openclaw_http_requests_total", "status" => class);
+        let by_class = ["1xx", "2xx", "3xx", "4xx", "5xx"].map(counter);
+        Self { by_class, seconds: metrics::histogram!("openclaw_http_request_seconds") }
+    }
+
+    fn count(&self, status: StatusCode, took: Duration) {
+        if let Some(counter) = self.by_class.get(usize::from(status.as_u16() / 100).saturating_sub(1)) {
+            counter.increment(1);
+        }
+        self.seconds.record(took.as_secs_f64());
+    }
 }
 
 async fn route(doors: &Doors, router: &Router, arrival: Arrival, mut request: Request) -> Response {
@@ -129,16 +151,6 @@ fn is_openai(path: &str) -> bool {
 
 fn carries_secret(query: &str) -> bool {
     query_pairs(query).any(|(name, _)| name == "token" || name == "password")
-}
-
-const fn status_class(status: u16) -> &'static str {
-    match status / 100 {
-        1 => "1xx",
-        2 => "2xx",
-        3 => "3xx",
-        4 => "4xx",
-        _ => "5xx",
-    }
 }
 
 /// A request around any body, for tests and the connection.

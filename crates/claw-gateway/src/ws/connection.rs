@@ -127,7 +127,7 @@ type Calls = FuturesUnordered<BoxFuture<'static, ()>>;
 /// Serves a socket to its end.
 pub(crate) async fn run(doors: &Arc<Doors>, ready: Ready) {
     let Ready { mut pipe, handshake, peer, first } = ready;
-    let mut news = doors.stage.listen();
+    let mut news = doors.stage.listen(|| doors.app.notices());
     let line = Arc::new(Line::new(doors, *peer));
     let mut desk = Desk { line: Arc::clone(&line), handshake, calls: Calls::new() };
     let mut tick = interval(doors.settings.tick_interval);

@@ -151,6 +151,19 @@ pub(crate) struct Stage {
     /// Somebody came, left or spoke.
     presence_changed: Notify,
     heartbeat: Mutex<Heartbeats>,
+    tasks: Mutex<Gathering>,
+    /// Changes of tasks are gathered again.
+    gathers: Notify,
+}
+
+/// Whether changes of tasks are gathered: runs come by the thousand where nobody has a socket open.
+#[derive(Debug, Default)]
+enum Gathering {
+    #[default]
+    Off,
+    /// From now on, and nobody passes them on yet.
+    Begun(broadcast::Receiver<TaskNotice>),
+    On,
 }
 
 /// What is known of heartbeats.
@@ -181,12 +194,55 @@ impl Stage {
             health: Mutex::default(),
             presence_changed: Notify::new(),
             heartbeat: Mutex::default(),
+            tasks: Mutex::default(),
+            gathers: Notify::new(),
         }
     }
 
-    /// Hears everything that is shared from now on.
-    pub(crate) fn listen(&self) -> broadcast::Receiver<News> {
-        self.news.subscribe()
+    /// Hears everything that is shared from now on; `gather` begins to hear of tasks.
+    pub(crate) fn listen(&self, gather: impl FnOnce() -> broadcast::Receiver<TaskNotice>) -> broadcast::Receiver<News> {
+        let news = self.news.subscribe();
+        let mut tasks = self.gathering();
+        if matches!(*tasks, Gathering::Off) {
+            *tasks = Gathering::Begun(gather());
+            self.gathers.notify_one();
+        }
+        news
+    }
+
+    /// Changes of tasks, once somebody listens. Cancel-safe.
+    async fn gathered(&self) -> broadcast::Receiver<TaskNotice> {
+        loop {
+            if let Some(notices) = self.take_gathered() {
+                return notices;
+            }
+            self.gathers.notified().await;
+        }
+    }
+
+    fn take_gathered(&self) -> Option<broadcast::Receiver<TaskNotice>> {
+        let mut tasks = self.gathering();
+        match std::mem::replace(&mut *tasks, Gathering::On) {
+            Gathering::Begun(notices) => Some(notices),
+            before => {
+                *tasks = before;
+                None
+            }
+        }
+    }
+
+    /// Whether nobody listens any more; then changes of tasks are not gathered from now on.
+    fn rests(&self) -> bool {
+        let mut tasks = self.gathering();
+        let is_alone = self.listeners() == 0;
+        if is_alone {
+            *tasks = Gathering::Off;
+        }
+        is_alone
+    }
+
+    fn gathering(&self) -> std::sync::MutexGuard<'_, Gathering> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many sockets listen.

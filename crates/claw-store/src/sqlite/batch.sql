@@ -27,38 +27,26 @@ CREATE TEMP TRIGGER IF NOT EXISTS batch_change INSTEAD OF INSERT ON batch WHEN N
     WHERE n = NEW.c9;
 END;
 
-CREATE TEMP TRIGGER IF NOT EXISTS batch_events INSTEAD OF INSERT ON batch
-WHEN NEW.kind = 3 AND NEW.c1 IS NOT NULL BEGIN
-    INSERT INTO events (place, body) VALUES (NEW.c1, NEW.c2);
-END;
-
-CREATE TEMP TRIGGER IF NOT EXISTS batch_message INSTEAD OF INSERT ON batch
-WHEN NEW.kind = 3 AND NEW.c3 IS NOT NULL BEGIN
-    INSERT INTO messages (place, task, at, body) VALUES (NEW.c3, NEW.c4, NEW.c5, NEW.c6);
-END;
-
-CREATE TEMP TRIGGER IF NOT EXISTS batch_second_message INSTEAD OF INSERT ON batch
-WHEN NEW.kind = 3 AND NEW.c7 IS NOT NULL BEGIN
-    INSERT INTO messages (place, task, at, body) VALUES (NEW.c7, NEW.c8, NEW.c9, NEW.c10);
-END;
-
-CREATE TEMP TRIGGER IF NOT EXISTS batch_run INSTEAD OF INSERT ON batch
-WHEN NEW.kind = 3 AND NEW.c11 IS NOT NULL BEGIN
+CREATE TEMP TRIGGER IF NOT EXISTS batch_record INSTEAD OF INSERT ON batch WHEN NEW.kind = 3 BEGIN
+    INSERT INTO events (place, body) SELECT NEW.c1, NEW.c2 WHERE NEW.c1 IS NOT NULL;
+    INSERT INTO messages (place, task, at, body) SELECT NEW.c3, NEW.c4, NEW.c5, NEW.c6 WHERE NEW.c3 IS NOT NULL;
+    INSERT INTO messages (place, task, at, body) SELECT NEW.c7, NEW.c8, NEW.c9, NEW.c10 WHERE NEW.c7 IS NOT NULL;
     INSERT INTO runs (place, started_at, ended_at, outcome, error, model, input_tokens, output_tokens, cached_tokens)
-    VALUES (NEW.c11, NEW.c12, NEW.c13, NEW.c14, NEW.c15, NEW.c16, NEW.c17, NEW.c18, NEW.c19);
+    SELECT NEW.c11, NEW.c12, NEW.c13, NEW.c14, NEW.c15, NEW.c16, NEW.c17, NEW.c18, NEW.c19 WHERE NEW.c11 IS NOT NULL;
 END;
 
+-- An upsert here would make SQLite keep a copy of every page that the whole statement changes, to undo it alone.
 CREATE TEMP TRIGGER IF NOT EXISTS batch_session_counts INSTEAD OF INSERT ON batch WHEN NEW.kind = 5 BEGIN
-    INSERT INTO session_counts (owner, agent, sessions) VALUES (NEW.c1, NEW.c2, NEW.c3)
-    ON CONFLICT (owner, agent) DO UPDATE SET sessions = sessions + excluded.sessions;
+    UPDATE session_counts SET sessions = sessions + NEW.c3 WHERE owner = NEW.c1 AND agent = NEW.c2;
+    INSERT INTO session_counts (owner, agent, sessions) SELECT NEW.c1, NEW.c2, NEW.c3 WHERE changes() = 0;
 END;
 
 CREATE TEMP TRIGGER IF NOT EXISTS batch_usage INSTEAD OF INSERT ON batch WHEN NEW.kind = 6 BEGIN
+    UPDATE usage_days SET runs = runs + NEW.c4, input_tokens = input_tokens + NEW.c5,
+        output_tokens = output_tokens + NEW.c6, cached_tokens = cached_tokens + NEW.c7
+    WHERE day = NEW.c1 AND owner = NEW.c2 AND model = NEW.c3;
     INSERT INTO usage_days (day, owner, model, runs, input_tokens, output_tokens, cached_tokens)
-    VALUES (NEW.c1, NEW.c2, NEW.c3, NEW.c4, NEW.c5, NEW.c6, NEW.c7)
-    ON CONFLICT (day, owner, model) DO UPDATE SET runs = runs + excluded.runs,
-        input_tokens = input_tokens + excluded.input_tokens, output_tokens = output_tokens + excluded.output_tokens,
-        cached_tokens = cached_tokens + excluded.cached_tokens;
+    SELECT NEW.c1, NEW.c2, NEW.c3, NEW.c4, NEW.c5, NEW.c6, NEW.c7 WHERE changes() = 0;
 END;
 
 CREATE TEMP TRIGGER IF NOT EXISTS batch_counts INSTEAD OF INSERT ON batch WHEN NEW.kind = 4 BEGIN

@@ -57,11 +57,10 @@ async fn look(doors: &Doors) {
 
 /// One rendering of each task's change for all sockets, and of what it means for its conversation.
 async fn tell_tasks(doors: &Doors) {
-    let mut notices = doors.app.notices();
+    let mut notices = doors.stage.gathered().await;
     loop {
         match notices.recv().await {
-            // Runs come by the thousand where nobody has a socket open.
-            Ok(_) if doors.stage.listeners() == 0 => {}
+            Ok(_) if doors.stage.rests() => notices = doors.stage.gathered().await,
             Ok(notice) => {
                 let reason = match notice.state {
                     StateName::Queued => None,
