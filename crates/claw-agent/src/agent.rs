@@ -294,9 +294,10 @@ impl Attempt {
 
     /// Commits until the disk takes it: a result is not thrown away because the disk is full.
     async fn finish(&self, finish: Finish) -> Option<Finished> {
+        let finish = Arc::new(finish);
         let mut tries = 0;
         loop {
-            match self.parts.store.finish(finish.clone()).await.await {
+            match self.parts.store.finish(Arc::clone(&finish)).await.await {
                 Ok(finished) => return Some(finished),
                 Err(StoreError::Closed) => return None,
                 Err(error) => {

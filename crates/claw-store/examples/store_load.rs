@@ -128,12 +128,12 @@ async fn go(store: &SqliteStore, way: Way) {
     let submitted = store.submit(new).await;
     match way {
         Way::Submit => drop(submitted.await.expect("submits")),
-        Way::Attached => drop(store.finish(finish(id)).await),
+        Way::Attached => drop(store.finish(finish(id).into()).await),
         Way::Task => {
             submitted.await.expect("submits");
             let started = store.start(id, 0, AT).await.await.expect("starts");
             assert!(matches!(started, Started::Won(_)));
-            assert!(store.finish(finish(id)).await.await.expect("finishes").accepted);
+            assert!(store.finish(finish(id).into()).await.await.expect("finishes").accepted);
         }
     }
 }

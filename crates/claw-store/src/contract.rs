@@ -347,7 +347,7 @@ fn end(n: u128, attempt: u32, outcome: Outcome, seq: u64) -> Finish {
 }
 
 async fn finish(store: &dyn Store, finish: Finish) -> Finished {
-    store.finish(finish).await.await.unwrap()
+    store.finish(finish.into()).await.await.unwrap()
 }
 
 async fn complete(store: &dyn Store, n: u128, attempt: u32, seq: u64) -> Finished {

@@ -146,7 +146,7 @@ impl Store for SqliteStore {
     ) -> Commit<Option<Vec<TakenUp>>> {
         self.put(Ok(TakeUp { id, attempt, steering, at })).await
     }
-    async fn finish(&self, finish: Finish) -> Commit<Finished> {
+    async fn finish(&self, finish: Arc<Finish>) -> Commit<Finished> {
         self.put(FinishRun::prepare(finish)).await
     }
     async fn cancel(&self, id: TaskId, visibility: Visibility, at: Timestamp) -> Commit<Cancelled> {

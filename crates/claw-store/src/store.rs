@@ -71,7 +71,7 @@ pub trait Store: Approvals + Devices + Memories + Provenance + Send + Sync {
     ///
     /// What a completed attempt took up ends with it, completed with the same answer; a task of them
     /// that no longer waits is left as it is.
-    async fn finish(&self, finish: Finish) -> Commit<Finished>;
+    async fn finish(&self, finish: Arc<Finish>) -> Commit<Finished>;
 
     /// Cancels a waiting task, or records the wish on a running one. A task that a running attempt took
     /// up is refused, unless that attempt is to be cancelled itself.

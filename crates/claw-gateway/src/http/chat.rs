@@ -165,8 +165,7 @@ impl Wording for Chunks {
 
 /// The client's key. Another conversation makes another request, also where a header names it.
 pub(super) fn idempotency(headers: &HeaderMap, body: &[u8]) -> Result<Option<Idempotency>, Problem> {
-    let named: Vec<&[u8]> =
-        [AGENT, SESSION].map(|name| headers.get(name).map_or(&[][..], HeaderValue::as_bytes)).into();
+    let named = [AGENT, SESSION].map(|name| headers.get(name).map_or(&[][..], HeaderValue::as_bytes));
     if named.iter().all(|name| name.is_empty()) {
         return submit::idempotency_of(headers, body);
     }

@@ -357,7 +357,7 @@ async fn finish_step(
     // What it says that it took up is more than it did: only the marks count.
     let steered = model.tasks.iter().map(|task| Steered { id: id(task.n), messages: 0..0 }).collect();
     let end = end(n, attempt + u32::from(late), outcome_of(outcome), seq);
-    let commit = store.finish(Finish { steered, ..end }).await;
+    let commit = store.finish(Finish { steered, ..end }.into()).await;
     let told = async {
         let Finished { accepted, next, answered } = commit.await.unwrap();
         let next = next.map(|ticket| ticket.id.uuid().as_u128());

@@ -94,7 +94,7 @@ pub(super) async fn a_retried_task_does_not_run_beside_a_later_one(fixture: &mut
     assert_eq!(due(store).await, []);
     assert_eq!(start(store, 1, 1).await, Started::SessionBusy);
     // The later one ends and the earlier one starts in one batch.
-    let ended = store.finish(end(2, 1, Outcome::Completed(output("x")), 1)).await;
+    let ended = store.finish(end(2, 1, Outcome::Completed(output("x")), 1).into()).await;
     let begun = store.start(id(1), 1, at(4)).await;
     assert_eq!(next(&ended.await.unwrap()), Some(id(1)));
     assert!(matches!(begun.await, Ok(Started::Won(_))));
@@ -132,7 +132,7 @@ pub(super) async fn a_very_long_line_keeps_its_order(fixture: &mut dyn Fixture) 
     for task in all_tasks(store).await.iter().rev() {
         let start = store.start(task.id, 0, at(1)).await;
         let n = task.id.uuid().as_u128();
-        let finish = store.finish(end(n, 1, Outcome::Completed(output("x")), 1)).await;
+        let finish = store.finish(end(n, 1, Outcome::Completed(output("x")), 1).into()).await;
         commits.push((task.id, start, finish));
     }
     for (id, start, finish) in commits {

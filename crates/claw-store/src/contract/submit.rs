@@ -173,7 +173,7 @@ pub(super) async fn a_task_can_be_started_before_its_submit_is_on_disk(fixture: 
     let submitted = store.submit(task(1, "s")).await;
     let started = store.start(id(1), 0, at(1)).await;
     let appended = store.append_events(id(1), 1, vec![text_event(1)], Some(10)).await;
-    let finished = store.finish(end(1, 1, Outcome::Completed(output("x")), 2)).await;
+    let finished = store.finish(end(1, 1, Outcome::Completed(output("x")), 2).into()).await;
     assert!(matches!(submitted.await, Ok(Submitted::Created { is_head: true, .. })));
     assert!(matches!(started.await, Ok(Started::Won(_))));
     assert_eq!(appended.await, Ok(true));

@@ -18,7 +18,7 @@ use crate::{DueTicket, Finish, Finished, StoreError};
 
 /// An attempt's end, ready to be stored.
 pub(crate) struct FinishRun {
-    finish: Finish,
+    finish: Arc<Finish>,
     page: Option<(u64, Body)>,
     messages: Vec<Body>,
     model: Arc<str>,
@@ -40,9 +40,9 @@ struct Leads {
 
 impl FinishRun {
     /// Writes the JSON.
-    pub(crate) fn prepare(mut finish: Finish) -> Result<Self, StoreError> {
-        let page = page(&std::mem::take(&mut finish.events))?;
-        let messages = std::mem::take(&mut finish.messages).iter().map(Body::of_message).collect::<Result<_, _>>()?;
+    pub(crate) fn prepare(finish: Arc<Finish>) -> Result<Self, StoreError> {
+        let page = page(&finish.events)?;
+        let messages = finish.messages.iter().map(Body::of_message).collect::<Result<_, _>>()?;
         let (result, error) = match &finish.outcome {
             Outcome::Completed(output) => (Some(text(output)?), None),
             Outcome::Failed { failure, .. } => (Some(text(failure)?), Some(failure.message.as_str().into())),
@@ -109,7 +109,7 @@ impl Verb for FinishRun {
     }
 
     fn apply(&self, unit: &mut Unit) -> Result<Finished, StoreError> {
-        let Finish { id, attempt, usage, at, .. } = &self.finish;
+        let Finish { id, attempt, usage, at, .. } = &*self.finish;
         let row = match unit.task(*id) {
             Some(row) if row.state == StateName::Running && row.attempt == *attempt => row,
             Some(_) | None => return Ok(Finished { accepted: false, next: None, answered: Vec::new() }),

@@ -85,7 +85,10 @@ struct Answer {
 impl Answers {
     /// The tasks that the attempt of this place took up and that still wait.
     pub(super) fn find(unit: &Unit, finish: &Finish, attempt: i64) -> Result<Self, StoreError> {
-        let Outcome::Completed(output) = &finish.outcome else { return Ok(Self { result: None, answers: Vec::new() }) };
+        let output = match &finish.outcome {
+            Outcome::Completed(output) if !finish.steered.is_empty() => output,
+            _ => return Ok(Self { result: None, answers: Vec::new() }),
+        };
         // The tokens are counted where they were used.
         let (usage, answered_by) = (Usage::default(), Some(finish.id));
         let output = Output { usage, answered_by, tool_calls: Vec::new(), ..output.clone() };
