@@ -16,6 +16,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::child;
 use crate::limits::{BOUND_FILE_BYTES_MAX, BOUND_FILES_MAX};
+use crate::workspace::NONBLOCK;
 
 /// A plan in full.
 #[derive(Debug, PartialEq, Eq)]
@@ -108,7 +109,13 @@ fn named_files(argv: &[String], cwd: &Path) -> Result<Vec<(PathBuf, [u8; 32])>, 
 }
 
 fn digest_of(path: &Path) -> std::io::Result<[u8; 32]> {
-    let mut file = File::open(path)?.take(BOUND_FILE_BYTES_MAX + 1);
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let file = File::options().read(true).custom_flags(NONBLOCK).open(path)?;
+    // Looked at behind the handle: a pipe may have taken its place, and nobody waits for one.
+    if !file.metadata()?.is_file() {
+        return Err(std::io::Error::other("it is no plain file any more"));
+    }
+    let mut file = file.take(BOUND_FILE_BYTES_MAX + 1);
     let (mut digest, mut read, mut buffer) = (Sha256::new(), 0_u64, vec![0; 64 * 1024]);
     loop {
         match file.read(&mut buffer)? {
@@ -129,4 +136,21 @@ fn hex(bytes: &[u8]) -> String {
         let _infallible = write!(text, "{byte:02x}");
         text
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipe_in_a_files_place_holds_nobody_up() {
+        let directory = tempfile::tempdir().unwrap();
+        let (file, pipe) = (directory.path().join("file"), directory.path().join("pipe"));
+        std::fs::write(&file, "abc").unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(hex(&digest_of(&file).unwrap()), abc);
+        let refused = [pipe.as_path(), directory.path()].map(|path| digest_of(path).unwrap_err().to_string());
+        assert_eq!(refused, ["it is no plain file any more"; 2]);
+    }
 }
