@@ -28,8 +28,9 @@ pub(super) const ROW: &str = "fanout";
 const READERS: usize = 1_000;
 /// Connecting at once.
 const AT_ONCE: usize = 32;
-/// Events until a reader that reads nothing misses some: more than its box and the news behind it hold.
-const FILL: usize = 2_600;
+/// Events until a reader that reads nothing misses some: more than its box, the news behind it and the system hold,
+/// whatever the rounds add.
+const FILL: usize = 4_600;
 /// An event that is not everywhere by then is lost.
 const ARRIVE: Duration = Duration::from_secs(20);
 /// How the event's frame begins.

@@ -5,7 +5,7 @@ use std::time::Instant;
 use futures::future::try_join_all;
 use serde_json::json;
 
-use super::Bench;
+use super::{Bench, with_cpu};
 use crate::product::{Gateway, Setup, TOKEN};
 use crate::report::{Finding, Target};
 use crate::socket::{Room, Socket};
@@ -27,15 +27,21 @@ pub(super) async fn measure(bench: &mut Bench) -> anyhow::Result<Vec<Finding>> {
     let filled = began.elapsed().as_secs_f64();
     let mut socket = Socket::hello(gateway.server.address(), TOKEN, Room::Usual).await?;
     let (mut chance, mut latencies_ms) = (Chance(7), Vec::new());
-    for _ in 0..bench.sized(1_000, 200) {
-        let query = json!({"query": chance.words(3), "maxResults": 10}).to_string();
-        let sent = Instant::now();
-        socket.call("memory.search", &query).await?;
-        latencies_ms.push(sent.elapsed().as_secs_f64() * 1e3);
-    }
+    let (searches, server) = (bench.sized(1_000, 200), &gateway.server);
+    let ((), cpu_seconds) = with_cpu(server, async {
+        for _ in 0..searches {
+            let query = json!({"query": chance.words(3), "maxResults": 10}).to_string();
+            let sent = Instant::now();
+            socket.call("memory.search", &query).await?;
+            latencies_ms.push(sent.elapsed().as_secs_f64() * 1e3);
+        }
+        Ok(())
+    })
+    .await?;
     Ok(vec![
         Finding::own(ROW, "memory.search, p99", percentile(&latencies_ms, 0.99), "ms", Target::AtMost(30.0)),
         Finding::shown(ROW, "memory.search, p50", percentile(&latencies_ms, 0.5), "ms"),
+        Finding::shown(ROW, "CPU per search", cpu_seconds * 1e3 / f64::from(searches), "ms"),
         Finding::shown(ROW, "memory.add", count as f64 / filled, "/s"),
     ])
 }
