@@ -2,6 +2,8 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use claw_core::PrincipalId;
+
 use super::*;
 
 struct Shelf {

@@ -3,7 +3,7 @@
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use claw_core::{AgentId, Principal, Scopes};
+use claw_core::{AgentId, Principal, PrincipalId, Scopes};
 
 use super::*;
 
