@@ -19,6 +19,10 @@ impl BadRequest {
     pub fn of(param: impl Into<String>, message: impl Into<String>) -> Self {
         Self { param: Some(param.into()), message: message.into() }
     }
+    /// The same complaint about another field.
+    pub fn at(self, param: impl Into<String>) -> Self {
+        Self { param: Some(param.into()), ..self }
+    }
     /// Blames the whole request.
     pub fn whole(message: impl Into<String>) -> Self {
         Self { param: None, message: message.into() }

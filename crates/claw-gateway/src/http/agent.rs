@@ -8,7 +8,8 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use claw_app::chat::Place;
 use claw_core::{Output, TaskId, Timestamp};
-use claw_wire::v1::agent::{self, Asked, RunAnswer, RunRequest};
+use claw_wire::v1::agent::{self, RunAnswer};
+use claw_wire::ws::agent::{AgentCall, RunParams};
 use http::StatusCode;
 use http::header::HeaderMap;
 
@@ -27,7 +28,7 @@ pub(crate) async fn run(
     caller: Generating,
     arrival: Extension<Arrival>,
     headers: HeaderMap,
-    body: Json<RunRequest>,
+    body: Json<RunParams>,
 ) -> Result<Response, Problem> {
     answer(state, caller, arrival, headers, body, false).await
 }
@@ -38,7 +39,7 @@ pub(crate) async fn stream(
     caller: Generating,
     arrival: Extension<Arrival>,
     headers: HeaderMap,
-    body: Json<RunRequest>,
+    body: Json<RunParams>,
 ) -> Result<Response, Problem> {
     answer(state, caller, arrival, headers, body, true).await
 }
@@ -48,12 +49,13 @@ async fn answer(
     caller: Generating,
     Extension(arrival): Extension<Arrival>,
     headers: HeaderMap,
-    Json { value, bytes }: Json<RunRequest>,
+    Json { value, bytes }: Json<RunParams>,
     must_stream: bool,
 ) -> Result<Response, Problem> {
-    let Asked { mut turn, stream, idempotency_key } = value.try_into()?;
-    turn.stream = stream || must_stream;
-    let is_stream = turn.stream;
+    let (asked, is_wanted) = AgentCall::try_from(value)?.streamed_unless_said(false);
+    let AgentCall { mut turn, idempotency_key, .. } = asked;
+    let is_stream = must_stream || is_wanted;
+    turn.stream = is_stream;
     let by_body = idempotency_key.map(|key| submit::idempotency(key, &bytes));
     let key = submit::idempotency_of(&headers, &bytes)?.or(by_body);
     drop(bytes);

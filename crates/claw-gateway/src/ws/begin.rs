@@ -33,7 +33,7 @@ impl Begun {
 ///
 /// The main conversation's turn is told what `system-event` and `wake` left for it.
 pub(crate) async fn begin(call: &Call, asked: AgentCall) -> Result<Begun, Problem> {
-    let AgentCall { mut turn, idempotency_key, when_busy } = asked;
+    let AgentCall { mut turn, idempotency_key, when_busy, stream: _ } = asked;
     // The key stands for what the client sent, not for what we add.
     let digested = frame::to_json(&turn);
     let (app, stage) = (&call.doors().app, &call.doors().stage);

@@ -4,13 +4,10 @@
 //! and `result`.
 
 use claw_core::provider::Usage;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::agent::{AgentCall, AgentParams};
 use super::frame::{self, BadFrame, FrameId, Request};
-use crate::BadRequest;
 use crate::error::FrameError;
 
 /// What the gateway can do, as `connected` announces it (C7).
@@ -125,69 +122,6 @@ pub struct ToolResult<'a> {
     pub seq: u64,
 }
 
-/// Parameters of `chat.run` (C8).
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[expect(missing_docs, reason = "the fields are the protocol's")]
-pub struct RunParams {
-    pub message: String,
-    pub session_key: Option<String>,
-    pub session_id: Option<String>,
-    pub agent_id: Option<String>,
-    pub options: Option<RunOptions>,
-    pub idempotency_key: Option<String>,
-    pub queue_mode: Option<String>,
-}
-
-/// How to run (C8, C47).
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[expect(missing_docs, reason = "the fields are the protocol's")]
-pub struct RunOptions {
-    pub thinking: Option<String>,
-    pub stream: Option<bool>,
-    pub model: Option<String>,
-}
-
-/// What `chat.run` asks for.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RunCall {
-    /// The run.
-    pub call: AgentCall,
-    /// Whether the answer is wanted piece by piece.
-    pub wants_deltas: bool,
-}
-
-impl TryFrom<RunParams> for RunCall {
-    type Error = BadRequest;
-
-    fn try_from(raw: RunParams) -> Result<Self, BadRequest> {
-        let RunParams { message, session_key, session_id, agent_id, options, idempotency_key, queue_mode } = raw;
-        let RunOptions { thinking, stream, model } = options.unwrap_or_default();
-        let params = AgentParams {
-            message,
-            session_key,
-            session_id,
-            conversation_id: None,
-            agent_id,
-            model,
-            thinking,
-            idempotency_key,
-            queue_mode,
-            timeout: None,
-        };
-        let mut call = AgentCall::try_from(params).map_err(|bad| match bad.param.as_deref() {
-            Some("model" | "thinking") => {
-                let param = format!("options.{}", bad.param.as_deref().unwrap_or_default());
-                BadRequest::of(param, bad.message)
-            }
-            _ => bad,
-        })?;
-        let wants_deltas = stream.unwrap_or(true);
-        call.turn.stream = wants_deltas;
-        Ok(Self { call, wants_deltas })
-    }
-}
-
 /// The answer to `chat.run`; the text comes in pushes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -232,31 +166,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::json as reader;
-
-    fn run(text: &str) -> Result<RunCall, BadRequest> {
-        reader::from_slice::<RunParams>(text.as_bytes())?.try_into()
-    }
-
-    #[test]
-    fn the_api_references_example_is_read() {
-        // C8, C47.
-        let run = run(r#"{"message":"Hello","sessionKey":"agent:default:main","options":{"thinking":"medium","stream":false,"model":"p/m"}}"#).unwrap();
-        assert_eq!(run.call.turn.session.as_str(), "agent:main:main");
-        assert_eq!((run.call.turn.thinking.as_deref(), run.call.turn.model.as_deref()), (Some("medium"), Some("p/m")));
-        assert!(!run.wants_deltas && !run.call.turn.stream);
-    }
-
-    #[test]
-    fn a_wrong_option_is_named_with_its_place() {
-        for (text, param) in [
-            (r#"{"message":""}"#, "message"),
-            (r#"{"message":"x","options":{"stream":"yes"}}"#, "options.stream"),
-            (r#"{"message":"x","sessionKey":"agent:main:"}"#, "sessionKey"),
-        ] {
-            assert_eq!(run(text).unwrap_err().param.as_deref(), Some(param), "{text}");
-        }
-    }
 
     #[test]
     fn an_answer_has_both_names_and_the_id_in_its_type() {

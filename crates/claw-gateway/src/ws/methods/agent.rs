@@ -4,7 +4,7 @@
 use claw_app::Error;
 use claw_core::Scope;
 use claw_core::task::TaskState;
-use claw_wire::ws::agent::{Accepted, AgentCall, AgentParams, Finished};
+use claw_wire::ws::agent::{Accepted, AgentCall, Finished, RunParams};
 use serde_json::json;
 
 use super::{Call, Method};
@@ -17,9 +17,9 @@ pub(super) struct Agent;
 impl Method for Agent {
     const NAME: &'static str = "agent";
     const SCOPE: Scope = Scope::Write;
-    type Params = AgentParams;
+    type Params = RunParams;
 
-    async fn run(call: &Call, params: AgentParams) -> Result<(), Problem> {
+    async fn run(call: &Call, params: RunParams) -> Result<(), Problem> {
         let asked = AgentCall::try_from(params)?;
         let is_keyed = asked.idempotency_key.is_some();
         let begun = begin(call, asked).await?;

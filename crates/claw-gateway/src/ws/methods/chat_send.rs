@@ -1,7 +1,7 @@
 //! `chat.send`: starts a run in a conversation that the client shows; the answer comes as events.
 
 use claw_core::Scope;
-use claw_wire::ws::agent::{AgentCall, AgentParams, Sent};
+use claw_wire::ws::agent::{AgentCall, RunParams, Sent};
 
 use super::{Call, Method};
 use crate::error::Problem;
@@ -12,9 +12,9 @@ pub(super) struct ChatSend;
 impl Method for ChatSend {
     const NAME: &'static str = "chat.send";
     const SCOPE: Scope = Scope::Write;
-    type Params = AgentParams;
+    type Params = RunParams;
 
-    async fn run(call: &Call, params: AgentParams) -> Result<(), Problem> {
+    async fn run(call: &Call, params: RunParams) -> Result<(), Problem> {
         send(call, AgentCall::try_from(params)?).await
     }
 }

@@ -32,7 +32,7 @@ impl Method for Wake {
             return Ok(());
         }
         let turn = Turn::text(SessionKey::main(&AgentId::main()), text);
-        let asked = AgentCall { turn, idempotency_key: None, when_busy: WhenBusy::Follow };
+        let asked = AgentCall { turn, idempotency_key: None, when_busy: WhenBusy::Follow, stream: None };
         let begun = begin(call, asked).await?;
         tell_the_end(Arc::clone(&call.line_arc().doors), call.principal().clone(), begun.id);
         call.answer(&Woken { ok: true, run_id: Some(begun.run_id), reason: None });

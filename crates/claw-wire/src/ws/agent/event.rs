@@ -122,3 +122,37 @@ impl<'a> ChatMessage<'a> {
         Self { role: "assistant", content: [TextPart { kind: "text", text }], timestamp }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn one_event_serves_both_readers() {
+        let event = AgentEvent {
+            run_id: "r",
+            stream: "assistant",
+            data: EventBody::Assistant { text: "Hello", delta: "lo" },
+            kind: Some("output"),
+            text: Some("lo"),
+            session_key: "agent:main:main",
+            agent_id: "main",
+            seq: 2,
+            ts: 5,
+        };
+        assert_eq!(
+            serde_json::to_value(event).unwrap(),
+            json!({"runId": "r", "stream": "assistant", "data": {"text": "Hello", "delta": "lo"}, "kind": "output",
+                   "text": "lo", "sessionKey": "agent:main:main", "agentId": "main", "seq": 2, "ts": 5})
+        );
+    }
+
+    #[test]
+    fn a_tools_arguments_are_shown_as_json_when_they_are() {
+        let shown = |args| serde_json::to_value(EventBody::ToolStart { name: "n", tool_call_id: "c", args }).unwrap();
+        assert_eq!(shown("{\"a\":1}")["args"], json!({"a": 1}));
+        assert_eq!(shown("{broken")["args"], json!("{broken"));
+    }
+}

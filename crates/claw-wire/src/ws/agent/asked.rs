@@ -1,0 +1,232 @@
+//! What every method that begins a run takes: `agent`, `chat.send`, `sessions.send`, `chat.run` and
+//! `/v1/agent/run`. Each has names of its own for the same things; all are read everywhere.
+
+use claw_core::provider::Thinking;
+use claw_core::{SessionKey, Turn, WhenBusy};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::BadRequest;
+use crate::limits::IDEMPOTENCY_KEY_CHARS_MAX;
+use crate::openai::model::Selection;
+use crate::target::Target;
+
+/// A message to an agent, and how it is to be answered.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the fields are the protocol's")]
+pub struct RunParams {
+    pub message: String,
+    pub key: Option<String>,
+    pub session_key: Option<String>,
+    pub session_id: Option<String>,
+    pub conversation_id: Option<String>,
+    pub agent_id: Option<String>,
+    pub model: Option<String>,
+    pub thinking: Option<String>,
+    pub stream: Option<bool>,
+    /// The API reference's place for `model`, `thinking` and `stream`; what stands here counts.
+    pub options: Option<RunOptions>,
+    pub idempotency_key: Option<String>,
+    /// `followup`, `interrupt`, `steer` or `reject`: what to do while the conversation is busy.
+    pub queue_mode: Option<String>,
+    /// Seconds the run may take; without it, or with 0, as long as it needs (A17).
+    pub timeout: Option<u32>,
+}
+
+/// How to run (C8, C47).
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[expect(missing_docs, reason = "the fields are the protocol's")]
+pub struct RunOptions {
+    pub thinking: Option<String>,
+    pub stream: Option<bool>,
+    pub model: Option<String>,
+}
+
+/// What they ask for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AgentCall {
+    /// The turn to run.
+    pub turn: Turn,
+    /// The client's own name of the run.
+    pub idempotency_key: Option<String>,
+    /// What to do while the conversation is busy.
+    pub when_busy: WhenBusy,
+    /// Whether the answer is wanted piece by piece, where the client has said so.
+    pub stream: Option<bool>,
+}
+
+/// Reads `queueMode`; stock's words are `followup`, `collect`, `interrupt` and `steer`.
+///
+/// # Errors
+/// Another word.
+pub fn when_busy(word: Option<&str>) -> Result<WhenBusy, BadRequest> {
+    match word {
+        None | Some("" | "followup" | "collect" | "queue") => Ok(WhenBusy::Follow),
+        Some("interrupt") => Ok(WhenBusy::Interrupt),
+        Some("steer") => Ok(WhenBusy::Steer),
+        Some("reject") => Ok(WhenBusy::Reject),
+        Some(other) => {
+            let found: String = other.chars().take(40).collect();
+            let message = format!("must be followup, interrupt, steer or reject, found {found:?}");
+            Err(BadRequest::of("queueMode", message))
+        }
+    }
+}
+
+impl TryFrom<RunParams> for AgentCall {
+    type Error = BadRequest;
+
+    fn try_from(raw: RunParams) -> Result<Self, BadRequest> {
+        let RunParams { message, key, session_key, session_id, conversation_id, agent_id, model, thinking, .. } = raw;
+        let RunParams { stream, options, idempotency_key, queue_mode, timeout, .. } = raw;
+        if message.trim().is_empty() {
+            return Err(BadRequest::of("message", "must be a text that is not empty"));
+        }
+        let options = options.unwrap_or_default();
+        let (thinking, thinking_field) = first(options.thinking, thinking, ["options.thinking", "thinking"]);
+        let (model, model_field) = first(options.model, model, ["options.model", "model"]);
+        let selection = Selection::parse(model.as_deref().unwrap_or_default()).map_err(|bad| bad.at(model_field))?;
+        let agent = agent_id.or_else(|| selection.agent.map(|agent| agent.as_str().to_owned()));
+        let Target { agent, session } = Target::resolve(
+            ("agentId", agent.as_deref()),
+            &[
+                ("key", key.as_deref()),
+                ("sessionKey", session_key.as_deref()),
+                ("sessionId", session_id.as_deref()),
+                ("conversationId", conversation_id.as_deref()),
+            ],
+        )?;
+        let mut turn = Turn::text(session.unwrap_or_else(|| SessionKey::main(&agent)), message);
+        turn.model = selection.model;
+        turn.thinking = thinking_level(thinking).map_err(|bad| bad.at(thinking_field))?;
+        turn.time_limit_s = timeout.filter(|seconds| *seconds > 0);
+        let when_busy = when_busy(queue_mode.as_deref())?;
+        let stream = options.stream.or(stream);
+        Ok(Self { turn, idempotency_key: checked_key(idempotency_key)?, when_busy, stream })
+    }
+}
+
+/// The first of two that is there, with the field it stood in.
+fn first(one: Option<String>, other: Option<String>, fields: [&'static str; 2]) -> (Option<String>, &'static str) {
+    let [field, other_field] = fields;
+    if one.is_some() { (one, field) } else { (other, other_field) }
+}
+
+impl AgentCall {
+    /// The same for `sessions.send`, which names its conversation.
+    ///
+    /// # Errors
+    /// No conversation, or what cannot be read.
+    pub fn in_session(params: RunParams) -> Result<Self, BadRequest> {
+        if params.key.is_none() && params.session_key.is_none() && params.session_id.is_none() {
+            return Err(BadRequest::of("key", "missing field `key`"));
+        }
+        params.try_into()
+    }
+
+    /// Streamed or not, as the client has said, else as is usual; and which of the two.
+    pub fn streamed_unless_said(mut self, usual: bool) -> (Self, bool) {
+        let is_streamed = self.stream.unwrap_or(usual);
+        self.turn.stream = is_streamed;
+        (self, is_streamed)
+    }
+}
+
+/// A level of reasoning (C47); blank counts as none.
+///
+/// # Errors
+/// A word that is none of them.
+pub fn thinking_level(word: Option<String>) -> Result<Option<String>, BadRequest> {
+    let word = word.filter(|level| !level.trim().is_empty());
+    match word.as_deref().map(|level| (level, Thinking::parse(level))) {
+        Some((found, None)) => {
+            let found: String = found.chars().take(40).collect();
+            let message = format!("must be off, minimal, low, medium or high, found {found:?}");
+            Err(BadRequest::of("thinking", message))
+        }
+        _ => Ok(word),
+    }
+}
+
+/// An idempotency key within its limit; a blank one counts as none.
+///
+/// # Errors
+/// Too long.
+pub fn checked_key(key: Option<String>) -> Result<Option<String>, BadRequest> {
+    let key = key.filter(|key| !key.trim().is_empty());
+    if key.as_ref().is_some_and(|key| key.chars().count() > IDEMPOTENCY_KEY_CHARS_MAX) {
+        let message = format!("must be at most {IDEMPOTENCY_KEY_CHARS_MAX} characters");
+        return Err(BadRequest::of("idempotencyKey", message));
+    }
+    Ok(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json as reader;
+
+    fn read(text: &str) -> Result<AgentCall, BadRequest> {
+        reader::from_slice::<RunParams>(text.as_bytes())?.try_into()
+    }
+
+    #[test]
+    fn both_shapes_of_agent_are_read() {
+        let contract = read(r#"{"sessionId":"vscode-main-abc123","message":"Hello","stream":true}"#).unwrap();
+        assert_eq!(contract.turn.session.as_str(), "agent:main:vscode-main-abc123");
+        assert_eq!(contract.idempotency_key, None);
+        let stock =
+            read(r#"{"message":"hi","sessionKey":"agent:main:main","idempotencyKey":"idem-1","deliver":false}"#)
+                .unwrap();
+        assert_eq!(
+            (stock.turn.session.as_str(), stock.idempotency_key.as_deref()),
+            ("agent:main:main", Some("idem-1"))
+        );
+        assert_eq!(read(r#"{"message":"hi"}"#).unwrap().turn.session.as_str(), "agent:main:main");
+    }
+
+    #[test]
+    fn wrong_parameters_of_agent_are_named() {
+        let long = format!(r#"{{"message":"x","idempotencyKey":"{}"}}"#, "k".repeat(256));
+        for (text, param) in [
+            ("{}", "message"),
+            (r#"{"message":" "}"#, "message"),
+            (r#"{"message":["x"]}"#, "message"),
+            (r#"{"message":"x","agentId":"a/b"}"#, "agentId"),
+            (r#"{"message":"x","sessionKey":"agent:main:"}"#, "sessionKey"),
+            (long.as_str(), "idempotencyKey"),
+            (r#"{"message":"x","queueMode":"later"}"#, "queueMode"),
+            (r#"{"message":"x","thinking":"banana"}"#, "thinking"),
+            (r#"{"message":"x","options":{"thinking":"banana"}}"#, "options.thinking"),
+            (r#"{"message":"x","options":{"model":"agent:"}}"#, "options.model"),
+            (r#"{"message":"x","options":{"stream":"yes"}}"#, "options.stream"),
+            (r#"{"message":"x","options":[]}"#, "options"),
+            (r#"{"message":"x","key":"agent:main:"}"#, "key"),
+            (r#"{"message":"x","stream":"yes"}"#, "stream"),
+        ] {
+            assert_eq!(read(text).unwrap_err().param.as_deref(), Some(param), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_api_references_example_is_read() {
+        // C8, C23, C24, C47, K7.
+        let run = read(
+            r#"{"message":"Hello","sessionKey":"agent:default:main","agentId":"default","stream":true,
+                "options":{"thinking":"medium","stream":false,"model":"p/m"}}"#,
+        )
+        .unwrap();
+        assert_eq!(run.turn.session.as_str(), "agent:main:main");
+        assert_eq!((run.turn.thinking.as_deref(), run.turn.model.as_deref()), (Some("medium"), Some("p/m")));
+        let (run, is_streamed) = run.streamed_unless_said(true);
+        assert!(!is_streamed && !run.turn.stream);
+    }
+
+    #[test]
+    fn a_message_to_a_conversation_names_it() {
+        let read = |text: &str| AgentCall::in_session(reader::from_slice(text.as_bytes()).unwrap());
+        assert_eq!(read(r#"{"key":"a","message":"x"}"#).unwrap().turn.session.as_str(), "agent:main:a");
+        assert_eq!(read(r#"{"message":"x"}"#).unwrap_err().param.as_deref(), Some("key"));
+    }
+}
