@@ -136,6 +136,8 @@ async function models() {
   for (const entry of listed) assert.equal((await client.models.retrieve(entry.id)).id, entry.id);
   const { response } = await client.models.list().withResponse();
   assert.ok(response.headers.get('x-request-id'));
+  // The id has a slash of its own behind the provider's.
+  assert.equal((await client.models.retrieve('mock/org/deep')).owned_by, 'mock');
 }
 
 async function chat() {
@@ -158,6 +160,19 @@ async function chat() {
   const format = { response_format: zodResponseFormat(Weather, 'weather') };
   const parsed = await client.chat.completions.parse({ model, messages, ...format });
   assert.deepEqual(parsed.choices[0].message.parsed, { city: 'Paris', celsius: 21 });
+}
+
+async function parts() {
+  const text = `data:text/csv;base64,${Buffer.from('Paris,21').toString('base64')}`;
+  const content = [
+    { type: 'text', text: 'What is in it?' },
+    { type: 'image_url', image_url: { url: 'data:image/png;base64,iVBORw0KGgo=', detail: 'low' } },
+    { type: 'file', file: { filename: 'weather.csv', file_data: text } },
+  ];
+  const whole = await client.chat.completions.create({ model, messages: [{ role: 'user', content }], stop: ['END'] });
+  assert.ok(Completion.parse(whole).choices[0].message.content.includes('Paris,21'));
+  const input = [{ role: 'user', content: [{ type: 'input_file', filename: 'weather.csv', file_data: text }] }];
+  assert.ok((await client.responses.create({ model, input })).output_text.includes('Paris,21'));
 }
 
 async function embeddings() {
@@ -232,6 +247,28 @@ async function refusals() {
     const ask = () => client.chat.completions.create({ model, messages, ...field });
     assert.equal((await refused(OpenAI.BadRequestError, ask)).param, Object.keys(field)[0]);
   }
+  const alone = { role: 'tool', tool_call_id: 'c', content: 'x' };
+  const image = { type: 'image_url', image_url: { url: 'data:image/png;base64,?' } };
+  for (const [wrong, param] of [
+    [[{ role: 'user' }], 'messages[0].content'],
+    [[...messages, alone], 'messages[1].role'],
+    [[{ role: 'user', content: [image] }], 'messages[0].content[0].image_url.url'],
+  ]) {
+    const ask = () => client.chat.completions.create({ model, messages: wrong });
+    assert.equal((await refused(OpenAI.BadRequestError, ask)).param, param);
+  }
+  await refused(OpenAI.BadRequestError, () => client.chat.completions.create({ model: '', messages }));
+  await refused(OpenAI.NotFoundError, () => client.chat.completions.create({ model: 'nobody/knows', messages }));
+  const headers = { 'Idempotency-Key': crypto.randomUUID() };
+  await client.chat.completions.create({ model, messages }, { headers });
+  const again = { model, messages: [{ role: 'user', content: 'Another question.' }] };
+  await refused(OpenAI.ConflictError, () => client.chat.completions.create(again, { headers }));
+  // What asking again does not mend is not asked again, although the status is one that the SDK would repeat.
+  const patient = client.withOptions({ maxRetries: 5 });
+  const began = performance.now();
+  const denied = () => patient.chat.completions.create({ model: 'mock/denied', messages });
+  assert.equal((await refused(OpenAI.InternalServerError, denied)).headers.get('x-should-retry'), 'false');
+  assert.ok(performance.now() - began < 400, 'it was asked again');
   const stranger = client.withOptions({ apiKey: 'oc_gw_wrong' });
   await refused(OpenAI.AuthenticationError, () => stranger.models.list());
   const busy = () => client.chat.completions.create({ model: 'mock/busy', messages });
@@ -248,7 +285,7 @@ async function broken() {
   assert.equal(Response.parse(events.at(-1).response).error.code, 'server_error');
 }
 
-for (const part of [models, chat, embeddings, responses, background, refusals, broken]) {
+for (const part of [models, chat, parts, embeddings, responses, background, refusals, broken]) {
   await part();
   console.log(`${part.name}: ok`);
 }

@@ -1,22 +1,27 @@
 """Asks a running gateway with OpenAI's own Python SDK, unmodified and strict about every type (C36).
 
 `make sdk` runs it with a scripted model. By hand, against any gateway whose model calls a function when it is
-offered one and that has the models `busy`, `slow` and `broken`:
+offered one and that has the models `busy`, `slow`, `broken`, `denied` and `org/deep` of a provider `mock`:
 
     python -m venv /tmp/venv && /tmp/venv/bin/pip install openai
     /tmp/venv/bin/python scripts/sdk/python_openai.py http://127.0.0.1:18789/v1 "$TOKEN"
 """
 
+import asyncio
 import base64
 import sys
 import time
+import uuid
 
 from openai import (
     APIError,
     APIStatusError,
     APITimeoutError,
+    AsyncOpenAI,
     AuthenticationError,
     BadRequestError,
+    ConflictError,
+    InternalServerError,
     NotFoundError,
     OpenAI,
     RateLimitError,
@@ -48,11 +53,14 @@ def models():
         assert client.models.retrieve(entry.id).id == entry.id
     raw = client.models.with_raw_response.list()
     assert raw.headers["x-request-id"]
+    # The id has a slash of its own behind the provider's.
+    assert client.models.retrieve("mock/org/deep").owned_by == "mock"
 
 
 def chat():
     whole = client.chat.completions.create(model=model, messages=messages, max_completion_tokens=50)
     assert whole.choices[0].message.content and whole.usage.total_tokens > 0, whole
+    assert whole._request_id, "x-request-id"
     several = client.chat.completions.create(model=model, messages=messages, n=2)
     assert [choice.index for choice in several.choices] == [0, 1], several
     chunks = list(
@@ -175,10 +183,30 @@ def refusals():
         assert error.param == next(iter(field)), error
     error = refused(BadRequestError, lambda: client.responses.create(model=model, input="x", tools=["no_such_tool"]))
     assert error.param == "tools[0]", error
+    alone = {"role": "tool", "tool_call_id": "c", "content": "x"}
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,?"}}
+    for wrong, param in [
+        ([{"role": "user"}], "messages[0].content"),
+        ([*messages, alone], "messages[1].role"),
+        ([{"role": "user", "content": [image]}], "messages[0].content[0].image_url.url"),
+    ]:
+        error = refused(BadRequestError, lambda w=wrong: client.chat.completions.create(model=model, messages=w))
+        assert error.param == param, error
+    refused(BadRequestError, lambda: client.chat.completions.create(model="", messages=messages))
+    refused(NotFoundError, lambda: client.chat.completions.create(model="nobody/knows", messages=messages))
+    key = {"Idempotency-Key": str(uuid.uuid4())}
+    client.chat.completions.create(model=model, messages=messages, extra_headers=key)
+    again = [{"role": "user", "content": "Another question."}]
+    refused(ConflictError, lambda: client.chat.completions.create(model=model, messages=again, extra_headers=key))
     stranger = client.with_options(api_key="oc_gw_wrong")
     refused(AuthenticationError, lambda: stranger.models.list())
     error = refused(RateLimitError, lambda: client.chat.completions.create(model="mock/busy", messages=messages))
     assert int(error.response.headers["retry-after"]) >= 1, error.response.headers
+    # What asking again does not mend is not asked again, although the status is one that the SDK would repeat.
+    patient = client.with_options(max_retries=5)
+    began = time.monotonic()
+    error = refused(InternalServerError, lambda: patient.chat.completions.create(model="mock/denied", messages=messages))
+    assert error.response.headers["x-should-retry"] == "false" and time.monotonic() - began < 0.4, error
     hasty = client.with_options(timeout=0.3)
     try:
         hasty.chat.completions.create(model="mock/slow", messages=messages)
@@ -197,6 +225,25 @@ def broken():
     assert events[-1].type == "response.failed" and events[-1].response.error.code == "server_error", events[-1]
 
 
-for part in (models, chat, parts, embeddings, responses, compaction, background, refusals, broken):
+def without_waiting():
+    """The same by the SDK's other client."""
+
+    async def ask():
+        async with AsyncOpenAI(
+            base_url=base_url, api_key=token, max_retries=0, _strict_response_validation=True
+        ) as other:
+            whole = await other.chat.completions.create(model=model, messages=messages)
+            assert whole.choices[0].message.content, whole
+            stream = await other.chat.completions.create(model=model, messages=messages, stream=True)
+            text = [chunk.choices[0].delta.content or "" async for chunk in stream if chunk.choices]
+            assert "".join(text), text
+            events = [event async for event in await other.responses.create(model=model, input="Hello", stream=True)]
+            assert events[-1].type == "response.completed", events[-1]
+            assert (await other.models.retrieve("mock/quick")).id == "mock/quick"
+
+    asyncio.run(ask())
+
+
+for part in (models, chat, parts, embeddings, responses, compaction, background, refusals, broken, without_waiting):
     part()
     print(f"{part.__name__}: ok")

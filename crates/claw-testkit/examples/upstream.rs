@@ -53,6 +53,7 @@ fn for_sdk(seen: &Seen) -> Reply {
         return vectors(texts.len());
     }
     match seen.model() {
+        "denied" => Reply::status(401, "the key is not valid"),
         "busy" => Reply::status(429, "too many at once").retry_after("7"),
         "broken" => Reply::chunks(["one ", "two"]).cut_after(1),
         "slow" => Reply::echo(seen).late(Duration::from_secs(10)),
