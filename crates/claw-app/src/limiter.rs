@@ -55,7 +55,7 @@ impl Quotas {
     pub const NONE: Self = Self { operator: Quota::NONE, api_keys: Quota::NONE };
 
     fn of(&self, principal: &PrincipalId) -> Quota {
-        if *principal == PrincipalId::operator() { self.operator } else { self.api_keys }
+        if principal.is_operator() { self.operator } else { self.api_keys }
     }
 }
 

@@ -35,7 +35,8 @@ pub use child::PATH;
 pub use rules::{Ask, Launcher, Security, Settings};
 
 use crate::arguments;
-use crate::limits::{COMMAND_BYTES_MAX, TIMEOUT_DEFAULT, TIMEOUT_MAX, YIELD_MAX};
+use crate::limits::{COMMAND_BYTES_MAX, COMMAND_FILE_BYTES_MAX, TIMEOUT_DEFAULT, TIMEOUT_MAX, YIELD_MAX};
+use crate::room::{Room, Rooms};
 use crate::workspace::Workspaces;
 
 /// What `exec` takes.
@@ -67,20 +68,23 @@ struct Exec {
 
 struct ExecTool {
     workspaces: Arc<Workspaces>,
+    rooms: Rooms,
     settings: Settings,
     processes: Processes,
     provenance: Arc<dyn Provenance>,
 }
 
-/// The tools that run commands; `provenance` knows which files hold strangers' words.
+/// The tools that run commands, as far as there is room for what they write; `provenance` knows which files hold
+/// strangers' words.
 pub fn tools(
     workspaces: &Arc<Workspaces>,
     settings: Settings,
     processes: &Processes,
     provenance: &Arc<dyn Provenance>,
+    rooms: &Rooms,
 ) -> Vec<Arc<dyn Tool>> {
-    let (workspaces, provenance) = (Arc::clone(workspaces), Arc::clone(provenance));
-    let exec = ExecTool { workspaces, settings, processes: processes.clone(), provenance };
+    let (workspaces, provenance, rooms) = (Arc::clone(workspaces), Arc::clone(provenance), rooms.clone());
+    let exec = ExecTool { workspaces, rooms, settings, processes: processes.clone(), provenance };
     vec![Arc::new(exec), Arc::new(ProcessTool(processes.clone()))]
 }
 
@@ -148,6 +152,10 @@ fn said(text: String, code: i32) -> Result<String, ToolError> {
 pub(crate) struct Directory {
     pub(crate) root: PathBuf,
     pub(crate) cwd: PathBuf,
+    /// Largest file that may be written there.
+    pub(crate) file_bytes_max: u64,
+    /// Where there is a limit to what may lie in it.
+    pub(crate) room: Option<Arc<Room>>,
 }
 
 impl ExecTool {
@@ -179,14 +187,19 @@ impl ExecTool {
     }
 
     async fn directory(&self, context: &ToolContext, cwd: String) -> Result<Directory, ToolError> {
-        let (workspaces, context) = (Arc::clone(&self.workspaces), context.clone());
+        let (workspaces, rooms, context) = (Arc::clone(&self.workspaces), self.rooms.clone(), context.clone());
         let look = move || {
-            let workspace = workspaces.open(&context)?;
+            let workspace = workspaces.open(&context, &rooms)?;
             let relative = workspace.relative(&cwd)?;
             let opened = workspace.dir().open_dir(&relative);
             opened.map_err(|error| crate::workspace::explain("run in", &cwd, &error))?;
             let root = workspaces.path(&context)?;
-            Ok(Directory { cwd: root.join(relative), root })
+            let room = workspace.room().cloned();
+            let file_bytes_max = match &room {
+                Some(room) => room.file_bytes_max().map_err(ToolError::Failed)?.min(COMMAND_FILE_BYTES_MAX),
+                None => COMMAND_FILE_BYTES_MAX,
+            };
+            Ok(Directory { cwd: root.join(relative), root, file_bytes_max, room })
         };
         tokio::task::spawn_blocking(look).await.unwrap_or_else(|died| Err(ToolError::Failed(died.to_string())))
     }

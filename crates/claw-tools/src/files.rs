@@ -23,6 +23,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use self::heard::Heard;
+use crate::room::Rooms;
 use crate::workspace::{Workspace, Workspaces};
 use crate::{arguments, briefing};
 
@@ -47,27 +48,33 @@ trait FileTool: DeserializeOwned + JsonSchema + Send + 'static {
 struct Offered<T> {
     workspaces: Arc<Workspaces>,
     provenance: Arc<dyn Provenance>,
+    rooms: Rooms,
     parameters: JsonText,
     arguments: std::marker::PhantomData<fn() -> T>,
 }
 
-/// The tools over the files of these workspaces; `provenance` knows which hold strangers' words.
-pub fn tools(workspaces: &Arc<Workspaces>, provenance: &Arc<dyn Provenance>) -> Vec<Arc<dyn Tool>> {
+/// The tools over the files of these workspaces, as far as there is room; `provenance` knows which hold strangers'
+/// words.
+pub fn tools(workspaces: &Arc<Workspaces>, provenance: &Arc<dyn Provenance>, rooms: &Rooms) -> Vec<Arc<dyn Tool>> {
     vec![
-        offered::<read::Read>(workspaces, provenance),
-        offered::<write::Write>(workspaces, provenance),
-        offered::<edit::Edit>(workspaces, provenance),
-        offered::<apply_patch::ApplyPatch>(workspaces, provenance),
-        offered::<ls::Ls>(workspaces, provenance),
-        offered::<grep::Grep>(workspaces, provenance),
-        offered::<find::Find>(workspaces, provenance),
+        offered::<read::Read>(workspaces, provenance, rooms),
+        offered::<write::Write>(workspaces, provenance, rooms),
+        offered::<edit::Edit>(workspaces, provenance, rooms),
+        offered::<apply_patch::ApplyPatch>(workspaces, provenance, rooms),
+        offered::<ls::Ls>(workspaces, provenance, rooms),
+        offered::<grep::Grep>(workspaces, provenance, rooms),
+        offered::<find::Find>(workspaces, provenance, rooms),
     ]
 }
 
-fn offered<T: FileTool>(workspaces: &Arc<Workspaces>, provenance: &Arc<dyn Provenance>) -> Arc<dyn Tool> {
-    let (workspaces, provenance) = (Arc::clone(workspaces), Arc::clone(provenance));
+fn offered<T: FileTool>(
+    workspaces: &Arc<Workspaces>,
+    provenance: &Arc<dyn Provenance>,
+    rooms: &Rooms,
+) -> Arc<dyn Tool> {
+    let (workspaces, provenance, rooms) = (Arc::clone(workspaces), Arc::clone(provenance), rooms.clone());
     let (parameters, arguments) = (arguments::schema::<T>(), std::marker::PhantomData);
-    Arc::new(Offered::<T> { workspaces, provenance, parameters, arguments })
+    Arc::new(Offered::<T> { workspaces, provenance, rooms, parameters, arguments })
 }
 
 #[async_trait]
@@ -127,8 +134,8 @@ impl<T: FileTool> Offered<T> {
         context: &ToolContext,
         work: impl FnOnce(&Workspace) -> Result<R, ToolError> + Send + 'static,
     ) -> Result<R, ToolError> {
-        let (workspaces, context) = (Arc::clone(&self.workspaces), context.clone());
-        let work = move || work(&workspaces.open(&context)?);
+        let (workspaces, rooms, context) = (Arc::clone(&self.workspaces), self.rooms.clone(), context.clone());
+        let work = move || work(&workspaces.open(&context, &rooms)?);
         tokio::task::spawn_blocking(work).await.unwrap_or_else(|died| Err(ToolError::Failed(died.to_string())))
     }
 }

@@ -9,6 +9,7 @@
 //! - [`web`] pages, through the guard that refuses addresses inside
 //! - [`briefing`] the files of a workspace that an agent knows
 //! - [`memory`] what an agent remembers; [`notes`] what of it lies in files
+//! - `room` how much may lie in the workspaces of API keys
 //! - [`limits`] every written limit
 //!
 //! Knows no store, no queue, no provider and no door. Who may use which tool is decided in
@@ -21,8 +22,10 @@ pub mod files;
 pub mod limits;
 pub mod memory;
 pub mod notes;
+mod room;
 pub mod sandbox;
 pub mod web;
 pub mod workspace;
 
+pub use room::Rooms;
 pub use workspace::Workspaces;

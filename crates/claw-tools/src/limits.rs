@@ -65,6 +65,12 @@ pub const POLL_WAIT: Duration = Duration::from_secs(5);
 /// Largest file a command may write, in bytes.
 pub const COMMAND_FILE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 
+/// Rooms of API keys whose contents are remembered; one that nobody uses is measured anew.
+pub const ROOMS_REMEMBERED: usize = 1024;
+
+/// How often it is looked at how much a command has written there.
+pub const ROOM_LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// Files a command may have open.
 pub const COMMAND_FILES_MAX: u64 = 1024;
 

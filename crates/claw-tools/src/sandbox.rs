@@ -37,6 +37,8 @@ pub struct Orders {
     pub tty: bool,
     /// Bytes of memory it may use, each process and all together.
     pub memory_bytes: u64,
+    /// Largest file it may write.
+    pub file_bytes_max: u64,
     /// Whether this is the second stage.
     pub is_inside: bool,
     /// What to become.

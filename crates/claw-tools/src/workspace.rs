@@ -7,6 +7,7 @@
 
 use std::io::{self, Read, Write};
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt, File, Metadata, MetadataExt, OpenOptions, OpenOptionsExt};
@@ -14,6 +15,7 @@ use claw_core::tool::{ToolContext, ToolError};
 use claw_core::{AgentId, PrincipalId, Timestamp};
 
 use crate::limits::{CHANGE_SHOWS_AFTER, FILE_BYTES_MAX, PATH_BYTES_MAX};
+use crate::room::{Room, Rooms, taken};
 
 /// `O_NONBLOCK`, so that opening a pipe that took a file's place returns.
 #[cfg(target_os = "linux")]
@@ -45,27 +47,33 @@ impl Workspaces {
     /// name of a directory.
     pub fn of(&self, agent: &AgentId, principal: &PrincipalId) -> Option<PathBuf> {
         if !principal.is_operator() {
-            let is_name = principal.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
-            let is_name = is_name && !principal.as_str().is_empty();
-            return is_name.then(|| self.api_keys.join(principal.as_str()).join(agent.as_str()));
+            return Some(self.room(principal)?.join(agent.as_str()));
         }
         let own = self.agents.iter().find(|(known, _)| known == agent).map(|(_, path)| path);
         Some(own.unwrap_or(&self.default).clone())
+    }
+
+    /// Where all agents work on behalf of somebody who is not the operator; nothing when the principal's id is
+    /// no name of a directory.
+    pub(crate) fn room(&self, principal: &PrincipalId) -> Option<PathBuf> {
+        let name = principal.as_str();
+        let is_name = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') && !name.is_empty();
+        is_name.then(|| self.api_keys.join(name))
     }
 
     /// Opens an agent's directory as it is; nothing where there is none. Blocks on the disk.
     pub(crate) fn look(&self, principal: &PrincipalId, agent: &AgentId) -> Option<Workspace> {
         let root = self.of(agent, principal)?;
         let dir = Dir::open_ambient_dir(&root, ambient_authority()).ok()?;
-        Some(Workspace { root, dir })
+        Some(Workspace { root, dir, room: None })
     }
 
     /// Opens it, made if it is not there. Blocks on the disk.
-    pub(crate) fn open(&self, context: &ToolContext) -> Result<Workspace, ToolError> {
+    pub(crate) fn open(&self, context: &ToolContext, rooms: &Rooms) -> Result<Workspace, ToolError> {
         let root = self.path(context)?;
         let opened = make_private(&root).and_then(|()| Dir::open_ambient_dir(&root, ambient_authority()));
         let dir = opened.map_err(|error| ToolError::Failed(format!("the workspace cannot be opened: {error}")))?;
-        Ok(Workspace { root, dir })
+        Ok(Workspace { root, dir, room: rooms.of(self, &context.principal.id) })
     }
 }
 
@@ -79,9 +87,16 @@ fn make_private(root: &Path) -> io::Result<()> {
 pub(crate) struct Workspace {
     root: PathBuf,
     dir: Dir,
+    /// Where there is a limit to what may lie in it.
+    room: Option<Arc<Room>>,
 }
 
 impl Workspace {
+    /// The room it lies in, where that is bounded.
+    pub(crate) fn room(&self) -> Option<&Arc<Room>> {
+        self.room.as_ref()
+    }
+
     /// Where it is.
     pub(crate) fn root(&self) -> &Path {
         &self.root
@@ -173,6 +188,32 @@ impl Workspace {
         if bytes.len() as u64 > FILE_BYTES_MAX {
             return Err(ToolError::Failed(format!("cannot write {written}: more than {FILE_BYTES_MAX} bytes")));
         }
+        let Aside { more, less } = self.set_aside(written, bytes.len() as u64)?;
+        let put = self.put(written, bytes);
+        self.give_back(if put.is_ok() { less } else { more });
+        put
+    }
+
+    /// Sets aside what a file of so many bytes takes more than what stands in its place.
+    fn set_aside(&self, written: &str, bytes: u64) -> Result<Aside, ToolError> {
+        let Some(room) = &self.room else { return Ok(Aside::default()) };
+        let path = self.relative(written)?;
+        let made = path.ancestors().skip(1).filter(|dir| !dir.as_os_str().is_empty());
+        let made = made.filter(|dir| self.dir.symlink_metadata(dir).is_err()).count() as u64;
+        let old = self.dir.symlink_metadata(&path).map_or(0, |old| taken(old.len()));
+        let new = taken(bytes) + made * taken(0);
+        let (more, less) = (new.saturating_sub(old), old.saturating_sub(new));
+        room.reserve(more).map_err(|why| ToolError::Failed(format!("cannot write {written}: {why}")))?;
+        Ok(Aside { more, less })
+    }
+
+    fn give_back(&self, bytes: u64) {
+        if let Some(room) = &self.room {
+            room.give_back(bytes);
+        }
+    }
+
+    fn put(&self, written: &str, bytes: &[u8]) -> Result<bool, ToolError> {
         let (parent, name) = self.parent(written, true)?;
         let failed = |error: io::Error| explain("write", written, &error);
         let old = self.judge_target(&parent, &name, written)?;
@@ -180,7 +221,7 @@ impl Workspace {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).mode(0o600);
         let mut file = parent.open_with(&beside, &options).map_err(failed)?;
-        let mut put = || -> io::Result<()> {
+        let mut fill = || -> io::Result<()> {
             file.write_all(bytes)?;
             if let Some(old) = &old {
                 file.set_permissions(old.permissions())?;
@@ -188,7 +229,7 @@ impl Workspace {
             file.sync_all()?;
             parent.rename(&beside, &parent, &name)
         };
-        put().map_err(|error| {
+        fill().map_err(|error| {
             let _already_told = parent.remove_file(&beside);
             failed(error)
         })?;
@@ -199,8 +240,13 @@ impl Workspace {
     pub(crate) fn remove(&self, written: &str) -> Result<(), ToolError> {
         let (parent, name) = self.parent(written, false)?;
         let failed = |error: io::Error| explain("delete", written, &error);
-        plain_file(&parent.symlink_metadata(&name).map_err(failed)?, "delete", written)?;
-        parent.remove_file(&name).map_err(failed)
+        let old = parent.symlink_metadata(&name).map_err(failed)?;
+        plain_file(&old, "delete", written)?;
+        parent.remove_file(&name).map_err(failed)?;
+        if old.nlink() == 1 {
+            self.give_back(taken(old.len()));
+        }
+        Ok(())
     }
 
     fn parent(&self, written: &str, make: bool) -> Result<(Dir, PathBuf), ToolError> {
@@ -232,6 +278,13 @@ impl Workspace {
         }
         Ok(Some(old))
     }
+}
+
+/// What a write takes more, or less, than what stood there.
+#[derive(Default)]
+struct Aside {
+    more: u64,
+    less: u64,
 }
 
 /// What tells a file from a changed one.

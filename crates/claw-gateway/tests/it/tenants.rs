@@ -72,7 +72,7 @@ async fn status_and_health_count_what_is_the_callers_own() {
 #[tokio::test]
 async fn a_tenants_hello_tells_of_its_own_and_of_no_place_on_the_disk() {
     let mut plan = crate::house::Plan::new();
-    plan.settings.state_dir = "/home/ada/.openclaw".into();
+    plan.settings.state_dir = "a-place-on-the-disk".into();
     let house = plan.build().await;
     let one = tenant(&house, Scope::Write).await;
     work(&house.http(), "op", 2).await;
@@ -85,10 +85,10 @@ async fn a_tenants_hello_tells_of_its_own_and_of_no_place_on_the_disk() {
     let created = socket.payload("sessions.create", &json!({"key": "mine"})).await;
     assert_eq!(created["path"], json!(""), "{created}");
     for told in [&hello, &list, &created] {
-        assert!(!told.to_string().contains("/home/ada"), "{told}");
+        assert!(!told.to_string().contains("a-place-on-the-disk"), "{told}");
     }
     let mut operator = house.socket().await;
-    assert_eq!(operator.payload("sessions.list", &json!({})).await["path"], json!("/home/ada/.openclaw"));
+    assert_eq!(operator.payload("sessions.list", &json!({})).await["path"], json!("a-place-on-the-disk"));
     house.stop().await;
 }
 

@@ -15,7 +15,8 @@ use tokio::process::Command;
 use super::Directory;
 use super::output::Output;
 use super::rules::{Launcher, Settings};
-use crate::limits::{LAST_WORDS, PIPE_BYTES, TERMINAL_SIZE};
+use crate::limits::{LAST_WORDS, PIPE_BYTES, ROOM_LOOK_EVERY, TERMINAL_SIZE};
+use crate::room::Room;
 use crate::sandbox;
 
 /// Where programs are looked for.
@@ -50,6 +51,7 @@ impl Plan {
                     argument: argument.clone(),
                     tty: *tty,
                     memory_bytes: settings.memory_bytes,
+                    file_bytes_max: directory.file_bytes_max,
                     is_inside: false,
                     argv: argv.clone(),
                 };
@@ -81,6 +83,7 @@ pub(super) struct Child {
     sources: Vec<Source>,
     input: Option<Input>,
     output: Output,
+    room: Option<Arc<Room>>,
 }
 
 impl Child {
@@ -107,7 +110,8 @@ impl Child {
         let sources = sources.into_iter().chain(pipes.into_iter().flatten()).collect();
         let input = input.or_else(|| child.stdin.take().map(|stdin| Box::new(stdin) as Input));
         let (group, handle) = (id.map(Pid::from_raw), handle::Handle::of(id));
-        Ok(Self { child, group, handle, sources, input, output: Output::new(plan.tty, listener) })
+        let (output, room) = (Output::new(plan.tty, listener), plan.directory.room.clone());
+        Ok(Self { child, group, handle, sources, input, output, room })
     }
 
     pub(super) fn output(&self) -> Output {
@@ -127,15 +131,24 @@ impl Child {
         let read = futures::future::join_all(sources.into_iter().map(|source| drain(source, &output)));
         tokio::pin!(read);
         let mut said_all = false;
-        tokio::select! {
-            () = self.handle.ended(&mut self.child) => {}
-            _ = &mut read => {
-                said_all = true;
-                self.handle.ended(&mut self.child).await;
+        let end = async {
+            tokio::select! {
+                () = self.handle.ended(&mut self.child) => {}
+                _ = &mut read => {
+                    said_all = true;
+                    self.handle.ended(&mut self.child).await;
+                }
             }
-        }
+        };
+        let overflow = tokio::select! {
+            () = end => None,
+            why = overflow(self.room.as_ref()) => Some(why),
+        };
         self.kill_group();
         let status = self.child.wait().await;
+        if let Some(why) = overflow {
+            output.add(format!("\n[killed: {why}]\n").as_bytes());
+        }
         if !said_all {
             // Whoever else holds the pipe is dead or dying; what is in it is read.
             let _in_time = tokio::time::timeout(LAST_WORDS, &mut read).await;
@@ -145,6 +158,9 @@ impl Child {
     }
 
     fn kill_group(&mut self) {
+        if let Some(room) = &self.room {
+            room.forget();
+        }
         if let Some(group) = self.group.take() {
             self.handle.kill();
             let _may_be_gone = killpg(group, Signal::SIGKILL);
@@ -155,6 +171,22 @@ impl Child {
 impl Drop for Child {
     fn drop(&mut self) {
         self.kill_group();
+    }
+}
+
+/// Waits until there is more in the room than may be, and says so. Cancel-safe.
+async fn overflow(room: Option<&Arc<Room>>) -> String {
+    let Some(room) = room else { return std::future::pending().await };
+    let mut pause = ROOM_LOOK_EVERY;
+    loop {
+        tokio::time::sleep(pause).await;
+        let begun = tokio::time::Instant::now();
+        let here = Arc::clone(room);
+        match tokio::task::spawn_blocking(move || here.overflow()).await {
+            Ok(Some(why)) => return why,
+            Ok(None) => pause = ROOM_LOOK_EVERY.max(begun.elapsed() * 10),
+            Err(died) => return died.to_string(),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use claw_core::{AgentId, Principal, SessionKey};
 use tempfile::TempDir;
 
 use super::*;
+use crate::Rooms;
 
 pub(super) struct Desk {
     pub(super) home: TempDir,
@@ -34,7 +35,7 @@ impl Desk {
         std::fs::create_dir(at("workspace")).unwrap();
         std::fs::write(at("secret"), "outside\n").unwrap();
         let nobody: Arc<dyn Provenance> = Arc::new(());
-        Self { tools: tools(&Arc::new(workspaces), &nobody), home }
+        Self { tools: tools(&Arc::new(workspaces), &nobody, &Rooms::new(1 << 20)), home }
     }
 
     pub(super) fn put(&self, name: &str, text: &str) {
@@ -307,7 +308,7 @@ async fn adv_51_a_directory_that_flips_to_a_link_lets_nothing_out() {
     };
     let default = home.path().join("workspace");
     let workspaces = Workspaces { default: default.clone(), agents: Vec::new(), api_keys: default };
-    let workspace = workspaces.open(&context()).unwrap();
+    let workspace = workspaces.open(&context(), &Rooms::default()).unwrap();
     let (mut landed, mut refused) = (0, 0);
     for number in 0..100_000 {
         match workspace.replace("flip/file", b"x") {
@@ -354,7 +355,7 @@ async fn adv_50_a_name_of_a_caller_or_a_conversation_is_no_path() {
     for name in ["../../evil", "a/b", "..", ".", "", "key_\u{0}", "key_x/../y", "~"] {
         let id = claw_core::PrincipalId::from_stored(name.into());
         let context = ToolContext { principal: Principal { id, scopes: claw_core::Scopes::NONE }, ..context() };
-        assert!(workspaces.open(&context).is_err(), "{name:?}");
+        assert!(workspaces.open(&context, &Rooms::default()).is_err(), "{name:?}");
     }
     // What a conversation is called has no part in any path.
     for name in ["../../evil", "/etc/passwd", "a/../../b"] {
@@ -383,4 +384,35 @@ async fn adv_52_a_file_with_a_second_name_is_not_written_to() {
         assert!(refused.contains("second name"), "{tool}: {refused}");
     }
     assert_eq!(std::fs::read_to_string(&outside).unwrap(), "outside\n");
+}
+
+/// G9: what an API key's agents write has an end, and the model is told how to go on.
+#[tokio::test]
+async fn a_keys_workspace_that_is_full_takes_no_more_until_something_is_deleted() {
+    let desk = Desk::new();
+    let key = claw_core::PrincipalId::from_stored("key_1".into());
+    let own = ToolContext { principal: Principal { id: key, ..Principal::operator() }, ..context() };
+    let call = async |name: &str, context: &ToolContext, given: serde_json::Value| {
+        let tool = desk.tools.iter().find(|tool| tool.spec().name == name).unwrap();
+        tool.call(context, &JsonText::new(given.to_string())).await.map_err(|error| error.to_string())
+    };
+    let write = |path: &str, bytes: usize| serde_json::json!({"path": path, "content": "x".repeat(bytes)});
+    assert!(call("write", &own, write("a", 700_000)).await.is_ok());
+    let full = "cannot write b/c: the workspace is full (1 of 1 MB); delete what is not needed any more, or write less";
+    assert_eq!(call("write", &own, write("b/c", 400_000)).await, Err(full.to_owned()));
+    let other = ToolContext { agent: AgentId::parse("ops").unwrap(), ..own.clone() };
+    assert!(call("write", &other, write("b", 400_000)).await.is_err(), "its other agents share the room");
+    assert!(call("write", &context(), write("b", 2_000_000)).await.is_ok(), "the operator's is not bounded");
+    assert!(call("write", &own, write("a", 600_000)).await.is_ok(), "less is always taken");
+    let grown = serde_json::json!({"path": "a", "old_text": "x", "new_text": "xy", "replace_all": true});
+    assert!(call("edit", &own, grown).await.unwrap_err().contains("the workspace is full"));
+    let delete = serde_json::json!({"input": "*** Begin Patch\n*** Delete File: a\n*** End Patch"});
+    assert!(call("apply_patch", &own, delete).await.is_ok());
+    assert!(call("write", &own, write("b/c", 900_000)).await.is_ok());
+    let mut empty = 0;
+    while call("write", &own, write(&format!("empty{empty}"), 0)).await.is_ok() {
+        empty += 1;
+    }
+    // 256 blocks: 220 hold the file, some the directories.
+    assert!((30..=34).contains(&empty), "an empty file takes a block: {empty}");
 }

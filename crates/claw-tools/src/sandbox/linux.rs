@@ -21,7 +21,7 @@ use nix::unistd::{Pid, getegid, geteuid, tcsetpgrp};
 use rustix::thread::{self, CapabilitySet, CapabilitySets};
 
 use super::{Orders, seccomp, watch};
-use crate::limits::{COMMAND_FILE_BYTES_MAX, COMMAND_FILES_MAX, COMMAND_PROCESSES_MAX};
+use crate::limits::{COMMAND_FILES_MAX, COMMAND_PROCESSES_MAX};
 
 /// Read and executed.
 const SYSTEM: [&str; 9] =
@@ -80,7 +80,7 @@ pub(super) fn inside(orders: &Orders) -> Result<i32, String> {
     let covered = cover(&orders.workspace);
     let is_covered = covered.is_ok();
     lenient(orders, covered)?;
-    limits(orders.memory_bytes).map_err(|error| told("no limits", error))?;
+    limits(orders).map_err(|error| told("no limits", error))?;
     // Where memory runs out, this goes first.
     let _needs_proc = std::fs::write("/proc/self/oom_score_adj", "1000");
     give_up_rights().map_err(|error| format!("its rights cannot be given up: {error}"))?;
@@ -194,10 +194,11 @@ fn put_back(workspace: &Path, covered: &Path, kept: &File) -> std::io::Result<()
 
 /// What each process may take. Memory is limited by what it can write to (`RLIMIT_DATA`) and not by its
 /// addresses: node, java and go set far more of those aside than they ever use.
-fn limits(memory_bytes: u64) -> nix::Result<()> {
+fn limits(orders: &Orders) -> nix::Result<()> {
+    let Orders { memory_bytes, file_bytes_max, .. } = *orders;
     setrlimit(Resource::RLIMIT_DATA, memory_bytes, memory_bytes)?;
     setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
-    setrlimit(Resource::RLIMIT_FSIZE, COMMAND_FILE_BYTES_MAX, COMMAND_FILE_BYTES_MAX)?;
+    setrlimit(Resource::RLIMIT_FSIZE, file_bytes_max, file_bytes_max)?;
     setrlimit(Resource::RLIMIT_NOFILE, COMMAND_FILES_MAX, COMMAND_FILES_MAX)?;
     setrlimit(Resource::RLIMIT_NPROC, COMMAND_PROCESSES_MAX, COMMAND_PROCESSES_MAX)
 }

@@ -9,8 +9,8 @@ use claw_core::provider::Usage;
 use claw_core::tool::{RunFacts, Tool, ToolContext};
 use claw_core::{AgentId, Principal, SessionKey};
 use claw_runtime::TaskScope;
-use claw_tools::Workspaces;
 use claw_tools::exec::{self, Ask, Launcher, Processes, Security, Settings};
+use claw_tools::{Rooms, Workspaces};
 use tempfile::TempDir;
 
 pub(crate) struct Desk {
@@ -62,7 +62,8 @@ impl Desk {
         std::fs::write(at("secret"), "outside").unwrap();
         let scope = TaskScope::new();
         let nobody: Arc<dyn claw_core::provenance::Provenance> = Arc::new(());
-        let tools = exec::tools(&Arc::new(workspaces), settings, &Processes::new(scope.clone()), &nobody);
+        let (processes, rooms) = (Processes::new(scope.clone()), Rooms::new(8 << 20));
+        let tools = exec::tools(&Arc::new(workspaces), settings, &processes, &nobody, &rooms);
         Self { home, tools, scope }
     }
 

@@ -5,7 +5,11 @@ use std::time::{Duration, Instant};
 use claw_tools::exec::{Ask, Launcher, Security, Settings};
 use tempfile::TempDir;
 
-use crate::desk::{Desk, full, gone};
+use claw_core::message::JsonText;
+use claw_core::tool::ToolContext;
+use claw_core::{Principal, PrincipalId};
+
+use crate::desk::{Desk, context, full, gone};
 
 /// Advisories 62 and 64: neither the environment, nor files, nor the network, nor other processes.
 #[tokio::test]
@@ -238,7 +242,7 @@ async fn the_box_of_a_gateway_that_is_not_root_is_whole() {
     }
     let orders = serde_json::json!({
         "workspace": workspace, "network": false, "is_lenient": false, "argument": null, "tty": false,
-        "memory_bytes": 1_u64 << 30, "is_inside": false,
+        "file_bytes_max": 1_u64 << 30, "memory_bytes": 1_u64 << 30, "is_inside": false,
         "argv": ["/bin/sh", "-c", "echo x > made && id -u && grep -c CapEff:.0000000000000000 /proc/self/status; cat /etc/shadow"],
     });
     let mut command = std::process::Command::new("setpriv");
@@ -340,4 +344,28 @@ async fn adv_62_the_environment_is_exactly_what_it_is_given() {
         desk.run("echo $PATH; test $HOME = $PWD && echo at home").await,
         Ok("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\nat home\n".into())
     );
+}
+
+/// G9: what commands of an API key write has an end, in one file and in many; where there is no room they can still
+/// delete.
+#[tokio::test]
+async fn a_command_that_fills_a_keys_workspace_is_ended() {
+    let desk = Desk::new(full());
+    let id = PrincipalId::from_stored("key_1".into());
+    let own = ToolContext { principal: Principal { id, ..Principal::operator() }, ..context("s") };
+    let exec = desk.tools.iter().find(|tool| tool.spec().name == "exec").unwrap();
+    let run = async |command: &str| {
+        let given = JsonText::new(serde_json::json!({ "command": command }).to_string());
+        exec.call(&own, &given).await.map_err(|error| error.to_string())
+    };
+    let whole = run("head -c 20000000 /dev/zero > big").await;
+    assert!(whole.is_err(), "{whole:?}");
+    assert_eq!(run("stat -c %s big").await.unwrap().trim(), "8388608");
+    assert!(run("echo more > small").await.is_err(), "it is full");
+    run("rm big").await.unwrap();
+    run("echo more > small").await.unwrap();
+    let many = "i=0; while :; do head -c 200000 /dev/zero > f$i; i=$((i+1)); sleep 0.02; done";
+    let killed = run(many).await.unwrap_err();
+    assert!(killed.contains("[killed: the workspace is full (8 of 8 MB); delete what is not needed"), "{killed}");
+    assert!(desk.run("head -c 20000000 /dev/zero > big").await.is_ok(), "the operator's is not bounded");
 }

@@ -19,7 +19,7 @@ use claw_tools::exec::{self, Launcher, Processes};
 use claw_tools::notes::WorkspaceNotes;
 use claw_tools::web::WebFetch;
 use claw_tools::web::search::{self, Service, WebSearch};
-use claw_tools::{files, memory};
+use claw_tools::{Rooms, files, memory};
 
 use crate::config::secret::SecretText;
 use crate::config::settings::Live;
@@ -39,7 +39,8 @@ pub(super) fn tools(
     let workspaces = Arc::new(settings.workspaces.clone());
     let (recall, provenance): (Arc<dyn Recall>, Arc<dyn Provenance>) =
         (Arc::clone(keeper) as _, Arc::clone(keeper) as _);
-    let mut tools = files::tools(&workspaces, &provenance);
+    let rooms = Rooms::new(settings.tools.workspace_mb.get() << 20);
+    let mut tools = files::tools(&workspaces, &provenance, &rooms);
     // No address of this house or its network, unless the operator lists it.
     let allow = AllowList::new(settings.tools.web.fetch.allow_hosts.iter().map(AllowedHost::allowed));
     tools.push(Arc::new(WebFetch::new(Egress::new(allow))));
@@ -51,7 +52,7 @@ pub(super) fn tools(
     let commands = commands(&settings.tools.exec);
     // A tool whose every call would be denied is not there.
     if commands.permits_any() {
-        tools.extend(exec::tools(&workspaces, commands, processes, &provenance));
+        tools.extend(exec::tools(&workspaces, commands, processes, &provenance, &rooms));
     }
     tools
 }

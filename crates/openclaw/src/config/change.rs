@@ -213,7 +213,8 @@ impl Keys {
     }
 
     fn tools(&mut self, old: &Tools, new: &Tools) {
-        let Tools { profile, allow, also_allow, deny, ask, after_untrusted, approval_minutes, .. } = old;
+        let Tools { profile, allow, also_allow, deny, ask, after_untrusted, approval_minutes, workspace_mb, .. } = old;
+        self.note("tools.workspaceMb", *workspace_mb == new.workspace_mb);
         self.note("tools.ask", *ask == new.ask);
         self.note("tools.afterUntrusted", *after_untrusted == new.after_untrusted);
         self.note("tools.approvalMinutes", *approval_minutes == new.approval_minutes);
@@ -308,6 +309,7 @@ mod tests {
             ("{ gateway: { limits: { requestsPerMinute: 0 } } }", "gateway.limits.requestsPerMinute"),
             ("{ gateway: { limits: { maxConcurrent: 0 } } }", "gateway.limits.maxConcurrent"),
             ("{ plans: { default: { maxConcurrent: 5 } } }", "plans.default"),
+            ("{ tools: { workspaceMb: 0 } }", "tools.workspaceMb"),
             ("{ gateway: { reload: { mode: 'off' } } }", "gateway.reload.mode"),
             ("{ models: { providers: { p: { baseUrl: 'http://x' } } } }", "models.providers.p"),
             ("{ models: { providers: { 'my.p': { baseUrl: 'http://x' } } } }", "models.providers.\"my.p\""),

@@ -45,6 +45,9 @@ pub(crate) struct Tools {
     pub(crate) tools_by_sender: BTreeMap<String, ToolRules>,
     /// Whether agents may look into the conversations of others, and send to them.
     pub(crate) agent_to_agent: AgentToAgent,
+    /// Megabytes that may lie in the workspaces of one API key, all its agents' together; 0 is no limit. The operator's
+    /// are not limited.
+    pub(crate) workspace_mb: Whole<0, 16_777_216>,
     /// How commands run.
     pub(crate) exec: Exec,
     /// How the web is searched and read.
@@ -68,6 +71,7 @@ impl Default for Tools {
             by_channel: BTreeMap::new(),
             tools_by_sender: BTreeMap::new(),
             agent_to_agent: AgentToAgent::default(),
+            workspace_mb: Whole::new(1024),
             exec: Exec::default(),
             web: Web::default(),
         }
