@@ -6,19 +6,17 @@ use super::Reader;
 use crate::limits::PAGE_ROWS_MAX;
 use crate::sqlite::fault::Fault;
 
-const ONE: &str = "SELECT 1 FROM strangers_words WHERE place = ?1";
+/// Parameter: the places as a JSON array. Each is looked up by itself.
+const ANY: &str =
+    "SELECT 1 FROM json_each(?1) AS wanted CROSS JOIN strangers_words w ON w.place = wanted.value LIMIT 1";
 /// A place that begins so sorts behind the beginning and before what follows all of them.
 const BELOW: &str = "SELECT place FROM strangers_words WHERE place >= ?1 AND place < ?2 ORDER BY place LIMIT ?3";
 
 impl Reader {
     /// Whether one of these is noted.
     pub(in crate::sqlite) async fn strangers_at(&self, places: &[String]) -> Result<bool, Fault> {
-        for place in places {
-            if sqlx::query(ONE).bind(place).fetch_optional(&self.pool).await?.is_some() {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        let wanted = crate::stored::text(&places)?;
+        Ok(sqlx::query(ANY).bind(&*wanted).fetch_optional(&self.pool).await?.is_some())
     }
 
     /// Those that begin so.
