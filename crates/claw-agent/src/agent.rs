@@ -177,7 +177,7 @@ impl Attempt {
             },
         };
         if state_after(&outcome).is_terminal() {
-            self.note_answer(&produced).await;
+            self.note_answer(text_of(&outcome), &produced.asides).await;
         }
         self.commit(outcome, produced).await
     }
@@ -316,6 +316,15 @@ impl Attempt {
                 return None;
             }
         }
+    }
+}
+
+/// What was said of an answer, whether it came to its end or not.
+fn text_of(outcome: &Outcome) -> &str {
+    match outcome {
+        Outcome::Completed(output) => &output.text,
+        Outcome::Failed { partial, .. } | Outcome::Cancelled { partial } => partial,
+        Outcome::Retry { .. } | Outcome::Yielded { .. } | Outcome::Parked { .. } => "",
     }
 }
 

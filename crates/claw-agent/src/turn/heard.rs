@@ -7,7 +7,7 @@ use claw_core::Message;
 use claw_core::turn::Context;
 use sha2::{Digest as _, Sha256};
 
-use super::{Produced, Stop};
+use super::Stop;
 use crate::agent::Attempt;
 use crate::limits::ANSWERS_KNOWN_AGAIN_MAX;
 
@@ -33,14 +33,14 @@ impl Attempt {
     }
 
     /// Notes what a caller is about to bring back, where strangers' words may be in it.
-    pub(crate) async fn note_answer(&self, produced: &Produced) {
+    pub(crate) async fn note_answer(&self, text: &str, asides: &[String]) {
         if !self.untrusted || !matches!(self.task.turn.context, Context::Given(_)) {
             return;
         }
         // A caller who heard it piece by piece has all of it in one message.
-        let whole: String = produced.asides.iter().chain([&produced.text]).map(String::as_str).collect();
-        let said = produced.asides.iter().chain([&produced.text, &whole]);
-        let places: Vec<String> = said.filter(|text| !text.trim().is_empty()).map(|text| place(text)).collect();
+        let whole: String = asides.iter().map(String::as_str).chain([text]).collect();
+        let said = asides.iter().map(String::as_str).chain([text, &whole]);
+        let places: Vec<String> = said.filter(|text| !text.trim().is_empty()).map(place).collect();
         if places.is_empty() {
             return;
         }
