@@ -130,13 +130,9 @@ impl Looking<'_> {
 }
 
 /// Whether agents are told before their conversations of what stands at this path of a workspace.
-pub(crate) fn is_told(written: &str, workspace: Option<&Workspace>) -> bool {
-    let place = match workspace {
-        Some(workspace) => workspace.place(written),
-        None => Ok(PathBuf::from(written)),
-    };
+pub(crate) fn is_told(written: &str, workspace: &Workspace) -> bool {
     // Where it leads nowhere the tool says so itself.
-    let Ok(place) = place else { return false };
+    let Ok(place) = workspace.place(written) else { return false };
     let mut parts = place.components().filter_map(|part| match part {
         Component::Normal(name) => Some(name.to_string_lossy().to_ascii_lowercase()),
         Component::CurDir | Component::ParentDir | Component::RootDir | Component::Prefix(_) => None,

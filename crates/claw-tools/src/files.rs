@@ -96,12 +96,10 @@ impl<T: FileTool> Tool for Offered<T> {
             // It says itself what is wrong with them.
             Ok(_) | Err(_) => return Ok(Plan::free()),
         };
-        let (workspaces, context) = (Arc::clone(&self.workspaces), context.clone());
-        let look = move || {
-            let workspace = workspaces.look(&context.principal.id, &context.agent);
-            wanted.files().into_iter().any(|path| briefing::is_told(path, workspace.as_ref()))
-        };
-        let acts = tokio::task::spawn_blocking(look).await.unwrap_or(true);
+        let look =
+            move |workspace: &Workspace| Ok(wanted.files().into_iter().any(|path| briefing::is_told(path, workspace)));
+        // Who does not know where it leads asks.
+        let acts = self.blocking(context, look).await.unwrap_or(true);
         Ok(Plan { acts, ..Plan::free() })
     }
 

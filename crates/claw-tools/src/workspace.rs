@@ -188,23 +188,28 @@ impl Workspace {
         if bytes.len() as u64 > FILE_BYTES_MAX {
             return Err(ToolError::Failed(format!("cannot write {written}: more than {FILE_BYTES_MAX} bytes")));
         }
-        let Aside { more, less } = self.set_aside(written, bytes.len() as u64)?;
+        let less = self.set_aside(written, bytes.len() as u64)?;
         let put = self.put(written, bytes);
-        self.give_back(if put.is_ok() { less } else { more });
+        match (&put, &self.room) {
+            (Ok(_), _) => self.give_back(less),
+            // It may have got as far as the directories.
+            (Err(_), Some(room)) => room.forget(),
+            (Err(_), None) => {}
+        }
         put
     }
 
-    /// Sets aside what a file of so many bytes takes more than what stands in its place.
-    fn set_aside(&self, written: &str, bytes: u64) -> Result<Aside, ToolError> {
-        let Some(room) = &self.room else { return Ok(Aside::default()) };
+    /// Sets aside what a file of so many bytes takes more than what stands in its place; how much less it takes.
+    fn set_aside(&self, written: &str, bytes: u64) -> Result<u64, ToolError> {
+        let Some(room) = &self.room else { return Ok(0) };
         let path = self.relative(written)?;
         let made = path.ancestors().skip(1).filter(|dir| !dir.as_os_str().is_empty());
         let made = made.filter(|dir| self.dir.symlink_metadata(dir).is_err()).count() as u64;
         let old = self.dir.symlink_metadata(&path).map_or(0, |old| taken(old.len()));
         let new = taken(bytes) + made * taken(0);
-        let (more, less) = (new.saturating_sub(old), old.saturating_sub(new));
-        room.reserve(more).map_err(|why| ToolError::Failed(format!("cannot write {written}: {why}")))?;
-        Ok(Aside { more, less })
+        let reserved = room.reserve(new.saturating_sub(old));
+        reserved.map_err(|why| ToolError::Failed(format!("cannot write {written}: {why}")))?;
+        Ok(old.saturating_sub(new))
     }
 
     fn give_back(&self, bytes: u64) {
@@ -278,13 +283,6 @@ impl Workspace {
         }
         Ok(Some(old))
     }
-}
-
-/// What a write takes more, or less, than what stood there.
-#[derive(Default)]
-struct Aside {
-    more: u64,
-    less: u64,
 }
 
 /// What tells a file from a changed one.

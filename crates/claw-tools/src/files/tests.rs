@@ -416,3 +416,47 @@ async fn a_keys_workspace_that_is_full_takes_no_more_until_something_is_deleted(
     // 256 blocks: 220 hold the file, some the directories.
     assert!((30..=34).contains(&empty), "an empty file takes a block: {empty}");
 }
+
+/// G9: a write that fails behind its directories leaves none of them uncounted.
+#[tokio::test]
+async fn directories_of_a_write_that_failed_are_counted() {
+    let desk = Desk::new();
+    let key = claw_core::PrincipalId::from_stored("key_1".into());
+    let own = ToolContext { principal: Principal { id: key, ..Principal::operator() }, ..context() };
+    let write = desk.tools.iter().find(|tool| tool.spec().name == "write").unwrap();
+    let mut refused = String::new();
+    for number in 0..300 {
+        let path = format!("d{number}/{}", "x".repeat(300));
+        let given = JsonText::new(serde_json::json!({"path": path, "content": "x"}).to_string());
+        refused = write.call(&own, &given).await.unwrap_err().to_string();
+        if refused.contains("the workspace is full") {
+            break;
+        }
+    }
+    // 256 blocks are there, and each directory takes one.
+    assert!(refused.contains("the workspace is full"), "{refused}");
+}
+
+/// adv 78: the first thing that a run with strangers' words writes into a workspace that is not there yet is asked for
+/// like any other.
+#[tokio::test]
+async fn adv_78_what_agents_are_told_is_asked_for_before_there_is_a_workspace() {
+    let run = RunFacts { untrusted: true, ..RunFacts::default() };
+    for (path, is_asked) in [
+        ("AGENTS.md", true),
+        ("x/../AGENTS.md", true),
+        ("{root}/AGENTS.md", true),
+        ("a/b/../../skills/x/SKILL.md", true),
+        ("notes.md", false),
+        ("x/AGENTS.md", false),
+    ] {
+        let desk = Desk::new();
+        let root = desk.path("");
+        std::fs::remove_dir_all(&root).unwrap();
+        let path = path.replace("{root}", root.to_str().unwrap().trim_end_matches('/'));
+        let write = desk.tools.iter().find(|tool| tool.spec().name == "write").unwrap();
+        let given = JsonText::new(serde_json::json!({"path": path, "content": "obey"}).to_string());
+        let plan = write.plan(&ToolContext { run: run.clone(), ..context() }, &given).await.unwrap();
+        assert_eq!(plan.acts, is_asked, "{path}");
+    }
+}
