@@ -102,46 +102,48 @@ impl Body {
 }
 
 impl Held {
-    /// Its JSON, in order.
-    pub(crate) fn pieces(&self) -> Result<Vec<Arc<str>>, StoreError> {
+    /// Gives its JSON to `take` in order, as long as that is true.
+    pub(crate) fn pieces(&self, take: impl FnMut(Arc<str>) -> bool) -> Result<(), StoreError> {
         match self {
-            Self::Turn(turn) => in_pieces(&**turn),
-            Self::Message(message) => in_pieces(message),
-            Self::Events(events) => in_pieces(events),
-            Self::Step(step) => in_pieces(step),
+            Self::Turn(turn) => in_pieces(&**turn, take),
+            Self::Message(message) => in_pieces(message, take),
+            Self::Events(events) => in_pieces(events, take),
+            Self::Step(step) => in_pieces(step, take),
         }
     }
 }
 
-fn in_pieces<T: Serialize>(value: &T) -> Result<Vec<Arc<str>>, StoreError> {
-    let mut pieces = Pieces { done: Vec::new(), open: Vec::with_capacity(PIECE_BYTES) };
+fn in_pieces<T: Serialize>(value: &T, take: impl FnMut(Arc<str>) -> bool) -> Result<(), StoreError> {
+    let mut pieces = Pieces { take, open: Vec::with_capacity(PIECE_BYTES) };
     serde_json::to_writer(&mut pieces, value).map_err(unwritable)?;
     if !pieces.open.is_empty() {
         pieces.close().map_err(unwritable)?;
     }
-    Ok(pieces.done)
+    Ok(())
 }
 
 /// Cuts what is written, between two characters.
-struct Pieces {
-    done: Vec<Arc<str>>,
+struct Pieces<F> {
+    take: F,
     open: Vec<u8>,
 }
 
-impl Pieces {
+impl<F: FnMut(Arc<str>) -> bool> Pieces<F> {
     fn close(&mut self) -> io::Result<()> {
         let whole = match std::str::from_utf8(&self.open) {
             Ok(_) => self.open.len(),
             Err(cut) => cut.valid_up_to(),
         };
         let text = std::str::from_utf8(self.open.get(..whole).unwrap_or_default()).map_err(io::Error::other)?;
-        self.done.push(Arc::from(text));
+        if !(self.take)(Arc::from(text)) {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
         self.open.drain(..whole);
         Ok(())
     }
 }
 
-impl Write for Pieces {
+impl<F: FnMut(Arc<str>) -> bool> Write for Pieces<F> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let fits = bytes.get(..PIECE_BYTES - self.open.len()).unwrap_or(bytes);
         self.open.extend_from_slice(fits);
@@ -165,7 +167,12 @@ mod tests {
         let message = Message::user(said);
         let body = Body::of_message(&message).unwrap();
         assert_eq!(body.in_row().as_deref(), Some(""));
-        let pieces = body.in_pieces().unwrap().pieces().unwrap();
+        let mut pieces = Vec::new();
+        let take = |piece| {
+            pieces.push(piece);
+            true
+        };
+        body.in_pieces().unwrap().pieces(take).unwrap();
         assert!(pieces.len() > 3 && pieces.iter().all(|piece| piece.len() <= PIECE_BYTES), "{}", pieces.len());
         assert_eq!(serde_json::from_str::<Message>(&pieces.concat()).unwrap(), message);
     }

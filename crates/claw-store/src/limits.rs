@@ -12,6 +12,8 @@ pub(crate) const HELD_BYTES: usize = 16 * 1024;
 pub(crate) const STATEMENT_BYTES_MAX: usize = 256 * 1024;
 /// Turns and messages of more bytes are written in pieces.
 pub(crate) const LONG_BYTES: usize = 256 * 1024;
+/// So many pieces wait to be written; what makes them waits with the next.
+pub(crate) const PIECES_WAITING_MAX: usize = 2;
 /// So long a piece is.
 pub(crate) const PIECE_BYTES: usize = 128 * 1024;
 /// So many writes share one commit.

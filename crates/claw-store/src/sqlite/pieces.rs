@@ -1,9 +1,11 @@
 //! Long turns and messages, a piece to a row; see [`crate::body`].
 
 use sqlx::sqlite::SqliteConnection;
+use tokio::sync::mpsc;
 
 use super::fault::Fault;
 use crate::StoreError;
+use crate::limits::PIECES_WAITING_MAX;
 use crate::unit::Difference;
 
 const TURN: i64 = 0;
@@ -49,12 +51,15 @@ pub(super) async fn write(connection: &mut SqliteConnection, difference: &Differ
     let messages = difference.messages.iter().filter_map(|row| Some((MESSAGE, row.place, row.body.in_pieces()?)));
     for (kind, place, long) in turns.chain(messages) {
         let long = long.clone();
-        let pieces = tokio::task::spawn_blocking(move || long.pieces()).await;
-        let pieces = pieces.map_err(|error| StoreError::Unavailable(error.to_string()))??;
-        for (part, text) in (0_i64..).zip(pieces) {
+        let (sender, mut pieces) = mpsc::channel(PIECES_WAITING_MAX);
+        let made = tokio::task::spawn_blocking(move || long.pieces(|piece| sender.blocking_send(piece).is_ok()));
+        let mut part = 0_i64;
+        while let Some(text) = pieces.recv().await {
             let insert = sqlx::query("INSERT INTO pieces (kind, place, part, text) VALUES (?1, ?2, ?3, ?4)");
             insert.bind(kind).bind(place).bind(part).bind(text).execute(&mut *connection).await?;
+            part += 1;
         }
+        made.await.map_err(|error| StoreError::Unavailable(error.to_string()))??;
     }
     Ok(())
 }
