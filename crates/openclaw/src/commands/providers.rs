@@ -126,7 +126,7 @@ fn test(settings: &Settings, only: Option<&str>, json: bool) -> Result<ExitCode,
     if sources.is_empty() {
         return Err(match only {
             Some(id) => Fatal::asked(format!("there is no provider {id:?}"), "see `openclaw providers list`"),
-            None => Fatal::other(
+            None => Fatal::asked(
                 "no provider is configured",
                 "set a key such as OPENAI_API_KEY, or add one under models.providers",
             ),

@@ -102,7 +102,14 @@ fn bring(settings: &Settings, source: &str, sha256: Option<&str>) -> Result<(Con
         let contents = folder::gather(&path).map_err(|error| nothing(chain(&error)))?;
         return Ok((contents, From::Folder { path: shown }));
     }
-    let bytes = read(&path).map_err(|error| nothing(format!("{shown} cannot be read: {error}")))?;
+    let bytes = read(&path).map_err(|error| {
+        let why = format!("{shown} cannot be read: {error}");
+        if error.kind() == io::ErrorKind::NotFound {
+            Fatal::asked(why, "name a folder or an archive")
+        } else {
+            nothing(why)
+        }
+    })?;
     let sha256 = pinned(&bytes, sha256)?;
     Ok((unpacked(&bytes)?, From::Archive { path: shown, sha256 }))
 }
@@ -176,7 +183,8 @@ fn refused(verb: &str, error: InstallError) -> Fatal {
         InstallError::Scan(_) => "report this",
         InstallError::Disk { .. } => "see whether the disk is full, or not yours to write",
     };
-    Fatal::other(format!("nothing was {verb}: {}", chain(&error)), mend)
+    let cause = format!("nothing was {verb}: {}", chain(&error));
+    if matches!(error, InstallError::Absent(_)) { Fatal::asked(cause, mend) } else { Fatal::other(cause, mend) }
 }
 
 #[derive(Serialize)]
