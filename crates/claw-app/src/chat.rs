@@ -152,6 +152,30 @@ impl Engine {
         self.after(end.finished, &owner, &session).await;
     }
 
+    /// Holds a run's place until the run has ended or the process stops.
+    fn hold_to_the_end(&self, id: TaskId, place: Hold) {
+        let mut events = self.hub.read(id, 0);
+        drop(self.scope.spawn(|cancel| async move {
+            let ended = async {
+                loop {
+                    match events.next().await {
+                        Ok(Some(event)) if !event.event.is_terminal() => {}
+                        Ok(_) => return,
+                        Err(error) => {
+                            tracing::warn!(task.id = %id, "the place of {id} is free before its end: {error}");
+                            return;
+                        }
+                    }
+                }
+            };
+            tokio::select! {
+                () = ended => {}
+                () = cancel.cancelled() => {}
+            }
+            drop(place);
+        }));
+    }
+
     /// Waits for its turn in a session that others use, too.
     async fn start_in_turn(self: &Arc<Self>, new: NewTask) -> Result<EventReader, Error> {
         let (id, due) = (new.id, new.due());
@@ -248,9 +272,12 @@ impl Events {
 }
 
 impl AttachedRun {
-    /// Holds the pass's place until the run has ended or nobody waits for it (K19).
-    pub fn hold(&mut self, pass: &Pass) {
-        self.guard.place = pass.place();
+    /// Takes a place out of the pass and holds it until the run has ended, also without its caller (K19).
+    pub fn hold(&mut self, pass: &mut Pass) {
+        // A run that was accepted before has its place already.
+        if !self.is_replay {
+            self.guard.place = pass.take_place();
+        }
     }
 
     /// The next event; nothing after the terminal one. Cancel-safe.
@@ -343,7 +370,7 @@ struct Guard {
     id: TaskId,
     armed: bool,
     /// Among its key's answers under way, until the last event.
-    place: Option<Arc<Hold>>,
+    place: Option<Hold>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -357,7 +384,14 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        if !self.armed || self.engine.agent.running().stop(self.id, StopReason::CallerGone) {
+        if !self.armed {
+            // The run goes on without this caller, and keeps its place.
+            if let Some(place) = self.place.take() {
+                self.engine.hold_to_the_end(self.id, place);
+            }
+            return;
+        }
+        if self.engine.agent.running().stop(self.id, StopReason::CallerGone) {
             return;
         }
         // It still waits for its turn.

@@ -3,6 +3,8 @@
 //! Whoever waits on the line for an answer takes a [`Pass`] first and holds its place until the answer is there
 //! or nobody waits for it any more. Tasks queue, and take none; reading takes none.
 //!
+//! Several answers to one request count as so many. An answer that goes on without its caller keeps its place.
+//!
 //! A request counts for a minute, in steps of a second, so that no minute sees more than the number. The usual
 //! leaky bucket lets twice as many through in its first minute, and cannot say truly how many are left.
 
@@ -82,10 +84,20 @@ pub enum Excess {
         wait: Duration,
     },
     /// So many are under way.
-    #[error("this key may have {limit} answers generated at once, and has; try again when one of them has ended")]
+    #[error("this key may have {limit} answers generated at once; try again when one that is under way has ended")]
     Concurrent {
         /// How many it may.
         limit: u32,
+    },
+    /// One request asks for more than the key may ever have: waiting does not help.
+    #[error("this key may have {limit} answers generated {within}, and {asked} are asked for in one request")]
+    Beyond {
+        /// How many it may.
+        limit: u32,
+        /// How many were asked for.
+        asked: u32,
+        /// At once, or in a minute.
+        within: &'static str,
     },
     /// More keys are active than can be told apart.
     #[error("too many keys are active; try again in {} s", OVERLOAD_RETRY.as_secs())]
@@ -107,7 +119,7 @@ impl Refusal {
     pub const fn retry_after(&self) -> Duration {
         match self.excess {
             Excess::Rate { wait, .. } => wait,
-            Excess::Concurrent { .. } | Excess::Keys => OVERLOAD_RETRY,
+            Excess::Concurrent { .. } | Excess::Beyond { .. } | Excess::Keys => OVERLOAD_RETRY,
         }
     }
 }
@@ -116,10 +128,32 @@ fn seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
-/// Leave to have an answer generated. Its place is free again when the last clone is dropped.
-#[derive(Debug, Clone, Default)]
+/// What one request asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// Counted in the minute.
+    answers: u32,
+    /// Taken among those under way.
+    places: u32,
+}
+
+impl Claim {
+    /// One answer, for which its caller waits.
+    pub const ONE: Self = Self { answers: 1, places: 1 };
+    /// One answer that is made later: counted, and without a place.
+    pub const LATER: Self = Self { answers: 1, places: 0 };
+
+    /// So many answers at once, for which their caller waits.
+    pub fn several(answers: usize) -> Self {
+        let answers = u32::try_from(answers).unwrap_or(u32::MAX);
+        Self { answers, places: answers }
+    }
+}
+
+/// Leave to have answers generated. Places that nobody took out of it are free again when it is dropped.
+#[derive(Debug, Default)]
 pub struct Pass {
-    place: Option<Arc<Hold>>,
+    places: Vec<Hold>,
     standing: Option<Standing>,
 }
 
@@ -129,9 +163,9 @@ impl Pass {
         self.standing
     }
 
-    /// The place, for as long as the answer takes.
-    pub(crate) fn place(&self) -> Option<Arc<Hold>> {
-        self.place.clone()
+    /// The place of one answer, for as long as that takes.
+    pub(crate) fn take_place(&mut self) -> Option<Hold> {
+        self.places.pop()
     }
 }
 
@@ -140,11 +174,16 @@ impl Pass {
 pub(crate) struct Hold(Arc<Account>);
 
 impl Hold {
-    fn take(account: Arc<Account>, concurrent_max: u32) -> Option<Self> {
-        let one_more =
-            |running: u32| (concurrent_max == 0 || running < concurrent_max).then(|| running.saturating_add(1));
-        account.running.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
-        Some(Self(account))
+    /// All of them or none.
+    fn take(account: &Arc<Account>, places: u32, concurrent_max: u32) -> Option<Vec<Self>> {
+        if places == 0 {
+            return Some(Vec::new());
+        }
+        let more = |running: u32| {
+            running.checked_add(places).filter(|running| concurrent_max == 0 || *running <= concurrent_max)
+        };
+        account.running.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
+        Some((0..places).map(|_| Self(Arc::clone(account))).collect())
     }
 }
 
@@ -207,15 +246,16 @@ impl Window {
         self.seconds.get_mut(place).expect("a remainder is below its divisor")
     }
 
-    /// Counts a request, if there is one left; else how long to wait for it.
-    fn take(&mut self, now: Timestamp, limit: u32) -> Result<Standing, Duration> {
+    /// Counts so many answers, if they are left; else how long to wait for them.
+    fn take(&mut self, now: Timestamp, answers: u32, limit: u32) -> Result<Standing, Duration> {
         self.roll(now);
-        if self.total >= limit {
-            return Err(self.until_freed(now, self.total - limit + 1));
+        let total = self.total.saturating_add(answers);
+        if total > limit {
+            return Err(self.until_freed(now, total - limit));
         }
         let newest = self.newest;
-        *self.slot(newest) += 1;
-        self.total += 1;
+        *self.slot(newest) += answers;
+        self.total = total;
         Ok(self.standing(now, limit))
     }
 
@@ -264,20 +304,21 @@ impl Limiter {
         *self.0.quotas.write().unwrap_or_else(PoisonError::into_inner) = quotas;
     }
 
-    /// Leave to have one answer generated, if the key has any left. A refused request does not count.
+    /// Leave to have answers generated, if the key has so many left. A refused request does not count.
     ///
-    /// Errors: the key has had its number, or there are too many keys.
-    pub fn admit(&self, principal: &Principal) -> Result<Pass, Refusal> {
+    /// Errors: the key has had its number or can never have that many, or there are too many keys.
+    pub fn admit(&self, principal: &Principal, claim: Claim) -> Result<Pass, Refusal> {
         let quota = self.0.quotas.read().unwrap_or_else(PoisonError::into_inner).of(&principal.id);
         if quota == Quota::NONE {
             return Ok(Pass::default());
         }
         let now = self.0.clock.now();
-        let pass = self.pass(&principal.id, quota, now);
+        let pass = self.pass(&principal.id, claim, quota, now);
         if let Err(Refusal { excess, .. }) = &pass {
             let why = match excess {
                 Excess::Rate { .. } => "rate",
                 Excess::Concurrent { .. } => "concurrency",
+                Excess::Beyond { .. } => "beyond",
                 Excess::Keys => "keys",
             };
             metrics::counter!("openclaw_generations_refused_total", "limit" => why).increment(1);
@@ -285,23 +326,31 @@ impl Limiter {
         pass
     }
 
-    fn pass(&self, key: &PrincipalId, quota: Quota, now: Timestamp) -> Result<Pass, Refusal> {
+    fn pass(&self, key: &PrincipalId, claim: Claim, quota: Quota, now: Timestamp) -> Result<Pass, Refusal> {
         let Quota { requests_per_minute, concurrent_max } = quota;
+        let Claim { answers, places } = claim;
+        for (asked, limit, within) in
+            [(places, concurrent_max, "at once"), (answers, requests_per_minute, "in a minute")]
+        {
+            if limit > 0 && asked > limit {
+                return Err(Refusal { excess: Excess::Beyond { limit, asked, within }, standing: None });
+            }
+        }
         let account = self.0.account(key, now).ok_or(Refusal { excess: Excess::Keys, standing: None })?;
-        let place = Hold::take(Arc::clone(&account), concurrent_max);
+        let places = Hold::take(&account, places, concurrent_max);
         if requests_per_minute == 0 {
             let excess = Excess::Concurrent { limit: concurrent_max };
-            let place = place.ok_or(Refusal { excess, standing: None })?;
-            return Ok(Pass { place: Some(Arc::new(place)), standing: None });
+            let places = places.ok_or(Refusal { excess, standing: None })?;
+            return Ok(Pass { places, standing: None });
         }
         let mut window = account.window.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(place) = place else {
+        let Some(places) = places else {
             window.roll(now);
             let standing = Some(window.standing(now, requests_per_minute));
             return Err(Refusal { excess: Excess::Concurrent { limit: concurrent_max }, standing });
         };
-        match window.take(now, requests_per_minute) {
-            Ok(standing) => Ok(Pass { place: Some(Arc::new(place)), standing: Some(standing) }),
+        match window.take(now, answers, requests_per_minute) {
+            Ok(standing) => Ok(Pass { places, standing: Some(standing) }),
             Err(wait) => {
                 let excess = Excess::Rate { limit: requests_per_minute, wait };
                 Err(Refusal { excess, standing: Some(window.standing(now, requests_per_minute)) })

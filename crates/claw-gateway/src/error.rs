@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use claw_app::Error;
 use claw_app::config::Issue;
+use claw_app::limiter::{Excess, Refusal};
 use claw_core::FailureReason;
 use claw_wire::BadRequest;
 use claw_wire::error::FrameError;
@@ -161,6 +162,10 @@ impl From<Error> for Problem {
             Error::Overloaded { retry_after, .. } => {
                 new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable").retryable(Some(retry_after))
             }
+            // Waiting makes no room for it.
+            Error::Limited(Refusal { excess: Excess::Beyond { .. }, .. }) => {
+                Self { param: Some("n".into()), ..new(StatusCode::BAD_REQUEST, "invalid_request").settled() }
+            }
             Error::Limited(refusal) => {
                 new(StatusCode::TOO_MANY_REQUESTS, "rate_limited").retryable(Some(refusal.retry_after()))
             }
@@ -250,7 +255,6 @@ impl From<Turned> for Problem {
 
 #[cfg(test)]
 mod tests {
-    use claw_app::limiter::{Excess, Refusal};
     use claw_core::approval::ApprovalState;
     use claw_core::task::StateName;
     use claw_core::{AgentId, ApprovalId, Failure, SessionKey, TaskId};
@@ -267,6 +271,11 @@ mod tests {
 
     fn busy() -> Error {
         Error::SessionBusy { key: session(), verb: "reset", runs: vec!["run_1".into()] }
+    }
+
+    fn beyond() -> Error {
+        let excess = Excess::Beyond { limit: 1, asked: 2, within: "at once" };
+        Error::Limited(Refusal { excess, standing: None })
     }
 
     fn full() -> Error {
@@ -305,6 +314,7 @@ mod tests {
             (Error::MainSession(session()), 400, invalid, None),
             (Error::Forbidden("operator.write"), 403, ["forbidden", "forbidden", "FORBIDDEN"], None),
             (Error::Overloaded { what: "w".into(), retry_after: wait }, 503, away, Some(true)),
+            (beyond(), 400, invalid, Some(false)),
             (full(), 429, ["rate_limited", "rate_limited", "RATE_LIMITED"], Some(true)),
             (
                 Error::ConfigChanged { hash: "h".into() },

@@ -18,6 +18,11 @@ use crate::limits::REBUILD_PAGE;
 use crate::tasks::{Accepted, NewRun, Tasks};
 
 impl Chat {
+    /// Whether a request under this key has been accepted, so that nothing new comes of another one.
+    pub async fn is_known(&self, principal: &Principal, idempotency: &Idempotency) -> Result<bool, Error> {
+        Ok(self.0.store.task_by_key(&principal.id, &idempotency.key).await?.is_some())
+    }
+
     /// Starts a run that the same request under the same key does not start again.
     ///
     /// Errors: those of [`Chat::start`], and `KeyReused`.

@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use claw_app::chat::Place;
+use claw_app::limiter::Claim;
 use claw_core::{Output, TaskId, Timestamp};
 use claw_wire::v1::agent::{self, RunAnswer};
 use claw_wire::ws::agent::{AgentCall, RunParams};
@@ -59,12 +60,13 @@ async fn answer(
     let by_body = idempotency_key.map(|key| submit::idempotency(key, &bytes));
     let key = submit::idempotency_of(&headers, &bytes)?.or(by_body);
     drop(bytes);
+    let mut pass = caller.admit_new(&doors, Claim::ONE, key.as_ref()).await?;
     let mut run = match key {
         None => doors.app.chat.start(caller.principal(), turn, Place::Named).await?,
         Some(key) => doors.app.chat.start_keyed(caller.principal(), turn, key).await?,
     };
-    run.hold(&caller.pass);
-    drop(caller);
+    run.hold(&mut pass);
+    drop(pass);
     let (task, session, is_replay) = (run.id, run.session.clone(), run.is_replay);
     let run_id = task.as_run();
     let answered = if is_stream {

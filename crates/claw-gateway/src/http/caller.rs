@@ -4,10 +4,11 @@
 //! reach the app's verbs: a route without a declared scope does not compile into anything useful.
 
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::extract::FromRequestParts;
-use claw_app::limiter::Pass;
+use claw_app::Idempotency;
+use claw_app::limiter::{Claim, Pass, Standing};
 use claw_core::{Principal, Scope};
 use http::StatusCode;
 use http::request::Parts;
@@ -56,19 +57,45 @@ impl<S> Allowed<S> {
     }
 }
 
-/// A caller who has the scope [`Write`], and leave to have one answer generated (K19).
+/// A caller who has the scope [`Write`], and may ask for leave to have answers generated (K19).
 ///
-/// Comes before the body: who has had enough is not listened to.
+/// The handler asks once it knows how many, and that they are new: nothing is generated for a repeated request.
 pub(crate) struct Generating {
     allowed: Allowed<Write>,
-    /// To be held until the answer is there or nobody waits for it.
-    pub(crate) pass: Pass,
+    /// For the answer's headers.
+    standing: Option<Arc<OnceLock<Standing>>>,
 }
 
 impl Generating {
     /// Who it is, for verbs.
     pub(crate) const fn principal(&self) -> &Principal {
         self.allowed.principal()
+    }
+
+    /// Leave to have this generated. Its places are to be held until the answers are there.
+    pub(crate) fn admit(&self, doors: &Doors, claim: Claim) -> Result<Pass, Problem> {
+        let admitted = doors.app.limiter.admit(self.principal(), claim);
+        let standing = match &admitted {
+            Ok(pass) => pass.standing(),
+            Err(refusal) => refusal.standing,
+        };
+        if let (Some(standing), Some(shown)) = (standing, &self.standing) {
+            let _counted_once = shown.set(standing);
+        }
+        Ok(admitted.map_err(claw_app::Error::from)?)
+    }
+
+    /// The same for a request that may have been accepted before: then it is neither counted nor has a place (G4).
+    pub(crate) async fn admit_new(
+        &self,
+        doors: &Doors,
+        claim: Claim,
+        key: Option<&Idempotency>,
+    ) -> Result<Pass, Problem> {
+        match key {
+            Some(key) if doors.app.chat.is_known(self.principal(), key).await? => Ok(Pass::default()),
+            _ => self.admit(doors, claim),
+        }
     }
 }
 
@@ -77,15 +104,8 @@ impl FromRequestParts<Arc<Doors>> for Generating {
 
     async fn from_request_parts(parts: &mut Parts, doors: &Arc<Doors>) -> Result<Self, Problem> {
         let allowed = Allowed::from_request_parts(parts, doors).await?;
-        let admitted = doors.app.limiter.admit(allowed.principal());
-        let standing = match &admitted {
-            Ok(pass) => pass.standing(),
-            Err(refusal) => refusal.standing,
-        };
-        if let (Some(standing), Some(arrival)) = (standing, parts.extensions.get::<Arrival>()) {
-            let _counted_once = arrival.standing.set(standing);
-        }
-        Ok(Self { allowed, pass: admitted.map_err(claw_app::Error::from)? })
+        let standing = parts.extensions.get::<Arrival>().map(|arrival| Arc::clone(&arrival.standing));
+        Ok(Self { allowed, standing })
     }
 }
 

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use claw_app::Idempotency;
 use claw_app::chat::{AttachedRun, Place};
+use claw_app::limiter::Claim;
 use claw_core::message::Message;
 use claw_core::provider::Usage;
 use claw_core::turn::{Context, Origin};
@@ -52,17 +53,23 @@ pub(crate) async fn complete(
     let model = chat.model.take().unwrap_or_else(|| MODEL.to_owned());
     let (stream, include_usage, n) = (chat.stream, chat.include_usage, chat.n);
     let (turn, place) = turn(&doors, caller.principal(), chat, &model, &headers).await?;
+    if n > 1 && idempotency.is_some() {
+        return Err(alone("an Idempotency-Key names one answer"));
+    }
+    if n > 1 && place == Place::Named {
+        return Err(alone("a conversation with a name has one answer"));
+    }
+    let mut pass = caller.admit_new(&doors, Claim::several(n), idempotency.as_ref()).await?;
     let (mut runs, is_replay) = match idempotency {
         None => (several(&doors, caller.principal(), turn, place, n).await?, false),
-        Some(_) if n > 1 => return Err(alone("an Idempotency-Key names one answer")),
         Some(key) => {
             let run = doors.app.chat.start_keyed(caller.principal(), turn, key).await?;
             let is_replay = run.is_replay;
             (vec![run], is_replay)
         }
     };
-    runs.iter_mut().for_each(|run| run.hold(&caller.pass));
-    drop(caller);
+    runs.iter_mut().for_each(|run| run.hold(&mut pass));
+    drop(pass);
     let Some(first) = runs.first() else { return Err(alone("there must be an answer")) };
     let (task, created) = (first.id, first.created_at.seconds());
     let id = completion_id(task);
@@ -95,9 +102,6 @@ async fn several(
     place: Place,
     n: usize,
 ) -> Result<Vec<AttachedRun>, Problem> {
-    if n > 1 && place == Place::Named {
-        return Err(alone("a conversation with a name has one answer"));
-    }
     let mut runs = Vec::with_capacity(n);
     for _ in 1..n {
         let session = doors.app.chat.fresh_session(&turn.agent);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
+use claw_app::limiter::Claim;
 use claw_core::embedding::EmbeddingRequest;
 use claw_wire::openai::embeddings::{EmbeddingList, EmbeddingsRequest, Wanted};
 use http::StatusCode;
@@ -23,6 +24,7 @@ pub(crate) async fn create(
     drop(bytes);
     let Wanted { model, input, encoding, dimensions, user } = Wanted::try_from(value)?;
     let request = EmbeddingRequest { model: model.clone(), input, dimensions, user };
+    let _place = caller.admit(&doors, Claim::ONE)?;
     let wait = doors.app.wait_max();
     let Ok(made) = tokio::time::timeout(wait, doors.app.models.embed(caller.principal(), request)).await else {
         let message = format!("there was no answer within {} s", wait.as_secs());

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response as Answer};
+use claw_app::limiter::Claim;
 use claw_app::tasks::{Accepted, NewRun};
 use claw_app::{Error, Idempotency};
 use claw_core::turn::Context;
@@ -53,6 +54,8 @@ pub(crate) async fn create(
     drop(bytes);
     let Asked { turn, place, kept, stream } =
         asked::read(&doors, caller.principal(), value, &headers, &Memory::default()).await?;
+    let claim = if kept.background { Claim::LATER } else { Claim::ONE };
+    let mut pass = caller.admit_new(&doors, claim, key.as_ref()).await?;
     if kept.background {
         // Counted, and without a place: it queues like any task.
         return begin(&doors, caller.principal(), (turn, kept, key), stream, arrival.request_id).await;
@@ -61,8 +64,8 @@ pub(crate) async fn create(
         None => doors.app.chat.start(caller.principal(), turn, place).await?,
         Some(key) => doors.app.chat.start_keyed(caller.principal(), turn, key).await?,
     };
-    run.hold(&caller.pass);
-    drop(caller);
+    run.hold(&mut pass);
+    drop(pass);
     let (task, created, is_replay) = (run.id, run.created_at.seconds(), run.is_replay);
     let answered = if stream {
         let writer = EventWriter::new(task, created, kept, None, Framing::Sse);

@@ -144,9 +144,112 @@ async fn places_come_back_however_an_answer_ends() {
         assert_eq!(house.http().send("POST", CHAT, Some(body)).await.status, 400);
     }
     let several = json!({"model": "openclaw", "n": 3, "messages": [{"role": "user", "content": "x"}]});
+    let (wider, _clock) = self::house(quota(0, 3), Quota::NONE).await;
     for _ in 0..3 {
-        assert_eq!(house.http().post(CHAT, &several).await.status, 200, "an answer of three is one answer");
+        assert_eq!(wider.http().post(CHAT, &several).await.status, 200);
     }
+    wider.stop().await;
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn several_answers_to_one_request_count_and_take_places_as_several() {
+    let (house, _clock) = house(quota(10, 3), Quota::NONE).await;
+    let held = Gate::new();
+    let gate = held.clone();
+    house.upstream.respond_with(move |request| {
+        let reply = Scripted::chunks(["one ", "two"]);
+        if request.body["stream"] == json!(true) { reply.held_before_end(&gate) } else { reply }
+    });
+    let several = |n: u32| json!({"model": "openclaw", "n": n, "messages": [{"role": "user", "content": "x"}]});
+    let all = house.http().post(CHAT, &several(3)).await;
+    assert_eq!((all.status, limits(&all)[1]), (200, Some("7")), "{}", all.text);
+    let beyond = house.http().post(CHAT, &several(4)).await;
+    assert_eq!((beyond.status, &beyond.json()["error"]["param"]), (400, &json!("n")));
+    assert_eq!(
+        beyond.json()["error"]["message"],
+        json!("this key may have 3 answers generated at once, and 4 are asked for in one request")
+    );
+    let mut open = house.http().stream(CHAT, &streamed()).await;
+    open.until("one ").await;
+    let refused = house.http().post(CHAT, &several(3)).await;
+    assert_eq!((refused.status, limits(&refused)[1]), (429, Some("6")), "refused whole, and nothing counted");
+    let both = house.http().post(CHAT, &several(2)).await;
+    assert_eq!((both.status, limits(&both)[1]), (200, Some("4")), "{}", both.text);
+    held.open_for_good();
+    assert!(open.reply().await.text.ends_with("[DONE]\n\n"));
+    assert_eq!(limits(&house.http().post(CHAT, &several(2)).await)[1], Some("2"));
+    let refused = house.http().post(CHAT, &several(3)).await;
+    assert_eq!((refused.status, refused.header("retry-after")), (429, Some("60")));
+    assert_eq!(house.upstream.requests().len(), 8);
+    house.stop().await;
+}
+
+/// G4, K19.
+#[tokio::test]
+async fn what_is_told_again_under_its_key_is_neither_counted_nor_refused() {
+    let background = json!({"model": "openclaw", "input": "hi", "background": true});
+    let kept = doors().into_iter().filter(|(path, _)| !["/v1/responses/compact", "/v1/embeddings"].contains(path));
+    for (path, body) in kept.chain([("/v1/responses", background)]) {
+        let (house, _clock) = house(quota(1, 1), Quota::NONE).await;
+        let keyed = house.http().with("idempotency-key", "k-1");
+        let first = keyed.stream(path, &body).await.reply().await;
+        assert_eq!((first.status, limits(&first)[1]), (200, Some("0")), "{path}: {}", first.text);
+        for _ in 0..3 {
+            let again = keyed.stream(path, &body).await.reply().await;
+            assert_eq!((again.status, again.header("idempotent-replayed")), (200, Some("true")), "{path}");
+            assert_eq!(limits(&again), [None, None, None], "{path}");
+        }
+        let new = house.http().with("idempotency-key", "k-2").post(path, &body).await;
+        assert_eq!((new.status, new.code().as_str()), (429, "rate_limited"), "{path}");
+        house.stop().await;
+    }
+}
+
+/// G4, K19.
+#[tokio::test]
+async fn a_run_under_a_key_keeps_its_place_when_its_caller_hangs_up() {
+    let (house, _clock) = house(quota(0, 2), Quota::NONE).await;
+    let held = Gate::new();
+    let gate = held.clone();
+    house.upstream.respond_with(move |_| Scripted::chunks(["one ", "two"]).held_before_end(&gate));
+    for key in ["k-1", "k-2"] {
+        let mut open = house.http().with("idempotency-key", key).stream(CHAT, &streamed()).await;
+        open.until("one ").await;
+        drop(open);
+    }
+    for number in 0..50 {
+        let more = house.http().with("idempotency-key", &format!("more-{number}")).post(CHAT, &ask()).await;
+        assert_eq!((more.status, more.code().as_str()), (429, "rate_limited"), "request {number}");
+    }
+    // Whoever comes back finds the run, although all places are taken.
+    let mut back = house.http().with("idempotency-key", "k-1").stream(CHAT, &streamed()).await;
+    back.until("one ").await;
+    assert_eq!(house.upstream.requests().len(), 2);
+    held.open_for_good();
+    assert!(back.reply().await.text.ends_with("[DONE]\n\n"));
+    assert_eq!(until_admitted(&house, &ask()).await.status, 200);
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn a_response_in_the_background_is_accepted_while_all_places_are_taken() {
+    let (house, _clock) = house(quota(3, 1), Quota::NONE).await;
+    let held = Gate::new();
+    let gate = held.clone();
+    house.upstream.respond_with(move |_| Scripted::chunks(["one ", "two"]).held_before_end(&gate));
+    let mut open = house.http().stream(CHAT, &streamed()).await;
+    open.until("one ").await;
+    let body = json!({"model": "openclaw", "input": "hi", "background": true});
+    for left in ["1", "0"] {
+        let reply = house.http().post("/v1/responses", &body).await;
+        assert_eq!((reply.status, limits(&reply)[1]), (200, Some(left)), "{}", reply.text);
+    }
+    assert_eq!(house.http().post("/v1/responses", &body).await.status, 429);
+    held.open_for_good();
+    assert!(open.reply().await.text.ends_with("[DONE]\n\n"));
+    house.upstream.requested(3).await;
+    house.upstream.answered().await;
     house.stop().await;
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use claw_app::chat::Place;
+use claw_app::limiter::Claim;
 use claw_core::provider::ToolChoice;
 use claw_core::turn::Context;
 use claw_core::{AgentId, Message, Turn};
@@ -53,9 +54,10 @@ pub(crate) async fn compact(
         own_tools: Some(Vec::new()),
         ..Turn::text(doors.app.chat.fresh_session(&agent), "")
     };
+    let mut pass = caller.admit(&doors, Claim::ONE)?;
     let mut run = doors.app.chat.start(caller.principal(), turn, Place::Fresh).await?;
-    run.hold(&caller.pass);
-    drop(caller);
+    run.hold(&mut pass);
+    drop(pass);
     let (task, created) = (run.id, run.created_at.seconds());
     let output = run.output().await?;
     if output.text.trim().is_empty() {

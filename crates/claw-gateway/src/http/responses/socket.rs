@@ -12,6 +12,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use claw_app::limiter::Claim;
 use claw_core::{ConnectionId, RequestId, Scope, TaskId};
 use claw_wire::BadRequest;
 use claw_wire::openai::responses::events::{EventWriter, Framing, SocketError};
@@ -205,9 +206,10 @@ impl Line {
             return Ok(Begun::Told(events.into()));
         }
         turn.stream = true;
-        let pass = self.doors.app.limiter.admit(principal).map_err(|full| blame(claw_app::Error::from(full).into()))?;
+        let admitted = self.doors.app.limiter.admit(principal, Claim::ONE);
+        let mut pass = admitted.map_err(|full| blame(claw_app::Error::from(full).into()))?;
         let mut run = self.doors.app.chat.start(principal, turn, place).await.map_err(|error| blame(error.into()))?;
-        run.hold(&pass);
+        run.hold(&mut pass);
         self.memory.remember(response_id(run.id));
         let writer = EventWriter::new(run.id, run.created_at.seconds(), kept, None, Framing::Lines);
         let request_id = RequestId::new(self.doors.app.ids()).to_string().into();
