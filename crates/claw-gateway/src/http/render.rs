@@ -1,5 +1,7 @@
 //! How answers are written: JSON, and refusals in the words of their surface (K8).
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use claw_app::limiter::Standing;
@@ -79,9 +81,7 @@ pub(crate) fn refuse(response: &mut Response, problem: Problem, request_id: &str
     // The router has set the length of the empty body that stood here.
     headers.remove(CONTENT_LENGTH);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    // Whoever is told that it is too much is told when to come back (G9), also where nobody upstream has said it.
-    let is_too_much = matches!(problem.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
-    if let Some(after) = problem.retry_after.or(is_too_much.then_some(RETRY_AFTER_DEFAULT)) {
+    if let Some(after) = retry_after(&problem) {
         headers.insert(RETRY_AFTER, HeaderValue::from(millis(after).div_ceil(1000).max(1)));
     }
     if let Some(is_retryable) = problem.is_retryable.filter(|_| is_openai) {
@@ -106,6 +106,12 @@ pub(crate) fn refuse(response: &mut Response, problem: Problem, request_id: &str
         }
         _ => {}
     }
+}
+
+/// Whoever is told that it is too much is told when to come back (G9), also where nobody upstream has said it.
+fn retry_after(problem: &Problem) -> Option<Duration> {
+    let is_too_much = matches!(problem.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+    problem.retry_after.or(is_too_much.then_some(RETRY_AFTER_DEFAULT))
 }
 
 /// The error object of a refusal: OpenAI's codes are open, C39's a list with an end.
@@ -144,7 +150,9 @@ fn details(problem: &Problem, exact: Option<&str>) -> Option<Value> {
 /// The same for the events of a response.
 pub(crate) fn payload(problem: &Problem) -> ErrorPayload<'_> {
     let kind = openai_kind(problem.status);
-    ErrorPayload { kind, code: problem.code, message: &problem.message, param: problem.param.as_deref() }
+    let Problem { code, message, param, .. } = problem;
+    let retry_after_ms = retry_after(problem).map(millis);
+    ErrorPayload { kind, code, message, param: param.as_deref(), retry_after_ms }
 }
 
 fn kind(status: StatusCode) -> &'static str {

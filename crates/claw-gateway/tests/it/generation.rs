@@ -318,6 +318,7 @@ async fn each_response_of_a_socket_is_counted() {
     create(&mut socket, body.clone()).await;
     let error = frame(&mut socket).await;
     assert_eq!((&error["status"], &error["error"]["code"]), (&json!(429), &json!("rate_limited")), "{error}");
+    assert_eq!(error["error"]["retryAfterMs"], json!(60_000), "{error}");
     clock.advance(Duration::from_secs(60));
     create(&mut socket, body).await;
     while frame(&mut socket).await["type"] != "response.completed" {}

@@ -128,6 +128,9 @@ pub struct ErrorPayload<'a> {
     pub code: &'a str,
     pub message: &'a str,
     pub param: Option<&'a str>,
+    /// Ours, as in the answers over HTTP: when to come back.
+    #[serde(rename = "retryAfterMs", skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
 }
 
 /// A refusal on a socket: what the status and body of an HTTP answer would be, in one frame.
@@ -246,7 +249,7 @@ impl EventWriter {
     /// The event that ends a stream whose response may still come.
     pub fn error(&mut self, error: ErrorPayload<'_>) -> Vec<u8> {
         let (mut out, kind, sequence_number) = (Vec::new(), "error", self.number());
-        let ErrorPayload { kind: _, code, message, param } = error;
+        let ErrorPayload { kind: _, code, message, param, retry_after_ms: _ } = error;
         self.write(&mut out, kind, sequence_number, &Broken { kind, sequence_number, code, message, param, error });
         out
     }
