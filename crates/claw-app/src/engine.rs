@@ -160,6 +160,8 @@ pub(crate) struct Engine {
     pub(crate) settings: Settings,
     pub(crate) desk: Desk,
     pub(crate) notices: Notices<TaskNotice>,
+    /// How often tasks came to each state, in the order of life: found with the first, when the process has its metrics.
+    transitions: OnceLock<[metrics::Counter; 5]>,
     pub(crate) session_notices: Notices<SessionNotice>,
     pub(crate) approval_notices: Notices<ApprovalNotice>,
     pub(crate) devices: Board,
@@ -211,6 +213,7 @@ impl App {
             clock,
             ids,
             scope,
+            transitions: OnceLock::new(),
             attempts_default: AtomicU32::new(settings.retry.attempts_max.clamp(1, ATTEMPTS_MAX)),
             settings,
             desk: Desk::new(callbacks),
@@ -395,7 +398,12 @@ impl Engine {
 
     /// Tells listeners of a state.
     pub(crate) fn tell(&self, id: TaskId, owner: &PrincipalId, session: &SessionKey, state: StateName, attempt: u32) {
-        metrics::counter!("openclaw_task_transitions_total", "state" => state.as_str()).increment(1);
+        let counter =
+            |state: StateName| metrics::counter!("openclaw_task_transitions_total", "state" => state.as_str());
+        let transitions = self.transitions.get_or_init(|| StateName::ALL.map(counter));
+        if let Some(counter) = transitions.get(state as usize) {
+            counter.increment(1);
+        }
         if self.notices.are_heard() {
             let at = self.clock.now();
             self.notices.tell(TaskNotice { id, owner: owner.clone(), session: session.clone(), state, attempt, at });
