@@ -14,7 +14,7 @@ type Requests = Whole<0, 1_000_000>;
 type Concurrent = Whole<0, 100_000>;
 
 /// The plan of API keys.
-const DEFAULT: &str = "default";
+pub(super) const DEFAULT: &str = "default";
 
 /// How much may be generated for the gateway's own token, and for each API key unless `plans` says otherwise.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]

@@ -276,6 +276,11 @@ fn an_unknown_key_is_a_warning_with_its_line_and_the_nearest_key() {
             "{ gateway: { authToken: 'a', auth: { token: 'b' } } }",
             "openclaw.json:1:25: gateway.authToken differs from gateway.auth.token, which counts",
         ),
+        (
+            "{ plans: { default: { maxConcurrent: 5 }, pro: { maxConcurrent: 20 } } }",
+            "openclaw.json:1:43: \"plans.pro\" limits nobody: no key can have that plan yet, \
+             and every API key has \"plans.default\"",
+        ),
     ];
     for (text, warning) in table {
         assert_eq!(Home::with(text).warnings(), [warning], "{text}");
