@@ -360,7 +360,8 @@ async fn a_command_that_fills_a_keys_workspace_is_ended() {
     };
     let whole = run("head -c 20000000 /dev/zero > big").await;
     assert!(whole.is_err(), "{whole:?}");
-    assert_eq!(run("stat -c %s big").await.unwrap().trim(), "8388608");
+    // A build that is measured complains that it may not write down what it has measured, either.
+    assert_eq!(run("stat -c %s big").await.unwrap().lines().next(), Some("8388608"));
     assert!(run("echo more > small").await.is_err(), "it is full");
     run("rm big").await.unwrap();
     run("echo more > small").await.unwrap();

@@ -102,7 +102,8 @@ async fn adv_63_strace_sees_no_look_into_the_directory_it_is_started_in() {
     assert_eq!(api.post("/v1/chat/completions", &question).await.unwrap().status, 200);
     for arguments in [&["gateway", "status"][..], &["skills", "list"], &["gateway", "stop"]] {
         let mut command = tokio::process::Command::new(&traced);
-        command.env_clear().env("OPENCLAW_STATE_DIR", state.path()).args(arguments);
+        command.env_clear().envs(claw_testkit::process::coverage());
+        command.env("OPENCLAW_STATE_DIR", state.path()).args(arguments);
         assert_eq!(command.output().await.unwrap().status.code(), Some(0), "{arguments:?}");
     }
     gateway.wait().await.unwrap();

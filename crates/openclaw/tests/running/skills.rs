@@ -261,7 +261,7 @@ async fn adv_82_an_address_is_pinned_and_its_skill_recognised_afterwards() {
     let (code, told, _) = call(&["pin", "weather"]).await;
     assert!(code == 0 && told.starts_with("weather is pinned"), "{told}");
     assert_eq!((state().await, call(&["check"]).await.0), ((json!(false), json!(true)), 0));
-    assert_eq!(call(&["pin", "none"]).await.0, 70);
+    assert_eq!(call(&["pin", "none"]).await.0, 64);
     assert_eq!(call(&["remove", "weather"]).await.0, 0);
     assert_eq!((installed.exists(), call(&["remove", "weather"]).await.0), (false, 64));
     assert_eq!(call(&["info", "weather"]).await.0, 64);
