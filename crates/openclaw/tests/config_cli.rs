@@ -182,3 +182,12 @@ fn usage_errors_exit_64_and_help_is_none() {
         assert_eq!(home.run(arguments).0, expected, "{arguments:?}");
     }
 }
+
+/// The gateway's idle memory hangs on it (`bench --only idle`), and only the compiler can say it.
+#[test]
+fn the_allocator_takes_memory_when_it_is_needed() {
+    let home = Home::new();
+    let output = home.command(&["--version"]).env("MIMALLOC_VERBOSE", "1").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("option 'arena_eager_commit': 0"), "{said}");
+}
