@@ -86,7 +86,11 @@ pub(crate) async fn complete(
             }
         }
     } else {
-        let outputs = try_join_all(runs.into_iter().map(AttachedRun::output)).await;
+        // Joining costs as much as the handler itself, and one answer is what is nearly always asked for.
+        let outputs = match <[AttachedRun; 1]>::try_from(runs) {
+            Ok([run]) => run.output().await.map(|output| vec![output]),
+            Err(runs) => try_join_all(runs.into_iter().map(AttachedRun::output)).await,
+        };
         outputs
             .map(|outputs| render::json(StatusCode::OK, &ChatCompletion::new(&id, created, &model, &outputs)))
             .map_err(Problem::from)
