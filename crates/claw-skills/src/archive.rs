@@ -4,6 +4,8 @@
 //! whatever the archive says of itself: a bomb is noticed at the first byte too many (advisory 45).
 //! Which kind it is, its first bytes tell and not its name.
 
+mod pax;
+
 use std::io::{self, Cursor, Read};
 
 use flate2::read::MultiGzDecoder;
@@ -55,10 +57,10 @@ pub fn unpack(bytes: &[u8]) -> Result<Contents, BadArchive> {
         return unzip(bytes);
     }
     if bytes.starts_with(&[0x1f, 0x8b]) {
-        return untar(MultiGzDecoder::new(bytes));
+        return untar(|| MultiGzDecoder::new(bytes));
     }
     if bytes.get(257..262) == Some(b"ustar") {
-        return untar(bytes);
+        return untar(|| bytes);
     }
     Err(BadArchive::Unknown)
 }
@@ -94,9 +96,11 @@ fn unzip(bytes: &[u8]) -> Result<Contents, BadArchive> {
     Ok(gatherer.done())
 }
 
-fn untar(source: impl Read) -> Result<Contents, BadArchive> {
+/// Reads it twice: once for what is in it, and once for whether its extended headers left any doubt of that.
+fn untar<R: Read>(source: impl Fn() -> R) -> Result<Contents, BadArchive> {
     // The library reads long names whole: the limit stands before it.
-    let mut archive = tar::Archive::new(Bounded { source, left: TAR_BYTES_MAX, has_ended: false });
+    let bounded = || Bounded { source: source(), left: TAR_BYTES_MAX, has_ended: false };
+    let mut archive = tar::Archive::new(bounded());
     let broken = |error: io::Error| BadArchive::Broken(error.to_string());
     let (mut gatherer, mut entries) = (Gatherer::default(), 0);
     for entry in archive.entries().map_err(broken)? {
@@ -139,6 +143,7 @@ fn untar(source: impl Read) -> Result<Contents, BadArchive> {
     }
     // What is packed is checked by a sum behind it, which nobody has read yet.
     io::copy(&mut rest, &mut io::sink()).map_err(broken)?;
+    pax::check(bounded())?;
     Ok(gatherer.done())
 }
 

@@ -62,6 +62,9 @@ pub const CHANGE_SHOWS_AFTER: Duration = Duration::from_secs(1);
 /// Directories whose skills are remembered; one more, and all are forgotten.
 pub const DIRECTORIES_MAX: usize = 64;
 
+/// Largest extended header of a tar, in bytes.
+pub const EXTENSION_BYTES_MAX: u64 = 64 * 1024;
+
 /// Largest archive, in bytes.
 pub const ARCHIVE_BYTES_MAX: usize = 8 * 1024 * 1024;
 

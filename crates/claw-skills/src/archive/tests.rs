@@ -209,6 +209,52 @@ fn renamed(kind: EntryType, words: &[u8]) -> Vec<u8> {
     tar
 }
 
+/// What one reader skips, the next one obeys: an extended header is right, or its archive is refused.
+#[test]
+fn an_extended_header_that_is_not_plainly_right_is_refused() {
+    let fine: [&[u8]; 4] = [b"14 comment=ok\n", b"19 mtime=1700000.5\n", b"17 path=SKILL.md\n14 comment=ok\n", b""];
+    for words in fine {
+        let text = String::from_utf8_lossy(words).into_owned();
+        assert!(unpack(&renamed(EntryType::XHeader, words)).is_ok(), "{text:?}");
+    }
+    assert!(unpack(&renamed(EntryType::XGlobalHeader, b"14 comment=ok\n")).is_ok(), "as git writes it");
+    let malformed: [&[u8]; 13] = [
+        b"99 path=SKILL.md\n",
+        b"16 path=SKILL.md\n",
+        b"path=SKILL.md\n",
+        b"17 path=SKILL.md",
+        b"17 path=SKILL.mdx",
+        b"+17 path=SKILL.md\n",
+        b"17path=SKILL.mdxx\n",
+        b"12 SKILL.md\n",
+        b"5 =x\n",
+        b"\n17 path=SKILL.md\n",
+        b"14 comment=ok\n\0\0",
+        b"21 comment=a\n9 path=\n",
+        b"18446744073709551615 path=x\n",
+    ];
+    for words in malformed {
+        let refused = why(&renamed(EntryType::XHeader, words));
+        assert!(refused.ends_with("an extended header in it is malformed"), "{words:?}: {refused}");
+    }
+    let others: [(EntryType, &[u8], &str); 5] = [
+        (EntryType::XHeader, b"17 path=SKILL.md\n13 path=x.md\n", "says something twice"),
+        (EntryType::XHeader, b"9 size=5\n", "gives another length"),
+        (EntryType::XHeader, b"22 GNU.sparse.major=1\n", "is of a file with holes"),
+        (EntryType::XGlobalHeader, b"13 path=x.md\n", "names every entry at once"),
+        (EntryType::XGlobalHeader, b"9 size=5\n", "gives another length"),
+    ];
+    for (kind, words, expected) in others {
+        let refused = why(&renamed(kind, words));
+        assert!(refused.ends_with(expected), "{words:?}: {refused}");
+        assert!(why(&gzipped(&renamed(kind, words))).ends_with(expected));
+    }
+    assert!(unpack(&renamed(EntryType::XHeader, b"12 path=a\xffb\n")).is_err());
+    let long = format!("{:05} comment={}\n", 70_015, "x".repeat(70_000));
+    assert_eq!(long.len(), 70_015);
+    assert!(why(&renamed(EntryType::XHeader, long.as_bytes())).ends_with("is too long"));
+}
+
 /// A name that is no text, in a tar and in a zip; a file whose sum is another's.
 fn damaged_by_hand() -> [Vec<u8>; 3] {
     let skill = ("SKILL.md", SKILL.as_bytes());
