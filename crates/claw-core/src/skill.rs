@@ -83,6 +83,8 @@ pub struct Status {
     pub is_filtered: bool,
     /// Whether it was installed and is not what was installed any more.
     pub is_changed: bool,
+    /// Whether it lies among those that were installed and nobody has said that it is right.
+    pub is_unpinned: bool,
     /// Whether models are not told of it.
     pub is_hidden: bool,
     /// Whether people may call it by name.
@@ -98,7 +100,8 @@ pub struct Status {
 impl Status {
     /// Whether it can be used here.
     pub fn is_eligible(&self) -> bool {
-        !self.is_disabled && !self.is_blocked && !self.is_changed && self.missing == Requirements::default()
+        let is_right = !self.is_changed && !self.is_unpinned;
+        !self.is_disabled && !self.is_blocked && is_right && self.missing == Requirements::default()
     }
 
     /// Whether models are told of it and may read it.

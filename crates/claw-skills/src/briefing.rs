@@ -127,6 +127,7 @@ mod tests {
             is_blocked: false,
             is_filtered: false,
             is_changed: false,
+            is_unpinned: false,
             is_hidden: false,
             is_invocable: true,
             needs: Requirements::default(),

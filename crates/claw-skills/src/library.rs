@@ -19,7 +19,7 @@ use claw_core::{AgentId, Clock, Principal};
 
 use crate::gate::Surroundings;
 use crate::manifest::Manifest;
-use crate::pin::{self, Pin};
+use crate::pin::{self, Pin, Standing};
 use crate::{bundled, folder, manifest};
 
 pub(crate) use look::Place;
@@ -73,8 +73,7 @@ pub(crate) struct Skill {
     pub(crate) manifest: Arc<Manifest>,
     pub(crate) source: Source,
     pub(crate) place: Place,
-    /// Whether it was installed and is not what was installed any more.
-    pub(crate) is_changed: bool,
+    pub(crate) standing: Standing,
 }
 
 impl Library {
@@ -114,9 +113,9 @@ impl Library {
         let mut skills: BTreeMap<String, Skill> = BTreeMap::new();
         let mut broken = Vec::new();
         let mut take = |directory: Directory, source: Source, is_ours: &dyn Fn(&Manifest) -> bool| {
-            for (place, manifest, is_changed) in directory.skills {
+            for (place, manifest, standing) in directory.skills {
                 if is_ours(&manifest) {
-                    let skill = Skill { manifest, source, place, is_changed };
+                    let skill = Skill { manifest, source, place, standing };
                     skills.entry(skill.manifest.name.clone()).or_insert(skill);
                 }
             }
@@ -131,7 +130,7 @@ impl Library {
         let may_have = |manifest: &Manifest| is_operator || settings.entry(&manifest.key).is_shared;
         take(seen.managed(&settings.managed, now), Source::Managed, &may_have);
         for (place, manifest) in look::bundled() {
-            let skill = Skill { manifest, source: Source::Bundled, place, is_changed: false };
+            let skill = Skill { manifest, source: Source::Bundled, place, standing: Standing::Right };
             skills.entry(skill.manifest.name.clone()).or_insert(skill);
         }
         (skills.into_values().collect(), broken)
@@ -157,7 +156,7 @@ impl Settings {
     }
 
     fn status(&self, skill: &Skill, agent: &AgentId, shows_paths: bool) -> Status {
-        let Skill { manifest, source, place, is_changed } = skill;
+        let Skill { manifest, source, place, standing } = skill;
         let entry = self.entry(&manifest.key);
         let (base_dir, file_path) = place.shown(shows_paths);
         let own = self.agents.iter().find(|(id, _)| id == agent).map(|(_, skills)| skills);
@@ -185,8 +184,9 @@ impl Settings {
             is_blocked: *source == Source::Bundled
                 && self.allow_bundled.as_ref().is_some_and(|list| !list.contains(&name) && !list.contains(&key)),
             is_filtered: own.is_some_and(|list| !list.contains(&name)),
-            is_changed: *is_changed,
-            missing: self.surroundings.missing(manifest, &entry.env),
+            is_changed: *standing == Standing::Changed,
+            is_unpinned: *standing == Standing::Unpinned,
+            missing: self.surroundings.missing(manifest, &set),
             name,
             description,
             file_path,

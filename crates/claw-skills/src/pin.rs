@@ -1,7 +1,8 @@
 //! Whether an installed skill is still what was installed (advisory 82).
 //!
 //! One that is not is no longer taught, until it is installed again or somebody says that it is right as it
-//! is. A folder that somebody put there by hand has no record, and so nothing to be held against.
+//! is. A folder that somebody put there by hand has no record, was looked through by nobody, and is not
+//! taught either until then.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
@@ -11,6 +12,27 @@ use crate::contents::Contents;
 use crate::folder;
 use crate::install::Origin;
 use crate::limits::{DEPTH_MAX, FILES_MAX};
+
+/// Whether a skill is what somebody let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It is, or it lies where that is not asked.
+    Right,
+    /// It was, and is something else now.
+    Changed,
+    /// Nobody has let it in.
+    Unpinned,
+}
+
+impl Pin {
+    pub(crate) fn standing(&self) -> Standing {
+        match self {
+            Self::Unrecorded => Standing::Unpinned,
+            Self::Intact(_) => Standing::Right,
+            Self::Changed => Standing::Changed,
+        }
+    }
+}
 
 /// How a folder stands to its record.
 pub(crate) enum Pin {

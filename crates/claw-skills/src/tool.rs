@@ -124,6 +124,9 @@ pub(crate) fn why_not(status: &Status) -> String {
     if status.is_changed {
         return "it is not what was installed any more, and the operator has not said that this is right".to_owned();
     }
+    if status.is_unpinned {
+        return "it was put there by hand, and the operator has not said that this is right".to_owned();
+    }
     let Requirements { bins, any_bins, env, config, os } = &status.missing;
     let lists = [
         ("programs missing", bins),

@@ -11,7 +11,7 @@ use claw_core::skill::Broken;
 
 use crate::limits::{CHANGE_SHOWS_AFTER, DIRECTORIES_MAX, ENTRIES_MAX, SKILL_BYTES_MAX, SKILLS_MAX};
 use crate::manifest::{self, Manifest};
-use crate::pin::{self, Mark, Pin};
+use crate::pin::{self, Mark, Standing};
 use crate::{bundled, folder};
 
 /// The folder of a workspace that holds skills.
@@ -42,8 +42,7 @@ impl Place {
 /// What a directory holds.
 #[derive(Default)]
 pub(super) struct Directory {
-    /// Each with whether it was installed and is not what was installed any more.
-    pub(super) skills: Vec<(Place, Arc<Manifest>, bool)>,
+    pub(super) skills: Vec<(Place, Arc<Manifest>, Standing)>,
     pub(super) broken: Vec<Broken>,
 }
 
@@ -86,7 +85,7 @@ pub(super) struct Seen {
 struct Pinned {
     /// How its folder was, if a change since then would show.
     mark: Option<Mark>,
-    is_changed: bool,
+    standing: Standing,
 }
 
 impl Seen {
@@ -100,15 +99,13 @@ impl Seen {
         let mut directory = self.directory(root, "", true, now);
         let before = self.pins().clone();
         let mut pins = HashMap::with_capacity(directory.skills.len());
-        for (place, manifest, is_changed) in &mut directory.skills {
+        for (place, manifest, standing) in &mut directory.skills {
             // One that is gone by now is not taught either.
-            let pinned = open_place(place).map(|dir| held_against_its_record(&dir, before.get(&manifest.name), now));
-            *is_changed = pinned.is_none_or(|pinned| pinned.is_changed);
-            if *is_changed && before.get(&manifest.name).is_none_or(|then| !then.is_changed) {
-                let name = &manifest.name;
-                tracing::warn!(
-                    "the skill {name} is not what was installed: it is not taught, see `openclaw skills check`"
-                );
+            let then = before.get(&manifest.name);
+            let pinned = open_place(place).map(|dir| held_against_its_record(&dir, then, now));
+            *standing = pinned.map_or(Standing::Changed, |pinned| pinned.standing);
+            if then.is_none_or(|then| then.standing != *standing) {
+                warn(&manifest.name, *standing);
             }
             pins.extend(pinned.map(|pinned| (manifest.name.clone(), pinned)));
         }
@@ -146,7 +143,7 @@ impl Seen {
             let place = if inside.is_empty() { name.clone() } else { format!("{inside}/{name}") };
             let place = Place::Folder { root: root.to_owned(), inside: place };
             match &read {
-                Ok(manifest) => directory.skills.push((place, Arc::clone(manifest), false)),
+                Ok(manifest) => directory.skills.push((place, Arc::clone(manifest), Standing::Right)),
                 Err(problems) => broken.push((name.clone(), problems.to_vec())),
             }
             if stamp.is_settled(now) {
@@ -189,10 +186,19 @@ fn held_against_its_record(dir: &Dir, before: Option<&Pinned>, now: Timestamp) -
     let mark = Mark::of(dir);
     match before {
         Some(before) if before.mark == Some(mark) => *before,
-        _ => Pinned {
-            mark: is_settled(mark.changed, now).then_some(mark),
-            is_changed: matches!(pin::look(dir), Pin::Changed),
-        },
+        _ => Pinned { mark: is_settled(mark.changed, now).then_some(mark), standing: pin::look(dir).standing() },
+    }
+}
+
+fn warn(name: &str, standing: Standing) {
+    match standing {
+        Standing::Right => {}
+        Standing::Changed => {
+            tracing::warn!("the skill {name} is not what was installed: it is not taught, see `openclaw skills check`")
+        }
+        Standing::Unpinned => tracing::warn!(
+            "the skill {name} was put among the installed ones by hand: it is not taught until `openclaw skills pin {name}`"
+        ),
     }
 }
 

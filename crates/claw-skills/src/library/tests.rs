@@ -74,6 +74,14 @@ fn put(folder: &Path, name: &str, text: &str) {
     fs::write(folder.join(name).join("SKILL.md"), text).unwrap();
 }
 
+/// The same, and somebody has said that it is right.
+fn put_in(managed: &Path, name: &str, text: &str) {
+    use crate::install::Managed;
+    put(managed, name, text);
+    let at = "2026-11-21T00:00:00.000Z".to_owned();
+    Managed::at(managed).pin(name, at, false, &crate::scan::SCANNER).unwrap();
+}
+
 fn skill(name: &str, description: &str) -> String {
     format!("---\nname: {name}\ndescription: {description}\n---\nText of {name}.\n")
 }
@@ -87,7 +95,7 @@ fn the_workspace_counts_before_what_is_installed_and_that_before_what_is_bundled
         assert!(status.description.starts_with(expected), "{}", status.description);
     };
     description("Work with a Git repository", Source::Bundled);
-    put(&shelf.managed(), "git", &skill("git", "of the operator"));
+    put_in(&shelf.managed(), "git", &skill("git", "of the operator"));
     description("of the operator", Source::Managed);
     put(&shelf.workspace(&operator()), "git", &skill("git", "of the agent"));
     description("of the agent", Source::Workspace);
@@ -101,7 +109,7 @@ fn the_workspace_counts_before_what_is_installed_and_that_before_what_is_bundled
 #[test]
 fn an_api_key_has_its_own_skills_and_those_that_are_shared() {
     let mut shelf = Shelf::open();
-    put(&shelf.managed(), "private", &skill("private", "D"));
+    put_in(&shelf.managed(), "private", &skill("private", "D"));
     put(&shelf.managed(), "broken", "x");
     put(&shelf.workspace(&operator()), "ours", &skill("ours", "D"));
     put(&shelf.workspace(&tenant()), "theirs", &skill("theirs", "D"));
@@ -126,7 +134,7 @@ fn what_the_configuration_turns_off_is_not_offered() {
     let mut shelf = Shelf::open();
     let root = shelf.root();
     for name in ["off", "on"] {
-        put(&shelf.managed(), name, &skill(name, "D"));
+        put_in(&shelf.managed(), name, &skill(name, "D"));
     }
     let entry = Entry { is_disabled: true, ..Entry::default() };
     let names = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
@@ -154,7 +162,7 @@ fn what_the_configuration_turns_off_is_not_offered() {
 fn a_folder_that_holds_no_skill_is_told_and_the_others_are_there() {
     let shelf = Shelf::open();
     let managed = shelf.managed();
-    put(&managed, "fine", &skill("fine", "D"));
+    put_in(&managed, "fine", &skill("fine", "D"));
     put(&managed, "other", &skill("renamed", "D"));
     put(&managed, "headless", "# Title");
     put(&managed, ".hidden", &skill("hidden", "D"));
@@ -265,9 +273,60 @@ fn adv_82_a_changed_skill_is_not_taught_until_it_is_pinned_or_installed_again() 
     for name in ["none", "../managed/one", ".lock", ""] {
         assert!(matches!(managed.pin(name, at(), false, &SCANNER), Err(InstallError::Absent(_))), "{name}");
     }
-    // A folder put there by hand has nothing to be held against.
+    // A folder put there by hand was let in by nobody, and one whose record is taken away has none any more.
     put(&shelf.managed(), "byhand", &skill("byhand", "D"));
-    put(&shelf.managed(), "byhand", &skill("byhand", "Another"));
-    let (_, status) = shelf.library.find(&AgentId::main(), &operator(), "byhand").unwrap();
-    assert!(!status.is_changed && status.is_offered());
+    fs::remove_file(folder.join(".openclaw-origin.json")).unwrap();
+    for name in ["byhand", "one"] {
+        let (skill, status) = shelf.library.find(&AgentId::main(), &operator(), name).unwrap();
+        let seen = (status.is_unpinned, status.is_changed, status.is_eligible(), skill.open("SKILL.md").is_ok());
+        assert_eq!(seen, (true, false, false, false), "{name}");
+        managed.pin(name, at(), true, &SCANNER).unwrap();
+        let (skill, status) = shelf.library.find(&AgentId::main(), &operator(), name).unwrap();
+        let seen = (status.is_unpinned, status.is_offered(), skill.open("SKILL.md").is_ok());
+        assert_eq!(seen, (false, true, true), "{name}");
+    }
+}
+
+/// K7, G13: what commands are given for skills is the operator's, and of skills that can be used.
+#[tokio::test]
+async fn commands_are_given_what_is_set_for_skills_that_can_be_used_and_nothing_else() {
+    use claw_core::skill::Skills;
+
+    let mut shelf = Shelf::open();
+    let needy = |name: &str, more: &str| {
+        let head = format!("metadata: {{openclaw: {{primaryEnv: {name}_KEY{more}}}}}");
+        format!("---\nname: {}\ndescription: D\n{head}\n---\nText\n", name.to_lowercase())
+    };
+    put_in(&shelf.managed(), "one", &needy("ONE", ", requires: {env: [ONE_KEY, ONE_MODE]}"));
+    put_in(&shelf.managed(), "off", &needy("OFF", ""));
+    put_in(&shelf.managed(), "lame", &needy("LAME", ", requires: {bins: [no-such-program]}"));
+    put(&shelf.managed(), "strange", &needy("STRANGE", ""));
+    put(&shelf.workspace(&tenant()), "one", &skill("one", "D"));
+    let entry = |value: &str| Entry { api_key: Some(Secret::new(value)), ..Entry::default() };
+    let one = Entry {
+        env: [("ONE_MODE", "m"), ("ONE_KEY", "own"), ("2X", "x"), ("A-B", "x"), ("NUL", "\0")]
+            .map(|(name, value)| (name.to_owned(), Secret::new(value)))
+            .into(),
+        is_shared: true,
+        ..entry("from the key")
+    };
+    let entries = [
+        ("one", one),
+        ("off", Entry { is_disabled: true, ..entry("k") }),
+        ("lame", entry("k")),
+        ("strange", entry("k")),
+        ("nobody", entry("k")),
+    ];
+    let entries: BTreeMap<String, Entry> = entries.map(|(name, entry)| (name.to_owned(), entry)).into();
+    let narrow = AgentId::parse("narrow").unwrap();
+    let agents = vec![(narrow.clone(), BTreeSet::from(["off".to_owned()]))];
+    shelf.under(Settings { entries, agents, ..settings(&shelf.root()) });
+    let given = async |agent: &AgentId, principal: &Principal| {
+        let given = Skills::variables(&shelf.library, agent, principal).await;
+        given.iter().map(|given| format!("{}={} {}", given.name, given.value.expose(), given.skill)).collect::<Vec<_>>()
+    };
+    assert_eq!(given(&AgentId::main(), &operator()).await, ["ONE_KEY=own one", "ONE_MODE=m one"]);
+    assert_eq!(given(&narrow, &operator()).await, [""; 0]);
+    assert_eq!(given(&AgentId::main(), &tenant()).await, [""; 0], "not even of a skill that is shared");
+    assert!(shelf.seen(&operator()).contains(&("one".to_owned(), Source::Managed, true)), "its needs are met");
 }

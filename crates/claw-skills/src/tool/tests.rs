@@ -49,7 +49,7 @@ fn context() -> ToolContext {
 }
 
 /// Guarantees, "Prompt injection": what is part of the program or was pinned by the operator is nobody
-/// else's; what was put there by hand or lies in a workspace is, and what was changed since is not told at all.
+/// else's; what lies in a workspace is, and what was put there by hand or changed since is not told at all.
 #[tokio::test]
 async fn only_what_the_operator_let_in_is_no_strangers_word() {
     let (directory, workspace) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

@@ -94,6 +94,8 @@ pub struct SkillRow {
     pub blocked_by_agent_filter: bool,
     /// Ours: it was installed and is not what was installed any more.
     pub changed_since_install: bool,
+    /// Ours: it lies among the installed ones, and nobody has said that it is right.
+    pub unpinned: bool,
     pub eligible: bool,
     pub platform_incompatible: bool,
     pub model_visible: bool,
@@ -164,6 +166,7 @@ impl From<Status> for SkillRow {
             is_blocked,
             is_filtered,
             is_changed,
+            is_unpinned,
             is_hidden: _,
             is_invocable,
             needs,
@@ -191,6 +194,7 @@ impl From<Status> for SkillRow {
             blocked_by_allowlist: is_blocked,
             blocked_by_agent_filter: is_filtered,
             changed_since_install: is_changed,
+            unpinned: is_unpinned,
             eligible,
             platform_incompatible: !missing.os.is_empty(),
             model_visible,

@@ -56,7 +56,7 @@ enum Action {
     },
     /// Install a skill from a folder, an archive or an address; nothing of it is run
     Install(install::Arguments),
-    /// Say that an installed skill is right as it is now, although it was changed since
+    /// Say that an installed skill is right as it is now, although it was changed since, or put there by hand
     Pin(install::PinArguments),
     /// Remove an installed skill
     #[command(alias = "uninstall")]
@@ -134,6 +134,7 @@ fn state(status: &Status) -> String {
         off if off.is_disabled => "off".to_owned(),
         blocked if blocked.is_blocked => "not allowed".to_owned(),
         changed if changed.is_changed => "changed since it was installed".to_owned(),
+        by_hand if by_hand.is_unpinned => "not pinned".to_owned(),
         _ if !os.is_empty() => format!("for {} only", os.join(", ")),
         _ if !lacks.is_empty() => format!("lacks {}", lacks.join(", ")),
         filtered if filtered.is_filtered => "not this agent's".to_owned(),
@@ -149,6 +150,11 @@ fn info(settings: &Settings, name: &str, common: &Common) -> Result<ExitCode, Fa
         note(&format!(
             "{name} is not what was installed, so agents do not have it: `openclaw skills pin {name}` if that is right, \
              else install it again with --force"
+        ));
+    }
+    if status.is_unpinned {
+        note(&format!(
+            "{name} was put there by hand, so agents do not have it: `openclaw skills pin {name}` if that is right"
         ));
     }
     if common.json {

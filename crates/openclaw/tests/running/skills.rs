@@ -84,7 +84,7 @@ async fn a_skill_that_is_installed_beside_a_gateway_is_there_at_the_next_run() {
         "name": "weather", "description": "About weather.", "source": "openclaw-managed", "bundled": false,
         "filePath": managed.join("weather/SKILL.md"), "baseDir": managed.join("weather"), "skillKey": "weather",
         "always": false, "disabled": false, "blockedByAllowlist": false, "blockedByAgentFilter": false,
-        "changedSinceInstall": false,
+        "changedSinceInstall": false, "unpinned": false,
         "eligible": true, "platformIncompatible": false, "modelVisible": true, "userInvocable": true,
         "commandVisible": false, "requirements": none, "missing": none, "configChecks": [], "install": [],
     });
@@ -267,4 +267,98 @@ async fn adv_82_an_address_is_pinned_and_its_skill_recognised_afterwards() {
     assert_eq!(call(&["info", "weather"]).await.0, 64);
     let (code, told, _) = call(&["info", "summarise"]).await;
     assert!(code == 0 && told.contains("Summarise a document"), "{told}");
+
+    // What was put there by hand nobody has looked through.
+    put(&directory.path().join("skills/by-hand"), "by-hand", "Look twice.\n");
+    let line = async || {
+        let (_, told, _) = call(&["list"]).await;
+        told.lines().find(|line| line.starts_with("by-hand")).unwrap().to_owned()
+    };
+    assert!(line().await.contains("not pinned"), "{}", line().await);
+    let (code, told, why) = call(&["check"]).await;
+    assert!(code == 70 && told.contains("unrecorded") && why.contains("openclaw skills pin"), "{told} {why}");
+    let (code, _, why) = call(&["info", "by-hand"]).await;
+    assert!(code == 0 && why.contains("`openclaw skills pin by-hand`"), "{why}");
+    assert_eq!(call(&["pin", "by-hand"]).await.0, 0);
+    assert!(line().await.contains("ready") && call(&["check"]).await.0 == 0, "{}", line().await);
+}
+
+/// K7, G13, G14: what the file says for a skill is in the environment of the operator's commands, and nowhere else.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_skills_secret_reaches_the_operators_commands_and_nobodys_eyes() {
+    let upstream = Upstream::start().await;
+    let (secret, mode) = ("sk-weather-1234567", "quite-a-mode");
+    let rules = |ask: &str| {
+        format!(
+            " skills: {{ entries: {{ weather: {{ apiKey: '{secret}', env: {{ WEATHER_MODE: '{mode}', PATH: '/evil-path' }} }} }} }},
+  tools: {{ exec: {{ security: 'full', ask: '{ask}' }}, apiKeys: {{ deny: [] }} }}"
+        )
+    };
+    let home = Home::with(&with_provider(&upstream, "one", &rules("off"))).await;
+    let source = tempfile::tempdir().unwrap();
+    let head = "metadata: {openclaw: {primaryEnv: WEATHER_KEY, requires: {env: [WEATHER_KEY]}}}";
+    let text = format!("---\nname: weather\ndescription: About weather.\n{head}\n---\nAsk the sky.\n");
+    fs::write(source.path().join("SKILL.md"), text).unwrap();
+    let command = "echo ${WEATHER_KEY:-none} ${WEATHER_MODE:-none}; echo ${WEATHER_KEY:-enon} | rev; echo $PATH";
+    let said = async |shown: Vec<(String, String)>| said_by(&shown, "tool").join("\n");
+    let exec = |command: &str| ("exec", json!({ "command": command }));
+    let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n";
+    let before = said(run(&home, &upstream, &[exec(command)]).await).await;
+    assert_eq!(before, format!("none none\nnone\n{path}"), "the skill is not there yet");
+    assert_eq!(home.run(&["skills", "install", source.path().to_str().unwrap()]).await.0, 0);
+    let (_, listed) = home.run(&["skills", "list"]).await;
+    assert!(listed.lines().any(|line| line.starts_with("weather") && line.contains("ready")), "{listed}");
+    let given = said(run(&home, &upstream, &[exec(command)]).await).await;
+    let reversed: String = secret.chars().rev().collect();
+    assert_eq!(given, format!("*** ***\n{reversed}\n{path}"));
+    let own = ("exec", json!({"command": command, "env": {"WEATHER_KEY": "mine"}}));
+    assert_eq!(said(run(&home, &upstream, &[own]).await).await, format!("mine ***\nenim\n{path}"));
+
+    let (_, key) = home.run(&["keys", "create", "--name", "k", "--scope", "write", "--json"]).await;
+    let key = serde_json::from_str::<Value>(&key).unwrap()["secret"].as_str().unwrap().to_owned();
+    upstream.script([Reply::tool_call("exec", json!({ "command": command }).to_string()), Reply::text("done")]);
+    let question = json!({"model": "openclaw", "messages": [{"role": "user", "content": "go"}]});
+    assert_eq!(home.api(&key).post("/v1/chat/completions", &question).await.unwrap().status, 200);
+    let requests = upstream.requests();
+    let last = requests.last().unwrap().messages().last().unwrap()["content"].clone();
+    assert_eq!(last, json!(format!("none none\nnone\n{path}")), "a tenant's command has none of it");
+
+    // Who is asked sees that it is given, and not what; a value that changes after that is another plan.
+    home.write(&with_provider(&upstream, "one", &rules("always")));
+    home.hears("reload: tools.exec.ask applied").await;
+    upstream.script([Reply::tool_call("exec", json!({"command": "echo ran > ran"}).to_string()), Reply::text("done")]);
+    let api = home.api("tok");
+    let id = api.post("/v2/tasks", &json!({"input": {"message": "go"}})).await.unwrap().body["id"].clone();
+    let task = format!("/v2/tasks/{}", id.as_str().unwrap());
+    let until = async |done: &dyn Fn(&Value) -> bool| {
+        let wait = async {
+            loop {
+                let body = api.get(&task).await.unwrap().body;
+                if done(&body) {
+                    return body;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, wait).await.unwrap()
+    };
+    let waits = until(&|task| task["waitsForApproval"].is_string()).await;
+    let approval = waits["waitsForApproval"].as_str().unwrap().to_owned();
+    let (code, shown) = home.run(&["approvals", "show", &approval]).await;
+    assert!(code == 0 && shown.contains("WEATHER_KEY of the skill weather"), "{shown}");
+    assert!(!shown.contains(secret) && !shown.contains(mode), "{shown}");
+    let other = rules("always").replace(secret, "sk-weather-7654321");
+    home.write(&with_provider(&upstream, "one", &other));
+    home.hears("reload: skills.entries.weather applied").await;
+    assert_eq!(home.run(&["approvals", "allow", &approval]).await.0, 0);
+    until(&|task| task["status"] == "completed").await;
+    assert!(!home.directory.path().join("workspace/ran").exists(), "it was allowed with another secret");
+
+    let mut socket = home.admin("tok").await;
+    let config = socket.payload("config.get", &json!({})).await.to_string();
+    let log = fs::read_to_string(home.directory.path().join("logs/openclaw.log")).unwrap();
+    for (place, text) in [("config.get", config), ("the log", log), ("skills.status", listed)] {
+        assert!(!text.contains(secret) && !text.contains(mode) && !text.contains("7654321"), "{place}: {text}");
+    }
 }
