@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use claw_core::briefing::{Briefing, BriefingContext, Section};
 use claw_core::permission::{Asker, Permissions, canonical};
@@ -19,7 +20,7 @@ use claw_core::{AgentId, Failure, FailureReason, PrincipalId, Text, Timestamp, T
 use crate::breaker::{Breakers, Position};
 use crate::equipment::{Equipment, Offered};
 use crate::executors::Executor;
-use crate::limits::CANDIDATES_MAX;
+use crate::limits::{CANDIDATES_MAX, TOOL_TIME_DEFAULT};
 use crate::tools::Offer;
 
 mod family;
@@ -118,6 +119,7 @@ pub struct Catalog {
     assigned: BTreeMap<AgentId, String>,
     tools: Vec<Offer>,
     permissions: Permissions,
+    tool_time: Option<Duration>,
     briefings: Vec<Arc<dyn Briefing>>,
     skills: Option<Arc<dyn Skills>>,
     equipment: Equipment,
@@ -159,6 +161,7 @@ impl Catalog {
             assigned: BTreeMap::new(),
             tools: Vec::new(),
             permissions: Permissions::default(),
+            tool_time: None,
             briefings: Vec::new(),
             skills: None,
             equipment: Equipment::default(),
@@ -223,6 +226,17 @@ impl Catalog {
     pub fn with_tools(self, tools: Vec<Arc<dyn Tool>>, permissions: Permissions) -> Self {
         let tools = tools.into_iter().map(Offer::from).collect();
         Self { tools, permissions, equipment: Equipment::default(), ..self }
+    }
+
+    /// How long a call of any tool may take; else as long as the tool itself says, or most need.
+    #[must_use]
+    pub fn with_tool_time(self, tool_time: Option<Duration>) -> Self {
+        Self { tool_time, ..self }
+    }
+
+    /// How long a call of this tool may take.
+    pub(crate) fn time_of(&self, tool: &dyn Tool) -> Duration {
+        self.tool_time.or_else(|| tool.time_max()).unwrap_or(TOOL_TIME_DEFAULT)
     }
 
     /// Who knows what agents are told before their conversations, in this order.

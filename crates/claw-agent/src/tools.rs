@@ -4,6 +4,7 @@ mod session_status;
 mod sessions;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use claw_core::Clock;
 use claw_core::provider::ToolSpec;
@@ -24,6 +25,23 @@ impl From<Arc<dyn Tool>> for Offer {
     fn from(tool: Arc<dyn Tool>) -> Self {
         Self { spec: Arc::new(tool.spec()), tool }
     }
+}
+
+/// Ends what takes longer than it may: work that is dropped ends.
+///
+/// Errors: those of the work; it took too long.
+pub(crate) async fn in_time<T>(
+    limit: Duration,
+    name: &str,
+    work: impl Future<Output = Result<T, ToolError>>,
+) -> Result<T, ToolError> {
+    tokio::time::timeout(limit, work).await.unwrap_or_else(|_elapsed| {
+        tracing::warn!(tool.name = name, "a call of {name} was ended after {limit:?}");
+        let why = format!(
+            "{name} did not answer within {limit:?} and was ended; what it had done by then stands: look before you try again"
+        );
+        Err(ToolError::Failed(why))
+    })
 }
 
 /// The tools every agent has; those about conversations do what they do by `conversations`.

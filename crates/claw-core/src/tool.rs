@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -25,6 +26,10 @@ pub trait Tool: Send + Sync {
     /// trusted. A tool of which it depends on what it finds says so by [`RunFacts::strangers`].
     fn brings_untrusted(&self) -> bool {
         false
+    }
+    /// How long a call may take where that is longer than tools usually do; whoever calls ends it then.
+    fn time_max(&self) -> Option<Duration> {
+        None
     }
     /// Says what exactly a call would do and whether it may, without doing it. Whoever overrides it
     /// makes [`Tool::call`] do that and nothing else, and refuse where [`ToolContext::approved`]

@@ -35,7 +35,7 @@ pub use child::PATH;
 pub use rules::{Ask, Launcher, Security, Settings};
 
 use crate::arguments;
-use crate::limits::{COMMAND_BYTES_MAX, COMMAND_FILE_BYTES_MAX, TIMEOUT_DEFAULT, TIMEOUT_MAX, YIELD_MAX};
+use crate::limits::{CALL_MAX, COMMAND_BYTES_MAX, COMMAND_FILE_BYTES_MAX, TIMEOUT_DEFAULT, TIMEOUT_MAX, YIELD_MAX};
 use crate::room::{Room, Rooms};
 use crate::workspace::Workspaces;
 
@@ -101,6 +101,11 @@ impl Tool for ExecTool {
 
     fn is_idempotent(&self) -> bool {
         false
+    }
+
+    /// It keeps a time of its own, which a call may name.
+    fn time_max(&self) -> Option<Duration> {
+        Some(CALL_MAX)
     }
 
     async fn plan(&self, context: &ToolContext, given: &JsonText) -> Result<Plan, ToolError> {

@@ -24,7 +24,7 @@ use serde::de::DeserializeOwned;
 
 use self::heard::Heard;
 use crate::room::Rooms;
-use crate::workspace::{Workspace, Workspaces};
+use crate::workspace::{Wanted, Workspace, Workspaces};
 use crate::{arguments, briefing};
 
 /// One tool over files.
@@ -126,14 +126,17 @@ impl<T: FileTool> Tool for Offered<T> {
 }
 
 impl<T: FileTool> Offered<T> {
-    /// Does something in the caller's workspace, off the async threads.
+    /// Does something in the caller's workspace, off the async threads. Cancel-safe: once this is dropped, nothing more
+    /// is looked at and no further file is changed.
     async fn blocking<R: Send + 'static>(
         &self,
         context: &ToolContext,
         work: impl FnOnce(&Workspace) -> Result<R, ToolError> + Send + 'static,
     ) -> Result<R, ToolError> {
         let (workspaces, rooms, context) = (Arc::clone(&self.workspaces), self.rooms.clone(), context.clone());
-        let work = move || work(&workspaces.open(&context, &rooms)?);
+        let wanted = Wanted::default();
+        let _until_dropped = wanted.guard();
+        let work = move || work(&workspaces.open(&context, &rooms)?.while_wanted(wanted));
         tokio::task::spawn_blocking(work).await.unwrap_or_else(|died| Err(ToolError::Failed(died.to_string())))
     }
 }

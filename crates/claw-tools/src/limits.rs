@@ -47,6 +47,9 @@ pub const TIMEOUT_DEFAULT: Duration = Duration::from_mins(2);
 /// How long any command may take, in the background too.
 pub const TIMEOUT_MAX: Duration = Duration::from_mins(30);
 
+/// How long a call of `exec` may take: a command's longest time, and what it takes to start and end it.
+pub const CALL_MAX: Duration = Duration::from_mins(31);
+
 /// Bytes of a command's output kept from its beginning, and as many from its end.
 pub const OUTPUT_HALF_BYTES: usize = 24 * 1024;
 

@@ -8,6 +8,7 @@
 use std::io::{self, Read, Write};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt, File, Metadata, MetadataExt, OpenOptions, OpenOptionsExt};
@@ -65,7 +66,7 @@ impl Workspaces {
     pub(crate) fn look(&self, principal: &PrincipalId, agent: &AgentId) -> Option<Workspace> {
         let root = self.of(agent, principal)?;
         let dir = Dir::open_ambient_dir(&root, ambient_authority()).ok()?;
-        Some(Workspace { root, dir, room: None })
+        Some(Workspace { root, dir, room: None, wanted: Wanted::default() })
     }
 
     /// Opens it, made if it is not there. Blocks on the disk.
@@ -73,13 +74,39 @@ impl Workspaces {
         let root = self.path(context)?;
         let opened = make_private(&root).and_then(|()| Dir::open_ambient_dir(&root, ambient_authority()));
         let dir = opened.map_err(|error| ToolError::Failed(format!("the workspace cannot be opened: {error}")))?;
-        Ok(Workspace { root, dir, room: rooms.of(self, &context.principal.id) })
+        Ok(Workspace { root, dir, room: rooms.of(self, &context.principal.id), wanted: Wanted::default() })
     }
 }
 
 fn make_private(root: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(root)
+}
+
+/// Whether somebody still waits for what is done on a thread that nobody can stop from outside.
+#[derive(Debug, Clone)]
+pub(crate) struct Wanted(Arc<AtomicBool>);
+
+impl Default for Wanted {
+    fn default() -> Self {
+        Self(Arc::new(AtomicBool::new(true)))
+    }
+}
+
+impl Wanted {
+    /// As long as this is held.
+    pub(crate) fn guard(&self) -> WhileWanted {
+        WhileWanted(self.clone())
+    }
+}
+
+/// Whoever drops it does not wait any more.
+pub(crate) struct WhileWanted(Wanted);
+
+impl Drop for WhileWanted {
+    fn drop(&mut self) {
+        self.0.0.store(false, Ordering::Release);
+    }
 }
 
 /// An open workspace.
@@ -89,9 +116,23 @@ pub(crate) struct Workspace {
     dir: Dir,
     /// Where there is a limit to what may lie in it.
     room: Option<Arc<Room>>,
+    wanted: Wanted,
 }
 
 impl Workspace {
+    /// The same, as long as somebody waits.
+    pub(crate) fn while_wanted(self, wanted: Wanted) -> Self {
+        Self { wanted, ..self }
+    }
+
+    /// Errors: nobody waits any more, so nothing more is to be done.
+    pub(crate) fn require_wanted(&self) -> Result<(), ToolError> {
+        match self.wanted.0.load(Ordering::Acquire) {
+            true => Ok(()),
+            false => Err(ToolError::Failed("nobody waits for it any more".into())),
+        }
+    }
+
     /// The room it lies in, where that is bounded.
     pub(crate) fn room(&self) -> Option<&Arc<Room>> {
         self.room.as_ref()
@@ -185,6 +226,7 @@ impl Workspace {
     /// The new file is written beside the old one and renamed over it: readers see one or the
     /// other, and whatever the old name led to is left alone. Returns whether it is a new file.
     pub(crate) fn replace(&self, written: &str, bytes: &[u8]) -> Result<bool, ToolError> {
+        self.require_wanted()?;
         if bytes.len() as u64 > FILE_BYTES_MAX {
             return Err(ToolError::Failed(format!("cannot write {written}: more than {FILE_BYTES_MAX} bytes")));
         }
@@ -243,6 +285,7 @@ impl Workspace {
 
     /// Takes a file away.
     pub(crate) fn remove(&self, written: &str) -> Result<(), ToolError> {
+        self.require_wanted()?;
         let (parent, name) = self.parent(written, false)?;
         let failed = |error: io::Error| explain("delete", written, &error);
         let old = parent.symlink_metadata(&name).map_err(failed)?;

@@ -18,6 +18,7 @@ use super::{Produced, Stop};
 use crate::agent::Attempt;
 use crate::limits::APPROVALS_PER_TASK_MAX;
 use crate::sessions::StopReason;
+use crate::tools::in_time;
 
 /// What becomes of a call.
 pub(super) enum Gate {
@@ -58,7 +59,7 @@ impl Attempt {
         let context = self.tool_context(talk, produced);
         let plan = tokio::select! {
             reason = self.control.stopped() => return Err(Stop::Told(reason)),
-            plan = tool.plan(&context, &entry.call.arguments) => plan,
+            plan = in_time(self.catalog.time_of(&*tool), &entry.call.name, tool.plan(&context, &entry.call.arguments)) => plan,
         };
         let plan = match plan {
             Ok(Plan { verdict: Verdict::Deny(why), .. }) => return Ok(shut(why)),

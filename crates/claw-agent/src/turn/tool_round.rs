@@ -15,9 +15,11 @@ use super::gate::Gate;
 use super::live::Live;
 use super::{Produced, Stop};
 use crate::agent::{Agent, Attempt};
+use crate::catalog::Catalog;
 use crate::journal::NotWritten;
 use crate::limits::{CALLS_PER_ROUND_MAX, REPEATS_MAX, REPEATS_TOLD, TOOL_RESULT_BYTES_MAX};
 use crate::sessions::StopReason;
+use crate::tools::in_time;
 
 impl Attempt {
     /// Runs the calls, at once where none changes anything, and adds them and their answers to the conversation.
@@ -127,7 +129,8 @@ impl Attempt {
             self.begin(entry).await?;
         }
         let context = self.tool_context(talk, produced);
-        let all = futures::future::join_all(calls.iter().map(|call| perform(talk, &context, call)));
+        let catalog = Arc::clone(&self.catalog);
+        let all = futures::future::join_all(calls.iter().map(|call| perform(&catalog, talk, &context, call)));
         let outcomes = tokio::select! {
             reason = self.control.stopped() => return Err(Stop::Told(reason)),
             outcomes = all => outcomes,
@@ -203,7 +206,8 @@ impl Attempt {
         let live = Arc::new(Live::new());
         context.run.call = Some((self.task.id, call.id.clone()));
         context.run.listener = Some(Arc::<Live>::clone(&live));
-        let work = perform(talk, &context, call);
+        let catalog = Arc::clone(&self.catalog);
+        let work = perform(&catalog, talk, &context, call);
         tokio::pin!(work);
         loop {
             tokio::select! {
@@ -286,24 +290,25 @@ impl Agent {
         let tool = tools.into_iter().find(|offer| offer.spec.name == own && is_for_callers(own))?.tool;
         // Outside of a run nobody can be asked, and what nobody can be asked for is not done.
         let asker = Asker { agent: &context.agent, principal: &context.principal.id, origin: &context.run.origin };
-        let asks = self.catalog().permissions().asks(asker, own);
-        Some(outcome(match tool.plan(context, arguments).await {
+        let catalog = self.catalog();
+        let (asks, limit) = (catalog.permissions().asks(asker, own), catalog.time_of(&*tool));
+        Some(outcome(match in_time(limit, own, tool.plan(context, arguments)).await {
             Err(error) => Err(error),
             Ok(Plan { verdict: Verdict::Deny(why), .. }) => Err(ToolError::Failed(why)),
             Ok(Plan { verdict, .. }) if asks || verdict == Verdict::Ask => {
                 Err(ToolError::Failed(format!("{own} needs an approval, which only a run can ask for")))
             }
-            Ok(_) => tool.call(context, arguments).await,
+            Ok(_) => in_time(limit, own, tool.call(context, arguments)).await,
         }))
     }
 }
 
 /// Makes one call. What the agent may not use is answered as what is not there.
-async fn perform(talk: &Conversation, context: &ToolContext, call: &ToolCall) -> ToolOutcome {
+async fn perform(catalog: &Catalog, talk: &Conversation, context: &ToolContext, call: &ToolCall) -> ToolOutcome {
     let Some(tool) = talk.tool(&call.name) else {
         return ToolOutcome { text: format!("there is no tool {:?}", call.name).into(), is_error: true };
     };
-    outcome(tool.call(context, &call.arguments).await)
+    outcome(in_time(catalog.time_of(&**tool), &call.name, tool.call(context, &call.arguments)).await)
 }
 
 pub(super) fn outcome(result: Result<String, ToolError>) -> ToolOutcome {

@@ -3,13 +3,18 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use claw_agent::Catalog;
 use claw_app::{App, Settings};
+use claw_core::JsonText;
+use claw_core::approval::Plan;
 use claw_core::permission::{Permissions, Profile, Rules};
+use claw_core::provider::ToolSpec;
 use claw_core::run::RunEvent;
 use claw_core::task::StateName;
-use claw_core::tool::Tool;
+use claw_core::tool::{Tool, ToolContext, ToolError};
 use claw_core::turn::Origin;
 use claw_core::{AgentId, Principal, TaskState};
 use claw_testkit::{Reply, Upstream};
@@ -253,5 +258,73 @@ async fn what_a_tool_says_is_seen_before_it_answers() {
         })
         .collect();
     assert_eq!(kinds, ["call", "output", "result"]);
+    house.stop().await;
+}
+
+/// Never comes to an end, in its plan or in its call, and notes when it is let go of.
+struct Silent {
+    name: &'static str,
+    plans: bool,
+    let_go: Arc<AtomicUsize>,
+}
+
+/// Counts when it goes.
+struct Leaving<'a>(&'a AtomicUsize);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[async_trait::async_trait]
+impl Tool for Silent {
+    fn spec(&self) -> ToolSpec {
+        let parameters = JsonText::new(r#"{"type":"object"}"#);
+        ToolSpec { name: self.name.into(), description: "Says nothing.".into(), parameters }
+    }
+    fn is_idempotent(&self) -> bool {
+        self.name == "hush"
+    }
+    async fn plan(&self, _: &ToolContext, _: &JsonText) -> Result<Plan, ToolError> {
+        let _counted = Leaving(&self.let_go);
+        if self.plans { Ok(Plan::free()) } else { std::future::pending().await }
+    }
+    async fn call(&self, _: &ToolContext, _: &JsonText) -> Result<String, ToolError> {
+        let _counted = Leaving(&self.let_go);
+        std::future::pending().await
+    }
+}
+
+/// One by one, at once, or while it is only asked what it would do: each call has an end, the model is told, and
+/// goes on.
+#[tokio::test]
+async fn a_tool_that_never_answers_is_ended_and_the_model_is_told() {
+    let (directory, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await);
+    let let_go = Arc::new(AtomicUsize::new(0));
+    let silent = |name: &'static str, plans: bool| -> Arc<dyn Tool> {
+        Arc::new(Silent { name, plans, let_go: Arc::clone(&let_go) })
+    };
+    let tools = vec![silent("silent", true), silent("hush", true), silent("undecided", false)];
+    let limit = Duration::from_millis(80);
+    let catalog = catalog(&upstream).with_tools(tools, Permissions::default()).with_tool_time(Some(limit));
+    let house = House::open_over(directory.path(), catalog, Vec::new(), Settings::default(), Calls::default()).await;
+    upstream.script([
+        Reply::tool_call("silent", "{}"),
+        Reply::tool_call("hush", "{}").and_tool_call("hush", r#"{"n":2}"#),
+        Reply::tool_call("undecided", "{}"),
+        Reply::text("done"),
+    ]);
+    let (told, state) = run(&house.app, &operator(), "s").await;
+    let ended = |name: &str| {
+        let why = format!(
+            "{name} did not answer within 80ms and was ended; what it had done by then stands: look before you try again"
+        );
+        (name.to_owned(), why, true)
+    };
+    assert_eq!(told, ["silent", "hush", "hush", "undecided"].map(ended));
+    assert_eq!(state.name(), StateName::Completed);
+    // Three calls after their plans, and a plan.
+    assert_eq!(let_go.load(Ordering::SeqCst), 7);
     house.stop().await;
 }

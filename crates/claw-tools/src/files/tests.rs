@@ -460,3 +460,24 @@ async fn adv_78_what_agents_are_told_is_asked_for_before_there_is_a_workspace() 
         assert_eq!(plan.acts, is_asked, "{path}");
     }
 }
+
+/// What works on a thread of its own is not stopped from outside: it looks itself whether somebody waits.
+#[test]
+fn what_nobody_waits_for_any_more_looks_at_nothing_and_changes_nothing() {
+    let desk = Desk::new();
+    desk.put("a.txt", "one\n");
+    let at = |name: &str| desk.home.path().join(name);
+    let workspaces = Workspaces { default: at("workspace"), agents: Vec::new(), api_keys: at("keys") };
+    let wanted = Wanted::default();
+    let guard = wanted.guard();
+    let workspace = workspaces.open(&context(), &Rooms::default()).unwrap().while_wanted(wanted);
+    let read = |name: &str| serde_json::from_value::<find::Find>(serde_json::json!({ "pattern": name })).unwrap();
+    assert_eq!(read("a.txt").run(&workspace), Ok("a.txt\n".into()));
+    workspace.replace("a.txt", b"two\n").unwrap();
+    drop(guard);
+    let gone = || ToolError::Failed("nobody waits for it any more".into());
+    assert_eq!(read("a.txt").run(&workspace), Err(gone()));
+    assert_eq!(workspace.replace("a.txt", b"three\n"), Err(gone()));
+    assert_eq!(workspace.remove("a.txt"), Err(gone()));
+    assert_eq!(desk.text("a.txt").unwrap(), "two\n");
+}

@@ -45,6 +45,7 @@ pub(super) fn walk(
         for (name, is_dir) in entries(&dir) {
             let Some(rest) = left.checked_sub(1) else { return Ok(End::TooMuch) };
             left = rest;
+            workspace.require_wanted()?;
             let full = path.join(&name);
             if !is_dir {
                 if !look(&dir, Path::new(&name), &full)? {

@@ -94,6 +94,7 @@ pub(super) fn catalog(foundation: &Foundation, settings: &Live) -> Result<Catalo
         .with_aliases(aliases(settings))
         .with_executors(executors::all(settings, client)?, executors::assigned(settings, &agent_ids)?)
         .with_tools(super::tools::tools(settings, processes, keeper, &skills), super::tools::permissions(settings))
+        .with_tool_time(settings.tools.time())
         .with_briefings(super::tools::briefings(settings, &skills))
         .with_skills(Arc::new(skills));
     warn_of_unknown_fallbacks(&catalog, settings);

@@ -218,7 +218,8 @@ impl Keys {
         self.note("tools.ask", *ask == new.ask);
         self.note("tools.afterUntrusted", *after_untrusted == new.after_untrusted);
         self.note("tools.approvalMinutes", *approval_minutes == new.approval_minutes);
-        let Tools { api_keys, exec, web, .. } = old;
+        let Tools { api_keys, exec, web, timeout_seconds, .. } = old;
+        self.note("tools.timeoutSeconds", *timeout_seconds == new.timeout_seconds);
         let Tools { by_principal, by_channel, tools_by_sender, agent_to_agent, .. } = old;
         let Exec { security, ask, allowlist, network, memory_mb, sandbox } = exec;
         self.note("tools.profile", *profile == new.profile);
@@ -337,6 +338,7 @@ mod tests {
             ("{ tools: { web: { search: { provider: 'brave' } } } }", "tools.web.search.provider"),
             ("{ tools: { web: { search: { baseUrl: 'http://box:8888' } } } }", "tools.web.search.baseUrl"),
             ("{ tools: { web: { search: { apiKey: 'k' } } } }", "tools.web.search.apiKey"),
+            ("{ tools: { timeoutSeconds: 9 } }", "tools.timeoutSeconds"),
             ("{ tools: { web: { search: { maxResults: 3 } } } }", "tools.web.search.maxResults"),
             ("{ tools: { web: { fetch: { allowHosts: ['box'] } } } }", "tools.web.fetch.allowHosts"),
             ("{ skills: { allowBundled: [] } }", "skills.allowBundled"),

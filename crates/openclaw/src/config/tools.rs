@@ -48,6 +48,8 @@ pub(crate) struct Tools {
     /// Megabytes that may lie in the workspaces of one API key, all its agents' together; 0 is no limit. The operator's
     /// are not limited.
     pub(crate) workspace_mb: Whole<0, 16_777_216>,
+    /// Seconds that one call of any tool may take; unset, five minutes, and for `exec` as long as the command may.
+    pub(crate) timeout_seconds: Option<Whole<1, 86_400>>,
     /// How commands run.
     pub(crate) exec: Exec,
     /// How the web is searched and read.
@@ -72,6 +74,7 @@ impl Default for Tools {
             tools_by_sender: BTreeMap::new(),
             agent_to_agent: AgentToAgent::default(),
             workspace_mb: Whole::new(1024),
+            timeout_seconds: None,
             exec: Exec::default(),
             web: Web::default(),
         }
@@ -83,6 +86,11 @@ impl Tools {
     pub(crate) fn rules(&self) -> Rules {
         let Self { profile, allow, also_allow, deny, ask, .. } = self;
         rules(*profile, allow, also_allow, deny, ask)
+    }
+
+    /// How long a call may take, where the configuration says so.
+    pub(crate) fn time(&self) -> Option<Duration> {
+        self.timeout_seconds.map(|seconds| Duration::from_secs(seconds.get()))
     }
 
     /// How somebody is asked.

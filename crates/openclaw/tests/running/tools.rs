@@ -168,3 +168,173 @@ async fn a_socket_hears_what_a_command_says_while_it_runs() {
     };
     assert_eq!(result, json!("first\nlast\n"));
 }
+
+/// Whether a process with this word among its arguments lives.
+fn lives(word: &str) -> bool {
+    std::fs::read_dir("/proc").unwrap().flatten().any(|entry| {
+        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        line.split(|byte| *byte == 0).any(|part| part == word.as_bytes())
+    })
+}
+
+async fn gone(word: &str) -> bool {
+    let begun = Instant::now();
+    while lives(word) && begun.elapsed() < PATIENCE {
+        tokio::task::yield_now().await;
+    }
+    !lives(word)
+}
+
+/// The general deadline of the file: the model is told, and nothing is left of the command, nor of one that was to go
+/// on in the background later.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_call_that_takes_longer_than_the_file_permits_is_ended_with_its_processes() {
+    let upstream = Upstream::start().await;
+    let home =
+        Home::with(&with_provider(&upstream, "one", " tools: { timeoutSeconds: 1, exec: { security: 'full' } }")).await;
+    let ended =
+        "exec did not answer within 1s and was ended; what it had done by then stands: look before you try again";
+    assert_eq!(told(&home, &upstream, "(setsid sleep 86311 &) ; sleep 86311").await, ended);
+    let later = json!({"command": "sleep 86312", "yieldMs": 60_000}).to_string();
+    upstream.script([Reply::tool_call("exec", later), Reply::text("done")]);
+    let question = json!({"model": "openclaw", "messages": [{"role": "user", "content": "go"}]});
+    assert_eq!(home.api("tok").post("/v1/chat/completions", &question).await.unwrap().status, 200);
+    let requests = upstream.requests();
+    assert_eq!(requests.last().unwrap().messages().last().unwrap()["content"], json!(ended));
+    assert!(gone("86311").await && gone("86312").await);
+}
+
+/// E13: what a new file denies does not go on, wherever it runs.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_command_that_a_new_file_denies_is_ended_and_says_so() {
+    let upstream = Upstream::start().await;
+    let full = " tools: { exec: { security: 'full' } }";
+    let home = Home::with(&with_provider(&upstream, "one", full)).await;
+    let begin = json!({"command": "sleep 86313", "background": true}).to_string();
+    let wait = json!({"command": "echo waits; sleep 86314"}).to_string();
+    upstream.script([Reply::tool_call("exec", begin), Reply::tool_call("exec", wait), Reply::text("done")]);
+    let asked = json!({"input": {"message": "go"}});
+    let api = home.api("tok");
+    let id = api.post("/v2/tasks", &asked).await.unwrap().body["id"].as_str().unwrap().to_owned();
+    let begun = Instant::now();
+    while !(lives("86313") && lives("86314")) {
+        assert!(begun.elapsed() < PATIENCE, "they never began");
+        tokio::task::yield_now().await;
+    }
+    home.write(&with_provider(&upstream, "one", " tools: { exec: { security: 'full' }, deny: ['exec'] }"));
+    home.hears("reload: tools.deny applied").await;
+    assert!(gone("86313").await && gone("86314").await);
+    while api.get(&format!("/v2/tasks/{id}")).await.unwrap().body["status"] != "completed" {
+        assert!(begun.elapsed() < PATIENCE, "the run goes on behind it");
+    }
+    let requests = upstream.requests();
+    let said = requests.last().unwrap().messages().last().unwrap()["content"].as_str().unwrap().to_owned();
+    assert_eq!(said, "waits\n\n[killed: the configuration does not permit it any more]\n");
+}
+
+/// G9, G13: through the whole gateway, by files and by commands.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_keys_commands_fill_its_workspace_and_hardly_more() {
+    let upstream = Upstream::start().await;
+    let rules = " tools: { workspaceMb: 4, exec: { security: 'full' }, apiKeys: { deny: [] } }";
+    let home = Home::with(&with_provider(&upstream, "one", rules)).await;
+    let (code, key) = home.run(&["keys", "create", "--name", "k", "--scope", "write", "--json"]).await;
+    assert_eq!(code, 0, "{key}");
+    let key = serde_json::from_str::<Value>(&key).unwrap()["secret"].as_str().unwrap().to_owned();
+    let said = async |name: &str, arguments: Value| {
+        upstream.script([Reply::tool_call(name, arguments.to_string()), Reply::text("done")]);
+        let question = json!({"model": "openclaw", "messages": [{"role": "user", "content": "go"}]});
+        let answer = home.api(&key).post("/v1/chat/completions", &question).await.unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let requests = upstream.requests();
+        requests.last().unwrap().messages().last().unwrap()["content"].as_str().unwrap().to_owned()
+    };
+    let exec = async |command: &str| said("exec", json!({ "command": command })).await;
+    let full = "the workspace is full (4 of 4 MB); delete what is not needed any more, or write less";
+    let one = exec("head -c 20000000 /dev/zero > big; stat -c %s big").await;
+    let size: u64 = one.lines().find_map(|line| line.parse().ok()).unwrap();
+    assert!((3 << 20..4 << 20).contains(&size), "{one}");
+    assert_eq!(said("write", json!({"path": "more", "content": "x"})).await, format!("cannot write more: {full}"));
+    assert_eq!(exec("rm big").await, "[it said nothing]");
+    assert_eq!(said("write", json!({"path": "more", "content": "x"})).await, "created more (1 bytes)");
+    let many = exec("i=0; while :; do head -c 100000 /dev/zero > f$i; i=$((i+1)); done").await;
+    assert!(many.contains(&format!("[killed: {full}]")), "{many}");
+    let room = home.directory.path().join("workspaces");
+    let used = used_by(if room.exists() { &room } else { home.directory.path() });
+    assert!(used < 16 << 20, "{used} bytes where 4 MB were allowed");
+}
+
+/// All bytes below.
+fn used_by(folder: &std::path::Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .map(|entry| match entry.file_type() {
+            Ok(kind) if kind.is_dir() => used_by(&entry.path()),
+            Ok(kind) if kind.is_file() => entry.metadata().map_or(0, |metadata| metadata.len()),
+            _ => 0,
+        })
+        .sum()
+}
+
+/// Something that a schema takes.
+fn fit(rule: &Value) -> Value {
+    let words = rule["enum"].as_array().or(rule["oneOf"].as_array()).and_then(|words| words.first().cloned());
+    match words {
+        Some(Value::Object(word)) => word.get("const").or(word["enum"].get(0)).cloned().unwrap(),
+        Some(word) => word,
+        None => json!("x"),
+    }
+}
+
+/// Issue 4: the arguments of every tool there is, held against its own schema.
+#[tokio::test]
+async fn no_tool_takes_what_its_schema_refuses() {
+    let upstream = Upstream::start().await;
+    let file = " tools: { exec: { security: 'full' }, web: { search: { provider: 'searxng', baseUrl: 'http://127.0.0.1:9' } } }";
+    let home = Home::with(&with_provider(&upstream, "one", file)).await;
+    let mut socket = home.admin("tok").await;
+    let catalog = socket.payload("tools.catalog", &json!({"withParameters": true})).await;
+    let groups = catalog["groups"].as_array().unwrap().clone();
+    let tools: Vec<Value> = groups.iter().flat_map(|group| group["tools"].as_array().unwrap().clone()).collect();
+    assert!(tools.len() >= 18, "{}", tools.len());
+    let mut calls = Vec::new();
+    for tool in &tools {
+        let name = tool["id"].as_str().unwrap().to_owned();
+        let schema = tool["parameters"].clone();
+        let fields = schema["properties"].as_object().unwrap_or_else(|| panic!("{tool}")).clone();
+        let required = schema["required"].as_array().cloned().unwrap_or_default();
+        let all: serde_json::Map<String, Value> =
+            required.iter().filter_map(Value::as_str).map(|field| (field.to_owned(), fit(&fields[field]))).collect();
+        calls.push((name.clone(), json!([]), "expected an object, found an array".to_owned()));
+        for field in &required {
+            let field = field.as_str().unwrap();
+            let mut rest = all.clone();
+            rest.remove(field);
+            calls.push((name.clone(), Value::Object(rest), format!("{field}: is missing, expected ")));
+        }
+        for (field, rule) in &fields {
+            let takes_objects = rule["type"] == "object";
+            let wrong = if takes_objects { json!(["A", "1"]) } else { json!({"a": 1}) };
+            let found = if takes_objects { "an array" } else { "an object" };
+            let mut arguments = all.clone();
+            arguments.insert(field.clone(), wrong);
+            calls.push((name.clone(), Value::Object(arguments), format!("found {found}")));
+        }
+    }
+    let count = calls.len();
+    for (name, arguments, why) in calls {
+        upstream.script([Reply::tool_call(&name, arguments.to_string()), Reply::text("done")]);
+        let question = json!({"model": "openclaw", "messages": [{"role": "user", "content": "go"}]});
+        assert_eq!(home.api("tok").post("/v1/chat/completions", &question).await.unwrap().status, 200);
+        let requests = upstream.requests();
+        let said = requests.last().unwrap().messages().last().unwrap()["content"].as_str().unwrap().to_owned();
+        assert!(said.starts_with("bad arguments: "), "{name} {arguments}: {said}");
+        let ours = ["usize", "u32", "u64", "struct ", "sequence", "a map"];
+        assert!(!ours.iter().any(|word| said.contains(word)), "{name} {arguments}: {said}");
+        assert!(said.contains(&why), "{name} {arguments}: {said}");
+    }
+    assert!(count > 60, "{count}");
+}
