@@ -14,6 +14,12 @@ pub const CALLS_PER_ROUND_MAX: usize = 64;
 /// Questions one task may ask; calls beyond that are denied.
 pub const APPROVALS_PER_TASK_MAX: usize = 64;
 
+/// How long one call of a tool may take unless the configuration or the tool itself says otherwise.
+pub const TOOL_TIME_DEFAULT: Duration = Duration::from_mins(5);
+
+/// What is shown of a text that does not fit its argument, in characters.
+pub const MISFIT_CHARS_MAX: usize = 40;
+
 /// So often the same call may have the same result before the model is told that it repeats itself.
 pub const REPEATS_TOLD: u32 = 3;
 

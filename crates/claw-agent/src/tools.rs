@@ -1,5 +1,6 @@
 //! The built-in tools, all on one screen.
 
+mod checked;
 mod session_status;
 mod sessions;
 
@@ -8,7 +9,9 @@ use std::time::Duration;
 
 use claw_core::Clock;
 use claw_core::provider::ToolSpec;
-use claw_core::tool::Tool;
+use claw_core::tool::{Tool, ToolError};
+
+use self::checked::Checked;
 
 pub use sessions::{Conversations, ListWanted, Sent};
 
@@ -17,13 +20,15 @@ pub use sessions::{Conversations, ListWanted, Sent};
 pub struct Offer {
     /// How a model sees it.
     pub spec: Arc<ToolSpec>,
-    /// What carries it out.
+    /// What carries it out, with nothing but what the schema asks for.
     pub tool: Arc<dyn Tool>,
 }
 
 impl From<Arc<dyn Tool>> for Offer {
     fn from(tool: Arc<dyn Tool>) -> Self {
-        Self { spec: Arc::new(tool.spec()), tool }
+        let spec = tool.spec();
+        let tool = Arc::new(Checked::new(tool, &spec));
+        Self { spec: Arc::new(spec), tool }
     }
 }
 

@@ -1,4 +1,7 @@
-//! What a tool is called with: one struct is both the schema a model sees and the check.
+//! What a tool is called with: one struct is both the schema a model sees and how it is read.
+//!
+//! Whoever calls tools has held their arguments against that schema before; what is left to say here is
+//! of names that no schema has.
 
 use claw_core::message::JsonText;
 use claw_core::tool::ToolError;
@@ -27,6 +30,10 @@ pub(crate) fn parse<T: DeserializeOwned>(arguments: &JsonText) -> Result<T, Tool
         "" | "null" => "{}",
         text => text,
     };
+    // A struct's fields could be read from a list, too, by their places: nobody means that.
+    if text.starts_with('[') {
+        return Err(ToolError::Arguments("expected an object, found an array".into()));
+    }
     let mut reader = serde_json::Deserializer::from_str(text);
     let read = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
@@ -37,13 +44,21 @@ pub(crate) fn parse<T: DeserializeOwned>(arguments: &JsonText) -> Result<T, Tool
     Ok(read)
 }
 
-/// Serde's message without the position, which means nothing to a model that wrote one line.
+/// Serde's message in JSON's words, and without the position, which means nothing to a model that wrote one line.
 fn plain(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    match text.rfind(" at line ") {
-        Some(end) => text.get(..end).unwrap_or(&text).to_owned(),
-        None => text,
-    }
+    let text = text.rfind(" at line ").and_then(|end| text.get(..end)).unwrap_or(&text);
+    let Some((found, expected)) = text.rsplit_once(", expected ") else { return text.to_owned() };
+    let expected = match expected {
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, 0 or more",
+        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
+        "f32" | "f64" => "a number",
+        "a sequence" => "an array",
+        "a map" => "an object",
+        expected if expected.starts_with("struct ") => "an object",
+        expected => expected,
+    };
+    format!("{found}, expected {expected}")
 }
 
 #[cfg(test)]
@@ -64,11 +79,12 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_named_with_its_place_and_what_is_wanted() {
         let table = [
-            (r#"{"path":"a","limit":"x"}"#, "limit: invalid type: string \"x\", expected u32"),
+            (r#"{"path":"a","limit":"x"}"#, "limit: invalid type: string \"x\", expected a whole number, 0 or more"),
             (r#"{"limit":1}"#, "missing field `path`"),
             (r#"{"path":"a","nope":1}"#, "nope: unknown field `nope`, expected `path` or `limit`"),
             (r#"{"path":"#, "path: EOF while parsing a value"),
-            ("[]", "invalid length 0, expected struct Sample with 2 elements"),
+            (r#"["a",1]"#, "expected an object, found an array"),
+            ("7", "invalid type: integer `7`, expected an object"),
             (r#"{"path":"a"} x"#, "there is more after the JSON object"),
             ("", "missing field `path`"),
         ];

@@ -5,7 +5,7 @@ use claw_core::approval::{Plan, Verdict, visible};
 use claw_core::message::JsonText;
 use claw_core::provider::ToolSpec;
 use claw_core::tool::{Tool, ToolContext, ToolError};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
 use sha2::{Digest as _, Sha256};
 
@@ -23,6 +23,7 @@ struct Process {
     action: Action,
     /// Which, as `exec` said.
     #[serde(default, alias = "sessionId", deserialize_with = "number")]
+    #[schemars(schema_with = "number_or_text")]
     id: Option<u32>,
     /// What to write.
     #[serde(default)]
@@ -63,6 +64,10 @@ fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::
         Some(serde_json::Value::String(text)) => text.trim().parse().map(Some).map_err(|_| wrong()),
         Some(other) => other.as_u64().and_then(|number| u32::try_from(number).ok()).map(Some).ok_or_else(wrong),
     }
+}
+
+fn number_or_text(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": ["integer", "string", "null"] })
 }
 
 /// Looks after commands.
