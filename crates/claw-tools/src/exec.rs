@@ -8,6 +8,7 @@
 
 mod background;
 mod child;
+mod leave;
 mod output;
 mod plain;
 mod plan;
@@ -32,6 +33,7 @@ use process::ProcessTool;
 
 pub use background::Processes;
 pub use child::PATH;
+pub use leave::Started;
 pub use rules::{Ask, Launcher, Security, Settings};
 
 use crate::arguments;
@@ -116,7 +118,12 @@ impl Tool for ExecTool {
     }
 
     async fn call(&self, context: &ToolContext, given: &JsonText) -> Result<String, ToolError> {
-        let (plan, Exec { command, timeout, background, yield_ms, .. }, asks) = self.prepare(context, given).await?;
+        let (plan, Exec { command, env, timeout, background, yield_ms, .. }, asks) =
+            self.prepare(context, given).await?;
+        let started = Started::new(context, &command, env, &self.settings);
+        if !self.processes.may_run(&started) {
+            return Err(ToolError::Failed("commands are not permitted any more: the configuration has changed".into()));
+        }
         if asks || context.approved.is_some() {
             plan::require_approved(&plan, given, context.approved).await?;
         }
@@ -126,7 +133,7 @@ impl Tool for ExecTool {
         if let Some(wait) = wait {
             let asks = self.settings.ask != Ask::Off;
             let limit = limit.unwrap_or(TIMEOUT_MAX);
-            let id = self.processes.start(context, Start { command, plan, asks, limit })?;
+            let id = self.processes.start(context, Start { command, started, plan, asks, limit })?;
             let ended = self.processes.ended_within(context, id, wait.min(YIELD_MAX)).await?;
             return match ended {
                 Some((text, code)) if !background => said(text, code),
@@ -135,11 +142,13 @@ impl Tool for ExecTool {
         }
         let limit = limit.unwrap_or(TIMEOUT_DEFAULT).clamp(Duration::from_secs(1), TIMEOUT_MAX);
         let mut child = child::Child::start(&plan, false, context.run.listener.clone())?;
-        let ended = tokio::time::timeout(limit, child.ended()).await;
-        let text = child.output().text();
-        match ended {
-            Ok(code) => said(text, code),
-            Err(_elapsed) => Err(ToolError::Failed(format!("{text}\n[killed after {} s]", limit.as_secs()))),
+        let output = child.output();
+        tokio::select! {
+            code = child.ended() => said(output.text(), code),
+            () = self.processes.denied(&started, &output) => Err(ToolError::Failed(output.text())),
+            () = tokio::time::sleep(limit) => {
+                Err(ToolError::Failed(format!("{}\n[killed after {} s]", output.text(), limit.as_secs())))
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::child::{self, Child, Input, Plan};
+use super::leave::{Leave, Started};
 use super::output::Output;
 use crate::limits::{BACKGROUND_MAX, INPUT_WAIT, LOG_LINES_DEFAULT, POLL_WAIT, TIMEOUT_MAX};
 
@@ -21,6 +22,7 @@ use crate::limits::{BACKGROUND_MAX, INPUT_WAIT, LOG_LINES_DEFAULT, POLL_WAIT, TI
 #[derive(Clone)]
 pub struct Processes {
     scope: TaskScope,
+    leave: Leave,
     table: Arc<Mutex<Table>>,
 }
 
@@ -48,6 +50,7 @@ pub(super) struct Entry {
 /// What is to be started.
 pub(super) struct Start {
     pub(super) command: String,
+    pub(super) started: Started,
     pub(super) plan: Plan,
     pub(super) asks: bool,
     /// After so long it is killed.
@@ -57,11 +60,25 @@ pub(super) struct Start {
 impl Processes {
     /// None yet; they end with `scope`.
     pub fn new(scope: TaskScope) -> Self {
-        Self { scope, table: Arc::default() }
+        Self { scope, leave: Leave::default(), table: Arc::default() }
+    }
+
+    /// From now on only what `may` says goes on, or is started: what runs and may not is ended, and told why.
+    pub fn permit(&self, may: impl Fn(&Started) -> bool + Send + Sync + 'static) {
+        self.leave.change(may);
+    }
+
+    pub(super) fn may_run(&self, started: &Started) -> bool {
+        self.leave.is_given(started)
+    }
+
+    /// Waits until it may not go on any more, and says so in what it has said. Cancel-safe.
+    pub(super) async fn denied(&self, started: &Started, output: &Output) {
+        denied(&self.leave, started, output).await;
     }
 
     pub(super) fn start(&self, context: &ToolContext, start: Start) -> Result<u32, ToolError> {
-        let Start { command, plan, asks, limit } = start;
+        let Start { command, started, plan, asks, limit } = start;
         let mut table = self.table();
         if table.entries.len() >= BACKGROUND_MAX {
             table.entries.retain(|_, entry| entry.ended.borrow().is_none());
@@ -73,9 +90,11 @@ impl Processes {
         let (tell, ended) = watch::channel(None);
         let kill = CancellationToken::new();
         let (output, stop, input) = (child.output(), kill.clone(), Arc::new(tokio::sync::Mutex::new(child.input())));
+        let (leave, said) = (self.leave.clone(), child.output());
         drop(self.scope.spawn(move |closing| async move {
             let code = tokio::select! {
                 code = child.ended() => code,
+                () = denied(&leave, &started, &said) => -1,
                 () = stop.cancelled() => -1,
                 () = closing.cancelled() => -1,
                 () = tokio::time::sleep(limit.min(TIMEOUT_MAX)) => -1,
@@ -91,7 +110,7 @@ impl Processes {
     }
 
     /// Waits for its end, at most so long, and takes it off the table if it came: its text and exit
-    /// code. Whoever drops this while it waits leaves it to the table.
+    /// code. Cancel-safe: dropped while it waits, it ends the command, of which nobody knows yet.
     pub(super) async fn ended_within(
         &self,
         context: &ToolContext,
@@ -220,6 +239,11 @@ impl Entry {
             Some(code) => format!("ended with exit code {code}"),
         }
     }
+}
+
+async fn denied(leave: &Leave, started: &Started, output: &Output) {
+    leave.taken_back(started).await;
+    output.add(b"\n[killed: the configuration does not permit it any more]\n");
 }
 
 fn owner(context: &ToolContext) -> (PrincipalId, SessionKey) {

@@ -29,7 +29,11 @@ impl SkillsUpdateParams {
         let Self { skill_key, enabled, api_key, env } = self;
         for (field, value) in [("apiKey", api_key), ("env", env)] {
             if value.is_some() {
-                return Err(BadRequest::of(field, format!("{field} is not kept for skills here; leave it out")));
+                let place = format!("`openclaw config set skills.entries.<skill>.{field} …`");
+                return Err(BadRequest::of(
+                    field,
+                    format!("{field} is given to commands: set it on the machine itself, with {place}"),
+                ));
             }
         }
         let key = skill_key.filter(|key| !key.is_empty());

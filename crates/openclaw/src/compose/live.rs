@@ -194,6 +194,7 @@ impl LiveConfig {
         let parts = self.build(&settings.live)?;
         if !changes.live.is_empty() {
             self.parts.app.adopt(parts);
+            self.parts.foundation.adopt(&settings.live);
             self.parts.locks.change(&self.auth(&settings.live), &settings.live);
         }
         let differs = change::fixed(&self.fixed, &settings.fixed);

@@ -44,6 +44,11 @@ impl Foundation {
         Ok(Self { client: http_client()?, embedded: embedded(settings)?, processes, keeper })
     }
 
+    /// Ends the commands that this configuration does not permit any more.
+    pub(super) fn adopt(&self, settings: &Live) {
+        super::tools::end_what_is_denied(settings, &self.processes);
+    }
+
     /// What agents remember.
     pub(super) fn keeper(&self) -> &Arc<Keeper> {
         &self.keeper

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use claw_app::memory::Keeper;
 use claw_core::briefing::Briefing;
 use claw_core::memory::{Notes, Recall};
-use claw_core::permission::Permissions;
+use claw_core::permission::{Asker, Permissions};
 use claw_core::provenance::Provenance;
 use claw_core::tool::Tool;
 use claw_core::{AgentId, PrincipalId};
@@ -55,6 +55,15 @@ pub(super) fn tools(
         tools.extend(exec::tools(&workspaces, commands, processes, &provenance, &rooms));
     }
     tools
+}
+
+/// Ends the commands that these settings do not permit any more.
+pub(super) fn end_what_is_denied(settings: &Live, processes: &Processes) {
+    let (commands, permissions) = (commands(&settings.tools.exec), permissions(settings));
+    processes.permit(move |started| {
+        let exec::Started { agent, principal, origin, .. } = started;
+        permissions.permits(Asker { agent, principal, origin }, "exec") && started.may_go_on(&commands)
+    });
 }
 
 /// Who knows what agents are told before their conversations.
