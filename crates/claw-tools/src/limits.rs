@@ -71,8 +71,14 @@ pub const COMMAND_FILE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 /// Rooms of API keys whose contents are remembered; one that nobody uses is measured anew.
 pub const ROOMS_REMEMBERED: usize = 1024;
 
-/// How often it is looked at how much a command has written there.
-pub const ROOM_LOOK_EVERY: Duration = Duration::from_secs(1);
+/// It is looked at how much a command has written there at least this often,
+pub const ROOM_LOOK_MAX: Duration = Duration::from_secs(1);
+
+/// and, where hardly any room is left, this often.
+pub const ROOM_LOOK_MIN: Duration = Duration::from_millis(20);
+
+/// Bytes that commands are believed to write in a second.
+pub const WRITTEN_A_SECOND: u64 = 2 << 30;
 
 /// Files a command may have open.
 pub const COMMAND_FILES_MAX: u64 = 1024;

@@ -71,7 +71,7 @@ impl Room {
         let mut used = self.lock();
         let now = match *used {
             Some(used) => used,
-            None => self.measured(self.bytes_max)?,
+            None => self.measured(self.bytes_max)?.used,
         };
         if bytes > 0 && now.saturating_add(bytes) > self.bytes_max {
             return Err(self.full(now));
@@ -92,28 +92,29 @@ impl Room {
         *self.lock() = None;
     }
 
-    /// How large a file may be that a command writes: none where the room is full, so that it can still delete. Blocks
-    /// on the disk.
+    /// How large a file may be that a command writes: what is left, on top of the largest that is there, which may be
+    /// the one that grows; none where the room is full, so that it can still delete. Blocks on the disk.
     ///
     /// Errors: there is so much more than allowed that no command is to run, or nobody can tell how much.
     pub(crate) fn file_bytes_max(&self) -> Result<u64, String> {
         let too_much = self.bytes_max.saturating_add(self.bytes_max / 8);
-        let used = self.measured(too_much)?;
+        let Measured { used, largest } = self.measured(too_much)?;
         if used > too_much {
             return Err(format!("{}; a patch with `*** Delete File: <path>` makes room for commands", self.full(used)));
         }
-        Ok(if used >= self.bytes_max { 0 } else { self.bytes_max })
+        let left = self.bytes_max.saturating_sub(used);
+        Ok(if left == 0 { 0 } else { left.saturating_add(largest).min(self.bytes_max) })
     }
 
-    /// Why a command has to end: what lies there now is too much. Blocks on the disk.
-    pub(crate) fn overflow(&self) -> Option<String> {
-        match self.measured(self.bytes_max) {
-            Ok(used) => (used > self.bytes_max).then(|| self.full(used)),
-            Err(why) => Some(why),
-        }
+    /// How much room there is yet. Blocks on the disk.
+    ///
+    /// Errors: why a command has to end: what lies there now is too much.
+    pub(crate) fn left(&self) -> Result<u64, String> {
+        let used = self.measured(self.bytes_max)?.used;
+        self.bytes_max.checked_sub(used).ok_or_else(|| self.full(used))
     }
 
-    fn measured(&self, enough: u64) -> Result<u64, String> {
+    fn measured(&self, enough: u64) -> Result<Measured, String> {
         measure(&self.path, enough).map_err(|error| format!("the workspace cannot be measured: {error}"))
     }
 
@@ -138,16 +139,24 @@ fn taken_by(metadata: &Metadata) -> u64 {
     taken(bytes.max(metadata.blocks().saturating_mul(COUNTED_BLOCK)))
 }
 
+/// What lies in a room.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Measured {
+    used: u64,
+    /// The length of the longest file.
+    largest: u64,
+}
+
 /// What lies below `path`, or something more than `enough`; links are not followed. A file of several names counts
 /// once.
-fn measure(path: &Path, enough: u64) -> io::Result<u64> {
+fn measure(path: &Path, enough: u64) -> io::Result<Measured> {
+    let mut sum = Measured::default();
     let root = match Dir::open_ambient_dir(path, ambient_authority()) {
         Ok(root) => root,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(sum),
         Err(error) => return Err(error),
     };
     let mut seen = HashSet::new();
-    let mut sum = 0_u64;
     let mut waiting = vec![PathBuf::new()];
     while let Some(directory) = waiting.pop() {
         for entry in entries(&root, &directory)? {
@@ -162,8 +171,11 @@ fn measure(path: &Path, enough: u64) -> io::Result<u64> {
             } else if metadata.nlink() > 1 && !seen.insert((metadata.dev(), metadata.ino())) {
                 continue;
             }
-            sum = sum.saturating_add(taken_by(&metadata));
-            if sum > enough {
+            sum.used = sum.used.saturating_add(taken_by(&metadata));
+            if metadata.is_file() {
+                sum.largest = sum.largest.max(metadata.len());
+            }
+            if sum.used > enough {
                 return Ok(sum);
             }
         }
@@ -197,23 +209,31 @@ mod tests {
     #[test]
     fn everything_takes_at_least_a_block_and_a_file_of_two_names_counts_once() {
         let (_home, room) = room(MB);
-        assert_eq!(measure(&room.path, MB).unwrap(), 0);
+        assert_eq!(measure(&room.path, MB).unwrap(), Measured::default());
         let at = |name: &str| room.path.join(name);
         std::fs::create_dir(at("d")).unwrap();
         std::fs::write(at("d/empty"), "").unwrap();
         std::fs::write(at("d/five"), vec![b'x'; 5_000]).unwrap();
         std::fs::hard_link(at("d/five"), at("again")).unwrap();
         std::os::unix::fs::symlink("/", at("link")).unwrap();
-        let sum = measure(&room.path, MB).unwrap();
-        assert!((5 * BLOCK..=7 * BLOCK).contains(&sum), "a directory, two files, a link: {sum}");
-        assert_eq!(measure(Path::new("/nowhere/at/all"), MB).unwrap(), 0);
+        let Measured { used, largest } = measure(&room.path, MB).unwrap();
+        assert!((5 * BLOCK..=7 * BLOCK).contains(&used), "a directory, two files, a link: {used}");
+        assert_eq!(largest, 5_000);
+        assert_eq!(
+            room.file_bytes_max(),
+            Ok(MB - used + 5_000),
+            "the rest, on top of the file that may be the one to grow"
+        );
+        assert_eq!(room.left(), Ok(MB - used));
+        assert_eq!(measure(Path::new("/nowhere/at/all"), MB).unwrap(), Measured::default());
     }
 
     #[test]
     fn a_hole_is_not_free_and_counting_ends_where_it_is_too_much() {
         let (_home, room) = room(MB);
         std::fs::File::create(room.path.join("hole")).unwrap().set_len(1 << 40).unwrap();
-        assert!(measure(&room.path, MB).unwrap() > MB);
+        assert!(measure(&room.path, MB).unwrap().used > MB);
+        assert_eq!(room.left(), Err(room.full(2 * MB)));
         assert_eq!(room.reserve(1).unwrap_err(), room.full(2 * MB));
         assert_eq!(room.reserve(0), Ok(()), "what takes no more is let through");
         assert!(room.file_bytes_max().unwrap_err().contains("Delete File"));

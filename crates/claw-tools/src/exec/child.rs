@@ -15,7 +15,8 @@ use tokio::process::Command;
 use super::Directory;
 use super::output::Output;
 use super::rules::{Launcher, Settings};
-use crate::limits::{LAST_WORDS, PIPE_BYTES, ROOM_LOOK_EVERY, TERMINAL_SIZE};
+use super::veil::Veil;
+use crate::limits::{LAST_WORDS, PIPE_BYTES, ROOM_LOOK_MAX, ROOM_LOOK_MIN, TERMINAL_SIZE, WRITTEN_A_SECOND};
 use crate::room::Room;
 use crate::sandbox;
 
@@ -177,17 +178,23 @@ impl Drop for Child {
 /// Waits until there is more in the room than may be, and says so. Cancel-safe.
 async fn overflow(room: Option<&Arc<Room>>) -> String {
     let Some(room) = room else { return std::future::pending().await };
-    let mut pause = ROOM_LOOK_EVERY;
+    let mut pause = ROOM_LOOK_MIN;
     loop {
         tokio::time::sleep(pause).await;
         let begun = tokio::time::Instant::now();
         let here = Arc::clone(room);
-        match tokio::task::spawn_blocking(move || here.overflow()).await {
-            Ok(Some(why)) => return why,
-            Ok(None) => pause = ROOM_LOOK_EVERY.max(begun.elapsed() * 10),
+        match tokio::task::spawn_blocking(move || here.left()).await {
+            Ok(Err(why)) => return why,
+            Ok(Ok(left)) => pause = pause_with(left).max(begun.elapsed() * 4),
             Err(died) => return died.to_string(),
         }
     }
+}
+
+/// How long so much room lasts.
+fn pause_with(left: u64) -> Duration {
+    let lasts = Duration::from_millis(left.saturating_mul(1000) / WRITTEN_A_SECOND);
+    lasts.clamp(ROOM_LOOK_MIN, ROOM_LOOK_MAX)
 }
 
 /// Starts it at a terminal of its own, as the leader of a session of its own.
