@@ -6,6 +6,7 @@
 use async_trait::async_trait;
 
 use crate::principal::Principal;
+use crate::secret::Secret;
 use crate::session::AgentId;
 
 /// The port to the skills of this machine.
@@ -13,6 +14,31 @@ use crate::session::AgentId;
 pub trait Skills: Send + Sync {
     /// What an agent has when it works for somebody.
     async fn report(&self, agent: &AgentId, principal: &Principal) -> Report;
+    /// The variables that commands are given for the skills that the agent can use there: each name once, and none
+    /// for anybody but the operator.
+    async fn variables(&self, agent: &AgentId, principal: &Principal) -> Vec<Variable>;
+}
+
+/// Nobody knows of any.
+#[async_trait]
+impl Skills for () {
+    async fn report(&self, _: &AgentId, _: &Principal) -> Report {
+        Report::default()
+    }
+    async fn variables(&self, _: &AgentId, _: &Principal) -> Vec<Variable> {
+        Vec::new()
+    }
+}
+
+/// A variable that commands are given for a skill.
+#[derive(Debug, Clone)]
+pub struct Variable {
+    /// Its name.
+    pub name: String,
+    /// What nobody but the command is to read.
+    pub value: Secret,
+    /// The skill it is for.
+    pub skill: String,
 }
 
 /// What an agent has.

@@ -14,10 +14,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use claw_core::skill::{Broken, Report, Source, Status};
-use claw_core::{AgentId, Clock, Principal};
+use claw_core::skill::{Broken, Report, Source, Status, Variable};
+use claw_core::{AgentId, Clock, Principal, Secret};
 
 use crate::gate::Surroundings;
+use crate::limits::VARIABLE_BYTES_MAX;
 use crate::manifest::Manifest;
 use crate::pin::{self, Pin, Standing};
 use crate::{bundled, folder, manifest};
@@ -48,14 +49,32 @@ pub struct Settings {
 }
 
 /// What is said of one skill.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Entry {
     /// Whether it is turned off.
     pub is_disabled: bool,
     /// Whether API keys have it, though it was installed for the operator.
     pub is_shared: bool,
-    /// Variables that are set for it.
-    pub env: BTreeSet<String>,
+    /// Variables that commands are given for it.
+    pub env: BTreeMap<String, Secret>,
+    /// What they are given in the variable that the skill names for its secret.
+    pub api_key: Option<Secret>,
+}
+
+impl Entry {
+    /// What commands are given for this skill.
+    fn variables(&self, manifest: &Manifest) -> Vec<Variable> {
+        let own = self.env.iter().map(|(name, value)| (name, value));
+        let key = manifest.primary_env.as_ref().zip(self.api_key.as_ref());
+        let is_fit = |name: &str, value: &Secret| {
+            let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+            let is_name = is_plain && !name.starts_with(|first: char| first.is_ascii_digit()) && !name.is_empty();
+            is_name && !value.expose().contains('\0') && value.expose().len() <= VARIABLE_BYTES_MAX
+        };
+        let fit = own.chain(key).filter(|(name, value)| is_fit(name, value));
+        let skill = manifest.name.clone();
+        fit.map(|(name, value)| Variable { name: name.clone(), value: value.clone(), skill: skill.clone() }).collect()
+    }
 }
 
 /// The skills of this machine. Clones share what they have read.
@@ -96,6 +115,25 @@ impl Library {
             skills: skills.into_iter().map(|skill| settings.status(&skill, agent, is_operator)).collect(),
             broken,
         }
+    }
+
+    /// What commands are given for the skills that the agent can use; of two of a name, the first skill's. Blocks on
+    /// the disk.
+    fn variables(&self, agent: &AgentId, principal: &Principal) -> Vec<Variable> {
+        let settings = &self.0.settings;
+        let mut variables: Vec<Variable> = Vec::new();
+        for skill in self.all(agent, principal).0 {
+            let status = settings.status(&skill, agent, false);
+            if !status.is_eligible() || status.is_filtered {
+                continue;
+            }
+            for variable in settings.entry(&skill.manifest.key).variables(&skill.manifest) {
+                if variables.iter().all(|known| known.name != variable.name) {
+                    variables.push(variable);
+                }
+            }
+        }
+        variables
     }
 
     /// The skill of that name, as the agent has it; nothing if there is none it may read.
@@ -143,6 +181,15 @@ impl claw_core::skill::Skills for Library {
         let (library, agent, principal) = (self.clone(), agent.clone(), principal.clone());
         tokio::task::spawn_blocking(move || library.look(&agent, &principal)).await.unwrap_or_default()
     }
+
+    async fn variables(&self, agent: &AgentId, principal: &Principal) -> Vec<Variable> {
+        let has_some = |entry: &Entry| !entry.env.is_empty() || entry.api_key.is_some();
+        if !is_operator(principal) || !self.0.settings.entries.values().any(has_some) {
+            return Vec::new();
+        }
+        let (library, agent, principal) = (self.clone(), agent.clone(), principal.clone());
+        tokio::task::spawn_blocking(move || library.variables(&agent, &principal)).await.unwrap_or_default()
+    }
 }
 
 /// Whether it is the operator who asks, who owns what is installed.
@@ -158,6 +205,7 @@ impl Settings {
     fn status(&self, skill: &Skill, agent: &AgentId, shows_paths: bool) -> Status {
         let Skill { manifest, source, place, standing } = skill;
         let entry = self.entry(&manifest.key);
+        let set: BTreeSet<String> = entry.variables(manifest).into_iter().map(|variable| variable.name).collect();
         let (base_dir, file_path) = place.shown(shows_paths);
         let own = self.agents.iter().find(|(id, _)| id == agent).map(|(_, skills)| skills);
         let Manifest {
@@ -238,8 +286,9 @@ impl Skill {
                 if self.source == Source::Managed {
                     // What was judged a moment ago may be another file now: these are the bytes that are pinned.
                     match pin::look(&dir) {
-                        Pin::Unrecorded => {}
-                        Pin::Changed => return Err("the skill was changed this very moment".to_owned()),
+                        Pin::Unrecorded | Pin::Changed => {
+                            return Err("the skill was changed this very moment".to_owned());
+                        }
                         Pin::Intact(contents) => {
                             let bytes = contents.get(&path).ok_or_else(absent)?.to_vec();
                             return Ok(Opened { bytes, others: folder::names(&dir), is_vouched_for: true });

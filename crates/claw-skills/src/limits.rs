@@ -71,6 +71,9 @@ pub const ARCHIVE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Entries of an archive.
 pub const ARCHIVE_ENTRIES_MAX: usize = 2_000;
 
+/// Longest value of a variable that commands are given for a skill, in bytes.
+pub const VARIABLE_BYTES_MAX: usize = 32 * 1024;
+
 /// What the index of skills may take of a model's context, in bytes.
 pub const INDEX_BYTES_MAX: usize = 12 * 1024;
 

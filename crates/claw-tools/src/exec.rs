@@ -14,7 +14,9 @@ mod plain;
 mod plan;
 mod process;
 mod rules;
+mod veil;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +26,7 @@ use claw_core::approval::{Plan, Verdict};
 use claw_core::message::JsonText;
 use claw_core::provenance::Provenance;
 use claw_core::provider::ToolSpec;
+use claw_core::skill::{Skills, Variable};
 use claw_core::tool::{Tool, ToolContext, ToolError};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -53,7 +56,7 @@ struct Exec {
     cwd: Option<String>,
     /// Further variables of its environment.
     #[serde(default)]
-    env: std::collections::BTreeMap<String, String>,
+    env: BTreeMap<String, String>,
     /// Seconds after which it is killed.
     #[serde(default, alias = "timeoutSeconds")]
     timeout: Option<u64>,
@@ -74,20 +77,24 @@ struct ExecTool {
     settings: Settings,
     processes: Processes,
     provenance: Arc<dyn Provenance>,
+    skills: Arc<dyn Skills>,
 }
 
 /// The tools that run commands, as far as there is room for what they write; `provenance` knows which files hold
-/// strangers' words.
+/// strangers' words, and `skills` what commands are given for skills.
 pub fn tools(
     workspaces: &Arc<Workspaces>,
     settings: Settings,
     processes: &Processes,
     provenance: &Arc<dyn Provenance>,
     rooms: &Rooms,
+    skills: &Arc<dyn Skills>,
 ) -> Vec<Arc<dyn Tool>> {
     let (workspaces, provenance, rooms) = (Arc::clone(workspaces), Arc::clone(provenance), rooms.clone());
-    let exec = ExecTool { workspaces, rooms, settings, processes: processes.clone(), provenance };
-    vec![Arc::new(exec), Arc::new(ProcessTool(processes.clone()))]
+    let (processes, skills) = (processes.clone(), Arc::clone(skills));
+    let process = ProcessTool(processes.clone());
+    let exec = ExecTool { workspaces, rooms, settings, processes, provenance, skills };
+    vec![Arc::new(exec), Arc::new(process)]
 }
 
 #[async_trait]
@@ -183,8 +190,21 @@ impl ExecTool {
         }
         let rules::Judged { argv, asks } = rules::judge(&self.settings, &asked.command, &asked.env)?;
         let directory = self.directory(context, asked.cwd.take().unwrap_or_else(|| ".".into())).await?;
-        let env = std::mem::take(&mut asked.env).into_iter().collect();
-        Ok((child::Plan { argv, env, directory, tty: asked.pty, settings: self.settings.clone() }, asked, asks))
+        let env = asked.env.clone().into_iter().collect();
+        let variables = self.variables(context, &asked.env).await;
+        let settings = self.settings.clone();
+        Ok((child::Plan { argv, env, variables, directory, tty: asked.pty, settings }, asked, asks))
+    }
+
+    /// What a command is given for the skills of its run and the call does not set itself: only where the operator
+    /// works, and nobody outside has set that off.
+    async fn variables(&self, context: &ToolContext, set: &BTreeMap<String, String>) -> Vec<Variable> {
+        if !context.principal.id.is_operator() || context.run.origin.is_hook() {
+            return Vec::new();
+        }
+        let mut variables = self.skills.variables(&context.agent, &context.principal).await;
+        variables.retain(|Variable { name, .. }| !set.contains_key(name) && !child::OWN.contains(&name.as_str()));
+        variables
     }
 
     /// Tells the run where its command names a file with strangers' words; what a command makes of pieces

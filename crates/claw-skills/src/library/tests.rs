@@ -176,27 +176,36 @@ fn a_folder_that_holds_no_skill_is_told_and_the_others_are_there() {
     assert_eq!(shelf.problems(), expected);
 }
 
+fn nothing_leads_out_of(shelf: &Shelf, name: &str) {
+    let (skill, _) = shelf.library.find(&AgentId::main(), &operator(), name).unwrap();
+    for path in ["secret.md", "../linked/SKILL.md", "/etc/passwd", "..", "", "x/../../../etc/passwd", "a:b"] {
+        assert!(skill.open(path).is_err(), "{path}");
+    }
+    assert!(String::from_utf8(skill.open("SKILL.md").unwrap().bytes).unwrap().ends_with("Text of real.\n"));
+}
+
 #[test]
 fn no_link_leads_out_of_a_skill_or_its_directory() {
     let shelf = Shelf::open();
     let outside = tempfile::tempdir().unwrap();
     put(outside.path(), "linked", &skill("linked", "D"));
     fs::write(outside.path().join("secret.md"), "secret").unwrap();
-    let managed = shelf.managed();
-    put(&managed, "real", &skill("real", "D"));
-    symlink(outside.path().join("linked"), managed.join("linked")).unwrap();
-    symlink(outside.path().join("secret.md"), managed.join("real/secret.md")).unwrap();
-    put(&managed, "inner", "");
-    fs::remove_file(managed.join("inner/SKILL.md")).unwrap();
-    symlink(outside.path().join("linked/SKILL.md"), managed.join("inner/SKILL.md")).unwrap();
-    assert_eq!(shelf.seen(&operator()), [("real".to_owned(), Source::Managed, true)]);
-    assert_eq!(shelf.problems().len(), 2, "{:?}", shelf.problems());
-
-    let (real, _) = shelf.library.find(&AgentId::main(), &operator(), "real").unwrap();
-    for path in ["secret.md", "../linked/SKILL.md", "/etc/passwd", "..", "", "x/../../../etc/passwd", "a:b"] {
-        assert!(real.open(path).is_err(), "{path}");
+    for (folder, source, is_offered) in
+        [(shelf.workspace(&operator()), Source::Workspace, true), (shelf.managed(), Source::Managed, false)]
+    {
+        put(&folder, "real", &skill("real", "D"));
+        symlink(outside.path().join("linked"), folder.join("linked")).unwrap();
+        symlink(outside.path().join("secret.md"), folder.join("real/secret.md")).unwrap();
+        put(&folder, "inner", "");
+        fs::remove_file(folder.join("inner/SKILL.md")).unwrap();
+        symlink(outside.path().join("linked/SKILL.md"), folder.join("inner/SKILL.md")).unwrap();
+        assert_eq!(shelf.seen(&operator()), [("real".to_owned(), source, is_offered)]);
+        assert_eq!(shelf.problems().len(), 2, "{:?}", shelf.problems());
+        if source == Source::Workspace {
+            nothing_leads_out_of(&shelf, "real");
+            fs::remove_dir_all(&folder).unwrap();
+        }
     }
-    assert!(String::from_utf8(real.open("SKILL.md").unwrap().bytes).unwrap().ends_with("Text of real.\n"));
 
     // The whole directory of a workspace as a link.
     fs::create_dir_all(shelf.workspace(&tenant()).parent().unwrap()).unwrap();

@@ -31,7 +31,13 @@ fn put(managed: &Path, name: &str, metadata: &str, text: &str) {
     std::fs::write(managed.join(name).join("SKILL.md"), text).unwrap();
 }
 
+/// Of skills that somebody has let in, whatever a scan finds.
 async fn call(managed: &Path, arguments: &str) -> Result<String, ToolError> {
+    for entry in std::fs::read_dir(managed).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let at = "2026-11-21T00:00:00Z".to_owned();
+        let _not_all_are_skills = crate::install::Managed::at(managed).pin(&name, at, true, &crate::scan::SCANNER);
+    }
     SkillsRead::new(library(managed)).call(&context(), &JsonText::new(arguments)).await
 }
 

@@ -118,7 +118,9 @@ impl Processes {
         wait: Duration,
     ) -> Result<Option<(String, i32)>, ToolError> {
         let mut entry = self.entry(context, id)?;
+        let unheard = entry.kill.clone().drop_guard();
         drop(tokio::time::timeout(wait, entry.ended.wait_for(Option::is_some)).await);
+        drop(unheard.disarm());
         let code = *entry.ended.borrow();
         Ok(code.map(|code| {
             self.table().entries.remove(&id);

@@ -5,7 +5,9 @@
 
 use std::process::Stdio;
 use std::sync::Arc;
+use std::time::Duration;
 
+use claw_core::skill::Variable;
 use claw_core::tool::{Listener, ToolError};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
@@ -23,11 +25,16 @@ use crate::sandbox;
 /// Where programs are looked for.
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// Variables that every command has, and that are nobody else's to set for it.
+pub(super) const OWN: [&str; 4] = ["PATH", "HOME", "LANG", "TERM"];
+
 /// What is started, exactly.
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
     pub(super) argv: Vec<String>,
     pub(super) env: Vec<(String, String)>,
+    /// What it is given for the skills of its run, as far as it is not set already.
+    pub(super) variables: Vec<Variable>,
     pub(super) directory: Directory,
     /// Whether it has a terminal of its own.
     pub(super) tty: bool,
@@ -36,7 +43,7 @@ pub(super) struct Plan {
 
 impl Plan {
     fn command(&self) -> Option<Command> {
-        let Self { argv, env, directory, tty, settings } = self;
+        let Self { argv, env, variables, directory, tty, settings } = self;
         let mut command = match &settings.launcher {
             None => {
                 let (program, rest) = argv.split_first()?;
@@ -62,8 +69,9 @@ impl Plan {
             }
         };
         let term = if *tty { "xterm" } else { "dumb" };
-        // From nothing: no name on a list of forbidden ones can be forgotten.
-        command.env_clear().env("PATH", PATH).env("HOME", &directory.root).env("LANG", "C.UTF-8").env("TERM", term);
+        // From nothing: no name on a list of forbidden ones can be forgotten. What comes later counts.
+        command.env_clear().envs(variables.iter().map(|variable| (&variable.name, variable.value.expose())));
+        command.env("PATH", PATH).env("HOME", &directory.root).env("LANG", "C.UTF-8").env("TERM", term);
         command.envs(env.iter().map(|(name, value)| (name, value)));
         command.current_dir(&directory.cwd).kill_on_drop(true);
         Some(command)
@@ -111,7 +119,8 @@ impl Child {
         let sources = sources.into_iter().chain(pipes.into_iter().flatten()).collect();
         let input = input.or_else(|| child.stdin.take().map(|stdin| Box::new(stdin) as Input));
         let (group, handle) = (id.map(Pid::from_raw), handle::Handle::of(id));
-        let (output, room) = (Output::new(plan.tty, listener), plan.directory.room.clone());
+        let veil = Veil::over(plan.variables.iter().map(|variable| variable.value.clone()));
+        let (output, room) = (Output::new(plan.tty, veil, listener), plan.directory.room.clone());
         Ok(Self { child, group, handle, sources, input, output, room })
     }
 
@@ -148,12 +157,14 @@ impl Child {
         self.kill_group();
         let status = self.child.wait().await;
         if let Some(why) = overflow {
+            output.end();
             output.add(format!("\n[killed: {why}]\n").as_bytes());
         }
         if !said_all {
             // Whoever else holds the pipe is dead or dying; what is in it is read.
             let _in_time = tokio::time::timeout(LAST_WORDS, &mut read).await;
         }
+        output.end();
         use std::os::unix::process::ExitStatusExt as _;
         status.map_or(-1, |status| status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default()))
     }
@@ -176,6 +187,8 @@ impl Drop for Child {
 }
 
 /// Waits until there is more in the room than may be, and says so. Cancel-safe.
+///
+/// The less is left, the sooner it looks again: a fast disk takes a good gigabyte a second.
 async fn overflow(room: Option<&Arc<Room>>) -> String {
     let Some(room) = room else { return std::future::pending().await };
     let mut pause = ROOM_LOOK_MIN;

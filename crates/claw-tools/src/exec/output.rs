@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use claw_core::tool::Listener;
 
 use super::plain::Plain;
+use super::veil::Veil;
 use crate::limits::OUTPUT_HALF_BYTES;
 
 /// Shared by whoever reads the pipes and whoever shows it.
@@ -22,31 +23,31 @@ struct Kept {
     polled: u64,
     /// Takes out what only terminals understand.
     plain: Option<Plain>,
+    /// Takes out what nobody is to read.
+    veil: Veil,
     listener: Option<Arc<dyn Listener>>,
 }
 
 impl Output {
-    /// Nothing yet. What a terminal would obey is taken out if it `is_terminal`.
-    pub(super) fn new(is_terminal: bool, listener: Option<Arc<dyn Listener>>) -> Self {
+    /// Nothing yet. What a terminal would obey is taken out if it `is_terminal`, and what lies under the veil.
+    pub(super) fn new(is_terminal: bool, veil: Veil, listener: Option<Arc<dyn Listener>>) -> Self {
         let plain = is_terminal.then(Plain::default);
         let (head, tail) = (Vec::new(), VecDeque::new());
-        Self(Arc::new(Mutex::new(Kept { head, tail, said: 0, polled: 0, plain, listener })))
+        Self(Arc::new(Mutex::new(Kept { head, tail, said: 0, polled: 0, plain, veil, listener })))
     }
 
     pub(super) fn add(&self, bytes: &[u8]) {
         let mut kept = self.kept();
         let plain = kept.plain.as_mut().map(|plain| plain.text_of(bytes));
-        let bytes = plain.as_deref().unwrap_or(bytes);
-        if let Some(listener) = &kept.listener {
-            listener.hear(bytes);
-        }
-        let room = OUTPUT_HALF_BYTES.saturating_sub(kept.head.len()).min(bytes.len());
-        let (head, rest) = bytes.split_at(room);
-        kept.head.extend_from_slice(head);
-        kept.tail.extend(rest);
-        let over = kept.tail.len().saturating_sub(OUTPUT_HALF_BYTES);
-        kept.tail.drain(..over);
-        kept.said += bytes.len() as u64;
+        let shown = kept.veil.text_of(plain.as_deref().unwrap_or(bytes));
+        kept.take(&shown);
+    }
+
+    /// Nothing more comes.
+    pub(super) fn end(&self) {
+        let mut kept = self.kept();
+        let shown = kept.veil.rest();
+        kept.take(&shown);
     }
 
     /// All that is kept of it.
@@ -68,6 +69,19 @@ impl Output {
 }
 
 impl Kept {
+    fn take(&mut self, bytes: &[u8]) {
+        if let Some(listener) = self.listener.as_ref().filter(|_| !bytes.is_empty()) {
+            listener.hear(bytes);
+        }
+        let room = OUTPUT_HALF_BYTES.saturating_sub(self.head.len()).min(bytes.len());
+        let (head, rest) = bytes.split_at(room);
+        self.head.extend_from_slice(head);
+        self.tail.extend(rest);
+        let over = self.tail.len().saturating_sub(OUTPUT_HALF_BYTES);
+        self.tail.drain(..over);
+        self.said += bytes.len() as u64;
+    }
+
     /// From this byte on, as far as it is kept.
     fn from(&self, start: u64) -> String {
         let (head_end, tail_start) = (self.head.len() as u64, self.said - self.tail.len() as u64);
@@ -89,7 +103,7 @@ mod tests {
 
     #[test]
     fn news_is_told_once_and_all_of_it_as_often_as_one_asks() {
-        let output = Output::new(false, None);
+        let output = Output::new(false, Veil::default(), None);
         output.add(b"one ");
         assert_eq!((output.news().as_str(), output.news().as_str()), ("one ", ""));
         output.add(b"two");
@@ -102,7 +116,7 @@ mod tests {
         assert!(output.news().contains(&format!("[{dropped} bytes left out]")));
         output.add(b"end");
         assert_eq!(output.news(), "end");
-        let screen = Output::new(true, None);
+        let screen = Output::new(true, Veil::default(), None);
         screen.add(b"\x1b[31mred\x1b[0m\r\n");
         assert_eq!(screen.text(), "red\n");
     }

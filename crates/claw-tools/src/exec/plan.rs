@@ -1,7 +1,7 @@
 //! A command as it is shown to whoever is asked for it, and the digest that binds the answer to it.
 //!
-//! Hashed are the program and its arguments, the environment, the directory, the box, the call as the
-//! model wrote it, and the bytes of every file that the command names: a script that is replaced
+//! Hashed are the program and its arguments, the environment, what it is given for skills (of which the names
+//! alone are shown), the directory, the box, the call as the model wrote it, and the bytes of every file that the command names: a script that is replaced
 //! between the answer and the call is another plan (advisory 58).
 
 use std::fmt::Write as _;
@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use claw_core::approval::visible;
 use claw_core::message::JsonText;
+use claw_core::skill::Variable;
 use claw_core::tool::ToolError;
 use sha2::{Digest as _, Sha256};
 
@@ -43,12 +44,15 @@ pub(super) async fn require_approved(
     if exactly(plan.clone(), given.clone()).await?.digest == approved {
         return Ok(());
     }
-    Err(ToolError::Failed("the command is not the one that was approved any more: a file it names has changed".into()))
+    Err(ToolError::Failed(
+        "the command is not the one that was approved any more: a file it names, or a variable of a skill, has changed"
+            .into(),
+    ))
 }
 
 fn written_out(plan: &child::Plan, given: &JsonText) -> Result<Exact, ToolError> {
     // Whether it has a terminal stands in the call.
-    let child::Plan { argv, env, directory, tty: _, settings } = plan;
+    let child::Plan { argv, env, variables, directory, tty: _, settings } = plan;
     let mut shown = String::from("run:");
     for word in argv {
         let _infallible = write!(shown, " {}", quoted(word));
@@ -56,6 +60,9 @@ fn written_out(plan: &child::Plan, given: &JsonText) -> Result<Exact, ToolError>
     let _infallible = write!(shown, "\nin: {}", quoted(&directory.cwd.to_string_lossy()));
     for (name, value) in env {
         let _infallible = write!(shown, "\nwith: {}={}", quoted(name), quoted(value));
+    }
+    for Variable { name, skill, value: _ } in variables {
+        let _infallible = write!(shown, "\nwith: {} of the skill {}", quoted(name), quoted(skill));
     }
     let _infallible = write!(
         shown,
@@ -67,7 +74,9 @@ fn written_out(plan: &child::Plan, given: &JsonText) -> Result<Exact, ToolError>
     for (path, bytes) in named_files(argv, &directory.cwd)? {
         let _infallible = write!(shown, "\nfile: {} sha256 {}", quoted(&path.to_string_lossy()), hex(&bytes));
     }
-    for part in [shown.as_str(), given.as_str()] {
+    // Values are nobody's to read, and bound like everything else.
+    let values = variables.iter().map(|variable| variable.value.expose());
+    for part in [shown.as_str(), given.as_str()].into_iter().chain(values) {
         digest.update((part.len() as u64).to_be_bytes());
         digest.update(part);
     }

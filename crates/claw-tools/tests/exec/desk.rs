@@ -63,7 +63,8 @@ impl Desk {
         let scope = TaskScope::new();
         let nobody: Arc<dyn claw_core::provenance::Provenance> = Arc::new(());
         let (processes, rooms) = (Processes::new(scope.clone()), Rooms::new(8 << 20));
-        let tools = exec::tools(&Arc::new(workspaces), settings, &processes, &nobody, &rooms);
+        let skills: Arc<dyn claw_core::skill::Skills> = Arc::new(());
+        let tools = exec::tools(&Arc::new(workspaces), settings, &processes, &nobody, &rooms, &skills);
         Self { home, tools, scope }
     }
 

@@ -14,9 +14,9 @@ use crate::BadRequest;
 pub struct SkillsUpdateParams {
     pub skill_key: Option<String>,
     pub enabled: Option<bool>,
-    /// Stock's; secrets of skills are not kept here.
+    /// Stock's; secrets of skills are set on the machine itself.
     pub api_key: Option<Value>,
-    /// Stock's; variables of skills are not kept here.
+    /// Stock's; variables of skills are set on the machine itself.
     pub env: Option<Value>,
 }
 

@@ -7,6 +7,7 @@ use claw_core::briefing::Briefing;
 use claw_core::memory::{Notes, Recall};
 use claw_core::permission::{Asker, Permissions};
 use claw_core::provenance::Provenance;
+use claw_core::skill::Skills;
 use claw_core::tool::Tool;
 use claw_core::{AgentId, PrincipalId};
 use claw_net::egress::{AllowList, Allowed, Egress};
@@ -52,7 +53,8 @@ pub(super) fn tools(
     let commands = commands(&settings.tools.exec);
     // A tool whose every call would be denied is not there.
     if commands.permits_any() {
-        tools.extend(exec::tools(&workspaces, commands, processes, &provenance, &rooms));
+        let skills: Arc<dyn Skills> = Arc::new(skills.clone());
+        tools.extend(exec::tools(&workspaces, commands, processes, &provenance, &rooms, &skills));
     }
     tools
 }

@@ -344,6 +344,7 @@ mod tests {
             ("{ skills: { allowBundled: [] } }", "skills.allowBundled"),
             ("{ skills: { allowHosts: ['h'] } }", "skills.allowHosts"),
             ("{ skills: { entries: { git: { enabled: false } } } }", "skills.entries.git"),
+            ("{ skills: { entries: { git: { env: { A: 'b' } } } } }", "skills.entries.git"),
             ("{ workers: { maxConcurrent: 1 } }", "workers.maxConcurrent"),
             ("{ tasks: { maxAttempts: 1 } }", "tasks.maxAttempts"),
             ("{ webhooks: { secret: 'x' } }", "webhooks.secret"),

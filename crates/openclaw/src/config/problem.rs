@@ -20,6 +20,9 @@ pub(crate) fn is_secret<Name: AsRef<str>>(path: &[Name]) -> bool {
         || path.iter().any(|name| name.as_ref() == "headers")
         // Variables that stock OpenClaw sets from the file; what they hold is anybody's guess.
         || names.next() == Some("env") && names.next().is_some()
+        // And those that it sets for a skill.
+        || matches!(path, [first, second, _, fourth, _, ..]
+            if [first, second, fourth].map(AsRef::as_ref) == ["skills", "entries", "env"])
 }
 
 /// Whether a key of this name holds a secret.

@@ -80,6 +80,7 @@ pub(crate) fn check(location: &Location, old: &str, new: &str) -> Result<(), Edi
         }
     }
     check_workspaces(&new, old.as_ref()).map_err(EditError::Refused)?;
+    check_variables(&new, old.as_ref()).map_err(EditError::Refused)?;
     check_texts(&new, old.as_ref(), &mut Vec::new()).map_err(EditError::Refused)
 }
 
@@ -95,6 +96,25 @@ fn check_workspaces(new: &Node, old: Option<&Node>) -> Result<(), Problem> {
         if after.is_some() && !is_same(before, after) {
             let message = "names a directory: change it on the machine itself, with `openclaw config set`";
             return Err(problem(agent, &path, message));
+        }
+    }
+    Ok(())
+}
+
+/// What commands are given for skills is a part of what may run, and what a command has it can show.
+fn check_variables(new: &Node, old: Option<&Node>) -> Result<(), Problem> {
+    let path = ["skills".to_owned(), "entries".to_owned()];
+    let Some(Kind::Object(entries)) = new.at(&path).map(|entries| &entries.kind) else { return Ok(()) };
+    for entry in entries {
+        let before = old.and_then(|old| old.at(&path)).and_then(|old| old.member(&entry.name));
+        for name in ["env", "apiKey"] {
+            let after = entry.value.member(name);
+            if after.is_some() && !is_same(before.and_then(|before| before.member(name)), after) {
+                let message = "is given to commands: change it on the machine itself, with `openclaw config set`";
+                let mut path = path.to_vec();
+                path.extend([entry.name.clone(), name.to_owned()]);
+                return Err(problem(&entry.value, &path, message));
+            }
         }
     }
     Ok(())
@@ -237,5 +257,23 @@ mod tests {
         let text = "{ a: { token: 'old' /* why */ }, list: [ 1,\n 2 ] }";
         let same = format!("{{ a: {{ token: '{}' }}, list: [1, 2] }}", redact::PLACEHOLDER);
         assert_eq!(patch(&location(), text, &same).unwrap(), text);
+    }
+
+    /// Else whoever changes the configuration from outside would lead commands around their list (`LD_PRELOAD`).
+    #[test]
+    fn what_commands_are_given_for_skills_is_changed_on_the_machine_itself() {
+        let old = "{ skills: { entries: { a: { apiKey: 'k', env: { X: 'y' } } } } }";
+        for new in [
+            "{ skills: { entries: { a: { apiKey: 'k', env: { X: 'z' } } } } }",
+            "{ skills: { entries: { a: { apiKey: 'other' } } } }",
+            "{ skills: { entries: { b: { env: { LD_PRELOAD: './x.so' } } } } }",
+            "{ skills: { entries: { b: { apiKey: '${HOME}' } } } }",
+        ] {
+            let refused = check(&location(), old, new).unwrap_err();
+            assert!(format!("{refused:?}").contains("is given to commands"), "{new}: {refused:?}");
+        }
+        for new in [old, "{ skills: { entries: { a: { enabled: false, apiKey: 'k', env: { X: 'y' } } } } }", "{}"] {
+            assert!(check(&location(), old, new).is_ok(), "{new}");
+        }
     }
 }

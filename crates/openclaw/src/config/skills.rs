@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::secret::SecretText;
 use super::values::AllowedHost;
 
 /// Which skills agents are given.
@@ -22,17 +23,23 @@ pub(crate) struct Skills {
 
 /// What is said of one skill.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 pub(crate) struct Entry {
     /// Whether agents have it.
     pub(crate) enabled: bool,
     /// Whether the runs of API keys have it, though it was installed for the operator.
     pub(crate) shared: bool,
+    /// Variables that the operator's commands are given where agents have it, unless they are set already.
+    #[serde(skip_serializing)]
+    pub(crate) env: BTreeMap<String, SecretText>,
+    /// The same for the variable that the skill names for its secret (`primaryEnv`).
+    #[serde(skip_serializing)]
+    pub(crate) api_key: Option<SecretText>,
 }
 
 impl Default for Entry {
     fn default() -> Self {
-        Self { enabled: true, shared: false }
+        Self { enabled: true, shared: false, env: BTreeMap::new(), api_key: None }
     }
 }
 
@@ -40,8 +47,13 @@ impl Skills {
     /// What is said of single skills, in the library's words.
     pub(crate) fn entries(&self) -> BTreeMap<String, claw_skills::library::Entry> {
         let said = |entry: &Entry| {
-            let Entry { enabled, shared } = *entry;
-            claw_skills::library::Entry { is_disabled: !enabled, is_shared: shared, env: BTreeSet::new() }
+            let Entry { enabled, shared, env, api_key } = entry;
+            claw_skills::library::Entry {
+                is_disabled: !enabled,
+                is_shared: *shared,
+                env: env.iter().map(|(name, value)| (name.clone(), value.secret())).collect(),
+                api_key: api_key.as_ref().filter(|key| !key.is_blank()).map(SecretText::secret),
+            }
         };
         self.entries.iter().map(|(name, entry)| (name.clone(), said(entry))).collect()
     }

@@ -97,7 +97,10 @@ async fn a_skill_that_is_installed_beside_a_gateway_is_there_at_the_next_run() {
         (json!({"skillKey": "nobody", "enabled": true}), "no skill \"nobody\""),
         (json!({"skillKey": "a.b", "enabled": true}), "a.b"),
         (json!({"skillKey": "weather"}), "enabled must be true or false"),
-        (json!({"skillKey": "weather", "enabled": true, "env": {"X": "y"}}), "env is not kept for skills here"),
+        (
+            json!({"skillKey": "weather", "enabled": true, "env": {"X": "y"}}),
+            "env is given to commands: set it on the machine itself",
+        ),
     ] {
         let refused = socket.call("skills.update", &params).await;
         assert!(refused["error"]["message"].as_str().unwrap().contains(why), "{refused}");

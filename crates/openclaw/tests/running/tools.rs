@@ -1,9 +1,11 @@
 //! Tools in a whole gateway: what its file permits, a model may do, from the next run on (E13).
 
-use claw_testkit::{Reply, Upstream};
-use serde_json::json;
+use std::time::Instant;
 
-use crate::house::{Home, with_provider};
+use claw_testkit::{Reply, Upstream};
+use serde_json::{Value, json};
+
+use crate::house::{Home, PATIENCE, with_provider};
 
 /// What the model was told by the tool it called.
 async fn told(home: &Home, upstream: &Upstream, command: &str) -> String {
