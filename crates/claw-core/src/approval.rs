@@ -32,6 +32,9 @@ pub struct Plan {
 pub enum Verdict {
     /// As far as the tool is concerned.
     Allow,
+    /// The same, but where somebody had to be asked nobody could be: what it is made of cannot be bound to an answer.
+    /// Why, for the model.
+    Unbound(String),
     /// If somebody says so.
     Ask,
     /// Not at all; why, for the model.

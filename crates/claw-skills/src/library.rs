@@ -64,7 +64,7 @@ pub struct Entry {
 impl Entry {
     /// What commands are given for this skill.
     fn variables(&self, manifest: &Manifest) -> Vec<Variable> {
-        let own = self.env.iter().map(|(name, value)| (name, value));
+        let own = self.env.iter();
         let key = manifest.primary_env.as_ref().zip(self.api_key.as_ref());
         let is_fit = |name: &str, value: &Secret| {
             let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');

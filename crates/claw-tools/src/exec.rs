@@ -119,8 +119,14 @@ impl Tool for ExecTool {
 
     async fn plan(&self, context: &ToolContext, given: &JsonText) -> Result<Plan, ToolError> {
         let (plan, _, asks) = self.prepare(context, given).await?;
-        let exact = plan::exactly(plan, given.clone()).await?;
-        let verdict = if asks { Verdict::Ask } else { Verdict::Allow };
+        let (verdict, exact) = match (asks, plan::exactly(plan, given.clone()).await) {
+            (true, exact) => (Verdict::Ask, exact?),
+            (false, Ok(exact)) => (Verdict::Allow, exact),
+            // A file too large to be bound, or one that cannot be read: no reason while nobody has to be asked.
+            (false, Err(why)) => {
+                return Ok(Plan { verdict: Verdict::Unbound(why.to_string()), acts: true, ..Plan::free() });
+            }
+        };
         Ok(Plan { verdict, acts: true, shown: Some(exact.shown), digest: exact.digest })
     }
 

@@ -1,7 +1,7 @@
 //! The box a command runs in, made by a fresh process that then becomes the command.
 //!
 //! The gateway starts its own program again with [`Orders`]; nothing is done between `fork` and
-//! `exec` of a process with threads. Two stages: the first makes namespaces (user, mounts,
+//! `exec` of a process with threads. Two stages: the first closes what it inherited, makes namespaces (user, mounts,
 //! processes, IPC, and the network unless it is granted) and waits; the second, first process of
 //! its namespace, covers `/tmp` and `/run`, limits resources, gives up every capability, lets Landlock
 //! permit the system's programs to be read and the workspace to be written, has seccomp refuse the

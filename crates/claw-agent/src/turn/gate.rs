@@ -70,9 +70,10 @@ impl Attempt {
         if !self.untrusted && (plan.acts || acts(&own)) {
             self.untrusted = self.has_heard_strangers().await;
         }
-        let gate = match self.reason(&own, &plan, talk) {
-            None => Gate::Open,
-            Some(reason) => match self.asked(own, reason, plan, entry, talk) {
+        let gate = match (self.reason(&own, &plan, talk), &plan.verdict) {
+            (None, _) => Gate::Open,
+            (Some(_), Verdict::Unbound(why)) => shut(why.clone()),
+            (Some(reason), _) => match self.asked(own, reason, plan, entry, talk) {
                 Some(asked) => self.answered(asked, entry, talk).await?,
                 None => shut("the call was denied: it is too long to be shown whole to whoever has to allow it"),
             },

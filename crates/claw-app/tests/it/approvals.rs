@@ -53,7 +53,11 @@ impl Tool for Counting {
         self.untrusted
     }
     async fn plan(&self, _: &ToolContext, _: &JsonText) -> Result<Plan, ToolError> {
-        let verdict = if self.asks { Verdict::Ask } else { Verdict::Allow };
+        let verdict = match self.name {
+            "unbound" => Verdict::Unbound("nobody could be asked for it".into()),
+            _ if self.asks => Verdict::Ask,
+            _ => Verdict::Allow,
+        };
         let digest = [u8::try_from(self.plan.load(Ordering::SeqCst)).unwrap(); 32];
         Ok(Plan { verdict, digest, ..Plan::free() })
     }
@@ -344,6 +348,24 @@ async fn adv_61_a_plan_too_long_to_be_read_is_denied() {
     assert!(results(&events)[0].0.contains("too long to be shown whole"), "{events:?}");
     assert_eq!(effect.done.load(Ordering::SeqCst), 0);
     house.stop().await;
+}
+
+/// What cannot be bound to an answer is made where nobody has to be asked, and denied where somebody would have to be.
+#[tokio::test]
+async fn adv_58_what_cannot_be_bound_to_an_answer_is_not_asked_for() {
+    for (permissions, expected) in
+        [(Permissions::default(), ("done", 1)), (asking(&["unbound"]), ("nobody could be asked for it", 0))]
+    {
+        let (directory, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await);
+        let unbound = Counting::new("unbound");
+        let tools: Vec<Arc<dyn Tool>> = vec![Arc::<Counting>::clone(&unbound) as Arc<dyn Tool>];
+        let house = open(directory.path(), &upstream, tools, permissions).await;
+        upstream.script([Reply::tool_call("unbound", "{}"), Reply::text("done")]);
+        let id = house.app.tasks.submit(&operator(), task("s", "go")).await.unwrap().id;
+        let events = all(house.app.tasks.read(id, 0)).await;
+        assert_eq!((results(&events)[0].0.as_str(), unbound.done()), expected, "{events:?}");
+        house.stop().await;
+    }
 }
 
 /// Once strangers' words are in a conversation, whatever acts outside is asked for; also after a restart.

@@ -121,8 +121,13 @@ fn digest_of(path: &Path) -> std::io::Result<[u8; 32]> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let file = File::options().read(true).custom_flags(NONBLOCK).open(path)?;
     // Looked at behind the handle: a pipe may have taken its place, and nobody waits for one.
-    if !file.metadata()?.is_file() {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
         return Err(std::io::Error::other("it is no plain file any more"));
+    }
+    let too_large = || std::io::Error::other("it is too large");
+    if metadata.len() > BOUND_FILE_BYTES_MAX {
+        return Err(too_large());
     }
     let mut file = file.take(BOUND_FILE_BYTES_MAX + 1);
     let (mut digest, mut read, mut buffer) = (Sha256::new(), 0_u64, vec![0; 64 * 1024]);
@@ -135,7 +140,7 @@ fn digest_of(path: &Path) -> std::io::Result<[u8; 32]> {
             }
         }
         if read > BOUND_FILE_BYTES_MAX {
-            return Err(std::io::Error::other("it is too large"));
+            return Err(too_large());
         }
     }
 }

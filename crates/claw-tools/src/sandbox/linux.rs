@@ -17,7 +17,7 @@ use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{WaitStatus, wait};
-use nix::unistd::{Pid, getegid, geteuid, tcsetpgrp};
+use nix::unistd::{Pid, close, getegid, geteuid, tcsetpgrp};
 use rustix::thread::{self, CapabilitySet, CapabilitySets};
 
 use super::{Orders, seccomp, watch};
@@ -50,6 +50,7 @@ const COVERED: [&str; 4] = ["/tmp", "/run", "/var/tmp", "/dev/shm"];
 
 /// Makes the namespaces, starts the second stage in them and waits for it.
 pub(super) fn outside(orders: &Orders) -> Result<i32, String> {
+    lenient(orders, close_inherited().map_err(|error| format!("what it inherited stays open: {error}")))?;
     let ids = (geteuid(), getegid());
     let mut flags =
         CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWIPC;
@@ -117,6 +118,18 @@ fn supervise(orders: &Orders, is_covered: bool) -> Result<i32, String> {
             Err(error) => return Err(format!("the command is lost: {error}")),
         }
     }
+}
+
+/// Files that the gateway was started with, by a shell or a supervisor, are no command's: an open one leads past
+/// every wall.
+fn close_inherited() -> std::io::Result<()> {
+    let entries = std::fs::read_dir("/proc/self/fd")?.flatten();
+    let numbers: Vec<i32> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    for number in numbers.into_iter().filter(|number| *number > 2) {
+        // The one they were read through is closed by now.
+        let _closed_already = close(number);
+    }
+    Ok(())
 }
 
 /// Lets what the next stage needs to close the box live through its start. A user other than root

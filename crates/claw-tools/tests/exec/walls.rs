@@ -372,3 +372,38 @@ async fn a_command_that_fills_a_keys_workspace_is_ended() {
     assert!(killed.contains("[killed: the workspace is full (8 of 8 MB); delete what is not needed"), "{killed}");
     assert!(desk.run("head -c 20000000 /dev/zero > big").await.is_ok(), "the operator's is not bounded");
 }
+
+/// Advisory 58: what cannot be bound to an answer is asked for nowhere; where nobody has to be asked, it runs.
+#[tokio::test]
+async fn a_file_too_large_to_be_bound_hinders_only_what_has_to_be_asked_for() {
+    use claw_core::approval::Verdict;
+    let given = JsonText::new(r#"{"command":"stat -c %s big"}"#);
+    for ask in [Ask::Off, Ask::Always] {
+        let desk = Desk::new(Settings { ask, ..full() });
+        std::fs::File::create(desk.file("workspace/big")).unwrap().set_len(300 << 20).unwrap();
+        let exec = desk.tools.iter().find(|tool| tool.spec().name == "exec").unwrap();
+        let plan = exec.plan(&context("s"), &given).await;
+        let why = |text: &str| text.contains("cannot be looked at, so nobody can be asked: it is too large");
+        match (ask, plan) {
+            (Ask::Off, Ok(plan)) => {
+                assert!(matches!(&plan.verdict, Verdict::Unbound(text) if why(text)) && plan.acts, "{plan:?}");
+                assert_eq!(desk.run("stat -c %s big").await, Ok("314572800\n".into()));
+            }
+            (Ask::Always, Err(error)) => assert!(why(&error.to_string()), "{error}"),
+            (ask, plan) => panic!("{ask:?}: {plan:?}"),
+        }
+    }
+}
+
+/// Advisory 64: a file that the gateway was started with, or has open itself, leads past no wall.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn adv_64_a_command_inherits_no_open_file() {
+    use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+    let desk = Desk::new(full());
+    let secret = std::fs::File::open(desk.file("secret")).unwrap();
+    fcntl(&secret, FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
+    // The last one is the directory that is listed.
+    assert_eq!(desk.run("ls /proc/self/fd | tr '\\n' ' '").await, Ok("0 1 2 3 ".into()));
+    drop(secret);
+}
