@@ -59,8 +59,11 @@ pub const PIPE_BYTES: usize = 16 * 1024;
 /// How long the rest of the output is waited for after the end.
 pub const LAST_WORDS: Duration = Duration::from_millis(500);
 
-/// Commands in the background at once, of everybody.
+/// Commands in the background at once, of one principal.
 pub const BACKGROUND_MAX: usize = 32;
+
+/// And of everybody.
+pub const BACKGROUND_ALL_MAX: usize = 256;
 
 /// How long a poll waits for an end.
 pub const POLL_WAIT: Duration = Duration::from_secs(5);

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::child::{self, Child, Input, Plan};
 use super::leave::{Leave, Started};
 use super::output::Output;
-use crate::limits::{BACKGROUND_MAX, INPUT_WAIT, LOG_LINES_DEFAULT, POLL_WAIT, TIMEOUT_MAX};
+use crate::limits::{BACKGROUND_ALL_MAX, BACKGROUND_MAX, INPUT_WAIT, LOG_LINES_DEFAULT, POLL_WAIT, TIMEOUT_MAX};
 
 /// The commands in the background. Clones share them.
 #[derive(Clone)]
@@ -57,6 +57,23 @@ pub(super) struct Start {
     pub(super) limit: Duration,
 }
 
+impl Table {
+    /// For one more of theirs; what has ended goes for it. Nobody takes the place of others.
+    fn make_room(&mut self, principal: &PrincipalId) -> Result<(), ToolError> {
+        let is_full = |table: &Self| {
+            let own = table.entries.values().filter(|entry| entry.owner.0 == *principal).count();
+            own >= BACKGROUND_MAX || table.entries.len() >= BACKGROUND_ALL_MAX
+        };
+        if is_full(self) {
+            self.entries.retain(|_, entry| entry.ended.borrow().is_none());
+        }
+        match is_full(self) {
+            true => Err(ToolError::Failed(format!("{BACKGROUND_MAX} commands run in the background already"))),
+            false => Ok(()),
+        }
+    }
+}
+
 impl Processes {
     /// None yet; they end with `scope`.
     pub fn new(scope: TaskScope) -> Self {
@@ -80,12 +97,7 @@ impl Processes {
     pub(super) fn start(&self, context: &ToolContext, start: Start) -> Result<u32, ToolError> {
         let Start { command, started, plan, asks, limit } = start;
         let mut table = self.table();
-        if table.entries.len() >= BACKGROUND_MAX {
-            table.entries.retain(|_, entry| entry.ended.borrow().is_none());
-        }
-        if table.entries.len() >= BACKGROUND_MAX {
-            return Err(ToolError::Failed(format!("{BACKGROUND_MAX} commands run in the background already")));
-        }
+        table.make_room(&context.principal.id)?;
         let mut child = Child::start(&plan, true, context.run.listener.clone())?;
         let (tell, ended) = watch::channel(None);
         let kill = CancellationToken::new();

@@ -191,3 +191,26 @@ async fn nobody_writes_to_an_approved_command_what_was_not_approved() {
         tokio::task::yield_now().await;
     }
 }
+
+/// Advisory 48: whoever has as many as may be takes nobody else's place, and what has ended makes room.
+#[tokio::test]
+async fn adv_48_commands_in_the_background_are_counted_for_each_principal() {
+    use claw_core::{Principal, PrincipalId};
+    let desk = Desk::new(full());
+    let exec = desk.tools.iter().find(|tool| tool.spec().name == "exec").unwrap();
+    let key = Principal { id: PrincipalId::from_stored("key_1".into()), ..Principal::operator() };
+    let of_key = ToolContext { principal: key, ..context("k") };
+    let begin = JsonText::new(r#"{"command":"sleep 71009","background":true}"#);
+    for _ in 0..claw_tools::limits::BACKGROUND_MAX {
+        exec.call(&of_key, &begin).await.unwrap();
+    }
+    let refused = exec.call(&of_key, &begin).await.unwrap_err().to_string();
+    assert_eq!(refused, "32 commands run in the background already");
+    let own = JsonText::new(r#"{"command":"echo fine","yieldMs":20000}"#);
+    assert_eq!(exec.call(&context("s"), &own).await, Ok("fine\n".into()));
+    let process = desk.tools.iter().find(|tool| tool.spec().name == "process").unwrap();
+    process.call(&of_key, &JsonText::new(r#"{"action":"kill","id":1}"#)).await.unwrap();
+    exec.call(&of_key, &begin).await.unwrap();
+    assert_eq!(desk.scope.close(Duration::from_secs(10)).await, 0);
+    assert!(gone("71009").await);
+}
