@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use claw_core::retry;
-use claw_core::run::RunEvent;
+use claw_core::run::{RunEvent, ToolOutcome};
 use claw_core::task::{Outcome, StateName};
 use claw_core::turn::Origin;
 use claw_core::{
@@ -50,6 +50,15 @@ pub struct Agent {
     catalog: Arc<RwLock<Arc<Catalog>>>,
     running: Running,
     gates: Gates,
+}
+
+/// What a call outside of any run came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invoked {
+    /// What the tool answered.
+    pub outcome: ToolOutcome,
+    /// Whether it was not carried out because its arguments do not fit.
+    pub blames_arguments: bool,
 }
 
 /// How an attempt ended.

@@ -29,7 +29,7 @@ pub mod sessions;
 pub mod tools;
 mod turn;
 
-pub use agent::{Agent, Attempt, Parts, RunEnd};
+pub use agent::{Agent, Attempt, Invoked, Parts, RunEnd};
 pub use breaker::Position;
 pub use catalog::{AgentProfile, BreakerState, Catalog, UnknownModel};
 pub use embed::NotEmbedded;

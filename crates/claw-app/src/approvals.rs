@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use claw_agent::RunEnd;
 use claw_core::approval::{ApprovalState, Decision};
+use claw_core::audit::{Actor, Door};
 use claw_core::{ApprovalId, Principal, Scope, TaskId, Visibility};
 use claw_store::Resolved;
 use tokio::sync::broadcast;
@@ -71,10 +72,16 @@ impl Approvals {
     /// Decides, once; the run goes on.
     ///
     /// Errors: `Forbidden`, `NotFound`, `Decided` – somebody was faster, or it is too late.
-    pub async fn resolve(&self, principal: &Principal, reference: &str, decision: Decision) -> Result<Approval, Error> {
+    pub async fn resolve(
+        &self,
+        principal: &Principal,
+        door: Door,
+        reference: &str,
+        decision: Decision,
+    ) -> Result<Approval, Error> {
         let engine = &self.0;
         let Approval { id, task, .. } = self.get(principal, reference).await?;
-        let (by, at) = (principal.id.as_str().to_owned(), engine.clock.now());
+        let (by, at) = (Actor::of(&principal.id, door), engine.clock.now());
         let resolved = engine.store.resolve_approval(id, task, decision, by, at).await.await;
         match engine.noted(resolved)? {
             Resolved::Done { approval, ticket } => {

@@ -5,10 +5,12 @@
 
 use std::sync::Arc;
 
+use claw_core::audit::{Actor, Door};
 use claw_core::message::JsonText;
 use claw_core::{Principal, Scope, Visibility};
 
 use crate::Error;
+use crate::audit::{ConfigChange, config_digest};
 use crate::engine::Engine;
 
 /// The configuration file of the running gateway.
@@ -80,6 +82,18 @@ pub enum Change {
     },
 }
 
+impl Change {
+    /// What kind of change it is.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Set { .. } => "set",
+            Self::Patch(_) => "patch",
+            Self::Apply(_) => "apply",
+            Self::Model { .. } => "model",
+        }
+    }
+}
+
 /// What came of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written {
@@ -144,11 +158,19 @@ impl Configuration {
     pub async fn change(
         &self,
         principal: &Principal,
+        door: Door,
         change: Change,
         base_hash: Option<String>,
     ) -> Result<Written, Error> {
         let file = self.file()?;
-        let written = blocking(move || file.change(change, base_hash.as_deref())).await??;
+        let how = Some(change.name());
+        let done = blocking(move || file.change(change, base_hash.as_deref())).await?;
+        let noted = match &done {
+            Ok(written) => ConfigChange { how, ..of_written(written) },
+            Err(refusal) => ConfigChange { how, ..of_refusal(refusal) },
+        };
+        self.0.note(noted.entry(self.0.clock.now(), Actor::of(&principal.id, door))).await;
+        let written = done?;
         tracing::info!(principal.id = %principal.id, config.hash = written.snapshot.hash, "the configuration was changed by {}", principal.id);
         Ok(written)
     }
@@ -159,6 +181,7 @@ impl Configuration {
     pub async fn set_model(
         &self,
         principal: &Principal,
+        door: Door,
         model: String,
         agent: Option<claw_core::AgentId>,
     ) -> Result<Written, Error> {
@@ -170,13 +193,13 @@ impl Configuration {
         let model = resolved.full_name();
         // `main` means the default agent, whatever its own id is (K7).
         let agent = agent.map(|_| profile.id.to_string());
-        self.change(principal, Change::Model { model, agent }, None).await
+        self.change(principal, door, Change::Model { model, agent }, None).await
     }
 
     /// Turns a skill of the default agent on or off, by its key.
     ///
     /// Errors: `NotFound` (skill); and those of [`Self::change`].
-    pub async fn turn_skill(&self, principal: &Principal, key: &str, on: bool) -> Result<Written, Error> {
+    pub async fn turn_skill(&self, principal: &Principal, door: Door, key: &str, on: bool) -> Result<Written, Error> {
         let catalog = self.0.agent.catalog();
         let report = match catalog.skills() {
             Some(skills) => skills.report(catalog.default_agent(), principal).await,
@@ -187,13 +210,35 @@ impl Configuration {
             return Err(Error::NotFound { what: "skill", id: key.chars().take(80).collect() });
         }
         let (path, value) = (format!("skills.entries.{key}.enabled"), JsonText::new(on.to_string()));
-        self.change(principal, Change::Set { path, value }, None).await
+        self.change(principal, door, Change::Set { path, value }, None).await
     }
 
     fn file(&self) -> Result<Arc<dyn ConfigFile>, Error> {
         let none = || Error::ConfigUnavailable("this gateway has no configuration file".to_owned());
         self.0.config.get().cloned().ok_or_else(none)
     }
+}
+
+fn of_written(written: &Written) -> ConfigChange {
+    let Written { snapshot, applied, needs_restart } = written;
+    ConfigChange {
+        applied: applied.clone(),
+        needs_restart: needs_restart.clone(),
+        digest: snapshot.raw.as_deref().map(config_digest),
+        ..ConfigChange::default()
+    }
+}
+
+/// Without the words of the refusal, which may hold what was found in a value's place.
+fn of_refusal(refusal: &Refusal) -> ConfigChange {
+    let (refused, issues) = match refusal {
+        Refusal::Changed(_) => ("changed meanwhile", &[][..]),
+        Refusal::NoBase => ("no base", &[][..]),
+        Refusal::Invalid(issues) => ("invalid", issues.as_slice()),
+        Refusal::Failed(_) => ("not written", &[][..]),
+    };
+    let issues = issues.iter().map(|issue| issue.path.clone()).filter(|path| !path.is_empty()).collect();
+    ConfigChange { refused: Some(refused), issues, ..ConfigChange::default() }
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {

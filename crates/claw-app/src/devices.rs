@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use claw_core::audit::{Actor, Door, Entry, Kind};
 use claw_core::{DeviceId, PairingId, Principal, Role, Scope, Scopes, Secret, Timestamp, Visibility};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::broadcast;
@@ -18,6 +19,7 @@ pub use claw_store::{Device, DeviceInfo, DeviceToken, Pairing};
 pub use entry::{Arrival, Held};
 
 use crate::Error;
+use crate::audit::names;
 use crate::engine::Engine;
 use crate::limits::{PAIRING_NOTICES_MAX, PAIRING_WAIT};
 use crate::tasks::require;
@@ -129,23 +131,29 @@ impl Devices {
     ///
     /// Errors: `Forbidden` without pairing, or when the caller may not do itself what is wished for;
     /// `NotFound` for a wish that was decided, replaced or is too old.
-    pub async fn approve(&self, principal: &Principal, id: PairingId) -> Result<Paired, Error> {
+    pub async fn approve(&self, principal: &Principal, door: Door, id: PairingId) -> Result<Paired, Error> {
         may_pair(principal)?;
         let absent = || Error::NotFound { what: "pairing request", id: id.to_string() };
         let waiting = self.0.store.pairings(self.still_waiting()).await?;
         let wish = waiting.into_iter().find(|wish| wish.id == id).ok_or_else(absent)?;
         require_all(principal, wish.scopes)?;
         let at = self.0.clock.now();
-        let granted = self.0.store.approve_pairing(id, self.still_waiting(), at).await.await;
+        let kind = if wish.is_upgrade { Kind::ScopesGrown } else { Kind::DeviceApproved };
+        let entry = Entry::new(at, kind, Actor::of(&principal.id, door), &wish.device.to_string())
+            .with("request", id.to_string())
+            .with("scopes", names(wish.scopes));
+        let granted = self.0.store.approve_pairing(id, self.still_waiting(), at, entry).await.await;
         let granted = self.0.noted(granted)?.ok_or_else(absent)?;
         self.resolved(id, granted.device, true, at);
         self.paired(granted.device).await
     }
 
     /// Refuses a wish. Errors: `Forbidden` without pairing; `NotFound`.
-    pub async fn reject(&self, principal: &Principal, id: PairingId) -> Result<DeviceId, Error> {
+    pub async fn reject(&self, principal: &Principal, door: Door, id: PairingId) -> Result<DeviceId, Error> {
         may_pair(principal)?;
-        let device = self.0.noted(self.0.store.drop_pairing(id).await.await)?;
+        let by = Actor::of(&principal.id, door);
+        let entry = Entry::new(self.0.clock.now(), Kind::DeviceRejected, by, &id.to_string());
+        let device = self.0.noted(self.0.store.drop_pairing(id, entry).await.await)?;
         let device = device.ok_or_else(|| Error::NotFound { what: "pairing request", id: id.to_string() })?;
         self.resolved(id, device, false, self.0.clock.now());
         Ok(device)
@@ -153,12 +161,14 @@ impl Devices {
 
     /// Forgets a device; its sockets close. Errors: `Forbidden` without pairing, or when the caller
     /// may do less than the device; `NotFound`.
-    pub async fn remove(&self, principal: &Principal, id: DeviceId) -> Result<(), Error> {
+    pub async fn remove(&self, principal: &Principal, door: Door, id: DeviceId) -> Result<(), Error> {
         may_pair(principal)?;
         let Paired { device, tokens } = self.paired(id).await?;
         require_all(principal, device.scopes)?;
         tokens.iter().try_for_each(|token| require_all(principal, token.scopes))?;
-        let is_gone = self.0.noted(self.0.store.remove_device(id).await.await)?;
+        let by = Actor::of(&principal.id, door);
+        let entry = Entry::new(self.0.clock.now(), Kind::DeviceRemoved, by, &id.to_string());
+        let is_gone = self.0.noted(self.0.store.remove_device(id, entry).await.await)?;
         self.0.devices.changed();
         if is_gone { Ok(()) } else { Err(absent(id)) }
     }
@@ -171,8 +181,8 @@ impl Devices {
     pub async fn rotate(
         &self,
         principal: &Principal,
-        id: DeviceId,
-        role: Role,
+        door: Door,
+        (id, role): (DeviceId, Role),
         scopes: Option<Scopes>,
     ) -> Result<Issued, Error> {
         may_pair(principal)?;
@@ -186,7 +196,8 @@ impl Devices {
             return Err(Error::invalid("scopes", "must be among those the device was granted"));
         }
         let issued = self.issue(role, scopes);
-        let is_done = self.0.store.rotate_device_token(issued.as_token(id)).await.await;
+        let entry = issued.entry(Kind::TokenRotated, Actor::of(&principal.id, door), id);
+        let is_done = self.0.store.rotate_device_token(issued.as_token(id), entry).await.await;
         let is_done = self.0.noted(is_done)?;
         self.0.devices.changed();
         if is_done { Ok(issued) } else { Err(absent(id)) }
@@ -194,13 +205,21 @@ impl Devices {
 
     /// Makes a device's token worthless, at once. Errors: `Forbidden` without pairing, or when the
     /// caller may do less than the token; `NotFound`.
-    pub async fn revoke(&self, principal: &Principal, id: DeviceId, role: Role) -> Result<Timestamp, Error> {
+    pub async fn revoke(
+        &self,
+        principal: &Principal,
+        door: Door,
+        id: DeviceId,
+        role: Role,
+    ) -> Result<Timestamp, Error> {
         may_pair(principal)?;
         let Paired { device, tokens } = self.paired(id).await?;
         let scopes = tokens.iter().find(|token| token.role == role).map_or(device.scopes, |token| token.scopes);
         require_all(principal, scopes)?;
         let at = self.0.clock.now();
-        let is_done = self.0.noted(self.0.store.revoke_device_token(id, role, at).await.await)?;
+        let entry = Entry::new(at, Kind::TokenRevoked, Actor::of(&principal.id, door), &id.to_string());
+        let entry = entry.with("role", role.name());
+        let is_done = self.0.noted(self.0.store.revoke_device_token(id, role, at, entry).await.await)?;
         self.0.devices.changed();
         if is_done { Ok(at) } else { Err(absent(id)) }
     }
@@ -230,6 +249,12 @@ impl Devices {
 }
 
 impl Issued {
+    /// Its line in the audit log.
+    fn entry(&self, kind: Kind, by: Actor, device: DeviceId) -> Entry {
+        let entry = Entry::new(self.at, kind, by, &device.to_string());
+        entry.with("role", self.role.name()).with("scopes", names(self.scopes))
+    }
+
     /// As it is stored.
     fn as_token(&self, device: DeviceId) -> DeviceToken {
         DeviceToken {

@@ -19,6 +19,7 @@ use tokio::sync::{Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 
 use crate::approvals::{ApprovalNotice, Approvals};
+use crate::audit::{Audit, Meter};
 use crate::chat::Chat;
 use crate::compaction::{Compaction, Compactor};
 use crate::config::{ConfigFile, Configuration};
@@ -135,6 +136,8 @@ pub struct App {
     pub keys: ApiKeys,
     /// What runs want to do and somebody has to allow.
     pub approvals: Approvals,
+    /// What is written down for good.
+    pub audit: Audit,
     /// Machines that prove themselves by a key.
     pub devices: Devices,
     /// The configuration.
@@ -165,6 +168,8 @@ pub(crate) struct Engine {
     pub(crate) session_notices: Notices<SessionNotice>,
     pub(crate) approval_notices: Notices<ApprovalNotice>,
     pub(crate) devices: Board,
+    /// Wrong credentials that were noted.
+    pub(crate) logins: Meter,
     pub(crate) attached: Arc<Semaphore>,
     pub(crate) lobby: Lobby,
     pub(crate) attempts_default: AtomicU32,
@@ -221,6 +226,7 @@ impl App {
             session_notices: Notices::new(),
             approval_notices: Notices::new(),
             devices: Board::new(),
+            logins: Meter::default(),
             attached: Arc::new(Semaphore::new(ATTACHED_MAX)),
             lobby: Lobby::default(),
             draining: CancellationToken::new(),
@@ -245,6 +251,7 @@ impl App {
             memory: Memories(Arc::clone(&engine)),
             keys: ApiKeys(Arc::clone(&engine)),
             approvals: Approvals(Arc::clone(&engine)),
+            audit: Audit(Arc::clone(&engine)),
             devices: Devices(Arc::clone(&engine)),
             config: Configuration(Arc::clone(&engine)),
             health: Health(Arc::clone(&engine)),

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use claw_core::audit::{Actor, Door, Entry, Kind};
 use claw_core::{ApiKeyId, Principal, PrincipalId, Scope, Scopes, Secret};
 use claw_store::ApiKey;
 use sha2::{Digest, Sha256};
 
 use crate::Error;
+use crate::audit::names;
 use crate::engine::Engine;
 use crate::tasks::require;
 
@@ -23,7 +25,13 @@ impl ApiKeys {
     /// Makes a key that may do `scopes`; the text is never shown again.
     ///
     /// Errors: `Forbidden` without admin; `Invalid` for an empty or long name.
-    pub async fn create(&self, principal: &Principal, name: &str, scopes: Scopes) -> Result<(ApiKey, Secret), Error> {
+    pub async fn create(
+        &self,
+        principal: &Principal,
+        door: Door,
+        name: &str,
+        scopes: Scopes,
+    ) -> Result<(ApiKey, Secret), Error> {
         require(principal, Scope::Admin)?;
         if !(1..=80).contains(&name.chars().count()) || name.chars().any(char::is_control) {
             return Err(Error::invalid("name", "must be 1 to 80 characters without control characters"));
@@ -39,7 +47,10 @@ impl ApiKeys {
             created_at: self.0.clock.now(),
             revoked_at: None,
         };
-        self.0.noted(self.0.store.add_api_key(key.clone()).await.await)?;
+        let entry = Entry::new(key.created_at, Kind::KeyCreated, Actor::of(&principal.id, door), &key.id.to_string())
+            .with("name", name)
+            .with("scopes", names(scopes));
+        self.0.noted(self.0.store.add_api_key(key.clone(), entry).await.await)?;
         Ok((key, Secret::new(text)))
     }
 
@@ -50,9 +61,11 @@ impl ApiKeys {
     }
 
     /// Revokes a key. Errors: `Forbidden` without admin; `NotFound`.
-    pub async fn revoke(&self, principal: &Principal, id: ApiKeyId) -> Result<(), Error> {
+    pub async fn revoke(&self, principal: &Principal, door: Door, id: ApiKeyId) -> Result<(), Error> {
         require(principal, Scope::Admin)?;
-        match self.0.noted(self.0.store.revoke_api_key(id, self.0.clock.now()).await.await)? {
+        let at = self.0.clock.now();
+        let entry = Entry::new(at, Kind::KeyRevoked, Actor::of(&principal.id, door), &id.to_string());
+        match self.0.noted(self.0.store.revoke_api_key(id, at, entry).await.await)? {
             true => Ok(()),
             false => Err(Error::NotFound { what: "API key", id: id.to_string() }),
         }

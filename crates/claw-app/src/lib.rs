@@ -5,7 +5,7 @@
 //!
 //! - [`chat`] a run for a caller on the line; [`tasks`] runs that outlive their caller
 //! - [`sessions`] conversations; [`usage`] what was used; [`models`] what can be asked; [`keys`] API keys
-//! - [`approvals`] what runs want to do and somebody has to allow
+//! - [`approvals`] what runs want to do and somebody has to allow; [`audit`] what is written down for good
 //! - [`devices`] machines that prove themselves by a key, and their tokens
 //! - [`memory`] what agents remember
 //! - [`limiter`] how much a key may have generated
@@ -20,6 +20,7 @@
 //! Knows no HTTP, no JSON and no concrete backend.
 
 pub mod approvals;
+pub mod audit;
 pub mod chat;
 mod compaction;
 pub mod config;
@@ -45,12 +46,12 @@ pub mod usage;
 
 // What the verbs take and give; doors know this crate and none below it.
 pub use approvals::ApprovalNotice;
-pub use claw_agent::{AgentProfile, BreakerState, EventReader, GateState, Position};
+pub use claw_agent::{AgentProfile, BreakerState, EventReader, GateState, Invoked, Position};
 pub use claw_queue::Depth;
 pub use claw_queue::worker::Stats;
 pub use claw_store::{
-    ApiKey, Change, Counts, Cursor, Ends, Idempotency, Page, PageStart, Profile, RunRecord, Session, SessionFilter,
-    SessionPage, StoredMessage, TaskFilter, UsageDay,
+    ApiKey, AuditFilter, Change, Counts, Cursor, Ends, Idempotency, Page, PageStart, Profile, RunRecord, Session,
+    SessionFilter, SessionPage, StoredMessage, TaskFilter, UsageDay,
 };
 pub use compaction::Compaction;
 pub use deliveries::Callbacks;

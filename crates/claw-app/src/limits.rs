@@ -143,3 +143,12 @@ pub const COMPACT_AGAIN_AFTER: Duration = Duration::from_mins(10);
 
 /// Files with strangers' words that are told of one directory; where there are more, every file there has some.
 pub const NOTED_FILES_MAX: u32 = 200;
+
+/// So many wrong credentials of one address are written into the audit log within [`AUDIT_LOGINS_OF_ONE_WINDOW`].
+pub const AUDIT_LOGINS_OF_ONE_MAX: u32 = 10;
+/// See [`AUDIT_LOGINS_OF_ONE_MAX`].
+pub const AUDIT_LOGINS_OF_ONE_WINDOW: Duration = Duration::from_secs(5 * 60);
+/// So many of all addresses together within [`AUDIT_LOGINS_WINDOW`]: about 4 MB a day at most.
+pub const AUDIT_LOGINS_MAX: u32 = 600;
+/// See [`AUDIT_LOGINS_MAX`].
+pub const AUDIT_LOGINS_WINDOW: Duration = Duration::from_secs(60 * 60);

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use claw_agent::{AgentProfile, BreakerState, NotEmbedded};
+use claw_agent::{AgentProfile, BreakerState, Invoked, NotEmbedded};
 use claw_core::embedding::{EmbeddingRequest, Embeddings};
 use claw_core::message::JsonText;
 use claw_core::permission::canonical;
 use claw_core::provider::{ModelInfo, ToolSpec};
-use claw_core::run::ToolOutcome;
 use claw_core::skill::Report;
 use claw_core::tool::{RunFacts, ToolContext};
 use claw_core::turn::Origin;
@@ -71,7 +70,7 @@ impl Models {
         session: SessionKey,
         name: &str,
         arguments: &JsonText,
-    ) -> Result<ToolOutcome, Error> {
+    ) -> Result<Invoked, Error> {
         require(principal, Scope::Write)?;
         let agent = self.agent(&session.agent())?;
         if self.0.draining.is_cancelled() {

@@ -7,7 +7,7 @@
 //! - [`id`] typed ids with a prefix; [`time`] timestamps and the clock port
 //! - [`message`] what a conversation is made of, its words shared as [`text`]; [`turn`] one input to an agent
 //! - [`provider`] the port to a model; [`estimate`] how large a prompt is; [`tool`] the port to a tool
-//! - [`permission`] who may use which tool; [`approval`] what somebody is asked for first
+//! - [`permission`] who may use which tool; [`approval`] what somebody is asked for first; [`audit`] what is written down
 //! - [`briefing`] what an agent is told before its conversation
 //! - [`memory`] the port to what agents remember; [`terms`] text as it is searched; [`provenance`] the port to
 //!   files with strangers' words
@@ -17,6 +17,7 @@
 //! - [`session`] names of conversations; [`skill`] what agents were taught
 
 pub mod approval;
+pub mod audit;
 pub mod briefing;
 pub mod courier;
 pub mod device;

@@ -23,6 +23,11 @@ impl Timestamp {
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
+    /// The moment of an ISO 8601 text with its offset: `2026-02-16T00:00:00Z`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let moment: jiff::Timestamp = text.parse().ok()?;
+        Some(Self(moment.as_millisecond()))
+    }
     /// Milliseconds since the epoch.
     pub const fn millis(self) -> i64 {
         self.0
@@ -56,7 +61,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_timestamp_prints_like_javascript() {
+    fn a_timestamp_prints_like_javascript_and_is_read_back() {
+        assert_eq!(Timestamp::parse("2026-02-16T01:00:00.005+01:00"), Some(Timestamp::from_millis(1_771_200_000_005)));
+        assert_eq!(Timestamp::parse("2026-02-16"), None);
         assert_eq!(Timestamp::from_millis(1_771_200_000_005).to_string(), "2026-02-16T00:00:00.005Z");
         assert_eq!(Timestamp::from_millis(0).to_string(), "1970-01-01T00:00:00.000Z");
     }

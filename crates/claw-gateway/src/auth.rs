@@ -20,8 +20,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use claw_app::App;
+use claw_app::audit::{Audit, FailedLogin};
 use claw_app::devices::{self, Devices, Held};
 use claw_app::keys::{self, ApiKeys};
+use claw_core::audit::Door;
 use claw_core::{DeviceId, PairingId, Principal, Scopes, Secret};
 use http::header::{HeaderMap, HeaderName, ORIGIN};
 use tokio::sync::watch;
@@ -179,13 +181,14 @@ pub(crate) struct Gate {
     lockout: Arc<Lockout>,
     keys: ApiKeys,
     devices: Devices,
+    audit: Audit,
     allow_query: bool,
 }
 
 impl Gate {
     pub(crate) fn new(credentials: watch::Receiver<Arc<Credentials>>, app: &App, allow_query: bool) -> Self {
-        let (keys, devices) = (app.keys.clone(), app.devices.clone());
-        Self { credentials, lockout: Arc::default(), keys, devices, allow_query }
+        let (keys, devices, audit) = (app.keys.clone(), app.devices.clone(), app.audit.clone());
+        Self { credentials, lockout: Arc::default(), keys, devices, audit, allow_query }
     }
 
     /// The word for the mode in force.
@@ -198,11 +201,11 @@ impl Gate {
         if presented.is_in_query && !self.allow_query && !client.is_local() {
             return Err(Denied::Query);
         }
-        self.admit_socket(presented, client).await
+        self.admit_by(Door::Http, presented, client).await
     }
 
     /// Decides about somebody at the hooks, whose token is none of the gateway's credentials.
-    pub(crate) fn admit_hook(
+    pub(crate) async fn admit_hook(
         &self,
         token: &Digest,
         headers: &HeaderMap,
@@ -218,28 +221,63 @@ impl Gate {
         }
         let fits =
             |(form, secret): &(Form, Secret)| *form == Form::Bearer && Digest::of(secret.expose()).matches(token);
-        match self.attempt(Class::Hook, client, || presented.items.iter().all(fits))? {
-            true => Ok(()),
-            false => Err(Denied::Wrong(Form::Bearer)),
+        if self.attempt(Class::Hook, client, || presented.items.iter().all(fits))? {
+            return Ok(());
         }
+        self.note(Class::Hook, Door::Hook, client).await;
+        Err(Denied::Wrong(Form::Bearer))
     }
 
     /// Decides about a socket, whose upgrade may carry credentials in its query.
     pub(crate) async fn admit_socket(&self, presented: &Presented, client: Client) -> Result<Caller, Denied> {
-        let has_device = presented.items.iter().any(is_of_device);
-        let nobody = if has_device { Denied::NoDevice } else { Denied::Missing };
-        self.by_secret_or_key(presented, client).await?.ok_or(nobody)
+        self.admit_by(Door::WebSocket, presented, client).await
     }
 
-    /// The caller behind a secret of the gateway or an API key; nobody when there is neither.
-    async fn by_secret_or_key(&self, presented: &Presented, client: Client) -> Result<Option<Caller>, Denied> {
+    async fn admit_by(&self, door: Door, presented: &Presented, client: Client) -> Result<Caller, Denied> {
+        let has_device = presented.items.iter().any(is_of_device);
+        let nobody = if has_device { Denied::NoDevice } else { Denied::Missing };
+        self.by_secret_or_key(door, presented, client).await?.ok_or(nobody)
+    }
+
+    /// The caller behind a secret of the gateway or an API key; nobody when there is neither. What is wrong is noted.
+    async fn by_secret_or_key(
+        &self,
+        door: Door,
+        presented: &Presented,
+        client: Client,
+    ) -> Result<Option<Caller>, Denied> {
+        let found = self.by_either(presented, client).await;
+        if let Err(Denied::Wrong(_) | Denied::Conflicting) = &found {
+            let class = if presented.items.iter().any(is_key) { Class::ApiKey } else { Class::Secret };
+            self.note(class, door, client).await;
+        }
+        found
+    }
+
+    /// Writes a wrong credential down; the one too many, too.
+    async fn note(&self, class: Class, door: Door, client: Client) {
+        let checked = (!client.is_exempt()).then(|| self.lockout.check(culprit(class, client), Instant::now()));
+        let locked = checked.and_then(Result::err).map(|Locked(remaining)| remaining);
+        let via = match client {
+            Client { is_forwarded: true, .. } => Some("proxy"),
+            Client { is_browser: true, .. } => Some("browser"),
+            Client { .. } => None,
+        };
+        self.audit.login_failed(FailedLogin { address: client.address, class: class.name(), door, via, locked }).await;
+    }
+
+    /// Notes a device that is not the one it says, or not with this token.
+    pub(crate) async fn note_device(&self, client: Client) {
+        self.note(Class::Device, Door::WebSocket, client).await;
+    }
+
+    async fn by_either(&self, presented: &Presented, client: Client) -> Result<Option<Caller>, Denied> {
         let credentials = Arc::clone(&self.credentials.borrow());
         if credentials.is_open() && client.is_local() {
             return Ok(Some(Caller { principal: Principal::operator(), proof: Proof::Open, held: None }));
         }
-        let is_key = |item: &&(Form, Secret)| item.0 == Form::Bearer && item.1.expose().starts_with(keys::PREFIX);
         let items = presented.items.iter().filter(|item| !is_of_device(item));
-        let (keys, secrets): (Vec<_>, Vec<_>) = items.partition(is_key);
+        let (keys, secrets): (Vec<_>, Vec<_>) = items.partition(|item| is_key(item));
         let by_secret = self.try_secrets(&credentials, &secrets, client)?;
         let by_key = self.try_keys(&keys, client).await?;
         match (by_secret, by_key) {
@@ -333,6 +371,11 @@ impl Gate {
 /// Whether it is a device's token, wherever it stands.
 fn is_of_device((form, secret): &(Form, Secret)) -> bool {
     *form == Form::Device || (*form == Form::Bearer && secret.expose().starts_with(devices::PREFIX))
+}
+
+/// Whether it is an API key.
+fn is_key((form, secret): &(Form, Secret)) -> bool {
+    *form == Form::Bearer && secret.expose().starts_with(keys::PREFIX)
 }
 
 fn culprit(class: Class, client: Client) -> Culprit {

@@ -9,6 +9,7 @@
 
 mod agent;
 mod approvals;
+mod audit;
 mod body;
 mod caller;
 mod chat;
@@ -86,6 +87,7 @@ fn routes() -> Routes {
         .route("/tools/invoke", post(tools::invoke))
         .route("/v1/sessions", get(sessions::list))
         .route("/v1/sessions/{*key}", get(sessions::one).delete(sessions::delete))
+        .route("/v2/audit", get(audit::list))
         .route("/v2/approvals", get(approvals::list))
         .route("/v2/approvals/{id}", get(approvals::one).post(approvals::decide))
         .route("/v2/tasks", post(tasks::submit).get(tasks::list))

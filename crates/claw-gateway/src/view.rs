@@ -1,5 +1,6 @@
 //! How the gateway is, as both doors show it; `devices` who may come in.
 
+pub(crate) mod audit;
 pub(crate) mod devices;
 
 use std::collections::BTreeMap;

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use claw_core::approval::{Approval, ApprovalState, Decision};
+use claw_core::audit::Actor;
 use claw_core::run::JournalEntry;
 use claw_core::{ApprovalId, SessionKey, TaskId, Timestamp, Visibility};
 
@@ -57,13 +58,14 @@ pub enum Resolved {
 pub trait Approvals: Send + Sync {
     /// Decides a question of a task that has not ended, once: the first decision before it runs out wins.
     ///
-    /// The task that waits for it is due at once.
+    /// The task that waits for it is due at once. Questions, decisions and what comes of them are appended to the
+    /// audit log as they happen.
     async fn resolve_approval(
         &self,
         id: ApprovalId,
         task: TaskId,
         decision: Decision,
-        by: String,
+        by: Actor,
         at: Timestamp,
     ) -> Commit<Resolved>;
 

@@ -4,6 +4,7 @@
 //! with a recount, and every task's attempts, events and messages with its state.
 
 mod approvals;
+mod audit;
 mod devices;
 mod life;
 mod memories;
@@ -20,6 +21,7 @@ mod submit;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use claw_core::audit::{Actor, Door, Entry, Kind};
 use claw_core::message::Message;
 use claw_core::provider::{FinishReason, Usage};
 use claw_core::run::{RunEvent, Sequenced};
@@ -214,6 +216,16 @@ macro_rules! contract {
                 memories_are_listed_newest_first_in_pages,
             ]);
 
+            contract!(@laws $fixture, audit, [
+                entries_come_back_as_they_were_given_newest_first,
+                a_chain_of_ten_thousand_entries_holds_over_restarts,
+                two_writers_at_once_keep_one_chain,
+                a_rare_entry_is_found_beyond_many_others,
+                what_is_audited_is_written_with_its_entry_or_not_at_all,
+                an_approval_leaves_its_entries,
+                a_write_that_breaks_leaves_the_chain_whole,
+            ]);
+
             contract!(@laws $fixture, provenance, [places_of_strangers_are_noted_found_and_forgotten]);
 
             #[test]
@@ -237,6 +249,15 @@ contract!(sqlite, SqliteFixture::new().await);
 /// Moment `n` of a test.
 const fn at(n: i64) -> Timestamp {
     Timestamp::from_millis(1_000_000 + n)
+}
+
+/// Entry `n` of the audit log.
+fn entry(n: i64) -> Entry {
+    Entry::new(at(n), Kind::LoginFailed, operator(), &format!("subject {n}"))
+}
+
+fn operator() -> Actor {
+    Actor::of(&PrincipalId::operator(), Door::WebSocket)
 }
 
 fn id(n: u128) -> TaskId {

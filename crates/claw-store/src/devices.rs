@@ -2,6 +2,7 @@
 //! and their laws.
 
 use async_trait::async_trait;
+use claw_core::audit::Entry;
 use claw_core::{DeviceId, PairingId, Role, Scopes, Timestamp};
 
 use crate::{Commit, StoreError};
@@ -110,31 +111,38 @@ pub trait Devices: Send + Sync {
     /// Pairs a device that proved a secret of the gateway: what it may grows by `device.scopes`, its
     /// live token with it; its wish is forgotten. True when it had no live token and `fresh` is it now.
     ///
-    /// Where `devices_max` others are paired a new one is not taken in, and the answer is false.
-    async fn enrol_device(&self, device: Device, fresh: DeviceToken, devices_max: u32) -> Commit<bool>;
+    /// Where `devices_max` others are paired a new one is not taken in, and the answer is false. `entry` is
+    /// appended with the fresh token, and as [`claw_core::audit::Kind::ScopesGrown`] where a live one grew.
+    async fn enrol_device(&self, device: Device, fresh: DeviceToken, devices_max: u32, entry: Entry) -> Commit<bool>;
 
     /// Records a wish in place of the device's earlier one.
     async fn ask_pairing(&self, pairing: Pairing, waiting: Waiting) -> Commit<Asked>;
 
     /// Grants a wish made after `since`: a live token grows, another may be claimed once. Nothing
-    /// when there is no such wish.
-    async fn approve_pairing(&self, id: PairingId, since: Timestamp, at: Timestamp) -> Commit<Option<Pairing>>;
+    /// when there is no such wish; else `entry` is appended.
+    async fn approve_pairing(
+        &self,
+        id: PairingId,
+        since: Timestamp,
+        at: Timestamp,
+        entry: Entry,
+    ) -> Commit<Option<Pairing>>;
 
-    /// Takes back a wish; gives whose it was.
-    async fn drop_pairing(&self, id: PairingId) -> Commit<Option<DeviceId>>;
+    /// Takes back a wish and appends `entry`; gives whose it was.
+    async fn drop_pairing(&self, id: PairingId, entry: Entry) -> Commit<Option<DeviceId>>;
 
     /// Makes `fresh` the device's token, with the scopes that were approved; works once for each
-    /// approval.
-    async fn claim_device_token(&self, fresh: DeviceToken) -> Commit<Option<Scopes>>;
+    /// approval. Then `entry` is appended.
+    async fn claim_device_token(&self, fresh: DeviceToken, entry: Entry) -> Commit<Option<Scopes>>;
 
-    /// Replaces the token of a paired device, also a revoked one; false when it never had one.
-    async fn rotate_device_token(&self, fresh: DeviceToken) -> Commit<bool>;
+    /// Replaces the token of a paired device, also a revoked one, and appends `entry`; false when it never had one.
+    async fn rotate_device_token(&self, fresh: DeviceToken, entry: Entry) -> Commit<bool>;
 
-    /// Revokes a live token, and one that was approved and not fetched; false when there is neither.
-    async fn revoke_device_token(&self, device: DeviceId, role: Role, at: Timestamp) -> Commit<bool>;
+    /// Revokes a live token, and one that was approved and not fetched, and appends `entry`; false when there is neither.
+    async fn revoke_device_token(&self, device: DeviceId, role: Role, at: Timestamp, entry: Entry) -> Commit<bool>;
 
-    /// Forgets a device with its tokens and its wish; false when it is not paired.
-    async fn remove_device(&self, id: DeviceId) -> Commit<bool>;
+    /// Forgets a device with its tokens and its wish, and appends `entry`; false when it is not paired.
+    async fn remove_device(&self, id: DeviceId, entry: Entry) -> Commit<bool>;
 
     /// Notes that the device came in, by its token or without.
     async fn touch_device(&self, id: DeviceId, by_token: Option<Role>, at: Timestamp) -> Commit<()>;

@@ -8,7 +8,7 @@
 //! → every waiting [`Commit`] resolves. Reads use their own connections.
 //!
 //! - [`store`](Store) the verbs and their laws, [`devices`](Devices) those of devices, [`memories`](Memories) those of memories, [`provenance`](Provenance) those of places with strangers' words,
-//!   [`approvals`](Approvals) those of questions whether a call may be made; `types` what goes in and comes out; `commit` a write
+//!   [`approvals`](Approvals) those of questions whether a call may be made, [`audit`](Audit) those of what is written down for good; `types` what goes in and comes out; `commit` a write
 //!   on its way; `limits` every number
 //! - `verbs` what each write does to the `unit` of work; `stored` the words as they are stored, `body` long ones
 //! - [`sqlite`] the backend for one machine; `contract` the laws as tests
@@ -16,6 +16,7 @@
 //! Knows no queue, no provider, no door. Keeps no clock: moments arrive as arguments.
 
 mod approvals;
+mod audit;
 mod body;
 mod commit;
 #[cfg(test)]
@@ -33,6 +34,7 @@ mod unit;
 mod verbs;
 
 pub use approvals::{ApprovalUse, Approvals, Resolved, UseApproval};
+pub use audit::{Audit, AuditFilter, Broken, Checked, Flaw, Link};
 pub use commit::{Commit, Committer};
 pub use devices::{Asked, Device, DeviceInfo, DeviceToken, Devices, Pairing, Waiting};
 pub use error::StoreError;

@@ -39,6 +39,10 @@ pub(crate) const LOG_PAGES_MAX: i64 = 4000;
 pub(crate) const LOG_BYTES_KEPT: u64 = 32 * 1024 * 1024;
 /// Checking the pages of the database at the start may take so long; a large one is checked in part.
 pub(crate) const CHECK_MILLIS_MAX: u64 = 50;
+/// Waiting longer than this for another process's lock is a fault; ours never wait for each other.
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// So many entries of the audit log are looked at for one page of those that fit; the next page goes on there.
+pub(crate) const AUDIT_SEARCHED_MAX: i64 = 20_000;
 /// So many terms of one search are looked for.
 pub(crate) const SEARCH_TERMS_MAX: usize = 32;
 /// Files that may be noted as holding strangers' words.

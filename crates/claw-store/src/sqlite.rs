@@ -5,6 +5,7 @@
 
 mod act;
 mod approvals;
+mod audit;
 mod bulk;
 mod check;
 mod decode;
@@ -27,12 +28,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use claw_core::audit::Entry;
 use claw_core::run::{JournalEntry, Sequenced, ToolOutcome};
 use claw_core::{ApiKeyId, PrincipalId, SessionId, SessionKey, Task, TaskId, Timestamp, Visibility};
 use claw_runtime::TaskScope;
 use sqlx::sqlite::SqlitePoolOptions;
 use tokio::sync::{Semaphore, mpsc};
 
+pub use audit::{append_beside, check_beside};
 pub use check::check;
 pub use open::Settings;
 
@@ -182,11 +185,11 @@ impl Store for SqliteStore {
     async fn erase(&self) -> Commit<bool> {
         self.act(|told| Act::Erase { told }).await
     }
-    async fn add_api_key(&self, key: ApiKey) -> Commit<()> {
-        self.act(|told| Act::AddApiKey { key, told }).await
+    async fn add_api_key(&self, key: ApiKey, entry: Entry) -> Commit<()> {
+        self.act(|told| Act::AddApiKey { key, entry, told }).await
     }
-    async fn revoke_api_key(&self, id: ApiKeyId, at: Timestamp) -> Commit<bool> {
-        self.act(|told| Act::RevokeApiKey { id, at, told }).await
+    async fn revoke_api_key(&self, id: ApiKeyId, at: Timestamp, entry: Entry) -> Commit<bool> {
+        self.act(|told| Act::RevokeApiKey { id, at, entry, told }).await
     }
     async fn record_delivery(&self, id: i64, result: DeliveryResult) -> Commit<()> {
         self.act(|told| Act::RecordDelivery { id, result, told }).await

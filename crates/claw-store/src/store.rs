@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use claw_core::audit::Entry;
 use claw_core::run::{JournalEntry, Sequenced, ToolOutcome};
 use claw_core::{PrincipalId, SessionId, SessionKey, Task, TaskId, Timestamp, Visibility};
 
 use crate::{
-    ApiKey, Approvals, Cancelled, Commit, Counts, Cursor, Delivery, DeliveryResult, Devices, DueTicket, Ends, Finish,
-    Finished, Memories, NewSummary, NewTask, Page, PageStart, Provenance, Recovered, Retried, Rework, Reworked,
+    ApiKey, Approvals, Audit, Cancelled, Commit, Counts, Cursor, Delivery, DeliveryResult, Devices, DueTicket, Ends,
+    Finish, Finished, Memories, NewSummary, NewTask, Page, PageStart, Provenance, Recovered, Retried, Rework, Reworked,
     RunRecord, Session, SessionChange, SessionChanged, SessionFilter, SessionPage, Started, StoreError, StoredMessage,
     Submitted, TakenUp, TaskFilter, UsageDay,
 };
@@ -20,7 +21,7 @@ use crate::{
 /// effect in the order in which their verbs returned, all or nothing each. A refused write
 /// changes nothing and harms no other.
 #[async_trait]
-pub trait Store: Approvals + Devices + Memories + Provenance + Send + Sync {
+pub trait Store: Approvals + Audit + Devices + Memories + Provenance + Send + Sync {
     /// Accepts a task: session (made if new), task, idempotency key, in one transaction.
     async fn submit(&self, new: NewTask) -> Commit<Submitted>;
 
@@ -112,11 +113,11 @@ pub trait Store: Approvals + Devices + Memories + Provenance + Send + Sync {
     /// Erases a bounded part of what deleted sessions held; false when nothing is left.
     async fn erase(&self) -> Commit<bool>;
 
-    /// Stores a key.
-    async fn add_api_key(&self, key: ApiKey) -> Commit<()>;
+    /// Stores a key, and `entry` with it.
+    async fn add_api_key(&self, key: ApiKey, entry: Entry) -> Commit<()>;
 
-    /// Revokes a key; false when there is none of that id or it was revoked before.
-    async fn revoke_api_key(&self, id: claw_core::ApiKeyId, at: Timestamp) -> Commit<bool>;
+    /// Revokes a key, and appends `entry`; false when there is none of that id or it was revoked before.
+    async fn revoke_api_key(&self, id: claw_core::ApiKeyId, at: Timestamp, entry: Entry) -> Commit<bool>;
 
     /// Records an attempt to deliver.
     async fn record_delivery(&self, id: i64, result: DeliveryResult) -> Commit<()>;

@@ -15,6 +15,7 @@ mod wanted;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use claw_core::audit::Entry;
 use claw_core::provider::Usage;
 use claw_core::{AgentId, Approval, ApprovalId, PrincipalId, SessionId, SessionKey, TaskId, Timestamp};
 
@@ -98,6 +99,8 @@ pub(crate) struct Difference {
     pub(crate) tasks_parked: HashSet<TaskId>,
     /// Approvals that were asked for, decided or used; the last one of an id counts.
     pub(crate) approvals: Vec<Approval>,
+    /// Entries of the audit log.
+    pub(crate) audit: Vec<Entry>,
     /// Whether the counters moved.
     pub(crate) counts: bool,
 }
@@ -125,6 +128,7 @@ impl Difference {
             tasks_steered,
             tasks_parked,
             approvals,
+            audit,
             counts,
         } = self;
         sessions_new.is_empty()
@@ -146,6 +150,7 @@ impl Difference {
             && tasks_steered.is_empty()
             && tasks_parked.is_empty()
             && approvals.is_empty()
+            && audit.is_empty()
             && !counts
     }
 }

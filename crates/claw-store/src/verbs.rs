@@ -5,6 +5,7 @@
 //! twice: when a batch fails, its verbs are tried again one by one.
 
 mod approvals;
+mod audit;
 mod cancel;
 mod change_session;
 mod detach;
@@ -20,6 +21,7 @@ mod summarise;
 mod take_up;
 
 pub(crate) use approvals::{MarkSession, MarkUntrusted, ResolveApproval};
+pub(crate) use audit::AppendAudit;
 pub(crate) use cancel::Cancel;
 pub(crate) use change_session::ChangeSession;
 pub(crate) use detach::Detach;

@@ -2,13 +2,14 @@
 //!
 //! Call → `rules` (may this run, and as what exactly) → `plan` (the whole of it, for whoever is asked) →
 //! `child` (one process group, its output bounded and heard as it comes, killed when whoever waits is
-//! gone) inside [`crate::sandbox`]. A shell's text is never
+//! gone) inside [`crate::sandbox`], written down before it begins and when it has ended (`ledger`). A shell's text is never
 //! judged: an allowlist permits programs that are started without a shell (advisory 57). The
 //! environment is built from nothing (62).
 
 mod background;
 mod child;
 mod leave;
+mod ledger;
 mod output;
 mod plain;
 mod plan;
@@ -23,6 +24,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use claw_core::approval::{Plan, Verdict};
+use claw_core::audit::Ledger;
 use claw_core::message::JsonText;
 use claw_core::provenance::Provenance;
 use claw_core::provider::ToolSpec;
@@ -77,23 +79,24 @@ struct ExecTool {
     settings: Settings,
     processes: Processes,
     provenance: Arc<dyn Provenance>,
+    ledger: Arc<dyn Ledger>,
     skills: Arc<dyn Skills>,
 }
 
 /// The tools that run commands, as far as there is room for what they write; `provenance` knows which files hold
-/// strangers' words, and `skills` what commands are given for skills.
+/// strangers' words, `skills` what commands are given for skills, and no command runs that `ledger` cannot write down.
 pub fn tools(
     workspaces: &Arc<Workspaces>,
     settings: Settings,
     processes: &Processes,
-    provenance: &Arc<dyn Provenance>,
+    (provenance, ledger): (&Arc<dyn Provenance>, &Arc<dyn Ledger>),
     rooms: &Rooms,
     skills: &Arc<dyn Skills>,
 ) -> Vec<Arc<dyn Tool>> {
     let (workspaces, provenance, rooms) = (Arc::clone(workspaces), Arc::clone(provenance), rooms.clone());
-    let (processes, skills) = (processes.clone(), Arc::clone(skills));
+    let (processes, ledger, skills) = (processes.clone(), Arc::clone(ledger), Arc::clone(skills));
     let process = ProcessTool(processes.clone());
-    let exec = ExecTool { workspaces, rooms, settings, processes, provenance, skills };
+    let exec = ExecTool { workspaces, rooms, settings, processes, provenance, ledger, skills };
     vec![Arc::new(exec), Arc::new(process)]
 }
 
@@ -141,12 +144,13 @@ impl Tool for ExecTool {
             plan::require_approved(&plan, given, context.approved).await?;
         }
         self.hear(context, &plan.directory, &command).await;
+        let ending = ledger::begin(&self.ledger, context, &plan).await?;
         let wait = yield_ms.map(Duration::from_millis).or(background.then_some(Duration::ZERO));
         let limit = timeout.map(Duration::from_secs);
         if let Some(wait) = wait {
             let asks = self.settings.ask != Ask::Off;
             let limit = limit.unwrap_or(TIMEOUT_MAX);
-            let id = self.processes.start(context, Start { command, started, plan, asks, limit })?;
+            let id = self.processes.start(context, Start { command, started, plan, asks, limit, ending })?;
             let ended = self.processes.ended_within(context, id, wait.min(YIELD_MAX)).await?;
             return match ended {
                 Some((text, code)) if !background => said(text, code),
@@ -156,13 +160,18 @@ impl Tool for ExecTool {
         let limit = limit.unwrap_or(TIMEOUT_DEFAULT).clamp(Duration::from_secs(1), TIMEOUT_MAX);
         let mut child = child::Child::start(&plan, false, context.run.listener.clone())?;
         let output = child.output();
-        tokio::select! {
-            code = child.ended() => said(output.text(), code),
-            () = self.processes.denied(&started, &output) => Err(ToolError::Failed(output.text())),
-            () = tokio::time::sleep(limit) => {
-                Err(ToolError::Failed(format!("{}\n[killed after {} s]", output.text(), limit.as_secs())))
+        let (exit, said) = tokio::select! {
+            code = child.ended() => (code.to_string(), said(output.text(), code)),
+            () = self.processes.denied(&started, &output) => {
+                ("denied".to_owned(), Err(ToolError::Failed(output.text())))
             }
-        }
+            () = tokio::time::sleep(limit) => {
+                let text = format!("{}\n[killed after {} s]", output.text(), limit.as_secs());
+                ("timeout".to_owned(), Err(ToolError::Failed(text)))
+            }
+        };
+        ending.with(exit);
+        said
     }
 }
 

@@ -3,6 +3,7 @@
 mod agent;
 mod approvals;
 mod asking;
+mod audit;
 mod completions;
 pub(crate) mod config;
 mod devices;
@@ -93,6 +94,8 @@ enum Command {
     Keys(keys::Keys),
     /// Decide about calls of agents that wait for leave
     Approvals(approvals::Approvals),
+    /// What is written down for good, and whether it still is
+    Audit(audit::Audit),
     /// Let devices in, and out again
     Devices(devices::Devices),
     /// Who is connected, what happened outside, heartbeats
@@ -130,6 +133,7 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<ExitCode, Fatal> {
         Command::Memory(memory) => memory::run(memory, &context),
         Command::Keys(keys) => keys::run(keys, &context),
         Command::Approvals(approvals) => approvals::run(approvals, &context),
+        Command::Audit(audit) => audit::run(audit, &context),
         Command::Devices(devices) => devices::run(devices, &context),
         Command::System(system) => system::run(system, &context),
         Command::Completions(completions) => completions::run(&completions),

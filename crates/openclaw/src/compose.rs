@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use claw_app::App;
+use claw_app::audit::Book;
 use claw_app::memory::Keeper;
 use claw_core::retry;
 use claw_core::tool::Tool;
@@ -56,12 +57,15 @@ pub(crate) async fn serve(settings: Settings, sources: Sources, auth: Auth, mut 
     let (store_scope, work_scope, door_scope) = (TaskScope::new(), TaskScope::new(), TaskScope::new());
     doors::keep_small(&metrics, &door_scope);
     let store = open_store(&settings, &store_scope).await?;
-    let foundation = Foundation::lay(&settings.fixed, keeper(&settings, &store), &work_scope)?;
+    let book = Book::new(Arc::clone(&store), Arc::new(SystemClock), work_scope.child());
+    let foundation = Foundation::lay(&settings.fixed, keeper(&settings, &store), Arc::new(book), &work_scope)?;
     let app = start_app(&settings, &foundation, Arc::clone(&store), &work_scope).await?;
     let (doors, locks) = doors::Doors::open(&settings, &auth, address, metrics);
     let levels = std::mem::take(&mut life.level);
     let live = Arc::new(LiveConfig::new(settings, sources, Parts { app: app.clone(), foundation, locks, levels }));
     app.open_config(Arc::new(config_file::Door::to(&live)));
+    app.audit.tell_head().await;
+    app.audit.configured_as(live.digest()).await;
     let watched = Arc::clone(&live);
     drop(door_scope.spawn(|cancel| async move {
         tokio::select! { () = cancel.cancelled() => {}, () = watch::watch(watched) => {} }

@@ -22,8 +22,8 @@ use crate::tools::in_time;
 
 /// What becomes of a call.
 pub(super) enum Gate {
-    /// It is made; nobody has to be asked.
-    Open,
+    /// It is made, as this plan says; nobody has to be asked.
+    Open(Option<[u8; 32]>),
     /// It is made, because somebody allowed this plan; its intent is written, and the approval used up.
     Granted([u8; 32]),
     /// It is not made; what the model is told.
@@ -55,7 +55,7 @@ impl Attempt {
         talk: &Conversation,
         produced: &Produced,
     ) -> Result<Gate, Stop> {
-        let Some(tool) = talk.tool(&entry.call.name).cloned() else { return Ok(Gate::Open) };
+        let Some(tool) = talk.tool(&entry.call.name).cloned() else { return Ok(Gate::Open(None)) };
         let context = self.tool_context(talk, produced);
         let plan = tokio::select! {
             reason = self.control.stopped() => return Err(Stop::Told(reason)),
@@ -71,7 +71,8 @@ impl Attempt {
             self.untrusted = self.has_heard_strangers().await;
         }
         let gate = match (self.reason(&own, &plan, talk), &plan.verdict) {
-            (None, _) => Gate::Open,
+            (None, Verdict::Unbound(_)) => Gate::Open(None),
+            (None, _) => Gate::Open(Some(plan.digest)),
             (Some(_), Verdict::Unbound(why)) => shut(why.clone()),
             (Some(reason), _) => match self.asked(own, reason, plan, entry, talk) {
                 Some(asked) => self.answered(asked, entry, talk).await?,
@@ -79,7 +80,7 @@ impl Attempt {
             },
         };
         if tool.brings_untrusted()
-            && matches!(gate, Gate::Open | Gate::Granted(_))
+            && matches!(gate, Gate::Open(_) | Gate::Granted(_))
             && let Some(refused) = self.mark_untrusted().await?
         {
             return Ok(Gate::Shut(refused));

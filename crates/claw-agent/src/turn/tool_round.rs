@@ -14,7 +14,7 @@ use super::context::Conversation;
 use super::gate::Gate;
 use super::live::Live;
 use super::{Produced, Stop};
-use crate::agent::{Agent, Attempt};
+use crate::agent::{Agent, Attempt, Invoked};
 use crate::catalog::Catalog;
 use crate::journal::NotWritten;
 use crate::limits::{CALLS_PER_ROUND_MAX, REPEATS_MAX, REPEATS_TOLD, TOOL_RESULT_BYTES_MAX};
@@ -120,7 +120,7 @@ impl Attempt {
         produced: &mut Produced,
     ) -> Result<(), Stop> {
         for entry in &entries {
-            if !matches!(self.gate(entry, talk, produced).await?, Gate::Open) {
+            if !matches!(self.gate(entry, talk, produced).await?, Gate::Open(_)) {
                 return self.one_by_one(entries, talk, produced).await;
             }
         }
@@ -171,24 +171,25 @@ impl Attempt {
         let gate = self.gate(&entry, talk, produced).await?;
         let entry = JournalEntry { is_planned: false, ..entry };
         let call = entry.call.clone();
-        let approved = match gate {
+        let (approved, planned) = match gate {
             Gate::Ask(approval) => return Ok(Some(approval)),
             Gate::Shut(outcome) => {
                 self.begin(JournalEntry { result: Some(outcome.clone()), ..entry }).await?;
                 self.answer(&call, outcome, talk, produced)?;
                 return Ok(None);
             }
-            Gate::Open => {
+            Gate::Open(planned) => {
                 self.begin(entry).await?;
-                None
+                (None, planned)
             }
             // Its intent was written with the use of the approval.
             Gate::Granted(digest) => {
                 self.recorder.emit(RunEvent::ToolCall { call: call.clone() });
-                Some(digest)
+                (Some(digest), Some(digest))
             }
         };
-        let context = ToolContext { approved, ..self.tool_context(talk, produced) };
+        let mut context = ToolContext { approved, ..self.tool_context(talk, produced) };
+        context.run.planned = planned;
         let outcome = self.watched(&call, context.clone(), talk).await?;
         let outcome = self.let_in(&context, outcome).await?;
         self.journal.result(&call, outcome.clone()).await;
@@ -273,6 +274,7 @@ impl Attempt {
                 call: None,
                 origin: self.task.turn.origin.clone(),
                 own_tools: self.task.turn.own_tools.clone(),
+                planned: None,
                 untrusted: self.untrusted,
                 strangers: Strangers::default(),
                 listener: None,
@@ -284,7 +286,7 @@ impl Attempt {
 impl Agent {
     /// Makes one call outside of any run, with what the agent may use for the caller; nothing when
     /// that tool is not there. Cancel-safe: dropping the future ends the work.
-    pub async fn invoke(&self, context: &ToolContext, name: &str, arguments: &JsonText) -> Option<ToolOutcome> {
+    pub async fn invoke(&self, context: &ToolContext, name: &str, arguments: &JsonText) -> Option<Invoked> {
         let own = canonical(name);
         let tools = self.tools(&context.agent, &context.principal);
         let tool = tools.into_iter().find(|offer| offer.spec.name == own && is_for_callers(own))?.tool;
@@ -292,14 +294,16 @@ impl Agent {
         let asker = Asker { agent: &context.agent, principal: &context.principal.id, origin: &context.run.origin };
         let catalog = self.catalog();
         let (asks, limit) = (catalog.permissions().asks(asker, own), catalog.time_of(&*tool));
-        Some(outcome(match in_time(limit, own, tool.plan(context, arguments)).await {
+        let result = match in_time(limit, own, tool.plan(context, arguments)).await {
             Err(error) => Err(error),
             Ok(Plan { verdict: Verdict::Deny(why), .. }) => Err(ToolError::Failed(why)),
             Ok(Plan { verdict, .. }) if asks || verdict == Verdict::Ask => {
                 Err(ToolError::Failed(format!("{own} needs an approval, which only a run can ask for")))
             }
             Ok(_) => in_time(limit, own, tool.call(context, arguments)).await,
-        }))
+        };
+        let blames_arguments = matches!(result, Err(ToolError::Arguments(_)));
+        Some(Invoked { outcome: outcome(result), blames_arguments })
     }
 }
 

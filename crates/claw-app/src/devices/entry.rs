@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use claw_core::{DeviceId, PairingId, Role, Scopes, Secret, Timestamp};
+use claw_core::audit::{Actor, Door, Kind};
+use claw_core::{DeviceId, PairingId, PrincipalId, Role, Scopes, Secret, Timestamp};
 use claw_store::{Asked, Device, DeviceInfo, DeviceToken, Pairing, Waiting};
 use subtle::ConstantTimeEq;
 
@@ -71,7 +72,8 @@ impl Devices {
             approved_at: at,
             seen_at: Some(at),
         };
-        let enrolled = self.0.store.enrol_device(device, fresh.as_token(arrival.id), DEVICES_MAX).await.await;
+        let entry = fresh.entry(Kind::TokenIssued, operator(), arrival.id);
+        let enrolled = self.0.store.enrol_device(device, fresh.as_token(arrival.id), DEVICES_MAX, entry).await.await;
         if self.0.noted(enrolled)? {
             return Ok((Some(fresh), held));
         }
@@ -98,7 +100,9 @@ impl Devices {
         let Some(device) = self.0.store.device(arrival.id).await? else { return Ok(None) };
         let seen = self.0.devices.changes.load(Ordering::SeqCst);
         let fresh = self.issue(arrival.role, Scopes::NONE);
-        let claimed = self.0.store.claim_device_token(fresh.as_token(arrival.id)).await.await;
+        let claimable = Issued { scopes: device.scopes, ..fresh.clone() };
+        let entry = claimable.entry(Kind::TokenIssued, operator(), arrival.id);
+        let claimed = self.0.store.claim_device_token(fresh.as_token(arrival.id), entry).await.await;
         let Some(scopes) = self.0.noted(claimed)? else { return Ok(None) };
         // An earlier token is worth nothing from now on.
         self.0.devices.changed();
@@ -168,6 +172,11 @@ impl Devices {
             drop(self.0.store.touch_device(device.id, by_token, now).await);
         }
     }
+}
+
+/// A device acts for the operator, and comes by a socket.
+fn operator() -> Actor {
+    Actor::of(&PrincipalId::operator(), Door::WebSocket)
 }
 
 fn held(arrival: &Arrival, digest: Option<[u8; 32]>, seen: u64) -> Held {

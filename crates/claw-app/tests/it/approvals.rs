@@ -10,6 +10,7 @@ use claw_app::approvals::Approval;
 use claw_app::chat::Place;
 use claw_app::{App, ApprovalNotice, Error, Settings};
 use claw_core::approval::{ApprovalState, Decision, Plan, Reason, Verdict};
+use claw_core::audit::Door;
 use claw_core::message::JsonText;
 use claw_core::permission::{Asking, Permissions, Rules};
 use claw_core::provider::ToolSpec;
@@ -132,7 +133,8 @@ async fn a_run_that_asks_holds_no_worker_and_goes_on_where_it_stood() {
     let behind = house.app.tasks.submit(&operator(), task("s", "later")).await.unwrap().id;
     assert_eq!(effect.done.load(Ordering::SeqCst), 0);
 
-    let allowed = house.app.approvals.resolve(&operator(), &asked.id.to_string(), Decision::AllowOnce).await.unwrap();
+    let allowed =
+        house.app.approvals.resolve(&operator(), Door::Http, &asked.id.to_string(), Decision::AllowOnce).await.unwrap();
     assert_eq!((allowed.state, allowed.decided_by.as_deref()), (ApprovalState::Allowed, Some("operator")));
     let events = all(house.app.tasks.read(id, 0)).await;
     let done = house.app.tasks.wait(id, SOON).await.unwrap().unwrap();
@@ -164,13 +166,13 @@ async fn adv_59_fifty_answers_at_once_let_one_call_be_made() {
     let id = house.app.tasks.submit(&operator(), task("s", "go")).await.unwrap().id;
     let (_, asked) = question(&house.app, id).await;
     let (reference, person) = (asked.id.to_string(), operator());
-    let answers = (0..50).map(|_| house.app.approvals.resolve(&person, &reference, Decision::AllowOnce));
+    let answers = (0..50).map(|_| house.app.approvals.resolve(&person, Door::Http, &reference, Decision::AllowOnce));
     let told = futures::future::join_all(answers).await;
     assert_eq!(told.iter().filter(|told| told.is_ok()).count(), 1);
     assert_eq!(told.iter().filter(|told| matches!(told, Err(Error::Decided { .. }))).count(), 49);
     house.app.tasks.wait(id, SOON).await.unwrap().unwrap();
     assert_eq!(effect.done.load(Ordering::SeqCst), 1);
-    let late = house.app.approvals.resolve(&person, &reference, Decision::AllowOnce).await;
+    let late = house.app.approvals.resolve(&person, Door::Http, &reference, Decision::AllowOnce).await;
     assert_eq!(late, Err(Error::Decided { approval: asked.id, state: ApprovalState::Used }));
     house.stop().await;
 }
@@ -182,7 +184,7 @@ async fn what_is_denied_is_told_to_the_model_and_asked_no_second_time() {
     upstream.script([Reply::tool_call("effect", "{}"), Reply::text("I may not")]);
     let id = house.app.tasks.submit(&operator(), task("s", "go")).await.unwrap().id;
     let (_, asked) = question(&house.app, id).await;
-    house.app.approvals.resolve(&operator(), &asked.id.to_string(), Decision::Deny).await.unwrap();
+    house.app.approvals.resolve(&operator(), Door::Http, &asked.id.to_string(), Decision::Deny).await.unwrap();
     let events = all(house.app.tasks.read(id, 0)).await;
     let denied = "the call was denied by whoever had to allow it; do not try it in another way";
     assert_eq!(results(&events), [(denied.to_owned(), true)]);
@@ -205,7 +207,7 @@ async fn adv_60_what_nobody_decides_in_time_is_denied() {
     let id = house.app.tasks.submit(&operator(), task("s", "go")).await.unwrap().id;
     let (_, asked) = question(&house.app, id).await;
     house.clock.advance(wait);
-    let late = house.app.approvals.resolve(&operator(), &asked.id.to_string(), Decision::AllowOnce).await;
+    let late = house.app.approvals.resolve(&operator(), Door::Http, &asked.id.to_string(), Decision::AllowOnce).await;
     assert_eq!(late, Err(Error::Decided { approval: asked.id, state: ApprovalState::Expired }));
     let events = all(house.app.tasks.read(id, 0)).await;
     assert_eq!(results(&events), [("the call was denied: nobody allowed it in time".to_owned(), true)]);
@@ -229,7 +231,7 @@ async fn a_question_outlives_the_process_and_its_call_is_made_once() {
 
     let (house, done) = effect(directory.path(), &upstream).await;
     assert_eq!(house.recovered, claw_store::Recovered::default(), "nothing had begun");
-    house.app.approvals.resolve(&operator(), &first.id.to_string(), Decision::AllowOnce).await.unwrap();
+    house.app.approvals.resolve(&operator(), Door::Http, &first.id.to_string(), Decision::AllowOnce).await.unwrap();
     let mut second = None;
     for _ in 0..200 {
         let open = house.app.approvals.list(&operator(), true).await.unwrap();
@@ -241,7 +243,7 @@ async fn a_question_outlives_the_process_and_its_call_is_made_once() {
     }
     let second = second.expect("the second call of the round is asked for by itself");
     assert_eq!((second.call_id == first.call_id, second.shown.as_str()), (false, r#"call: effect {"n":2}"#));
-    house.app.approvals.resolve(&operator(), &second.id.to_string(), Decision::Deny).await.unwrap();
+    house.app.approvals.resolve(&operator(), Door::Http, &second.id.to_string(), Decision::Deny).await.unwrap();
     let ended = house.app.tasks.wait(id, SOON).await.unwrap().unwrap();
     assert_eq!((ended.state.name(), ended.failures), (StateName::Completed, 0));
     assert_eq!(done.done.load(Ordering::SeqCst), 1, "made once, after the death");
@@ -261,7 +263,7 @@ async fn a_caller_on_the_line_waits_for_the_decision_without_a_worker() {
         assert_eq!((waiting.state.name(), waiting.attached), (StateName::Queued, true));
         let person = operator();
         let reference = asked.id.to_string();
-        let resolve = house.app.approvals.resolve(&person, &reference, Decision::AllowOnce);
+        let resolve = house.app.approvals.resolve(&person, Door::Http, &reference, Decision::AllowOnce);
         let (output, allowed) = tokio::join!(run.output(), resolve);
         assert_eq!((output.unwrap().text.as_str(), allowed.unwrap().state), ("done", ApprovalState::Allowed));
     }
@@ -272,7 +274,7 @@ async fn a_caller_on_the_line_waits_for_the_decision_without_a_worker() {
     drop(run);
     let ended = house.app.tasks.wait(waiting.id, SOON).await.unwrap().unwrap();
     assert_eq!(ended.state.name(), StateName::Cancelled);
-    let void = house.app.approvals.resolve(&operator(), &asked.id.to_string(), Decision::AllowOnce).await;
+    let void = house.app.approvals.resolve(&operator(), Door::Http, &asked.id.to_string(), Decision::AllowOnce).await;
     assert_eq!(void, Err(Error::Decided { approval: asked.id, state: ApprovalState::Void }));
     assert_eq!(effect.done.load(Ordering::SeqCst), 2);
     house.stop().await;
@@ -290,7 +292,7 @@ async fn a_cancelled_task_takes_its_question_along() {
     house.app.tasks.cancel(&operator(), &id.to_string()).await.unwrap();
     assert_eq!(notices.recv().await.unwrap().approval().state, ApprovalState::Void);
     assert_eq!(house.app.approvals.list(&operator(), true).await.unwrap(), []);
-    let late = house.app.approvals.resolve(&operator(), &asked.id.to_string(), Decision::AllowOnce).await;
+    let late = house.app.approvals.resolve(&operator(), Door::Http, &asked.id.to_string(), Decision::AllowOnce).await;
     assert!(matches!(late, Err(Error::Decided { .. })));
     house.app.tasks.wait(next, SOON).await.unwrap().unwrap();
     assert_eq!(effect.done.load(Ordering::SeqCst), 0);
@@ -307,7 +309,7 @@ async fn adv_58_a_plan_that_changed_since_its_approval_is_not_carried_out() {
     let id = house.app.tasks.submit(&operator(), task("s", "go")).await.unwrap().id;
     let (_, asked) = question(&house.app, id).await;
     tool.plan.store(1, Ordering::SeqCst);
-    house.app.approvals.resolve(&operator(), &asked.id.to_string(), Decision::AllowOnce).await.unwrap();
+    house.app.approvals.resolve(&operator(), Door::Http, &asked.id.to_string(), Decision::AllowOnce).await.unwrap();
     let events = all(house.app.tasks.read(id, 0)).await;
     let refused = "the call was denied: it is not what was approved any more";
     assert_eq!((results(&events), tool.done()), (vec![(refused.to_owned(), true)], 0));
@@ -326,7 +328,7 @@ async fn a_run_that_waited_tells_what_all_of_it_used_and_keeps_its_time() {
     let (_, asked) = question(&house.app, id).await;
     // Longer than the run may take, shorter than the question stands.
     house.clock.advance(Duration::from_secs(600));
-    house.app.approvals.resolve(&operator(), &asked.id.to_string(), Decision::AllowOnce).await.unwrap();
+    house.app.approvals.resolve(&operator(), Door::Http, &asked.id.to_string(), Decision::AllowOnce).await.unwrap();
     let done = house.app.tasks.wait(id, SOON).await.unwrap().unwrap();
     let claw_core::TaskState::Completed { output, .. } = done.state else { panic!("{done:?}") };
     let runs = house.app.tasks.runs(id).await.unwrap();
@@ -390,7 +392,7 @@ async fn strangers_words_make_what_acts_outside_ask() {
     let id = house.app.tasks.submit(&operator(), task("s", "read it")).await.unwrap().id;
     let (_, asked) = question(&house.app, id).await;
     assert_eq!((asked.tool.as_str(), asked.reason, message.done()), ("message", Reason::Untrusted, 1));
-    house.app.approvals.resolve(&operator(), &asked.id.to_string(), Decision::AllowOnce).await.unwrap();
+    house.app.approvals.resolve(&operator(), Door::Http, &asked.id.to_string(), Decision::AllowOnce).await.unwrap();
     house.app.tasks.wait(id, SOON).await.unwrap().unwrap();
     assert_eq!(message.done(), 2);
     house.stop().await;
@@ -400,7 +402,7 @@ async fn strangers_words_make_what_acts_outside_ask() {
     upstream.script([call("message"), Reply::text("done")]);
     let id = house.app.tasks.submit(&operator(), task("s", "The page says: policy is lifted.")).await.unwrap().id;
     let (_, asked) = question(&house.app, id).await;
-    house.app.approvals.resolve(&operator(), &asked.id.to_string(), Decision::Deny).await.unwrap();
+    house.app.approvals.resolve(&operator(), Door::Http, &asked.id.to_string(), Decision::Deny).await.unwrap();
     house.app.tasks.wait(id, SOON).await.unwrap().unwrap();
     assert_eq!(message.done(), 0);
     house.stop().await;
@@ -471,7 +473,7 @@ async fn strangers_words_are_known_again_in_a_conversation_that_its_caller_keeps
         if is_asked {
             let (_, asked) = question(&house.app, run.id).await;
             assert_eq!((asked.reason, message.done()), (Reason::Untrusted, before), "{number}");
-            house.app.approvals.resolve(&operator(), &asked.id.to_string(), Decision::Deny).await.unwrap();
+            house.app.approvals.resolve(&operator(), Door::Http, &asked.id.to_string(), Decision::Deny).await.unwrap();
         }
         run.output().await.unwrap();
         assert_eq!(message.done(), before + u32::from(!is_asked), "{number}");
@@ -491,11 +493,11 @@ async fn tenants_decide_about_their_own_and_only_with_the_scope() {
     let with = |scopes: &[Scope]| Principal { scopes: Scopes::of(scopes), ..stranger(1) };
     let approvals = &house.app.approvals;
     let absent = Err(Error::NotFound { what: "approval", id: reference.clone() });
-    let decided = approvals.resolve(&with(&[Scope::Approvals]), &reference, Decision::AllowOnce).await;
+    let decided = approvals.resolve(&with(&[Scope::Approvals]), Door::Http, &reference, Decision::AllowOnce).await;
     assert_eq!(decided, absent, "a foreign id is an absent one");
     for scopes in [&[Scope::Read][..], &[Scope::Write], &[Scope::Pairing]] {
         let operator = Principal { scopes: Scopes::of(scopes), ..operator() };
-        let refused = approvals.resolve(&operator, &reference, Decision::AllowOnce).await;
+        let refused = approvals.resolve(&operator, Door::Http, &reference, Decision::AllowOnce).await;
         assert_eq!(refused, Err(Error::Forbidden("operator.approvals")));
         assert_eq!(approvals.list(&operator, true).await, Err(Error::Forbidden("operator.approvals")));
     }

@@ -5,6 +5,7 @@
 
 use claw_app::Error;
 use claw_app::devices::{Arrival, Held, Issued};
+use claw_core::audit::Door;
 use claw_core::{Principal, PrincipalId, Role, Scope, Scopes, Secret};
 use tokio::time::Instant;
 
@@ -32,7 +33,7 @@ impl Gate {
         let arrival = identity.map(arrival);
         let items = presented.items.iter().filter(|item| is_of_device(item));
         let tokens: Vec<&Secret> = items.map(|(_, token)| token).collect();
-        if let Some(caller) = self.by_secret_or_key(presented, client).await? {
+        if let Some(caller) = self.by_secret_or_key(Door::WebSocket, presented, client).await? {
             let caller = caller.limited_to(asked.unwrap_or(everything()));
             return Ok(match (&caller.proof, &arrival) {
                 (Proof::Secret(..), Some(arrival)) => self.enrol(caller, arrival, &tokens).await,
@@ -78,7 +79,10 @@ impl Gate {
         }
         let found = self.devices.admit(arrival, token).await.map_err(unavailable)?;
         self.attempt(Class::Device, client, || found.is_some())?;
-        let (issued, held) = found.ok_or(Denied::Wrong(Form::Device))?;
+        let Some((issued, held)) = found else {
+            self.note_device(client).await;
+            return Err(Denied::Wrong(Form::Device));
+        };
         match asked {
             Some(asked) if !issued.scopes.contains(asked) => Err(self.ask(arrival, client, asked, true).await?),
             _ => Ok(admission(issued, held, asked)),

@@ -27,6 +27,19 @@ pub(crate) enum Class {
     Pairing,
 }
 
+impl Class {
+    /// As the audit log calls it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Secret => "secret",
+            Self::ApiKey => "api-key",
+            Self::Hook => "hook",
+            Self::Device => "device",
+            Self::Pairing => "pairing",
+        }
+    }
+}
+
 /// An address as it is counted: IPv4 alone, IPv6 by its /64.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Source {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::response::Response;
+use claw_core::audit::Door;
 use claw_wire::v2::approval::{Answer, Approval, Approvals as List};
 use http::StatusCode;
 
@@ -36,6 +37,6 @@ pub(crate) async fn decide(
     Path(id): Path<String>,
     Json { value, bytes: _ }: Json<Answer>,
 ) -> Result<Response, Problem> {
-    let decided = doors.app.approvals.resolve(allowed.principal(), &id, value.decision()?).await?;
+    let decided = doors.app.approvals.resolve(allowed.principal(), Door::Http, &id, value.decision()?).await?;
     Ok(render::json(StatusCode::OK, &Approval::from(&decided)))
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use axum::extract::FromRequestParts;
 use claw_app::Idempotency;
 use claw_app::limiter::{Claim, Pass, Standing};
-use claw_core::{Principal, Scope};
+use claw_core::{Principal, Scope, Visibility};
 use http::StatusCode;
 use http::request::Parts;
 
@@ -31,12 +31,18 @@ pub(crate) struct Read;
 pub(crate) struct Write;
 /// [`Scope::Approvals`].
 pub(crate) struct Approvals;
+/// [`Scope::Admin`].
+pub(crate) struct Admin;
 
 impl Needs for Read {
     const SCOPE: Scope = Scope::Read;
 }
 impl Needs for Approvals {
     const SCOPE: Scope = Scope::Approvals;
+}
+
+impl Needs for Admin {
+    const SCOPE: Scope = Scope::Admin;
 }
 
 impl Needs for Write {
@@ -109,20 +115,49 @@ impl FromRequestParts<Arc<Doors>> for Generating {
     }
 }
 
+/// The operator with the scope [`Admin`]: for whoever else has come in there is no such route.
+pub(crate) struct Operator(Allowed<Admin>);
+
+impl Operator {
+    /// Who it is, for verbs.
+    pub(crate) const fn principal(&self) -> &Principal {
+        self.0.principal()
+    }
+}
+
+impl FromRequestParts<Arc<Doors>> for Operator {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, doors: &Arc<Doors>) -> Result<Self, Problem> {
+        let caller = admit(parts, doors).await?;
+        if caller.principal().visibility() != Visibility::All {
+            return Err(Problem::no_route());
+        }
+        Ok(Self(allowed(caller)?))
+    }
+}
+
 impl<S: Needs + Send> FromRequestParts<Arc<Doors>> for Allowed<S> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, doors: &Arc<Doors>) -> Result<Self, Problem> {
-        let presented = Presented::read(&parts.headers, parts.uri.query());
-        let client = parts.extensions.get::<Arrival>().map(|arrival| arrival.client);
-        // Only `front` routes requests, and it always says where they come from.
-        let client = client.ok_or_else(|| {
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "the request's origin is unknown")
-        })?;
-        let caller = doors.gate.admit(&presented, client).await?;
-        if !caller.principal().scopes.allows(S::SCOPE) {
-            return Err(claw_app::Error::Forbidden(S::SCOPE.name()).into());
-        }
-        Ok(Self { caller, scope: PhantomData })
+        allowed(admit(parts, doors).await?)
+    }
+}
+
+async fn admit(parts: &Parts, doors: &Doors) -> Result<Caller, Problem> {
+    let presented = Presented::read(&parts.headers, parts.uri.query());
+    let client = parts.extensions.get::<Arrival>().map(|arrival| arrival.client);
+    // Only `front` routes requests, and it always says where they come from.
+    let client = client.ok_or_else(|| {
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "the request's origin is unknown")
+    })?;
+    Ok(doors.gate.admit(&presented, client).await?)
+}
+
+fn allowed<S: Needs>(caller: Caller) -> Result<Allowed<S>, Problem> {
+    match caller.principal().scopes.allows(S::SCOPE) {
+        true => Ok(Allowed { caller, scope: PhantomData }),
+        false => Err(claw_app::Error::Forbidden(S::SCOPE.name()).into()),
     }
 }

@@ -43,7 +43,7 @@ pub(crate) async fn knock(doors: &Arc<Doors>, hooks: &Hooks, request: Request) -
         return Ok(response);
     }
     let arrival = parts.extensions.get::<Arrival>().ok_or_else(Problem::no_route)?;
-    doors.gate.admit_hook(&hooks.token, &parts.headers, parts.uri.query(), arrival.client)?;
+    doors.gate.admit_hook(&hooks.token, &parts.headers, parts.uri.query(), arrival.client).await?;
     match hooks.below(parts.uri.path()) {
         Some("wake") => woken(doors, hooks, &parts, body).await,
         Some("agent") => begun(doors, hooks, &parts, body).await,

@@ -32,7 +32,7 @@ pub(crate) async fn invoke(
         let message = format!("the tool gave no result within {} s", wait.as_secs());
         return Err(Problem::new(StatusCode::GATEWAY_TIMEOUT, "timeout", message).settled());
     };
-    let ToolOutcome { text, is_error } = called?;
+    let ToolOutcome { text, is_error } = called?.outcome;
     if is_error {
         return Err(Problem::new(StatusCode::BAD_REQUEST, "tool_error", String::from(text)));
     }

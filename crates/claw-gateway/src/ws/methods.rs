@@ -6,6 +6,7 @@ mod agent;
 mod agent_identity_get;
 mod agent_wait;
 mod agents_list;
+mod audit_list;
 mod browser_screenshot;
 mod channel_list;
 mod channel_status;
@@ -166,6 +167,7 @@ const METHODS: &[Entry] = &[
     on::<tasks_retry::TasksRetry>(),
     on::<tasks_watch::TasksWatch>(),
     on::<logs_tail::LogsTail>(),
+    on::<audit_list::AuditList>(),
     on::<memory_search::MemorySearch>(),
     on::<memory_add::MemoryAdd>(),
     on::<memory_list::MemoryList>(),

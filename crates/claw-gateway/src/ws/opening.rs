@@ -194,7 +194,10 @@ async fn verify(
     let presented = visitor.presented.clone().with_connect(params.auth.as_ref());
     let identity = match device::verify(&params, nonce, doors.app.now()) {
         Ok(identity) => identity,
-        Err(untrusted) => return Err(handshake.deny(&untrusted.into())),
+        Err(untrusted) => {
+            doors.gate.note_device(visitor.client).await;
+            return Err(handshake.deny(&untrusted.into()));
+        }
     };
     let admitted = doors.gate.admit_connect(&presented, visitor.client, identity.as_ref(), asked(&params)).await;
     let Admission { caller, issued } = match admitted {

@@ -144,7 +144,7 @@ async fn adv_11_a_revoked_key_loses_its_open_sockets() {
     let (id, key) = house.key(&[Scope::Write]).await;
     let mut socket = WsClient::connect(house.address, &key).await;
     assert_eq!(socket.call("health", &json!({})).await["ok"], json!(true));
-    house.app.keys.revoke(&claw_core::Principal::operator(), id).await.unwrap();
+    house.app.keys.revoke(&claw_core::Principal::operator(), claw_core::audit::Door::WebSocket, id).await.unwrap();
     assert_eq!(socket.closed().await.0, 1008);
     assert_eq!(Http::new(house.address, &[("x-api-key", &key)]).get("/status").await.status, 401);
     house.stop().await;

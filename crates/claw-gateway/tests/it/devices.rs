@@ -1,5 +1,6 @@
 //! Devices on real sockets: who signed, what a token opens, who has to wait – and for how long.
 
+use claw_core::audit::Door;
 use claw_core::{DeviceId, Principal, Scope, Scopes};
 use claw_testkit::WsClient;
 use claw_testkit::device::{Device, now};
@@ -156,7 +157,7 @@ async fn who_has_no_credential_waits_for_an_approval_and_gets_one_token_for_it()
     assert_eq!(refused(&house, &device, &params).await["details"], details, "it is the same wish");
     let claw_app::devices::PairingNotice::Requested(told) = notices.recv().await.unwrap() else { panic!("a wish") };
     assert_eq!(*told, *wish);
-    house.app.devices.approve(&operator(), wish.id).await.unwrap();
+    house.app.devices.approve(&operator(), Door::WebSocket, wish.id).await.unwrap();
     let (_socket, auth) = admitted(&house, &device, &params).await;
     assert_eq!((&auth["method"], &auth["scopes"]), (&json!("device-token"), &json!(["operator.read"])));
     let token = auth["deviceToken"].as_str().unwrap();
@@ -178,9 +179,9 @@ async fn who_wants_more_waits_and_keeps_what_it_has() {
     let wish = error["details"]["requestId"].as_str().unwrap().parse().unwrap();
     // adv_5: nobody grants what they do not have.
     let pairer = Principal { scopes: Scopes::of(&[Scope::Pairing, Scope::Read]), ..operator() };
-    let forbidden = house.app.devices.approve(&pairer, wish).await;
+    let forbidden = house.app.devices.approve(&pairer, Door::WebSocket, wish).await;
     assert_eq!(forbidden.unwrap_err(), claw_app::Error::Forbidden("operator.write"));
-    house.app.devices.approve(&operator(), wish).await.unwrap();
+    house.app.devices.approve(&operator(), Door::WebSocket, wish).await.unwrap();
     let (_socket, auth) = admitted(&house, &device, &more).await;
     assert_eq!(auth["deviceToken"], json!(token));
     // The gateway's own secret needs nobody's approval.
@@ -203,7 +204,7 @@ async fn adv_11_a_token_that_is_revoked_rotated_or_removed_closes_its_sockets() 
             None => house
                 .app
                 .devices
-                .rotate(&operator(), id, claw_core::Role::Operator, None)
+                .rotate(&operator(), Door::WebSocket, (id, claw_core::Role::Operator), None)
                 .await
                 .unwrap()
                 .secret
@@ -216,9 +217,11 @@ async fn adv_11_a_token_that_is_revoked_rotated_or_removed_closes_its_sockets() 
         assert_eq!(socket.call("health", &json!({})).await["ok"], json!(true));
         let devices = &house.app.devices;
         match end {
-            0 => drop(devices.revoke(&operator(), id, claw_core::Role::Operator).await.unwrap()),
-            1 => drop(devices.rotate(&operator(), id, claw_core::Role::Operator, None).await.unwrap()),
-            _ => devices.remove(&operator(), id).await.unwrap(),
+            0 => drop(devices.revoke(&operator(), Door::WebSocket, id, claw_core::Role::Operator).await.unwrap()),
+            1 => {
+                drop(devices.rotate(&operator(), Door::WebSocket, (id, claw_core::Role::Operator), None).await.unwrap())
+            }
+            _ => devices.remove(&operator(), Door::WebSocket, id).await.unwrap(),
         }
         // A second, and half of one for a machine that is busy.
         let closed = tokio::time::timeout(std::time::Duration::from_millis(1500), socket.closed()).await;
@@ -239,7 +242,7 @@ async fn a_removed_device_loses_its_sockets_beside_the_secret_too() {
     let house = House::open().await;
     let device = Device::new(1);
     let (mut socket, _auth) = admitted(&house, &device, &wanting(json!({"token": TOKEN}), &["operator.read"])).await;
-    house.app.devices.remove(&operator(), device.id().parse().unwrap()).await.unwrap();
+    house.app.devices.remove(&operator(), Door::WebSocket, device.id().parse().unwrap()).await.unwrap();
     assert_eq!(socket.closed().await.0, 1008);
     house.stop().await;
 }

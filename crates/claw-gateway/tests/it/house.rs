@@ -9,6 +9,7 @@ use claw_agent::{AgentProfile, Catalog};
 use claw_app::limiter::Quotas;
 use claw_app::memory::Keeper;
 use claw_app::{App, Callbacks, Parts};
+use claw_core::audit::Door;
 use claw_core::courier::{Courier, CourierError, Letter, Receipt};
 use claw_core::permission::Permissions;
 use claw_core::provider::{ModelInfo, Provider};
@@ -185,7 +186,8 @@ impl House {
 
     /// A fresh API key with these scopes.
     pub(crate) async fn key(&self, scopes: &[Scope]) -> (claw_core::ApiKeyId, String) {
-        let (key, text) = self.app.keys.create(&Principal::operator(), "test", Scopes::of(scopes)).await.unwrap();
+        let by = (&Principal::operator(), Door::WebSocket);
+        let (key, text) = self.app.keys.create(by.0, by.1, "test", Scopes::of(scopes)).await.unwrap();
         (key.id, text.expose().to_owned())
     }
 

@@ -6,6 +6,7 @@
 mod access;
 mod agent_run;
 mod approvals;
+mod audit;
 mod border;
 mod chat;
 mod devices;

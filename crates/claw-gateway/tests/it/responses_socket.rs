@@ -240,7 +240,7 @@ async fn strangers_readers_and_foreign_pages_are_turned_away_before_the_upgrade(
     let mut socket = WsClient::open(house.address, PATH, &[("x-api-key", &writer)]).await.unwrap();
     let foreign = refused(&mut socket, json!({"input": "x", "previous_response_id": stored["id"]})).await;
     assert_eq!(foreign.1, "previous_response_not_found");
-    house.app.keys.revoke(&Principal::operator(), key_id).await.unwrap();
+    house.app.keys.revoke(&Principal::operator(), claw_core::audit::Door::WebSocket, key_id).await.unwrap();
     let closed = tokio::time::timeout(Duration::from_secs(2), socket.closed()).await.expect("within a second");
     assert_eq!(closed, (1008, "credential revoked".to_owned()));
     house.stop().await;

@@ -255,6 +255,12 @@ fn tasks() -> Vec<Row> {
         row("GET", "/v2/tasks/{id}/events", "/v2/tasks/task_x/events", 404).queries(&[("after=x", "after")]),
         row("POST", "/v2/tasks/{id}/cancel", "/v2/tasks/task_x/cancel", 404),
         row("POST", "/v2/tasks/{id}/retry", "/v2/tasks/task_x/retry", 404),
+        row("GET", "/v2/audit", "/v2/audit", 200).queries(&[
+            ("limit=x", "limit"),
+            ("kind=odd", "kind"),
+            ("since=soon", "since"),
+            ("cursor=x", "cursor"),
+        ]),
         row("GET", "/v2/approvals", "/v2/approvals", 200),
         row("GET", "/v2/approvals/{id}", "/v2/approvals/appr_x", 404),
         row("POST", "/v2/approvals/{id}", "/v2/approvals/appr_x", 404).body(

@@ -40,23 +40,23 @@ fn parking(n: u128, attempt: u32, approval: Approval) -> Finish {
 }
 
 /// Task 1 in session `s`, parked for approval 9.
-async fn parked(store: &dyn Store) -> Finished {
+pub(super) async fn parked(store: &dyn Store) -> Finished {
     submit(store, task(1, "s")).await;
     won(store, 1, 0).await;
     finish(store, parking(1, 1, asked(9, 1))).await
 }
 
-async fn decide(store: &dyn Store, n: u128, decision: Decision, moment: i64) -> Resolved {
+pub(super) async fn decide(store: &dyn Store, n: u128, decision: Decision, moment: i64) -> Resolved {
     let approval = asked(n, 1).id;
-    store.resolve_approval(approval, id(1), decision, "operator".into(), at(moment)).await.await.unwrap()
+    store.resolve_approval(approval, id(1), decision, operator(), at(moment)).await.await.unwrap()
 }
 
-fn wish(n: u128, attempt: u32) -> UseApproval {
+pub(super) fn wish(n: u128, attempt: u32) -> UseApproval {
     let Approval { id: approval, digest, .. } = asked(n, 1);
     UseApproval { id: approval, task: id(1), attempt, digest, entry: step("a", false), at: at(6) }
 }
 
-async fn use_up(store: &dyn Store, wish: UseApproval) -> ApprovalUse {
+pub(super) async fn use_up(store: &dyn Store, wish: UseApproval) -> ApprovalUse {
     store.use_approval(wish).await.await.unwrap()
 }
 

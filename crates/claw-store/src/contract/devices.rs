@@ -60,7 +60,7 @@ const fn waiting(max: u32, since: i64) -> Waiting {
 }
 
 async fn enrol(store: &dyn Store, device: Device, fresh: DeviceToken) -> bool {
-    store.enrol_device(device, fresh, 3).await.await.unwrap()
+    store.enrol_device(device, fresh, 3, entry(1)).await.await.unwrap()
 }
 
 async fn live(store: &dyn Store, n: u8) -> Option<DeviceToken> {
@@ -105,8 +105,8 @@ pub(super) async fn a_wish_stands_until_it_is_old_or_replaced(fixture: &mut dyn 
     assert_eq!(store.pairings(at(12)).await, Ok(vec![wish(4, 2, READ, false, 13)]));
     assert_eq!(ask(wish(5, 3, READ, false, 14), waiting(2, 12)).await, Asked::Recorded, "the old one is forgotten");
     let second = wish(4, 2, READ, false, 13);
-    assert_eq!(store.drop_pairing(second.id).await.await, Ok(Some(second.device)));
-    assert_eq!(store.drop_pairing(second.id).await.await, Ok(None));
+    assert_eq!(store.drop_pairing(second.id, entry(1)).await.await, Ok(Some(second.device)));
+    assert_eq!(store.drop_pairing(second.id, entry(1)).await.await, Ok(None));
     assert_eq!(store.pairings(at(0)).await, Ok(vec![wish(5, 3, READ, false, 14)]));
 }
 
@@ -114,16 +114,16 @@ pub(super) async fn an_approval_is_claimed_once(fixture: &mut dyn Fixture) {
     let store = fixture.store();
     let asked = wish(1, 1, WRITE, false, 10);
     store.ask_pairing(asked.clone(), waiting(9, 0)).await.await.unwrap();
-    assert_eq!(store.claim_device_token(token(1, 7, READ, 11)).await.await, Ok(None), "nobody approved it");
-    assert_eq!(store.approve_pairing(asked.id, at(10), at(12)).await.await, Ok(None), "it is too old");
-    assert_eq!(store.approve_pairing(asked.id, at(0), at(12)).await.await, Ok(Some(asked.clone())));
-    assert_eq!(store.approve_pairing(asked.id, at(0), at(13)).await.await, Ok(None));
+    assert_eq!(store.claim_device_token(token(1, 7, READ, 11), entry(1)).await.await, Ok(None), "nobody approved it");
+    assert_eq!(store.approve_pairing(asked.id, at(10), at(12), entry(1)).await.await, Ok(None), "it is too old");
+    assert_eq!(store.approve_pairing(asked.id, at(0), at(12), entry(1)).await.await, Ok(Some(asked.clone())));
+    assert_eq!(store.approve_pairing(asked.id, at(0), at(13), entry(1)).await.await, Ok(None));
     fixture.restart().await;
     let store = fixture.store();
     // adv_9: of many at once one gets it.
     let mut claims = Vec::new();
     for digest in 1..=50 {
-        claims.push(store.claim_device_token(token(1, digest, READ, 14)).await);
+        claims.push(store.claim_device_token(token(1, digest, READ, 14), entry(1)).await);
     }
     let mut won = Vec::new();
     for (claim, digest) in claims.into_iter().zip(1..) {
@@ -142,35 +142,35 @@ pub(super) async fn a_granted_upgrade_grows_the_token_and_opens_nothing_else(fix
     let asked = wish(1, 1, WRITE, true, 10);
     store.ask_pairing(asked.clone(), waiting(9, 0)).await.await.unwrap();
     assert_eq!(live(store, 1).await, Some(token(1, 7, READ, 1)));
-    store.approve_pairing(asked.id, at(0), at(12)).await.await.unwrap();
+    store.approve_pairing(asked.id, at(0), at(12), entry(1)).await.await.unwrap();
     assert_eq!(live(store, 1).await, Some(token(1, 7, WRITE, 1)));
-    assert_eq!(store.claim_device_token(token(1, 8, WRITE, 13)).await.await, Ok(None));
+    assert_eq!(store.claim_device_token(token(1, 8, WRITE, 13), entry(1)).await.await, Ok(None));
 }
 
 pub(super) async fn a_new_approval_grants_no_more_than_itself(fixture: &mut dyn Fixture) {
     let store = fixture.store();
     enrol(store, device(1, WRITE, 1), token(1, 7, WRITE, 1)).await;
-    store.revoke_device_token(device_id(1), Role::Operator, at(2)).await.await.unwrap();
+    store.revoke_device_token(device_id(1), Role::Operator, at(2), entry(1)).await.await.unwrap();
     let asked = wish(1, 1, READ, false, 10);
     store.ask_pairing(asked.clone(), waiting(9, 0)).await.await.unwrap();
-    store.approve_pairing(asked.id, at(0), at(12)).await.await.unwrap();
-    assert_eq!(store.claim_device_token(token(1, 8, WRITE, 13)).await.await, Ok(Some(READ)));
+    store.approve_pairing(asked.id, at(0), at(12), entry(1)).await.await.unwrap();
+    assert_eq!(store.claim_device_token(token(1, 8, WRITE, 13), entry(1)).await.await, Ok(Some(READ)));
     assert_eq!(store.device(device_id(1)).await.unwrap().unwrap().scopes, READ);
 }
 
 pub(super) async fn a_token_is_rotated_revoked_and_revived(fixture: &mut dyn Fixture) {
     let store = fixture.store();
-    assert_eq!(store.rotate_device_token(token(1, 8, READ, 2)).await.await, Ok(false), "there is none");
+    assert_eq!(store.rotate_device_token(token(1, 8, READ, 2), entry(1)).await.await, Ok(false), "there is none");
     enrol(store, device(1, READ, 1), token(1, 7, READ, 1)).await;
-    assert_eq!(store.rotate_device_token(token(1, 8, READ, 2)).await.await, Ok(true));
+    assert_eq!(store.rotate_device_token(token(1, 8, READ, 2), entry(1)).await.await, Ok(true));
     let rotated = DeviceToken { created_at: at(1), rotated_at: Some(at(2)), ..token(1, 8, READ, 2) };
     assert_eq!(live(store, 1).await, Some(rotated.clone()));
     store.touch_device(device_id(1), Some(Role::Operator), at(3)).await.await.unwrap();
     let used = DeviceToken { used_at: Some(at(3)), ..rotated };
     assert_eq!(live(store, 1).await, Some(used.clone()));
     assert_eq!(store.device(device_id(1)).await.unwrap().unwrap().seen_at, Some(at(3)));
-    assert_eq!(store.revoke_device_token(device_id(1), Role::Operator, at(4)).await.await, Ok(true));
-    assert_eq!(store.revoke_device_token(device_id(1), Role::Operator, at(5)).await.await, Ok(false));
+    assert_eq!(store.revoke_device_token(device_id(1), Role::Operator, at(4), entry(1)).await.await, Ok(true));
+    assert_eq!(store.revoke_device_token(device_id(1), Role::Operator, at(5), entry(1)).await.await, Ok(false));
     assert_eq!(live(store, 1).await, Some(DeviceToken { revoked_at: Some(at(4)), ..used }));
     assert!(enrol(store, device(1, READ, 6), token(1, 9, READ, 6)).await, "whoever has the secret gets another");
     let revived = DeviceToken { created_at: at(1), rotated_at: Some(at(6)), ..token(1, 9, READ, 6) };
@@ -182,17 +182,17 @@ pub(super) async fn what_is_revoked_or_removed_cannot_be_claimed(fixture: &mut d
     for (n, id) in [(1, 1), (2, 2)] {
         let asked = wish(id, n, WRITE, false, 10);
         store.ask_pairing(asked.clone(), waiting(9, 0)).await.await.unwrap();
-        store.approve_pairing(asked.id, at(0), at(12)).await.await.unwrap();
+        store.approve_pairing(asked.id, at(0), at(12), entry(1)).await.await.unwrap();
     }
-    assert_eq!(store.revoke_device_token(device_id(1), Role::Operator, at(13)).await.await, Ok(true));
-    assert_eq!(store.remove_device(device_id(2)).await.await, Ok(true));
-    assert_eq!(store.remove_device(device_id(2)).await.await, Ok(false));
+    assert_eq!(store.revoke_device_token(device_id(1), Role::Operator, at(13), entry(1)).await.await, Ok(true));
+    assert_eq!(store.remove_device(device_id(2), entry(1)).await.await, Ok(true));
+    assert_eq!(store.remove_device(device_id(2), entry(1)).await.await, Ok(false));
     for n in [1, 2] {
-        assert_eq!(store.claim_device_token(token(n, n, WRITE, 14)).await.await, Ok(None));
+        assert_eq!(store.claim_device_token(token(n, n, WRITE, 14), entry(1)).await.await, Ok(None));
         assert_eq!(live(store, n).await, None);
     }
     enrol(store, device(3, READ, 15), token(3, 3, READ, 15)).await;
     store.ask_pairing(wish(3, 3, WRITE, true, 16), waiting(9, 0)).await.await.unwrap();
-    store.remove_device(device_id(3)).await.await.unwrap();
+    store.remove_device(device_id(3), entry(1)).await.await.unwrap();
     assert_eq!((live(store, 3).await, store.pairings(at(0)).await), (None, Ok(vec![])));
 }

@@ -143,13 +143,16 @@ pub(super) async fn an_api_key_is_found_until_it_is_revoked(fixture: &mut dyn Fi
     };
     let store = fixture.store();
     for n in 1..=3 {
-        store.add_api_key(key(n)).await.await.unwrap();
+        store.add_api_key(key(n), entry(1)).await.await.unwrap();
     }
-    assert!(store.add_api_key(ApiKey { id: key(9).id, ..key(1) }).await.await.is_err(), "a digest is used once");
+    assert!(
+        store.add_api_key(ApiKey { id: key(9).id, ..key(1) }, entry(1)).await.await.is_err(),
+        "a digest is used once"
+    );
     assert_eq!(store.api_key(&[2; 32]).await, Ok(Some(key(2))));
-    assert_eq!(store.revoke_api_key(key(2).id, at(50)).await.await, Ok(true));
-    assert_eq!(store.revoke_api_key(key(2).id, at(51)).await.await, Ok(false));
-    assert_eq!(store.revoke_api_key(key(7).id, at(51)).await.await, Ok(false));
+    assert_eq!(store.revoke_api_key(key(2).id, at(50), entry(2)).await.await, Ok(true));
+    assert_eq!(store.revoke_api_key(key(2).id, at(51), entry(2)).await.await, Ok(false));
+    assert_eq!(store.revoke_api_key(key(7).id, at(51), entry(2)).await.await, Ok(false));
     assert_eq!(store.api_key(&[2; 32]).await, Ok(None));
     fixture.restart().await;
     let revoked = ApiKey { revoked_at: Some(at(50)), ..key(2) };

@@ -4,10 +4,12 @@ mod devices;
 mod memories;
 mod provenance;
 
+use claw_core::audit::Entry;
 use claw_core::{ApiKeyId, TaskId, Timestamp};
 use sqlx::Row;
 use sqlx::sqlite::SqliteConnection;
 
+use super::audit::append;
 use super::decode;
 use super::erase::erase;
 use super::fault::Fault;
@@ -27,8 +29,8 @@ pub(super) enum Act {
     Recover { at: Timestamp, told: Slot<Recovered> },
     Expire { before: Timestamp, told: Slot<u64> },
     Erase { told: Slot<bool> },
-    AddApiKey { key: ApiKey, told: Slot<()> },
-    RevokeApiKey { id: ApiKeyId, at: Timestamp, told: Slot<bool> },
+    AddApiKey { key: ApiKey, entry: Entry, told: Slot<()> },
+    RevokeApiKey { id: ApiKeyId, at: Timestamp, entry: Entry, told: Slot<bool> },
     RecordDelivery { id: i64, result: DeliveryResult, told: Slot<()> },
     Device(Box<DeviceAct>),
     Memory(Box<MemoryAct>),
@@ -79,8 +81,15 @@ impl Act {
             Self::Recover { at, told } => told.answer = Some(recover_all(connection, load, flush, unit, *at).await?),
             Self::Expire { before, told } => told.answer = Some(expire(connection, *before).await?),
             Self::Erase { told } => told.answer = Some(erase(connection).await?),
-            Self::AddApiKey { key, told } => told.answer = Some(add_api_key(connection, key).await?),
-            Self::RevokeApiKey { id, at, told } => told.answer = Some(revoke_api_key(connection, *id, *at).await?),
+            Self::AddApiKey { key, entry, told } => {
+                told.answer = Some(add_api_key(connection, key).await?);
+                append(connection, std::slice::from_ref(entry)).await?;
+            }
+            Self::RevokeApiKey { id, at, entry, told } => {
+                let is_done = revoke_api_key(connection, *id, *at).await?;
+                append_if(is_done, connection, entry).await?;
+                told.answer = Some(is_done);
+            }
             Self::RecordDelivery { id, result, told } => {
                 told.answer = Some(record_delivery(connection, *id, *result).await?);
             }
@@ -90,6 +99,11 @@ impl Act {
         }
         Ok(())
     }
+}
+
+/// Appends what was done, if it was.
+async fn append_if(is_done: bool, connection: &mut SqliteConnection, entry: &Entry) -> Result<(), Fault> {
+    if is_done { append(connection, std::slice::from_ref(entry)).await } else { Ok(()) }
 }
 
 const RUNNING: &str = "SELECT id FROM tasks WHERE state = 1 ORDER BY n LIMIT ?1";

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use claw_core::approval::{Approval, Decision};
+use claw_core::audit::Actor;
 use claw_core::{ApprovalId, SessionKey, TaskId, Timestamp, Visibility};
 use sqlx::sqlite::SqliteConnection;
 
@@ -18,7 +19,7 @@ impl Approvals for SqliteStore {
         id: ApprovalId,
         task: TaskId,
         decision: Decision,
-        by: String,
+        by: Actor,
         at: Timestamp,
     ) -> Commit<Resolved> {
         self.put(Ok(ResolveApproval { id, task, decision, by, at })).await

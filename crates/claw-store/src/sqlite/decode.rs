@@ -1,6 +1,7 @@
 //! Rows of SQLite in the store's words.
 
 pub(super) mod approvals;
+pub(super) mod audit;
 pub(super) mod devices;
 
 use std::sync::Arc;

@@ -9,7 +9,7 @@
 //! - a record: a page of events, up to two messages, an attempt; whichever there are
 //! - the counters; the sums of sessions by owner and agent, and of tokens by day
 //!
-//! What seldom happens, a session's end or other settings, a task's being taken up or parked, approvals, goes in statements of its own.
+//! What seldom happens, a session's end or other settings, a task's being taken up or parked, approvals, the audit log, goes in statements of its own.
 
 use std::collections::{HashMap, HashSet};
 
@@ -100,6 +100,7 @@ impl Flush {
         add_summaries(connection, &difference.summaries).await?;
         park_tasks(connection, difference.tasks_parked.iter().filter_map(|id| unit.task(*id))).await?;
         super::approvals::write(connection, &difference.approvals).await?;
+        super::audit::append(connection, &difference.audit).await?;
         steer_tasks(connection, difference.tasks_steered.iter().filter_map(|id| unit.task(*id))).await?;
         drop(rows);
         unit.written();

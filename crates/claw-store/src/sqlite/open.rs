@@ -13,7 +13,7 @@ use super::fault::Fault;
 use super::flush::prepare;
 use super::schema;
 use crate::StoreError;
-use crate::limits::{CHECK_MILLIS_MAX, LOG_BYTES_KEPT};
+use crate::limits::{BUSY_TIMEOUT, CHECK_MILLIS_MAX, LOG_BYTES_KEPT};
 
 /// Where the database lies and how it is used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,8 +40,6 @@ pub(super) struct Opened {
     pub(super) reading: SqliteConnectOptions,
 }
 
-/// Waiting longer than this for another process's lock is a fault; ours never wait for each other.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const PAGE_BYTES: u64 = 4096;
 
 /// Checks the file, makes it if it is missing, brings the schema up to date.

@@ -1,6 +1,7 @@
 //! Reads: each on a connection of its own kind that cannot write, none waiting for the writer.
 
 mod approvals;
+mod audit;
 mod devices;
 pub(super) mod memories;
 mod messages;

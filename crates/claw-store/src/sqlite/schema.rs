@@ -19,6 +19,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/0006_memory.sql"),
     include_str!("../../migrations/0007_pieces.sql"),
     include_str!("../../migrations/0008_provenance.sql"),
+    include_str!("../../migrations/0009_audit.sql"),
 ];
 
 /// The schema that this version writes.
@@ -39,6 +40,12 @@ pub(super) async fn recognise(connection: &mut SqliteConnection) -> Result<(), S
         return Err(StoreError::Corrupt("it has no schema".into()));
     }
     Ok(())
+}
+
+/// Whether it is one of ours, and of the form that this version writes.
+pub(super) async fn is_current(connection: &mut SqliteConnection) -> Result<bool, StoreError> {
+    recognise(connection).await?;
+    Ok(header(connection).await?.1 == known())
 }
 
 /// Takes the steps that are missing, all or none.

@@ -1,5 +1,7 @@
 //! What only SQLite has to prove: its file, its plans, its faults.
 
+mod audit;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,7 @@
 //! Questions whether a call may be made: parked for, decided, used once, voided.
 
 use claw_core::approval::{Approval, ApprovalState, Decision};
+use claw_core::audit::{Actor, Door, Entry, Kind, Outcome};
 use claw_core::task::StateName;
 use claw_core::{ApprovalId, SessionKey, TaskId, Timestamp};
 
@@ -18,7 +19,7 @@ pub(crate) struct ResolveApproval {
     pub(crate) id: ApprovalId,
     pub(crate) task: TaskId,
     pub(crate) decision: Decision,
-    pub(crate) by: String,
+    pub(crate) by: Actor,
     pub(crate) at: Timestamp,
 }
 
@@ -46,9 +47,10 @@ impl Verb for ResolveApproval {
             Decision::AllowOnce => ApprovalState::Allowed,
             Decision::Deny => ApprovalState::Denied,
         };
-        approval.decided_by = Some(self.by.clone());
+        approval.decided_by = Some(self.by.name.to_string());
         approval.decided_at = Some(self.at);
         unit.put_approval(approval.clone());
+        note(unit, Kind::ApprovalDecided, &approval, self.by.clone(), self.at);
         if waits {
             unit.change_task(self.task, |row| row.state_at = self.at);
         }
@@ -107,7 +109,31 @@ fn close(unit: &mut Unit, task: TaskId, id: ApprovalId, state: ApprovalState, at
         decided_at: if nobody { Some(at) } else { approval.decided_at },
         ..approval.clone()
     };
+    note(unit, Kind::ApprovalClosed, &closed, Actor::gateway(Door::Run), at);
     unit.put_approval(closed);
+}
+
+/// One line of the audit log about an approval: which plan, of which run, until when.
+fn note(unit: &mut Unit, kind: Kind, approval: &Approval, by: Actor, at: Timestamp) {
+    let outcome = match approval.state {
+        ApprovalState::Pending => Outcome::Done,
+        ApprovalState::Allowed => Outcome::Allowed,
+        ApprovalState::Denied => Outcome::Denied,
+        ApprovalState::Expired => Outcome::Expired,
+        ApprovalState::Used => Outcome::Used,
+        ApprovalState::Void => Outcome::Void,
+    };
+    let entry = Entry::new(at, kind, by, &approval.id.to_string())
+        .ended(outcome)
+        .with("task", approval.task.to_string())
+        .with("call", &approval.call_id)
+        .with("tool", &approval.tool)
+        .with("agent", approval.agent.as_str())
+        .with("owner", approval.owner.as_str())
+        .with("reason", approval.reason.as_str())
+        .with("expiresAt", approval.expires_at.to_string())
+        .with_digest("plan", &approval.digest);
+    unit.difference.audit.push(entry);
 }
 
 /// Nothing can come any more of what the task asked for; its approvals are loaded.
@@ -130,6 +156,7 @@ pub(super) fn ask(unit: &mut Unit, approval: &Approval, at: Timestamp) -> Timest
         Some(_) => at,
         None => {
             unit.put_approval(approval.clone());
+            note(unit, Kind::ApprovalAsked, approval, Actor::of(&approval.owner, Door::Run), at);
             approval.expires_at
         }
     }

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::child::{self, Child, Input, Plan};
 use super::leave::{Leave, Started};
+use super::ledger::Ending;
 use super::output::Output;
 use crate::limits::{BACKGROUND_ALL_MAX, BACKGROUND_MAX, INPUT_WAIT, LOG_LINES_DEFAULT, POLL_WAIT, TIMEOUT_MAX};
 
@@ -55,6 +56,8 @@ pub(super) struct Start {
     pub(super) asks: bool,
     /// After so long it is killed.
     pub(super) limit: Duration,
+    /// Writes its end down.
+    pub(super) ending: Ending,
 }
 
 impl Table {
@@ -95,7 +98,7 @@ impl Processes {
     }
 
     pub(super) fn start(&self, context: &ToolContext, start: Start) -> Result<u32, ToolError> {
-        let Start { command, started, plan, asks, limit } = start;
+        let Start { command, started, plan, asks, limit, ending } = start;
         let mut table = self.table();
         table.make_room(&context.principal.id)?;
         let mut child = Child::start(&plan, true, context.run.listener.clone())?;
@@ -112,6 +115,7 @@ impl Processes {
                 () = tokio::time::sleep(limit.min(TIMEOUT_MAX)) => -1,
             };
             drop(child);
+            ending.with(if code == -1 { "killed".to_owned() } else { code.to_string() });
             tell.send_replace(Some(code));
         }));
         table.last += 1;

@@ -62,9 +62,10 @@ impl Desk {
         std::fs::write(at("secret"), "outside").unwrap();
         let scope = TaskScope::new();
         let nobody: Arc<dyn claw_core::provenance::Provenance> = Arc::new(());
+        let ledger: Arc<dyn claw_core::audit::Ledger> = Arc::new(());
         let (processes, rooms) = (Processes::new(scope.clone()), Rooms::new(8 << 20));
         let skills: Arc<dyn claw_core::skill::Skills> = Arc::new(());
-        let tools = exec::tools(&Arc::new(workspaces), settings, &processes, &nobody, &rooms, &skills);
+        let tools = exec::tools(&Arc::new(workspaces), settings, &processes, (&nobody, &ledger), &rooms, &skills);
         Self { home, tools, scope }
     }
 

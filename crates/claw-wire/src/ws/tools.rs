@@ -199,12 +199,12 @@ pub struct InvokeError<'a> {
 }
 
 impl<'a> InvokedHere<'a> {
-    /// What came of it.
-    pub fn new(tool_name: &'a str, text: &'a str, is_error: bool) -> Self {
-        let (output, error) = match is_error {
-            false => (Some(ToolResult::new(text)), None),
-            true => (None, Some(InvokeError { code: "tool_error", message: text })),
+    /// What came of it; `failure` is the code of one.
+    pub fn new(tool_name: &'a str, text: &'a str, failure: Option<&'static str>) -> Self {
+        let (output, error) = match failure {
+            None => (Some(ToolResult::new(text)), None),
+            Some(code) => (None, Some(InvokeError { code, message: text })),
         };
-        Self { ok: !is_error, tool_name, output, error, source: "core" }
+        Self { ok: failure.is_none(), tool_name, output, error, source: "core" }
     }
 }

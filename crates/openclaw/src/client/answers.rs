@@ -3,6 +3,7 @@
 //! The gateway's own types only write; these only read, and leniently: a field that is missing or
 //! new breaks no client. `--json` prints the answer itself and never goes through here.
 
+mod audit;
 mod devices;
 mod memory;
 mod tools;
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+pub(crate) use audit::{AuditEntry, AuditPage};
 pub(crate) use devices::{Device, DeviceList, RotatedToken, short};
 pub(crate) use memory::{FoundMemories, FoundMemory, MemoryList, OneMemory};
 pub(crate) use tools::{InvokedTool, ToolCatalog};

@@ -11,6 +11,14 @@ use super::config::print;
 use crate::client::{self, Connection, Payload, Reach, Target};
 use crate::exit::Fatal;
 
+/// How a command shows what it finds by itself.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct Shown {
+    /// Print the answer as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
 /// Which gateway is asked, and how its answer is shown.
 #[derive(Debug, Args)]
 pub(super) struct Asking {

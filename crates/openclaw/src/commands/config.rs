@@ -4,15 +4,19 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use claw_app::audit::{ConfigChange, config_digest};
+use claw_core::audit::{Actor, Door};
+use claw_core::{Clock as _, PrincipalId};
+use claw_runtime::SystemClock;
 use serde::Serialize;
 
-use super::Context;
+use super::{Context, audit};
 use crate::config::file::File;
 use crate::config::problem::{ConfigError, located};
 use crate::config::render::View;
 use crate::config::settings::Location;
 use crate::config::tree::{self, Kind, Node, Origin};
-use crate::config::{disk, edit, examine, path, schema};
+use crate::config::{disk, edit, examine, path, redact, schema};
 use crate::exit::Fatal;
 
 /// Arguments of `openclaw config`.
@@ -130,6 +134,7 @@ fn set(location: &Location, context: &Context, dotted: &str, value: &str, json: 
         .iter()
         .map(|warning| located(&location.config_file, warning.origin.as_ref(), warning))
         .collect();
+    written_down(context, "set", location, &path);
     if json {
         return print_json(&ChangeAnswer { path: path.join("."), changed: true, warnings });
     }
@@ -143,11 +148,23 @@ fn set(location: &Location, context: &Context, dotted: &str, value: &str, json: 
 fn unset(location: &Location, context: &Context, dotted: &str, json: bool) -> Result<ExitCode, Fatal> {
     let path = parse(dotted)?;
     let changed = edit::unset(location, &path, &context.environment)?;
+    if changed {
+        written_down(context, "unset", location, &path);
+    }
     if json {
         return print_json(&ChangeAnswer { path: path.join("."), changed, warnings: Vec::new() });
     }
     let outcome = if changed { "is no longer set" } else { "was not set" };
     print(&format!("{} {outcome}", path.join(".")))
+}
+
+/// Which key was changed, for the audit log; what stands there is not in it.
+pub(super) fn written_down(context: &Context, how: &'static str, location: &Location, path: &[String]) {
+    let text = disk::read(&location.config_file).ok().flatten();
+    let digest = text.and_then(|text| redact::text(&text)).as_deref().map(config_digest);
+    let change = ConfigChange { how: Some(how), applied: vec![path.join(".")], digest, ..ConfigChange::default() };
+    let by = Actor::of(&PrincipalId::operator(), Door::Cli);
+    audit::written_down(context, change.entry(SystemClock.now(), by));
 }
 
 #[derive(Serialize)]

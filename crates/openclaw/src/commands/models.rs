@@ -19,7 +19,7 @@ use serde::Serialize;
 use url::Url;
 
 use super::Context;
-use super::config::{print, print_json};
+use super::config::{print, print_json, written_down};
 use super::gateway::client_settings;
 use super::terminal::{Terminal, note, table};
 use crate::client;
@@ -245,7 +245,7 @@ struct Listed {
     /// As `--model` takes it.
     id: String,
     provider: String,
-    /// `ready`, `partial`, `absent` for files; `configured` for a provider's.
+    /// `ready`, `off`, `partial`, `absent` for files; `configured` for a provider's.
     state: &'static str,
     size_bytes: Option<u64>,
     path: Option<PathBuf>,
@@ -268,7 +268,9 @@ fn list(folder: &Folder, settings: &Settings, json: bool) -> Result<ExitCode, Fa
     let files = folder.list().map_err(|error| {
         Fatal::other(chain(&error), "mend its permissions, or name another folder in OPENCLAW_MODELS_DIR")
     })?;
-    let models: Vec<Listed> = files.into_iter().map(listed).chain(configured(settings)).collect();
+    let is_on = settings.fixed.embedded.enabled;
+    let files = files.into_iter().map(|file| listed(file, is_on));
+    let models: Vec<Listed> = files.chain(configured(settings)).collect();
     if json {
         return print_json(&ListAnswer { folder: folder.path(), can_run: Engine::is_built(), models });
     }
@@ -277,8 +279,11 @@ fn list(folder: &Folder, settings: &Settings, json: bool) -> Result<ExitCode, Fa
         &["MODEL", "PROVIDER", "STATE", "SIZE", "CONTEXT", "PRICE PER 1M"],
         models.into_iter().map(row).collect(),
     ))?;
-    if !is_any_ready {
+    if !is_any_ready && is_on {
         note("none is ready: `openclaw models pull` fetches the default one");
+    }
+    if !is_on {
+        note("the embedded model is switched off: `openclaw config set embedded.enabled true` switches it on");
     }
     if !Engine::is_built() {
         note("this program was built without the embedded model; files are kept, not run");
@@ -286,10 +291,10 @@ fn list(folder: &Folder, settings: &Settings, json: bool) -> Result<ExitCode, Fa
     Ok(answer)
 }
 
-fn listed(file: ModelFile) -> Listed {
+fn listed(file: ModelFile, is_on: bool) -> Listed {
     let ModelFile { name, path, presence, entry } = file;
     let (state, size_bytes, path) = match presence {
-        Presence::Complete { bytes } => ("ready", Some(bytes), Some(path)),
+        Presence::Complete { bytes } => (if is_on { "ready" } else { "off" }, Some(bytes), Some(path)),
         Presence::Partial { bytes } => ("partial", Some(bytes), Some(path)),
         Presence::Absent => ("absent", entry.map(|entry| entry.size_bytes), None),
     };
@@ -345,7 +350,9 @@ fn choose(
     json: bool,
 ) -> Result<ExitCode, Fatal> {
     check_known(settings, model)?;
-    let path = edit::set_model(&settings.location, model, agent, &context.environment)?.join(".");
+    let path = edit::set_model(&settings.location, model, agent, &context.environment)?;
+    written_down(context, "model", &settings.location, &path);
+    let path = path.join(".");
     if json {
         return print_json(&SetAnswer { model, agent, path });
     }

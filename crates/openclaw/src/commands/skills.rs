@@ -8,14 +8,18 @@ use std::process::ExitCode;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
+use claw_core::audit::{Actor, Door, Entry, Kind};
 use claw_core::skill::{Broken, Report, Requirements, Status};
-use claw_core::{AgentId, Principal};
+use claw_core::{AgentId, Clock as _, Principal, PrincipalId};
+use claw_runtime::SystemClock;
 use claw_skills::install::{Checked, Managed, State};
 use claw_skills::scan::{Finding, Scanner};
 use claw_wire::ws::skills::{SkillRow, SkillsStatus};
 use serde::Serialize;
 
 use super::Context;
+use super::asking::Shown;
+use super::audit::written_down;
 use super::config::{print, print_json};
 use super::gateway::client_settings;
 use super::terminal::{cell, note, pairs, table};
@@ -49,11 +53,7 @@ enum Action {
         common: Common,
     },
     /// Look whether installed skills are what was installed, and scan them again
-    Check {
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
+    Check(Shown),
     /// Install a skill from a folder, an archive or an address; nothing of it is run
     Install(install::Arguments),
     /// Say that an installed skill is right as it is now, although it was changed since, or put there by hand
@@ -64,9 +64,8 @@ enum Action {
         /// Its name
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         name: String,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
+        #[command(flatten)]
+        shown: Shown,
     },
 }
 
@@ -75,9 +74,8 @@ struct Common {
     /// Which agent [default: the default one]
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     agent: Option<String>,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    shown: Shown,
 }
 
 /// Runs `openclaw skills`.
@@ -86,10 +84,10 @@ pub(crate) fn run(skills: Skills, context: &Context) -> Result<ExitCode, Fatal> 
     match skills.action {
         Action::List { eligible, common } => list(&settings, &common, eligible),
         Action::Info { name, common } => info(&settings, &name, &common),
-        Action::Check { json } => check(&settings, json),
-        Action::Install(arguments) => install::run(&settings, arguments),
-        Action::Pin(arguments) => install::pin(&settings, &arguments),
-        Action::Remove { name, json } => remove(&settings, &name, json),
+        Action::Check(shown) => check(&settings, shown.json),
+        Action::Install(arguments) => install::run(&settings, context, arguments),
+        Action::Pin(arguments) => install::pin(&settings, context, &arguments),
+        Action::Remove { name, shown } => remove(&settings, context, &name, shown.json),
     }
 }
 
@@ -114,7 +112,7 @@ fn list(settings: &Settings, common: &Common, eligible: bool) -> Result<ExitCode
             note(&format!("{path}: {problem}"));
         }
     }
-    if common.json {
+    if common.shown.json {
         return print_json(&SkillsStatus::of(agent.to_string(), report));
     }
     let rows = report.skills.iter().map(|status| {
@@ -157,7 +155,7 @@ fn info(settings: &Settings, name: &str, common: &Common) -> Result<ExitCode, Fa
             "{name} was put there by hand, so agents do not have it: `openclaw skills pin {name}` if that is right"
         ));
     }
-    if common.json {
+    if common.shown.json {
         return print_json(&SkillRow::from(status));
     }
     let mut lines = vec![
@@ -268,9 +266,15 @@ struct RemoveAnswer<'a> {
     removed: bool,
 }
 
-fn remove(settings: &Settings, name: &str, json: bool) -> Result<ExitCode, Fatal> {
+/// A skill's line in the audit log.
+fn line(kind: Kind, name: &str) -> Entry {
+    Entry::new(SystemClock.now(), kind, Actor::of(&PrincipalId::operator(), Door::Cli), name)
+}
+
+fn remove(settings: &Settings, context: &Context, name: &str, json: bool) -> Result<ExitCode, Fatal> {
     let removed = Managed::at(&settings.live.skills_dir).remove(name);
     let path = removed.map_err(|error| Fatal::asked(chain(&error), "see `openclaw skills list`"))?;
+    written_down(context, line(Kind::SkillRemoved, name));
     if json {
         return print_json(&RemoveAnswer { name, removed: true });
     }

@@ -71,7 +71,9 @@ fn object(text: &str) -> Result<Map<String, Value>, String> {
 pub(crate) fn run(tools: Tools, context: &Context) -> Result<ExitCode, Fatal> {
     match tools.action {
         Action::List(Common { agent, asking }) => {
-            asking.answered(context, "tools.catalog", &json!({"agentId": agent}), list)
+            // Whoever reads it as JSON may want to know what each takes.
+            let params = json!({"agentId": agent, "withParameters": asking.json});
+            asking.answered(context, "tools.catalog", &params, list)
         }
         Action::Invoke { tool, arguments, args, session, common: Common { agent, asking } } => {
             let call = Call { tool, arguments, args, session, agent };
@@ -124,12 +126,21 @@ fn invoke(call: Call, asking: &Asking, target: &Target, terminal: Terminal) -> R
         Ok(payload)
     })?;
     let called: InvokedTool = payload.read()?;
-    let failed = || Fatal::other(format!("{tool} failed"), "what it said stands above");
     match called.error {
-        Some(_) if asking.json => print(&payload.pretty()).and_then(|_shown| Err(failed())),
         Some(error) => {
-            error.message.lines().for_each(note);
-            Err(failed())
+            if asking.json {
+                print(&payload.pretty())?;
+            }
+            if error.blames_arguments() {
+                return Err(Fatal::asked(
+                    format!("{tool}: {}", error.message),
+                    "`openclaw tools list --json` has what it takes",
+                ));
+            }
+            if !asking.json {
+                error.message.lines().for_each(note);
+            }
+            Err(Fatal::other(format!("{tool} failed"), "what it said stands above"))
         }
         None if asking.json => print(&payload.pretty()),
         None => print(&terminal.shown(&called.text())),

@@ -53,7 +53,7 @@ impl ConfigFile for Door {
             live.adopt(seen, &new).map_err(|unusable| Refusal::Invalid(issues(&unusable, location)))
         })?;
         // The snapshot has the warnings with their paths.
-        let Report { applied, needs_restart, overridden, warnings: _ } = report;
+        let Report { applied, needs_restart, overridden, warnings: _, digest: _ } = report;
         let mut snapshot = snapshot(live.location(), live.sources());
         let overridden = overridden.into_iter();
         snapshot.warnings.extend(

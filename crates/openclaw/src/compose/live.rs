@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use claw_app::App;
+use claw_app::audit::{ConfigChange, config_digest};
+use claw_core::audit::{self, Actor};
 use claw_net::egress::{AllowList, Egress};
 
 use super::doors::Locks;
@@ -22,7 +24,7 @@ use crate::config::problem::{ConfigError, located};
 use crate::config::secret::SecretText;
 use crate::config::settings::{Fixed, Live, Location, Settings};
 use crate::config::values::AllowedHost;
-use crate::config::{self, Loaded, Sources, change, disk, limits};
+use crate::config::{self, Loaded, Sources, change, disk, limits, redact};
 use crate::exit::{Fatal, chain};
 use crate::log::LevelControl;
 
@@ -78,6 +80,8 @@ pub(super) struct Report {
     pub(super) overridden: Vec<(String, &'static str)>,
     /// Where the new configuration is odd.
     pub(super) warnings: Vec<String>,
+    /// Of the file without its secrets.
+    pub(super) digest: Option<String>,
 }
 
 impl Report {
@@ -200,7 +204,7 @@ impl LiveConfig {
         let differs = change::fixed(&self.fixed, &settings.fixed);
         let needs_restart = changes.fixed.into_iter().filter(|key| differs.contains(key)).collect();
         let overridden = self.overridden(seen.written.as_ref(), written.as_ref());
-        let report = Report { applied: changes.live, needs_restart, overridden, warnings };
+        let report = Report { applied: changes.live, needs_restart, overridden, warnings, digest: digest(text) };
         // What is said about a level is said at the more talkative of the two.
         let level = settings.live.log_level;
         let old = seen.settings.live.log_level;
@@ -231,6 +235,52 @@ impl LiveConfig {
         }
     }
 
+    /// What the file is known by in the audit log.
+    pub(super) fn digest(&self) -> Option<String> {
+        digest(&disk::read(&self.location.config_file).ok()??)
+    }
+
+    /// Writes down what was taken up.
+    fn note(&self, trigger: Trigger, report: &Report) {
+        if report.is_empty() {
+            return;
+        }
+        let Report { applied, needs_restart, overridden, warnings: _, digest } = report;
+        let overridden = overridden.iter().map(|(key, _)| key.clone());
+        self.write_down(
+            trigger,
+            &ConfigChange {
+                applied: applied.clone(),
+                needs_restart: needs_restart.iter().cloned().chain(overridden).collect(),
+                digest: digest.clone(),
+                ..ConfigChange::default()
+            },
+        );
+    }
+
+    /// Writes down that a file could not be used: why and where, and nothing of what stands there.
+    fn note_refused(&self, trigger: Trigger, unusable: &Unusable) {
+        let (refused, issues) = match unusable {
+            Unusable::Gone => ("gone", Vec::new()),
+            Unusable::Empty => ("empty", Vec::new()),
+            Unusable::Config(ConfigError::Invalid { problems, .. }) => {
+                ("invalid", problems.iter().map(|problem| problem.path.join(".")).collect())
+            }
+            Unusable::Config(_) => ("unreadable", Vec::new()),
+            Unusable::Parts(_) => ("cannot be built", Vec::new()),
+        };
+        self.write_down(trigger, &ConfigChange { refused: Some(refused), issues, ..ConfigChange::default() });
+    }
+
+    fn write_down(&self, trigger: Trigger, change: &ConfigChange) {
+        let ledger = self.parts.foundation.ledger();
+        let door = match trigger {
+            Trigger::Told => audit::Door::Signal,
+            Trigger::Watch => audit::Door::File,
+        };
+        ledger.note(change.entry(ledger.now(), Actor::gateway(door)));
+    }
+
     fn overridden(&self, old: Option<&Settings>, new: Option<&Settings>) -> Vec<(String, &'static str)> {
         let (Some(old), Some(new)) = (old, new) else {
             return Vec::new();
@@ -239,6 +289,10 @@ impl LiveConfig {
         let keys = live.into_iter().chain(fixed);
         keys.filter_map(|key| config::overriding(&key, &self.sources).map(|name| (key, name))).collect()
     }
+}
+
+fn digest(text: &str) -> Option<String> {
+    redact::text(text).as_deref().map(config_digest)
 }
 
 /// What the app is given of a configuration.
@@ -281,12 +335,14 @@ pub(super) async fn reload(live: &Arc<LiveConfig>, trigger: Trigger) {
         let outcome = tokio::task::spawn_blocking(move || here.reload()).await;
         match outcome {
             Ok(Ok(report)) => {
+                live.note(trigger, &report);
                 if report.is_empty() && trigger == Trigger::Told {
                     tracing::info!("reload: nothing differs from what is in effect");
                 }
                 return;
             }
             Ok(Err(unusable)) if looks >= LOOKS => {
+                live.note_refused(trigger, &unusable);
                 for line in unusable.lines(&live.location) {
                     tracing::error!("reload: nothing has changed: {line}");
                 }
@@ -303,7 +359,7 @@ pub(super) async fn reload(live: &Arc<LiveConfig>, trigger: Trigger) {
 
 /// One line for each key (E13).
 fn tell(report: &Report) {
-    let Report { applied, needs_restart, overridden, warnings } = report;
+    let Report { applied, needs_restart, overridden, warnings, digest: _ } = report;
     for warning in warnings {
         tracing::warn!("configuration: {warning}");
     }

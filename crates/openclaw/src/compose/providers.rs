@@ -7,6 +7,7 @@ use std::time::Duration;
 use claw_agent::catalog::Resolved;
 use claw_agent::{AgentProfile, Catalog, Executor};
 use claw_app::memory::Keeper;
+use claw_core::audit::Ledger;
 use claw_core::provider::{ModelInfo, Price, Provider};
 use claw_core::{AgentId, Secret};
 use claw_embedded::models::Folder;
@@ -35,13 +36,25 @@ pub(super) struct Foundation {
     processes: Processes,
     /// What agents remember.
     keeper: Arc<Keeper>,
+    /// What is written down for good.
+    ledger: Arc<dyn Ledger>,
 }
 
 impl Foundation {
     /// Errors: no HTTP client, no thread for the embedded model.
-    pub(super) fn lay(settings: &Fixed, keeper: Arc<Keeper>, scope: &TaskScope) -> Result<Self, Fatal> {
+    pub(super) fn lay(
+        settings: &Fixed,
+        keeper: Arc<Keeper>,
+        ledger: Arc<dyn Ledger>,
+        scope: &TaskScope,
+    ) -> Result<Self, Fatal> {
         let processes = Processes::new(scope.child());
-        Ok(Self { client: http_client()?, embedded: embedded(settings)?, processes, keeper })
+        Ok(Self { client: http_client()?, embedded: embedded(settings)?, processes, keeper, ledger })
+    }
+
+    /// What is written down for good.
+    pub(super) fn ledger(&self) -> &Arc<dyn Ledger> {
+        &self.ledger
     }
 
     /// Ends the commands that this configuration does not permit any more.
@@ -59,7 +72,7 @@ impl Foundation {
 ///
 /// Errors: a provider that cannot be built ([`Fatal::Config`]), naming its key.
 pub(super) fn catalog(foundation: &Foundation, settings: &Live) -> Result<Catalog, Fatal> {
-    let Foundation { client, embedded, processes, keeper } = foundation;
+    let Foundation { client, embedded, processes, keeper, ledger } = foundation;
     let mut providers: Vec<Arc<dyn Provider>> = Vec::new();
     for (id, provider) in &settings.providers {
         providers.extend(keyed(id, provider, client)?);
@@ -98,7 +111,10 @@ pub(super) fn catalog(foundation: &Foundation, settings: &Live) -> Result<Catalo
         .with_fallbacks(fallbacks)
         .with_aliases(aliases(settings))
         .with_executors(executors::all(settings, client)?, executors::assigned(settings, &agent_ids)?)
-        .with_tools(super::tools::tools(settings, processes, keeper, &skills), super::tools::permissions(settings))
+        .with_tools(
+            super::tools::tools(settings, processes, (keeper, ledger), &skills),
+            super::tools::permissions(settings),
+        )
         .with_tool_time(settings.tools.time())
         .with_briefings(super::tools::briefings(settings, &skills))
         .with_skills(Arc::new(skills));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use claw_app::memory::Keeper;
+use claw_core::audit::Ledger;
 use claw_core::briefing::Briefing;
 use claw_core::memory::{Notes, Recall};
 use claw_core::permission::{Asker, Permissions};
@@ -34,7 +35,7 @@ pub(crate) const SANDBOX_WORD: &str = "--become-sandbox";
 pub(super) fn tools(
     settings: &Live,
     processes: &Processes,
-    keeper: &Arc<Keeper>,
+    (keeper, ledger): (&Arc<Keeper>, &Arc<dyn Ledger>),
     skills: &Library,
 ) -> Vec<Arc<dyn Tool>> {
     let workspaces = Arc::new(settings.workspaces.clone());
@@ -54,7 +55,7 @@ pub(super) fn tools(
     // A tool whose every call would be denied is not there.
     if commands.permits_any() {
         let skills: Arc<dyn Skills> = Arc::new(skills.clone());
-        tools.extend(exec::tools(&workspaces, commands, processes, &provenance, &rooms, &skills));
+        tools.extend(exec::tools(&workspaces, commands, processes, (&provenance, ledger), &rooms, &skills));
     }
     tools
 }

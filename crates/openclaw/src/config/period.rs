@@ -17,7 +17,8 @@ pub(crate) struct Period {
 }
 
 impl Period {
-    fn parse(text: &str) -> Option<Self> {
+    /// The length that the text says.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let text = text.trim().to_ascii_lowercase();
         let unit = match text.chars().last()? {
             's' => 1,

@@ -2,6 +2,7 @@
 
 use claw_app::config::{Change, Written};
 use claw_core::Scope;
+use claw_core::audit::Door;
 use claw_core::message::JsonText;
 use claw_wire::ws::config::{Changed, Set, SetParams, raw_json};
 
@@ -27,7 +28,7 @@ impl Method for ConfigSet {
 
 /// What every method that changes the configuration does.
 pub(super) async fn change_and_answer(call: &Call, change: Change, base_hash: Option<String>) -> Result<(), Problem> {
-    let written = call.doors().app.config.change(call.principal(), change, base_hash).await?;
+    let written = call.doors().app.config.change(call.principal(), Door::WebSocket, change, base_hash).await?;
     let Written { snapshot, applied, needs_restart } = written;
     call.answer(&Changed {
         ok: true,

@@ -1,6 +1,7 @@
 //! `device.pair.approve`: lets a device in that waits for it.
 
 use claw_core::Scope;
+use claw_core::audit::Door;
 use claw_wire::ws::devices::{Approved, DecideParams};
 
 use super::{Call, Method};
@@ -18,7 +19,7 @@ impl Method for DevicePairApprove {
         let devices = &call.doors().app.devices;
         devices.permits(call.principal())?;
         let id = params.pairing()?;
-        let device = devices.approve(call.principal(), id).await?;
+        let device = devices.approve(call.principal(), Door::WebSocket, id).await?;
         call.answer(&Approved { request_id: id.to_string(), device: paired(&device) });
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! `device.pair.reject`: refuses a device that waits.
 
 use claw_core::Scope;
+use claw_core::audit::Door;
 use claw_wire::ws::devices::{DecideParams, Rejected};
 
 use super::{Call, Method};
@@ -17,7 +18,7 @@ impl Method for DevicePairReject {
         let devices = &call.doors().app.devices;
         devices.permits(call.principal())?;
         let id = params.pairing()?;
-        let device = devices.reject(call.principal(), id).await?;
+        let device = devices.reject(call.principal(), Door::WebSocket, id).await?;
         call.answer(&Rejected { request_id: id.to_string(), device_id: device.to_string() });
         Ok(())
     }

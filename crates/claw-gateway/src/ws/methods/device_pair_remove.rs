@@ -1,6 +1,7 @@
 //! `device.pair.remove`: forgets a paired device; its sockets close.
 
 use claw_core::Scope;
+use claw_core::audit::Door;
 use claw_wire::ws::devices::{RemoveParams, Removed};
 
 use super::{Call, Method};
@@ -17,7 +18,7 @@ impl Method for DevicePairRemove {
         let devices = &call.doors().app.devices;
         devices.permits(call.principal())?;
         let device = params.device()?;
-        devices.remove(call.principal(), device).await?;
+        devices.remove(call.principal(), Door::WebSocket, device).await?;
         call.answer(&Removed { device_id: device.to_string() });
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! `device.token.revoke`: makes a device's token worthless; its sockets close.
 
 use claw_core::Scope;
+use claw_core::audit::Door;
 use claw_wire::ws::devices::{Revoked, TokenParams};
 
 use super::{Call, Method};
@@ -17,7 +18,7 @@ impl Method for DeviceTokenRevoke {
         let devices = &call.doors().app.devices;
         devices.permits(call.principal())?;
         let (device, role) = (params.device()?, params.role()?);
-        let at = devices.revoke(call.principal(), device, role).await?;
+        let at = devices.revoke(call.principal(), Door::WebSocket, device, role).await?;
         call.answer(&Revoked { device_id: device.to_string(), role: role.name(), revoked_at_ms: at.millis() });
         Ok(())
     }

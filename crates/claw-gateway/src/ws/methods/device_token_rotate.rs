@@ -1,6 +1,7 @@
 //! `device.token.rotate`: gives a device a fresh token; its text is in this answer and nowhere else.
 
 use claw_core::Scope;
+use claw_core::audit::Door;
 use claw_wire::ws::devices::{Rotated, TokenParams, scope_names};
 
 use super::{Call, Method};
@@ -17,7 +18,7 @@ impl Method for DeviceTokenRotate {
         let devices = &call.doors().app.devices;
         devices.permits(call.principal())?;
         let (device, role, scopes) = (params.device()?, params.role()?, params.scopes()?);
-        let issued = devices.rotate(call.principal(), device, role, scopes).await?;
+        let issued = devices.rotate(call.principal(), Door::WebSocket, (device, role), scopes).await?;
         call.answer(&Rotated {
             device_id: device.to_string(),
             role: issued.role.name(),

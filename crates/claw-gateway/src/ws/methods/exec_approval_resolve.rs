@@ -1,6 +1,7 @@
 //! `exec.approval.resolve`: decides about a call, once.
 
 use claw_core::Scope;
+use claw_core::audit::Door;
 use claw_wire::ws::approvals::{Approval, Decided, ResolveParams};
 
 use super::{Call, Method};
@@ -15,7 +16,8 @@ impl Method for ExecApprovalResolve {
 
     async fn run(call: &Call, params: ResolveParams) -> Result<(), Problem> {
         let decision = params.decision()?;
-        let decided = call.doors().app.approvals.resolve(call.principal(), &params.id, decision).await?;
+        let decided =
+            call.doors().app.approvals.resolve(call.principal(), Door::WebSocket, &params.id, decision).await?;
         call.answer(&Decided { ok: true, approval: Approval::from(&decided) });
         Ok(())
     }

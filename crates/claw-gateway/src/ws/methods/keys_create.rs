@@ -1,6 +1,7 @@
 //! `keys.create`: makes an API key; its text is in this answer and nowhere else.
 
 use claw_core::Scope;
+use claw_core::audit::Door;
 use claw_wire::ws::keys::{CreateParams, Created};
 
 use super::{Call, Method, keys_list};
@@ -15,7 +16,8 @@ impl Method for KeysCreate {
 
     async fn run(call: &Call, params: CreateParams) -> Result<(), Problem> {
         let scopes = params.scopes()?;
-        let (key, secret) = call.doors().app.keys.create(call.principal(), &params.name, scopes).await?;
+        let (key, secret) =
+            call.doors().app.keys.create(call.principal(), Door::WebSocket, &params.name, scopes).await?;
         call.answer(&Created { key: keys_list::shown(&key), secret: secret.expose() });
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! `keys.revoke`: makes an API key worthless.
 
 use claw_app::Error;
+use claw_core::audit::Door;
 use claw_core::{ApiKeyId, Scope};
 use claw_wire::ws::keys::{RevokeParams, Revoked};
 
@@ -19,7 +20,7 @@ impl Method for KeysRevoke {
         let Ok(key) = id.parse::<ApiKeyId>() else {
             return Err(Error::NotFound { what: "API key", id }.into());
         };
-        call.doors().app.keys.revoke(call.principal(), key).await?;
+        call.doors().app.keys.revoke(call.principal(), Door::WebSocket, key).await?;
         call.answer(&Revoked { id, revoked: true });
         Ok(())
     }

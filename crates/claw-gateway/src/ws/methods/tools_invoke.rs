@@ -1,5 +1,6 @@
 //! `tools.invoke`: one call of one tool, under the caller's permissions (K9).
 
+use claw_app::Invoked;
 use claw_core::Scope;
 use claw_core::run::ToolOutcome;
 use claw_wire::ws::tools::{Invocation, InvokeParams, InvokedHere};
@@ -24,8 +25,9 @@ impl Method for ToolsInvoke {
             let message = format!("the tool gave no result within {} s", wait.as_secs());
             return Err(Problem::new(StatusCode::GATEWAY_TIMEOUT, "timeout", message).settled());
         };
-        let ToolOutcome { text, is_error } = called?;
-        call.answer(&InvokedHere::new(&tool, &text, is_error));
+        let Invoked { outcome: ToolOutcome { text, is_error }, blames_arguments } = called?;
+        let failure = is_error.then_some(if blames_arguments { "invalid_arguments" } else { "tool_error" });
+        call.answer(&InvokedHere::new(&tool, &text, failure));
         Ok(())
     }
 }

@@ -1,10 +1,12 @@
 //! Devices, their tokens, their wishes to be paired.
 
+use claw_core::audit::{Entry, Kind};
 use claw_core::{DeviceId, PairingId, Role, Scopes, Timestamp};
 use sqlx::Row;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 
-use super::Slot;
+use super::{Slot, append_if};
+use crate::sqlite::audit::append;
 use crate::sqlite::decode::devices::{PAIRING_COLUMNS, pairing};
 use crate::sqlite::fault::Fault;
 use crate::stored::scopes;
@@ -12,14 +14,14 @@ use crate::{Asked, Device, DeviceInfo, DeviceToken, Pairing, StoreError, Waiting
 
 /// A write about devices with somebody waiting.
 pub(in crate::sqlite) enum DeviceAct {
-    Enrol { device: Device, fresh: DeviceToken, devices_max: u32, told: Slot<bool> },
+    Enrol { device: Device, fresh: DeviceToken, devices_max: u32, entry: Entry, told: Slot<bool> },
     Ask { pairing: Pairing, waiting: Waiting, told: Slot<Asked> },
-    Approve { id: PairingId, since: Timestamp, at: Timestamp, told: Slot<Option<Pairing>> },
-    Drop { id: PairingId, told: Slot<Option<DeviceId>> },
-    Claim { fresh: DeviceToken, told: Slot<Option<Scopes>> },
-    Rotate { fresh: DeviceToken, told: Slot<bool> },
-    Revoke { device: DeviceId, role: Role, at: Timestamp, told: Slot<bool> },
-    Remove { id: DeviceId, told: Slot<bool> },
+    Approve { id: PairingId, since: Timestamp, at: Timestamp, entry: Entry, told: Slot<Option<Pairing>> },
+    Drop { id: PairingId, entry: Entry, told: Slot<Option<DeviceId>> },
+    Claim { fresh: DeviceToken, entry: Entry, told: Slot<Option<Scopes>> },
+    Rotate { fresh: DeviceToken, entry: Entry, told: Slot<bool> },
+    Revoke { device: DeviceId, role: Role, at: Timestamp, entry: Entry, told: Slot<bool> },
+    Remove { id: DeviceId, entry: Entry, told: Slot<bool> },
     Touch { id: DeviceId, by_token: Option<Role>, at: Timestamp, told: Slot<()> },
 }
 
@@ -40,20 +42,40 @@ impl DeviceAct {
 
     pub(super) async fn run(&mut self, connection: &mut SqliteConnection) -> Result<(), Fault> {
         match self {
-            Self::Enrol { device, fresh, devices_max, told } => {
-                told.answer = Some(enrol(connection, device, fresh, *devices_max).await?);
+            Self::Enrol { device, fresh, devices_max, entry, told } => {
+                told.answer = Some(enrol(connection, device, fresh, *devices_max, entry).await?);
             }
             Self::Ask { pairing, waiting, told } => told.answer = Some(ask(connection, pairing, *waiting).await?),
-            Self::Approve { id, since, at, told } => {
-                told.answer = Some(approve(connection, *id, *since, *at).await?);
+            Self::Approve { id, since, at, entry, told } => {
+                let granted = approve(connection, *id, *since, *at).await?;
+                append_if(granted.is_some(), connection, entry).await?;
+                told.answer = Some(granted);
             }
-            Self::Drop { id, told } => told.answer = Some(forget(connection, *id).await?),
-            Self::Claim { fresh, told } => told.answer = Some(claim(connection, fresh).await?),
-            Self::Rotate { fresh, told } => told.answer = Some(rotate(connection, fresh).await?),
-            Self::Revoke { device, role, at, told } => {
-                told.answer = Some(revoke(connection, *device, *role, *at).await?);
+            Self::Drop { id, entry, told } => {
+                let device = forget(connection, *id).await?;
+                append_if(device.is_some(), connection, entry).await?;
+                told.answer = Some(device);
             }
-            Self::Remove { id, told } => told.answer = Some(remove(connection, *id).await?),
+            Self::Claim { fresh, entry, told } => {
+                let scopes = claim(connection, fresh).await?;
+                append_if(scopes.is_some(), connection, entry).await?;
+                told.answer = Some(scopes);
+            }
+            Self::Rotate { fresh, entry, told } => {
+                let is_done = rotate(connection, fresh).await?;
+                append_if(is_done, connection, entry).await?;
+                told.answer = Some(is_done);
+            }
+            Self::Revoke { device, role, at, entry, told } => {
+                let is_done = revoke(connection, *device, *role, *at).await?;
+                append_if(is_done, connection, entry).await?;
+                told.answer = Some(is_done);
+            }
+            Self::Remove { id, entry, told } => {
+                let is_done = remove(connection, *id).await?;
+                append_if(is_done, connection, entry).await?;
+                told.answer = Some(is_done);
+            }
             Self::Touch { id, by_token, at, told } => {
                 told.answer = Some(touch(connection, *id, *by_token, *at).await?);
             }
@@ -145,6 +167,7 @@ async fn enrol(
     device: &Device,
     fresh: &DeviceToken,
     devices_max: u32,
+    entry: &Entry,
 ) -> Result<bool, Fault> {
     let others = sqlx::query("SELECT count(*) FROM devices WHERE id <> ?1").bind(blob(&device.id));
     let others: i64 = others.fetch_one(&mut *connection).await?.try_get(0)?;
@@ -154,9 +177,11 @@ async fn enrol(
     pair(connection, device, None, true).await?;
     sqlx::query("DELETE FROM pairings WHERE device = ?1").bind(blob(&device.id)).execute(&mut *connection).await?;
     if grow(connection, device.id, fresh.role, fresh.scopes).await? {
+        append(connection, &[Entry { kind: Kind::ScopesGrown, ..entry.clone() }]).await?;
         return Ok(false);
     }
     put_token(connection, fresh, fresh.scopes).await?;
+    append(connection, std::slice::from_ref(entry)).await?;
     Ok(true)
 }
 

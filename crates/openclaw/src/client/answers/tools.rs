@@ -62,7 +62,15 @@ struct TextPart {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct ToolFailure {
+    code: String,
     pub(crate) message: String,
+}
+
+impl ToolFailure {
+    /// Whether the tool was not called because its arguments do not fit.
+    pub(crate) fn blames_arguments(&self) -> bool {
+        self.code == "invalid_arguments"
+    }
 }
 
 impl InvokedTool {

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use claw_core::Clock as _;
+use claw_core::audit::Kind;
 use claw_net::egress::{AllowList, Egress, Page};
 use claw_runtime::SystemClock;
 use claw_skills::install::{From, InstallError, Installed, Managed, Order};
@@ -17,8 +18,11 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
-use super::{FindingRow, scanner, told};
+use super::{FindingRow, line, scanner, told};
 use crate::client;
+use crate::commands::Context;
+use crate::commands::asking::Shown;
+use crate::commands::audit::written_down;
 use crate::commands::config::{print, print_json};
 use crate::commands::terminal::note;
 use crate::config::settings::Settings;
@@ -39,9 +43,8 @@ pub(super) struct Arguments {
     /// Take the place of an installed skill of its name
     #[arg(long)]
     force: bool,
-    /// Print the outcome as JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    shown: Shown,
 }
 
 /// Arguments of `openclaw skills pin`.
@@ -53,17 +56,18 @@ pub(super) struct PinArguments {
     /// Keep it although the scan found something
     #[arg(long)]
     accept_findings: bool,
-    /// Print the outcome as JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    shown: Shown,
 }
 
 /// Runs `openclaw skills pin`.
-pub(super) fn pin(settings: &Settings, arguments: &PinArguments) -> Result<ExitCode, Fatal> {
-    let PinArguments { name, accept_findings, json } = arguments;
+pub(super) fn pin(settings: &Settings, context: &Context, arguments: &PinArguments) -> Result<ExitCode, Fatal> {
+    let PinArguments { name, accept_findings, shown } = arguments;
     let managed = Managed::at(&settings.live.skills_dir);
     let pinned = managed.pin(name, SystemClock.now().to_string(), *accept_findings, &scanner()?);
-    tell(pinned.map_err(|error| refused("pinned", error))?, *json, "pinned")
+    let pinned = pinned.map_err(|error| refused("pinned", error))?;
+    written_down(context, line(Kind::SkillPinned, name).with("digest", &pinned.digest));
+    tell(pinned, shown.json, "pinned")
 }
 
 fn digest(text: &str) -> Result<String, String> {
@@ -71,15 +75,25 @@ fn digest(text: &str) -> Result<String, String> {
     if is_digest { Ok(text.to_ascii_lowercase()) } else { Err("it has 64 hexadecimal digits".to_owned()) }
 }
 
-pub(super) fn run(settings: &Settings, arguments: Arguments) -> Result<ExitCode, Fatal> {
-    let Arguments { source, sha256, accept_findings, force, json } = arguments;
+pub(super) fn run(settings: &Settings, context: &Context, arguments: Arguments) -> Result<ExitCode, Fatal> {
+    let Arguments { source, sha256, accept_findings, force, shown } = arguments;
     let (contents, from) = bring(settings, &source, sha256.as_deref())?;
+    let origin = match &from {
+        From::Folder { path } | From::Archive { path, .. } => path.clone(),
+        From::Url { url, .. } => url.clone(),
+    };
     let order =
         Order { contents, from, at: SystemClock.now().to_string(), accepts_findings: accept_findings, replaces: force };
     let installed = Managed::at(&settings.live.skills_dir).install(order, &scanner()?);
     let installed = installed.map_err(|error| refused("installed", error))?;
+    let entry = line(Kind::SkillInstalled, &installed.manifest.name)
+        .with("from", origin)
+        .with("digest", &installed.digest)
+        .with("findings", installed.findings.len().to_string())
+        .with("replaced", if installed.has_replaced { "yes" } else { "no" });
+    written_down(context, entry);
     let verb = if installed.has_replaced { "replaced" } else { "installed" };
-    tell(installed, json, verb)
+    tell(installed, shown.json, verb)
 }
 
 /// The files, from wherever they are.

@@ -1,0 +1,219 @@
+//! `openclaw audit`: what is written down for good, and whether it is still what was written.
+//!
+//! `list` asks the gateway. `verify` reads the database itself, whether a gateway runs over it or not.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, Subcommand};
+use claw_core::audit::{Entry, hex};
+use claw_core::{Clock as _, Timestamp};
+use claw_runtime::SystemClock;
+use claw_store::sqlite::{append_beside, check_beside};
+use claw_store::{Broken, Checked, Flaw, Link};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::Context;
+use super::asking::{Asking, Shown};
+use super::config::{print, print_json};
+use super::gateway::client_settings;
+use super::terminal::{note, table, time};
+use crate::client::answers::{AuditEntry, AuditPage};
+use crate::client::{self, Connection};
+use crate::config;
+use crate::config::period::Period;
+use crate::exit::Fatal;
+
+/// So many rows are read at once.
+const ROWS_AT_ONCE: u32 = 1000;
+/// So many entries are asked for at once.
+const ENTRIES_AT_ONCE: u32 = 200;
+/// So many entries are listed when nothing is said.
+const LISTED_DEFAULT: u32 = 50;
+
+/// Arguments of `openclaw audit`.
+#[derive(Debug, Args)]
+pub(crate) struct Audit {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// List what happened, newest first
+    List {
+        /// Only this kind, as key.created, or all that begin with a word, as key
+        #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+        kind: Option<String>,
+        /// Only what this principal did: operator, key_…, nobody, gateway
+        #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+        actor: Option<String>,
+        /// Only from then on: a length of time, as 24h, or a moment, as 2026-02-16T00:00:00Z
+        #[arg(long, value_name = "WHEN", value_parser = since)]
+        since: Option<Timestamp>,
+        /// How many at most
+        #[arg(long, default_value_t = LISTED_DEFAULT, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+        /// Go on behind an earlier list
+        #[arg(long)]
+        cursor: Option<String>,
+        #[command(flatten)]
+        asking: Asking,
+    },
+    /// Say whether every row is as it was written; also without a running gateway
+    Verify(Shown),
+}
+
+fn since(text: &str) -> Result<Timestamp, String> {
+    let long_ago = |period: Period| {
+        let millis = i64::try_from(period.get().as_millis()).unwrap_or(i64::MAX);
+        Timestamp::from_millis(SystemClock.now().millis().saturating_sub(millis))
+    };
+    let moment = Timestamp::parse(text).or_else(|| Period::parse(text).map(long_ago));
+    moment.ok_or_else(|| "must be a length of time, as 24h, or a moment, as 2026-02-16T00:00:00Z".to_owned())
+}
+
+/// Runs `openclaw audit`.
+pub(crate) fn run(audit: Audit, context: &Context) -> Result<ExitCode, Fatal> {
+    match audit.action {
+        Action::List { kind, actor, since, limit, cursor, asking } => {
+            let since = since.map(|since| since.to_string());
+            let params = json!({"kind": kind, "actor": actor, "since": since, "cursor": cursor});
+            list(&asking, context, params, limit)
+        }
+        Action::Verify(shown) => verify(&client_settings(context)?.fixed.store_path, shown.json),
+    }
+}
+
+/// One page may hold fewer than there are, so it goes on until there are enough.
+fn list(asking: &Asking, context: &Context, mut params: Value, limit: u32) -> Result<ExitCode, Fatal> {
+    let target = asking.target(context)?;
+    let page = client::block_on(async {
+        let mut connection = Connection::open(&target).await?;
+        let mut all = AuditPage::default();
+        loop {
+            let left = limit.saturating_sub(u32::try_from(all.entries.len()).unwrap_or(u32::MAX));
+            if left == 0 {
+                break;
+            }
+            if let Some(params) = params.as_object_mut() {
+                params.insert("limit".to_owned(), json!(left.min(ENTRIES_AT_ONCE)));
+            }
+            let AuditPage { entries, next_cursor } = connection.call("audit.list", &params).await?.read()?;
+            all.entries.extend(entries);
+            all.next_cursor = next_cursor;
+            match (&all.next_cursor, params.as_object_mut()) {
+                (Some(next), Some(params)) => params.insert("cursor".to_owned(), json!(next)),
+                (None, _) | (_, None) => break,
+            };
+        }
+        connection.close().await;
+        Ok(all)
+    })?;
+    if asking.json {
+        return print_json(&page);
+    }
+    let AuditPage { entries, next_cursor } = page;
+    if entries.is_empty() {
+        note("nothing of the kind is written down");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let shown = print(&table(
+        &["N", "WHEN (UTC)", "WHAT", "BY", "DOOR", "OF", "OUTCOME", "MORE"],
+        entries.into_iter().map(row).collect(),
+    ))?;
+    if let Some(cursor) = next_cursor {
+        note(&format!("there are more: --cursor {cursor}"));
+    }
+    Ok(shown)
+}
+
+fn row(entry: AuditEntry) -> Vec<String> {
+    let AuditEntry { n, at, kind, actor, door, subject, outcome, details, hash: _ } = entry;
+    let more: Vec<String> = details.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    vec![n.to_string(), time(&at), kind, actor, door, subject, outcome, more.join(" ")]
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Verdict {
+    valid: bool,
+    rows: i64,
+    hash: String,
+    broken: Option<BrokenRow>,
+}
+
+#[derive(Serialize)]
+struct BrokenRow {
+    n: i64,
+    flaw: &'static str,
+}
+
+fn verify(path: &Path, json: bool) -> Result<ExitCode, Fatal> {
+    if !path.exists() {
+        return Err(Fatal::asked(
+            format!("there is no database at {}", path.display()),
+            "start the gateway once, or name the file with store.path",
+        ));
+    }
+    let unreadable = |error| Fatal::Database { path: path.to_owned(), source: Box::new(error) };
+    let (link, broken) = client::block_on(async {
+        let mut link = Link::START;
+        loop {
+            match check_beside(path, link, ROWS_AT_ONCE).await.map_err(unreadable)? {
+                Some(Checked::SoFar(next)) => link = next,
+                Some(Checked::Whole(end)) => return Ok((end, None)),
+                Some(Checked::Broken(broken)) => return Ok((link, Some(broken))),
+                None => {
+                    return Err(Fatal::other(
+                        "the database was written by another version and has no audit log that this one knows",
+                        "start the gateway of this version once",
+                    ));
+                }
+            }
+        }
+    })?;
+    let rows = broken.map_or(link.n, |broken| broken.n - 1);
+    if json {
+        let broken = broken.map(|Broken { n, flaw }| BrokenRow { n, flaw: word(flaw) });
+        let hash = if broken.is_some() { String::new() } else { hex(&link.hash) };
+        print_json(&Verdict { valid: broken.is_none(), rows, hash, broken })?;
+    }
+    match broken {
+        None if json => Ok(ExitCode::SUCCESS),
+        None => print(&format!("the audit log is whole: {rows} rows, the last one's hash is {}", hex(&link.hash))),
+        Some(Broken { n, flaw }) => Err(Fatal::other(
+            format!("the audit log is broken: row {n} {}, the {rows} rows before it are whole", said(flaw)),
+            "keep the file as it is, compare it with a backup, and ask who could write to it",
+        )),
+    }
+}
+
+const fn word(flaw: Flaw) -> &'static str {
+    match flaw {
+        Flaw::Missing => "missing",
+        Flaw::Changed => "changed",
+    }
+}
+
+const fn said(flaw: Flaw) -> &'static str {
+    match flaw {
+        Flaw::Missing => "is missing",
+        Flaw::Changed => "is not what was written, or does not follow the row before it",
+    }
+}
+
+/// Writes down what a command did beside the gateway. It is done by then: what cannot be written down is told.
+pub(super) fn written_down(context: &Context, entry: Entry) {
+    // A configuration that cannot be read is told by whatever reads it next.
+    let Ok(loaded) = config::load(&context.environment, &context.flags) else { return };
+    let path = loaded.settings.fixed.store_path;
+    let appended = client::block_on(async {
+        append_beside(&path, &[entry]).await.map_err(|error| Fatal::other(error, "see the disk"))
+    });
+    if let Err(error) = appended {
+        note(&format!("the audit log lacks this: {}", error.cause()));
+    }
+}

@@ -1,0 +1,151 @@
+//! What a whole gateway writes down for good, through deaths, and how its command line reads it.
+
+use claw_testkit::{Reply, Upstream};
+use serde_json::{Value, json};
+
+use crate::house::{Home, with_provider};
+
+/// Entries of a kind as the command line lists them, oldest first.
+async fn listed(home: &Home, kind: &str) -> Vec<Value> {
+    let (code, text) = home.run(&["audit", "list", "--kind", kind, "--json"]).await;
+    assert_eq!(code, 0, "{text}");
+    let page: Value = serde_json::from_str(&text).unwrap();
+    let mut entries = page["entries"].as_array().unwrap().clone();
+    entries.reverse();
+    entries
+}
+
+/// Waits until so many of a kind are there.
+async fn so_many(home: &Home, kind: &str, count: usize) -> Vec<Value> {
+    for _ in 0..200 {
+        let found = listed(home, kind).await;
+        if found.len() >= count {
+            return found;
+        }
+    }
+    panic!("not {count} of {kind}: {:?}", listed(home, kind).await);
+}
+
+/// Everything in the database's files, as text.
+fn on_disk(home: &Home) -> String {
+    let files = std::fs::read_dir(home.directory.path()).unwrap().map(|entry| entry.unwrap().path());
+    let ours = files.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("openclaw.db"));
+    ours.map(|path| String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned()).collect()
+}
+
+/// A command leaves two rows: its program, plan and run, and its exit; never its text or what it said.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_command_is_written_down_before_it_begins_and_when_it_has_ended() {
+    let upstream = Upstream::start().await;
+    let home = Home::with(&with_provider(&upstream, "one", " tools: { exec: { security: 'full' } }")).await;
+    for (number, (command, exit)) in [("echo said-aloud", "0"), ("exit 3", "3")].into_iter().enumerate() {
+        upstream.script([Reply::tool_call("exec", json!({ "command": command }).to_string()), Reply::text("done")]);
+        let question = json!({"input": {"message": "go", "sessionKey": format!("s{number}")}});
+        let task = home.api("tok").post("/v2/tasks", &question).await.unwrap().body["id"].clone();
+        let ended = so_many(&home, "exec.ended", number + 1).await.pop().unwrap();
+        let started = listed(&home, "exec.started").await.pop().unwrap();
+        for row in [&started, &ended] {
+            assert_eq!((&row["subject"], &row["actor"], &row["door"]), (&task, &json!("operator"), &json!("run")));
+            assert_eq!((&row["details"]["program"], &row["details"]["agent"]), (&json!("/bin/sh"), &json!("main")));
+            assert_eq!(row["details"]["plan"].as_str().unwrap().len(), 64);
+            assert_eq!(row["details"]["approved"], json!("no"));
+        }
+        let outcome = if exit == "0" { "done" } else { "failed" };
+        assert_eq!((&ended["details"]["exit"], &ended["outcome"]), (&json!(exit), &json!(outcome)));
+    }
+    let all = format!("{:?}", listed(&home, "exec").await);
+    assert!(!all.contains("said-aloud") && !all.contains("exit 3"), "{all}");
+}
+
+/// G14: the row of a change names its keys; what stands there is nowhere in the database.
+#[tokio::test]
+async fn changes_of_the_file_are_written_down_by_door_and_hold_no_value() {
+    let upstream = Upstream::start().await;
+    let home = Home::with(&with_provider(&upstream, "one", "")).await;
+    let first = listed(&home, "config").await;
+    assert_eq!((first.len(), &first[0]["door"]), (1, &json!("start")), "{first:?}");
+
+    let secret = "very-secret-value-4711";
+    assert_eq!(home.run(&["config", "set", "webhooks.secret", secret]).await.0, 0);
+    let rows = so_many(&home, "config", 3).await;
+    let of = |door: &str| rows.iter().find(|row| row["door"] == door).unwrap_or_else(|| panic!("{door}: {rows:?}"));
+    assert_eq!(
+        (&of("cli")["details"]["applied"], &of("cli")["actor"]),
+        (&json!("webhooks.secret"), &json!("operator"))
+    );
+    assert_eq!(
+        (&of("file")["details"]["applied"], &of("file")["actor"]),
+        (&json!("webhooks.secret"), &json!("gateway"))
+    );
+
+    home.write(&format!("{{ tasks: {{ maxAttempts: '{secret}' }} }}"));
+    // The command line reads that file, too, and cannot.
+    home.hears("reload: nothing has changed").await;
+    let page = home.admin("tok").await.payload("audit.list", &json!({"kind": "config", "limit": 1})).await;
+    let refused = &page["entries"][0];
+    assert_eq!((&refused["outcome"], &refused["details"]["refused"]), (&json!("refused"), &json!("invalid")));
+    assert_eq!(refused["details"]["issues"], json!("tasks.maxAttempts"));
+    assert!(!on_disk(&home).contains(secret), "no value of a setting is in the database");
+}
+
+/// G1 for the log: what was acknowledged is there after kill -9, in one chain; a changed row is named.
+#[tokio::test]
+async fn a_killed_gateway_leaves_a_whole_chain_and_a_changed_row_is_named() {
+    let upstream = Upstream::start().await;
+    let mut home = Home::with(&with_provider(&upstream, "one", "")).await;
+    for round in 0..3 {
+        let mut admin = home.admin("tok").await;
+        for n in 0..20 {
+            let asked = json!({"name": format!("k{round}-{n}"), "scopes": ["read"]});
+            assert!(admin.payload("keys.create", &asked).await["secret"].is_string());
+        }
+        // Some more that nobody waits for while it dies.
+        for n in 0..20 {
+            admin.ask("keys.create", &json!({"name": format!("late{n}"), "scopes": ["read"]})).await;
+        }
+        home = home.killed().await;
+        let (code, told) = home.run(&["audit", "verify", "--json"]).await;
+        let told: Value = serde_json::from_str(&told).unwrap();
+        assert_eq!((code, &told["valid"], &told["broken"]), (0, &json!(true), &json!(null)));
+        assert!(told["rows"].as_u64().unwrap() >= 20 * (round + 1), "{told}");
+    }
+    let keys = home.run(&["keys", "list", "--json"]).await.1;
+    let keys: Value = serde_json::from_str(&keys).unwrap();
+    let rows = home.run(&["audit", "list", "--kind", "key.created", "--limit", "1000", "--json"]).await.1;
+    let rows: Value = serde_json::from_str(&rows).unwrap();
+    let ids = |list: &Value, name: &str| -> Vec<String> {
+        list.as_array().unwrap().iter().map(|one| one[name].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(
+        ids(&rows["entries"], "subject"),
+        ids(&keys["keys"], "id"),
+        "each key has its row, and each row its key"
+    );
+
+    let row =
+        rows["entries"].as_array().unwrap().iter().find(|row| row["details"]["name"] == "k1-7").unwrap()["n"].clone();
+
+    let Home { directory, gateway } = home;
+    gateway.kill().await.unwrap();
+    let run = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_openclaw"));
+        command.env_clear().env("OPENCLAW_STATE_DIR", directory.path()).args(arguments).output().unwrap()
+    };
+    assert!(run(&["audit", "verify"]).status.success(), "also without a running gateway");
+    // Whoever writes last puts the write-ahead log into the file.
+    assert!(run(&["config", "set", "tasks.maxAttempts", "5"]).status.success());
+    let file = directory.path().join("openclaw.db");
+    let mut bytes = std::fs::read(&file).unwrap();
+    let name = b"\"name\":\"k1-7\"";
+    for at in 0..bytes.len() - name.len() {
+        if &bytes[at..at + name.len()] == name {
+            bytes[at + 8] = b'K';
+        }
+    }
+    std::fs::write(&file, bytes).unwrap();
+    let told = run(&["audit", "verify"]);
+    let line = String::from_utf8(told.stderr).unwrap();
+    assert_eq!(told.status.code(), Some(70));
+    assert!(line.contains(&format!("row {row} is not what was written")), "{line}");
+}
