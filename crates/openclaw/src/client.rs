@@ -94,7 +94,7 @@ impl From<ClientError> for Fatal {
             ClientError::NotRunning { is_local: false, .. } | ClientError::Unreachable { .. } => {
                 "check the address and whether a gateway runs there".to_owned()
             }
-            ClientError::Unauthorized { mend, .. } => mend,
+            ClientError::Unauthorized { mend, .. } => return Self::Unauthorized { cause, mend },
             ClientError::Refused(refusal) => {
                 let mend = refusal_mend(&refusal);
                 return if refusal.is_about_the_question() {
@@ -211,7 +211,11 @@ mod tests {
         ];
         for (error, words) in table {
             let fatal = Fatal::from(error);
-            let expected = if words.contains("shows what there is") || words.contains("--help") { 64 } else { 70 };
+            let expected = match words {
+                words if words.contains("does not accept") => 3,
+                words if words.contains("shows what there is") || words.contains("--help") => 64,
+                _ => 70,
+            };
             assert_eq!(fatal.code(), expected, "{}", fatal.line());
             assert!(fatal.line().contains(words), "{}", fatal.line());
         }

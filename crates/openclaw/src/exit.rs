@@ -27,6 +27,8 @@ pub(crate) enum Fatal {
     },
     /// No credential resolves and the address needs one.
     AuthMissing(Refusal),
+    /// A gateway does not accept the credential that it was shown, or wants one.
+    Unauthorized { cause: String, mend: String },
     /// The database cannot be opened, or is not one. It is left as it was.
     Database { path: PathBuf, source: Box<dyn Error + Send + Sync> },
     /// The command line makes no sense.
@@ -68,7 +70,7 @@ impl Fatal {
         match self {
             Self::Config(_) => 1,
             Self::PortInUse { .. } => 2,
-            Self::AuthMissing(_) => 3,
+            Self::AuthMissing(_) | Self::Unauthorized { .. } => 3,
             Self::Database { .. } => 4,
             Self::Usage(_) | Self::Setting(_) | Self::Asked { .. } => 64,
             Self::Other { .. } => 70,
@@ -96,7 +98,7 @@ impl Fatal {
                 format!("cannot open the database {}: {}", path.display(), chain(source.as_ref()))
             }
             Self::Usage(text) => text.clone(),
-            Self::Asked { cause, .. } | Self::Other { cause, .. } => cause.clone(),
+            Self::Unauthorized { cause, .. } | Self::Asked { cause, .. } | Self::Other { cause, .. } => cause.clone(),
         }
     }
 
@@ -116,7 +118,7 @@ impl Fatal {
                     .to_owned()
             }
             Self::Usage(_) => "see `openclaw --help`".to_owned(),
-            Self::Asked { mend, .. } | Self::Other { mend, .. } => mend.clone(),
+            Self::Unauthorized { mend, .. } | Self::Asked { mend, .. } | Self::Other { mend, .. } => mend.clone(),
         }
     }
 }
@@ -211,6 +213,11 @@ mod tests {
                 Fatal::Database { path: "/s/openclaw.db".into(), source: "file is not a database".into() },
                 4,
                 "openclaw: cannot open the database /s/openclaw.db: file is not a database; the file is untouched: restore a backup, mend its permissions, or name another with store.path",
+            ),
+            (
+                Fatal::Unauthorized { cause: "it is the wrong one".to_owned(), mend: "correct it".to_owned() },
+                3,
+                "openclaw: it is the wrong one; correct it",
             ),
             (Fatal::Usage("no such thing".to_owned()), 64, "openclaw: no such thing; see `openclaw --help`"),
             (Fatal::asked("no such memory", "look again"), 64, "openclaw: no such memory; look again"),
