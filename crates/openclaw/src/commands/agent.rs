@@ -12,11 +12,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
 use super::Context;
+use super::asking::Asking;
 use super::config::print;
 use super::streamed::Streamed;
 use super::terminal::{Terminal, message, note};
 use crate::client::answers::{AgentEvent, Run};
-use crate::client::{self, ClientError, Connection, Incoming, Payload, Reach, Target};
+use crate::client::{self, ClientError, Connection, Incoming, Payload};
 use crate::exit::Fatal;
 
 /// Ended by Ctrl-C, as shells count.
@@ -50,16 +51,13 @@ pub(crate) struct Agent {
     /// Give up, and end the run, after so many seconds
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
     timeout: Option<u64>,
-    /// Print the final answer as JSON instead of the text
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    reach: Reach,
+    asking: Asking,
 }
 
 /// Runs `openclaw agent`.
 pub(crate) fn run(arguments: Agent, context: &Context) -> Result<ExitCode, Fatal> {
-    let Agent { message: text, session, agent, model, thinking, queue_mode, timeout: seconds, json, reach } = arguments;
+    let Agent { message: text, session, agent, model, thinking, queue_mode, timeout: seconds, asking } = arguments;
     let params = json!({
         "message": message(&text)?,
         "sessionKey": session,
@@ -69,7 +67,7 @@ pub(crate) fn run(arguments: Agent, context: &Context) -> Result<ExitCode, Fatal
         "queueMode": queue_mode,
         "stream": true,
     });
-    let target = Target::find(context, &reach)?;
+    let (target, json) = (asking.target(context)?, asking.json);
     let terminal = Terminal::of(&context.environment);
     client::block_on(async {
         let mut connection = Connection::open(&target).await?;

@@ -7,9 +7,10 @@ use clap::Args;
 use serde_json::json;
 
 use super::Context;
+use super::asking::Asking;
 use super::terminal::{Terminal, note, write};
 use crate::client::answers::Tail;
-use crate::client::{self, Connection, Payload, Reach, Target};
+use crate::client::{self, Connection, Payload};
 use crate::exit::Fatal;
 
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -23,16 +24,14 @@ pub(crate) struct Logs {
     /// How many of the last lines
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=5000))]
     limit: u32,
-    /// Print the gateway's answer as JSON; with --follow one answer per line
-    #[arg(long)]
-    json: bool,
+    // With --follow one answer per line.
     #[command(flatten)]
-    reach: Reach,
+    asking: Asking,
 }
 
 /// Runs `openclaw logs`.
 pub(crate) fn run(arguments: Logs, context: &Context) -> Result<ExitCode, Fatal> {
-    let target = Target::find(context, &arguments.reach)?;
+    let target = arguments.asking.target(context)?;
     let terminal = Terminal::of(&context.environment);
     client::block_on(async {
         let mut connection = Connection::open(&target).await?;
@@ -58,7 +57,7 @@ pub(crate) fn run(arguments: Logs, context: &Context) -> Result<ExitCode, Fatal>
 
 /// Prints one answer; false once nobody reads it.
 fn show(payload: &Payload, arguments: &Logs, terminal: Terminal) -> Result<bool, Fatal> {
-    if arguments.json {
+    if arguments.asking.json {
         let text = if arguments.follow { payload.compact() } else { payload.pretty() };
         return write(&format!("{text}\n"));
     }
