@@ -4,6 +4,7 @@
 //! whatever the archive says of itself: a bomb is noticed at the first byte too many (advisory 45).
 //! Which kind it is, its first bytes tell and not its name.
 
+mod directory;
 mod pax;
 
 use std::io::{self, Cursor, Read};
@@ -93,6 +94,7 @@ fn unzip(bytes: &[u8]) -> Result<Contents, BadArchive> {
             gatherer.file(&name, &mut archive.by_index(index).map_err(broken)?)?;
         }
     }
+    directory::check(bytes).map_err(|why| BadArchive::Broken(why.to_owned()))?;
     Ok(gatherer.done())
 }
 

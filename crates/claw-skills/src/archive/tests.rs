@@ -255,6 +255,39 @@ fn an_extended_header_that_is_not_plainly_right_is_refused() {
     assert!(why(&renamed(EntryType::XHeader, long.as_bytes())).ends_with("is too long"));
 }
 
+/// What two readers could understand differently is refused: which names count, and which of several zips it is.
+#[test]
+fn a_zip_that_says_two_things_is_refused() {
+    let skill = ("SKILL.md", SKILL.as_bytes());
+    let (zip, other) = (zipped(&[skill, ("one.md", b"1"), ("two.md", b"2")]), zipped(&[skill]));
+    assert!(unpack(&zip).is_ok());
+    let mut commented = ZipWriter::new(Cursor::new(Vec::new()));
+    commented.set_comment("a commit").unwrap();
+    commented.start_file("SKILL.md", SimpleFileOptions::default()).unwrap();
+    commented.write_all(SKILL.as_bytes()).unwrap();
+    assert!(unpack(&commented.finish().unwrap().into_inner()).is_ok());
+    let renamed = |from: &[u8], to: &[u8], everywhere: bool| {
+        let mut zip = zip.clone();
+        while let Some(at) = zip.windows(from.len()).position(|at| at == from) {
+            zip[at..at + to.len()].copy_from_slice(to);
+            if !everywhere {
+                break;
+            }
+        }
+        zip
+    };
+    let table = [
+        (renamed(b"two.md", b"one.md", true), "a name is there twice"),
+        (renamed(b"two.md", b"six.md", false), "another name before its bytes"),
+        ([zip.clone(), b"more".to_vec()].concat(), "there is more behind its end"),
+        ([zip.clone(), other.clone()].concat(), "its directory does not fit it"),
+        ([zip.clone(), other[..other.len() - 22].to_vec()].concat(), "behind its end"),
+    ];
+    for (number, (bytes, expected)) in table.into_iter().enumerate() {
+        assert!(why(&bytes).contains(expected), "{number}: {}", why(&bytes));
+    }
+}
+
 /// A name that is no text, in a tar and in a zip; a file whose sum is another's.
 fn damaged_by_hand() -> [Vec<u8>; 3] {
     let skill = ("SKILL.md", SKILL.as_bytes());
