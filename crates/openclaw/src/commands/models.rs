@@ -424,6 +424,15 @@ mod tests {
     }
 
     #[test]
+    fn a_model_that_is_switched_off_is_not_ready() {
+        let file = |presence| ModelFile { name: "m".into(), path: "m.gguf".into(), presence, entry: None };
+        let state = |presence, is_on| listed(file(presence), is_on).state;
+        let whole = || Presence::Complete { bytes: 1 };
+        assert_eq!((state(whole(), true), state(whole(), false)), ("ready", "off"));
+        assert_eq!(state(Presence::Partial { bytes: 1 }, false), "partial");
+    }
+
+    #[test]
     fn a_file_that_is_not_there_is_a_usage_error() {
         let what = Some("nowhere/x.gguf".to_owned());
         let refused = wanted(PullArguments { what, file: None, url: None, source: None, json: false });

@@ -64,6 +64,8 @@ async fn tools_are_listed_and_called_on_the_command_line() {
     assert_eq!(home.run(&["tools", "invoke", "fs_read", "path=2024", "limit=1"]).await, (0, "123".to_owned()));
     for (arguments, code) in [
         (["tools", "invoke", "read", "path=none"], 70),
+        (["tools", "invoke", "read", "limit=3"], 64),
+        (["tools", "invoke", "read", "pathh=x"], 64),
         (["tools", "invoke", "exec", "command=id"], 64),
         (["tools", "invoke", "read", "path"], 64),
     ] {
