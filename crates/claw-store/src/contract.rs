@@ -222,6 +222,7 @@ macro_rules! contract {
                 two_writers_at_once_keep_one_chain,
                 a_rare_entry_is_found_beyond_many_others,
                 what_is_audited_is_written_with_its_entry_or_not_at_all,
+                each_act_on_a_device_leaves_its_entry_if_it_did_anything,
                 an_approval_leaves_its_entries,
                 a_write_that_breaks_leaves_the_chain_whole,
             ]);

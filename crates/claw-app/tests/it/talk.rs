@@ -78,7 +78,7 @@ async fn a_message_to_another_conversation_is_a_run_there_and_its_answer_comes_b
         (json!({"sessionKey": "nowhere", "message": "x"}), "there is no conversation \"nowhere\""),
         (json!({"sessionKey": "a", "message": "x"}), "that is this conversation; just say it"),
         (json!({"sessionKey": "b", "message": " "}), "bad arguments: message: must say something"),
-        (json!({"sessionKey": "b"}), "bad arguments: missing field `message`"),
+        (json!({"sessionKey": "b"}), "bad arguments: message: is missing, expected a string"),
     ] {
         upstream.respond_with(caller("sessions_send", arguments));
         assert_eq!(told(&house.app, &operator(), task("a", "go")).await, Err(why.into()));

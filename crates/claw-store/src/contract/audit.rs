@@ -64,7 +64,8 @@ pub(super) async fn entries_come_back_as_they_were_given_newest_first(fixture: &
     let store = fixture.store();
     let whole = all(store, &AuditFilter::default()).await;
     assert_eq!(whole.iter().map(|row| row.n).collect::<Vec<_>>(), (1..=given.len() as u64).collect::<Vec<_>>());
-    let fits: [(AuditFilter, Box<dyn Fn(&Entry) -> bool>); 4] = [
+    type Fits = Box<dyn Fn(&Entry) -> bool>;
+    let fits: [(AuditFilter, Fits); 4] = [
         (
             AuditFilter { kinds: Kind::matching("device"), ..AuditFilter::default() },
             Box::new(|entry| entry.kind.as_str().starts_with("device.")),
@@ -144,6 +145,41 @@ pub(super) async fn what_is_audited_is_written_with_its_entry_or_not_at_all(fixt
     assert_eq!(store.revoke_api_key(key.id, at(4), entry(4)).await.await, Ok(false));
     let noted: Vec<Entry> = all(store, &AuditFilter::default()).await.into_iter().map(|row| row.entry).collect();
     assert_eq!(noted, [entry(1), entry(3)]);
+    end(store).await;
+}
+
+/// An act on a device leaves its entry if it did anything; a token that grows, one about its scopes.
+pub(super) async fn each_act_on_a_device_leaves_its_entry_if_it_did_anything(fixture: &mut dyn Fixture) {
+    use super::devices::{READ, WRITE, device, device_id, enrol, token, waiting, wish};
+    let store = fixture.store();
+    let role = claw_core::Role::Operator;
+    assert!(enrol(store, device(1, READ, 5), token(1, 7, READ, 5)).await);
+    assert!(!enrol(store, device(1, WRITE, 9), token(1, 8, WRITE, 9)).await, "it has one, which grows");
+    assert_eq!(store.rotate_device_token(token(2, 8, READ, 2), entry(2)).await.await, Ok(false));
+    assert_eq!(store.rotate_device_token(token(1, 9, READ, 2), entry(3)).await.await, Ok(true));
+    assert_eq!(store.revoke_device_token(device_id(1), role, at(4), entry(4)).await.await, Ok(true));
+    assert_eq!(store.revoke_device_token(device_id(1), role, at(4), entry(5)).await.await, Ok(false));
+    for id in [1, 2] {
+        let asked = wish(id, u8::try_from(id).unwrap() + 1, READ, false, 10);
+        store.ask_pairing(asked, waiting(9, 0)).await.await.unwrap();
+    }
+    let (granted, dropped) = (wish(1, 2, READ, false, 10).id, wish(2, 3, READ, false, 10).id);
+    for n in [6, 7] {
+        assert_eq!(store.approve_pairing(granted, at(0), at(12), entry(n)).await.await.unwrap().is_some(), n == 6);
+    }
+    for n in [8, 9] {
+        assert_eq!(store.claim_device_token(token(2, 1, READ, 13), entry(n)).await.await.unwrap().is_some(), n == 8);
+    }
+    for n in [10, 11] {
+        assert_eq!(store.drop_pairing(dropped, entry(n)).await.await.unwrap().is_some(), n == 10);
+    }
+    for n in [12, 13] {
+        assert_eq!(store.remove_device(device_id(2), entry(n)).await.await, Ok(n == 12));
+    }
+    let rows = all(store, &AuditFilter::default()).await;
+    assert_eq!(rows[1].entry, Entry { kind: Kind::ScopesGrown, ..entry(1) });
+    let moments: Vec<i64> = rows.iter().map(|row| row.entry.at.millis() - at(0).millis()).collect();
+    assert_eq!(moments, [1, 1, 3, 4, 6, 8, 10, 12]);
     end(store).await;
 }
 

@@ -5,10 +5,10 @@ use claw_core::{DeviceId, PairingId, Role};
 use super::*;
 use crate::{Asked, Device, DeviceInfo, DeviceToken, Pairing, Waiting};
 
-const READ: Scopes = Scopes::from_bits(1);
-const WRITE: Scopes = Scopes::from_bits(3);
+pub(super) const READ: Scopes = Scopes::from_bits(1);
+pub(super) const WRITE: Scopes = Scopes::from_bits(3);
 
-fn device_id(n: u8) -> DeviceId {
+pub(super) fn device_id(n: u8) -> DeviceId {
     DeviceId::of_digest([n; 32])
 }
 
@@ -16,7 +16,7 @@ fn info(name: &str) -> DeviceInfo {
     DeviceInfo { display_name: Some(name.into()), client_id: Some("cli".into()), ..DeviceInfo::default() }
 }
 
-fn device(n: u8, scopes: Scopes, moment: i64) -> Device {
+pub(super) fn device(n: u8, scopes: Scopes, moment: i64) -> Device {
     Device {
         id: device_id(n),
         public_key: [n; 32],
@@ -29,7 +29,7 @@ fn device(n: u8, scopes: Scopes, moment: i64) -> Device {
     }
 }
 
-fn token(n: u8, digest: u8, scopes: Scopes, moment: i64) -> DeviceToken {
+pub(super) fn token(n: u8, digest: u8, scopes: Scopes, moment: i64) -> DeviceToken {
     DeviceToken {
         device: device_id(n),
         role: Role::Operator,
@@ -42,7 +42,7 @@ fn token(n: u8, digest: u8, scopes: Scopes, moment: i64) -> DeviceToken {
     }
 }
 
-fn wish(id: u128, n: u8, scopes: Scopes, is_upgrade: bool, moment: i64) -> Pairing {
+pub(super) fn wish(id: u128, n: u8, scopes: Scopes, is_upgrade: bool, moment: i64) -> Pairing {
     Pairing {
         id: PairingId::from_uuid(Uuid::from_u128(id)),
         device: device_id(n),
@@ -55,11 +55,11 @@ fn wish(id: u128, n: u8, scopes: Scopes, is_upgrade: bool, moment: i64) -> Pairi
     }
 }
 
-const fn waiting(max: u32, since: i64) -> Waiting {
+pub(super) const fn waiting(max: u32, since: i64) -> Waiting {
     Waiting { max, since: at(since) }
 }
 
-async fn enrol(store: &dyn Store, device: Device, fresh: DeviceToken) -> bool {
+pub(super) async fn enrol(store: &dyn Store, device: Device, fresh: DeviceToken) -> bool {
     store.enrol_device(device, fresh, 3, entry(1)).await.await.unwrap()
 }
 

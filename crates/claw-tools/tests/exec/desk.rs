@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use claw_core::audit::Ledger;
 use claw_core::message::JsonText;
 use claw_core::provider::Usage;
 use claw_core::tool::{RunFacts, Tool, ToolContext};
@@ -55,6 +56,15 @@ impl Desk {
     }
 
     pub(crate) fn below(base: &Path, settings: Settings) -> Self {
+        Self::over(base, settings, Arc::new(()))
+    }
+
+    /// What runs is written down there.
+    pub(crate) fn written_down(settings: Settings, ledger: Arc<dyn Ledger>) -> Self {
+        Self::over(Path::new(env!("CARGO_TARGET_TMPDIR")), settings, ledger)
+    }
+
+    fn over(base: &Path, settings: Settings, ledger: Arc<dyn Ledger>) -> Self {
         let home = TempDir::new_in(base).unwrap();
         let at = |name: &str| home.path().join(name);
         let workspaces = Workspaces { default: at("workspace"), agents: Vec::new(), api_keys: at("keys") };
@@ -62,7 +72,6 @@ impl Desk {
         std::fs::write(at("secret"), "outside").unwrap();
         let scope = TaskScope::new();
         let nobody: Arc<dyn claw_core::provenance::Provenance> = Arc::new(());
-        let ledger: Arc<dyn claw_core::audit::Ledger> = Arc::new(());
         let (processes, rooms) = (Processes::new(scope.clone()), Rooms::new(8 << 20));
         let skills: Arc<dyn claw_core::skill::Skills> = Arc::new(());
         let tools = exec::tools(&Arc::new(workspaces), settings, &processes, (&nobody, &ledger), &rooms, &skills);
