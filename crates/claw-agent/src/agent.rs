@@ -252,7 +252,8 @@ impl Attempt {
         if state != StateName::Completed {
             produced.unsteer();
         }
-        let Produced { mut messages, steered, text, asides: _, thoughts, usage, model, is_crowded } = produced;
+        let Produced { mut messages, steered, text, asides: _, thoughts, usage, model, is_crowded, is_continued: _ } =
+            produced;
         let (text, tool_calls) = last_words(&outcome, text);
         if state.is_terminal() && !(text.is_empty() && tool_calls.is_empty()) {
             // They are wanted back with what the caller's tools answer.

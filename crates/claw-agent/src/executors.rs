@@ -11,14 +11,52 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use claw_core::Principal;
-use claw_core::provider::Provider;
+use claw_core::provider::{Cut, Provider};
 use claw_core::turn::Origin;
+use claw_core::{Principal, Text};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::catalog::Resolved;
-use crate::limits::{EXECUTOR_WAIT_DEFAULT, EXECUTOR_WAIT_MIN, TAKEN_TO_WIDEN};
+use crate::limits::{
+    CONTINUATIONS, EXECUTOR_RUN_LIMIT, EXECUTOR_WAIT_DEFAULT, EXECUTOR_WAIT_MIN, RUN_LIMIT_GRACE, TAKEN_TO_WIDEN,
+};
+
+/// What a conversation is told whose run was ended, unless the configuration has other words.
+pub const CONTINUE_WITH: &str = "The gateway ended your last turn because its time limit was reached; the task is not \
+    done. Go on from where you stopped, without repeating what you have said or done. If nothing is left to do, say only \
+    what is still missing from your answer.";
+
+/// How a run goes on that another gateway has ended because its time there was over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Continuation {
+    /// What its conversation there is told.
+    pub message: Text,
+    /// How often one run is told so; never, if zero.
+    pub times_max: u32,
+    /// How long that gateway lets a run take, where it does not say so itself at the end.
+    pub run_limit: Duration,
+}
+
+impl Default for Continuation {
+    fn default() -> Self {
+        Self { message: CONTINUE_WITH.into(), times_max: CONTINUATIONS, run_limit: EXECUTOR_RUN_LIMIT }
+    }
+}
+
+impl Continuation {
+    /// Whether the time there was over when it ended a run like this, `after` so long.
+    pub(crate) fn is_over(&self, cut: &Cut, after: Duration) -> bool {
+        match cut {
+            Cut::Limit(_) => true,
+            Cut::TimedOut(_) => after >= self.run_limit,
+            // Such a gateway ends every run without a word: only one that ends just when its time does was cut.
+            Cut::Unexplained { .. } => {
+                (self.run_limit..self.run_limit.saturating_add(RUN_LIMIT_GRACE)).contains(&after)
+            }
+        }
+    }
+}
 
 /// Another gateway, as configured.
 #[derive(Clone)]
@@ -31,6 +69,8 @@ pub struct Executor {
     pub concurrent_max: usize,
     /// Whether it serves others than the operator.
     pub serves_tenants: bool,
+    /// What becomes of runs that it ends when their time there is over.
+    pub continuation: Continuation,
     /// Its number among the catalogue's sources.
     pub(crate) source: usize,
 }
@@ -38,13 +78,26 @@ pub struct Executor {
 impl Executor {
     /// One that serves the operator alone.
     pub fn new(provider: Arc<dyn Provider>, agent: impl Into<String>, concurrent_max: usize) -> Self {
-        Self { provider, agent: agent.into(), concurrent_max, serves_tenants: false, source: 0 }
+        Self {
+            provider,
+            agent: agent.into(),
+            concurrent_max,
+            serves_tenants: false,
+            continuation: Continuation::default(),
+            source: 0,
+        }
     }
 
     /// The same for API keys and hooks, too.
     #[must_use]
     pub fn serving_tenants(self, serves_tenants: bool) -> Self {
         Self { serves_tenants, ..self }
+    }
+
+    /// The same with another way to go on.
+    #[must_use]
+    pub fn continuing(self, continuation: Continuation) -> Self {
+        Self { continuation, ..self }
     }
 
     /// Its id.

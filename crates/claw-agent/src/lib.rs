@@ -33,7 +33,7 @@ pub use agent::{Agent, Attempt, Invoked, Parts, RunEnd};
 pub use breaker::Position;
 pub use catalog::{AgentProfile, BreakerState, Catalog, UnknownModel};
 pub use embed::NotEmbedded;
-pub use executors::{Executor, GateState, Gates};
+pub use executors::{Continuation, Executor, GateState, Gates};
 pub use hub::{EventReader, Hub};
 pub use retell::{Older, Retold};
 pub use sessions::{Place, StopReason};

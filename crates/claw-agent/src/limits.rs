@@ -126,6 +126,15 @@ pub const EXECUTOR_WAIT_MIN: Duration = Duration::from_millis(100);
 /// A gate becomes wider by one after so many runs for each of its places were taken in a row.
 pub const TAKEN_TO_WIDEN: usize = 4;
 
+/// How long a first-generation gateway lets a run take, unless the configuration knows better.
+pub const EXECUTOR_RUN_LIMIT: Duration = Duration::from_mins(10);
+
+/// An end without a reason that comes so long after that, or sooner, was the limit's.
+pub const RUN_LIMIT_GRACE: Duration = Duration::from_mins(1);
+
+/// How often one run is told to go on, unless the configuration says otherwise.
+pub const CONTINUATIONS: u32 = 3;
+
 /// A run that breaks off after this has probably met the ten minutes of the gateway that had it.
 pub const EXECUTOR_RUN_USUAL: Duration = Duration::from_secs(590);
 

@@ -17,7 +17,7 @@ mod tool_round;
 use std::sync::Arc;
 use std::time::Duration;
 
-use claw_core::provider::{FinishReason, Usage};
+use claw_core::provider::{Cut, FinishReason, Usage};
 use claw_core::run::JournalEntry;
 use claw_core::run::RunEvent;
 use claw_core::{Approval, Failure, FailureReason, Message, Output, Text, Thoughts, ToolCall};
@@ -40,6 +40,8 @@ pub(crate) struct Produced {
     pub(crate) steered: Vec<Steered>,
     /// What the model has said in the current round.
     pub(crate) text: String,
+    /// Whether what it says next begins anew behind that.
+    pub(crate) is_continued: bool,
     /// What it said in the rounds before, where it said something.
     pub(crate) asides: Vec<String>,
     /// What it thought there, for its provider alone.
@@ -50,6 +52,17 @@ pub(crate) struct Produced {
     pub(crate) model: String,
     /// Whether the conversation should be compacted.
     pub(crate) is_crowded: bool,
+}
+
+impl Produced {
+    /// What is said next as it is appended: a run that was told to go on begins a paragraph of its own.
+    fn next_to_what_was_said(&mut self, delta: String) -> String {
+        let is_apart = self.text.is_empty() || self.text.ends_with('\n');
+        match std::mem::take(&mut self.is_continued) && !is_apart {
+            true => format!("\n\n{delta}"),
+            false => delta,
+        }
+    }
 }
 
 /// Why a turn ended without completing.
@@ -101,6 +114,8 @@ impl From<Failure> for Stop {
 struct Round {
     calls: Vec<ToolCall>,
     finish: FinishReason,
+    /// How another gateway ended it before it was done.
+    cut: Option<Cut>,
 }
 
 impl Attempt {
@@ -127,7 +142,7 @@ impl Attempt {
             produced.thoughts = None;
             let asked = self.ask(&mut talk, produced).await;
             produced.is_crowded = talk.is_crowded();
-            let Round { calls, finish } = asked?;
+            let Round { calls, finish, cut: _ } = asked?;
             let for_caller: Vec<ToolCall> = calls.iter().filter(|call| talk.is_clients(&call.name)).cloned().collect();
             if calls.is_empty() || !for_caller.is_empty() {
                 return Ok(self.output(produced, for_caller, finish));

@@ -342,6 +342,7 @@ impl AttachedRun {
                 | RunEvent::Progress { .. }
                 | RunEvent::Usage { .. }
                 | RunEvent::Switched { .. }
+                | RunEvent::Continued { .. }
                 | RunEvent::Steered { .. }
                 | RunEvent::ApprovalRequested { .. }
                 | RunEvent::ApprovalResolved { .. }

@@ -276,8 +276,25 @@ pub enum ModelEvent {
     Thoughts(JsonText),
     /// Tokens so far; the last one counts.
     Usage(Usage),
+    /// It was ended before it had said that it was done; `Done` follows. Only whole runs of another gateway
+    /// are, never a model's answer.
+    Cut(Cut),
     /// It finished.
     Done(FinishReason),
+}
+
+/// How a run of another gateway was ended there, in order, without the word that it was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cut {
+    /// It says that the time it gives a run was over, in these words.
+    Limit(String),
+    /// It says that something took too long, in these words: the run, or a model that it asked.
+    TimedOut(String),
+    /// It gave no reason at all. First-generation gateways never do, whatever ended the run.
+    Unexplained {
+        /// Whether there was an answer.
+        has_answered: bool,
+    },
 }
 
 /// Why a provider gave no (whole) answer.

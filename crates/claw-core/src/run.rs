@@ -88,6 +88,13 @@ pub enum RunEvent {
         /// Why.
         reason: String,
     },
+    /// Another gateway had ended the run when the time it gives one was over; it was told to go on.
+    Continued {
+        /// How often by now, from 1.
+        number: u32,
+        /// How it had ended it.
+        reason: String,
+    },
     /// Something said meanwhile was taken up; the model reads it next.
     Steered {
         /// The task that said it. It ends with this run, if this run completes.
@@ -159,6 +166,7 @@ impl RunEvent {
             | Self::Progress { .. }
             | Self::Usage { .. }
             | Self::Switched { .. }
+            | Self::Continued { .. }
             | Self::ApprovalResolved { .. }
             | Self::Retrying { .. } => 0,
         }

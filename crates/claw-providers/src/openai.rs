@@ -17,7 +17,7 @@ use futures::stream::BoxStream;
 use http::header::AUTHORIZATION;
 use url::Url;
 
-pub(crate) use self::assembly::Completion;
+pub(crate) use self::assembly::{Completion, DONE};
 pub(crate) use self::request::write_plain;
 use self::request::{TokenLimit, ToolTexts};
 use crate::embeddings;

@@ -1,8 +1,9 @@
 //! Runs of an OpenClaw gateway of the first generation, by its chat completions (A12).
 //!
 //! Tools, model, memory and skills are that gateway's own, so the body holds what is said and, where the
-//! caller says so, how it is to be sampled; that gateway leaves alone what it does not know. The agent stands in a header, and so does the conversation where it is to keep one. Answers are
-//! always streamed: a run may be silent for minutes, and a stream shows that it is alive.
+//! caller says so, how it is to be sampled; that gateway leaves alone what it does not know. The agent stands in a
+//! header, and so does the conversation where it is to keep one. Answers are always streamed: a run may be silent
+//! for minutes, and a stream shows that it is alive. `assembly` tells how a run was ended.
 //!
 //! Surprise: what it says with an error is repeated word for word, not picked out of its JSON; only
 //! our token is taken out.
@@ -18,10 +19,13 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-use crate::openai::{Completion, write_plain};
+use self::assembly::Run;
+use crate::openai::write_plain;
 use crate::redact;
 use crate::settings::{BadSettings, Settings};
 use crate::source::{Manner, Source, Unwritable, Wire};
+
+mod assembly;
 
 const AGENT: HeaderName = HeaderName::from_static("x-openclaw-agent-id");
 const SESSION: HeaderName = HeaderName::from_static("x-openclaw-session-key");
@@ -37,7 +41,10 @@ const UNSENDABLE: &AsciiSet = &CONTROLS.add(b'%');
 pub struct V1Gateway(Arc<Source<Runs>>);
 
 #[derive(Debug)]
-struct Runs;
+struct Runs {
+    /// What is not repeated from its words.
+    secrets: Vec<Secret>,
+}
 
 /// What it is built from.
 #[derive(Debug, Clone)]
@@ -59,6 +66,7 @@ impl V1Gateway {
         let V1Settings { id, url, token } = settings;
         let url = url.trim().trim_end_matches('/');
         let base_url = url.strip_suffix(VERSION).unwrap_or(url).to_owned();
+        let runs = Runs { secrets: token.iter().cloned().collect() };
         let settings = Settings {
             api_key: token,
             models: vec![ModelInfo { tools: false, ..ModelInfo::named(agent) }],
@@ -66,7 +74,7 @@ impl V1Gateway {
         };
         let path = &["v1", "chat", "completions"];
         let manner = Manner { path, key: (AUTHORIZATION, "Bearer "), headers: &[] };
-        Ok(Self(Source::new(settings, manner, Runs, client)?))
+        Ok(Self(Source::new(settings, manner, runs, client)?))
     }
 }
 
@@ -85,7 +93,7 @@ impl Provider for V1Gateway {
 }
 
 impl Wire for Runs {
-    type Assembly = Completion;
+    type Assembly = Run;
 
     fn write(&self, request: &ModelRequest, to: &mut dyn Write) -> Result<(), Unwritable> {
         write_plain("openclaw", request, to)
@@ -102,8 +110,8 @@ impl Wire for Runs {
         }
     }
 
-    fn assembly(&self, _request: &ModelRequest) -> Completion {
-        Completion::new(0)
+    fn assembly(&self, _request: &ModelRequest) -> Run {
+        Run::new(self.secrets.clone())
     }
 
     fn refusal(&self, _status: StatusCode, body: &[u8], secrets: &[Secret]) -> String {

@@ -1,8 +1,8 @@
 //! An OpenClaw gateway of the first generation, as far as its chat completions go.
 //!
 //! It asks for its token (401), knows its agents (404), takes so many runs at once and sends the others
-//! away with 429 and `Retry-After`, ends a run that takes longer than its limit by closing the
-//! connection, and streams a role, the text and `[DONE]`. Everything a scripted [`Upstream`] can do, it
+//! away with 429 and `Retry-After`, ends a run that takes longer than its limit in one of the ways in which
+//! real ones do, and streams a role, the text and `[DONE]`. Everything a scripted [`Upstream`] can do, it
 //! can do, too: the script decides what a run comes to.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,6 +24,21 @@ pub struct Settings {
     pub retry_after: String,
     /// Longest run; a real one has ten minutes.
     pub run_limit: Duration,
+    /// How it ends a longer one.
+    pub ending: Ending,
+}
+
+/// How a run ends whose time is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// The connection is closed.
+    Breaks,
+    /// What was said by then stands, and `[DONE]` follows without a reason, as in 2026.2.17.
+    Done,
+    /// A sentence of the gateway's own stands in place of an answer.
+    Sentence,
+    /// An error object that names the limit, then `[DONE]`.
+    Error,
 }
 
 impl Default for Settings {
@@ -34,9 +49,14 @@ impl Default for Settings {
             concurrent_max: usize::MAX,
             retry_after: "1".to_owned(),
             run_limit: Duration::from_secs(600),
+            ending: Ending::Breaks,
         }
     }
 }
+
+/// The wire's own words where there was no answer in time.
+const NO_ANSWER: &str = "Request timed out before a response was generated. Please try again, or increase \
+    `agents.defaults.timeoutSeconds` in your config.";
 
 type Script = dyn Fn(&Seen) -> Reply + Send + Sync;
 
@@ -125,7 +145,14 @@ impl State {
         };
         self.most.fetch_max(self.running.load(Ordering::SeqCst), Ordering::SeqCst);
         let script = Arc::clone(&self.script.lock().unwrap_or_else(PoisonError::into_inner));
-        script(seen).cut_at(settings.run_limit).keeping(Arc::new(seat))
+        let (reply, limit) = (script(seen), settings.run_limit);
+        let reply = match settings.ending {
+            Ending::Breaks => reply.cut_at(limit),
+            Ending::Done => reply.done_at(limit),
+            Ending::Sentence => reply.saying_at(limit, NO_ANSWER),
+            Ending::Error => reply.error_at(limit, "the run's time limit was reached"),
+        };
+        reply.keeping(Arc::new(seat))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use claw_core::provider::{FinishReason, ModelEvent, ModelRequest, ProviderError, Thinking, Usage};
+use claw_core::provider::{Cut, FinishReason, ModelEvent, ModelRequest, ProviderError, Thinking, Usage};
 use claw_core::run::RunEvent;
 use claw_core::{Failure, FailureReason, Thoughts, ToolCall};
 use futures::StreamExt;
@@ -79,7 +79,7 @@ impl Attempt {
                 None => return Err(Ended::Failed { error: unfinished(candidate), shown: answer.shown }),
             };
             if let Some(finish) = self.take(event, &mut answer, produced).map_err(Ended::Stopped)? {
-                return Ok(Round { calls: answer.calls, finish });
+                return Ok(Round { calls: answer.calls, finish, cut: answer.cut });
             }
         }
     }
@@ -93,6 +93,7 @@ impl Attempt {
     ) -> Result<Option<FinishReason>, Stop> {
         match event {
             ModelEvent::Text(delta) => {
+                let delta = produced.next_to_what_was_said(delta);
                 let said = produced.asides.iter().map(String::len).sum::<usize>() + produced.text.len();
                 if said + delta.len() > ANSWER_BYTES_MAX {
                     let message = format!("the answer is longer than {ANSWER_BYTES_MAX} bytes");
@@ -110,6 +111,7 @@ impl Attempt {
                 produced.thoughts = Some(Box::new(Thoughts { by, payload }));
             }
             ModelEvent::Usage(usage) => produced.usage = answer.earlier.plus(usage),
+            ModelEvent::Cut(cut) => answer.cut = Some(cut),
             ModelEvent::Done(finish) => return Ok(Some(finish)),
         }
         Ok(None)
@@ -159,11 +161,12 @@ struct Answer {
     /// Whether readers have seen some of it.
     shown: bool,
     percent: u8,
+    cut: Option<Cut>,
 }
 
 impl Answer {
     fn new(earlier: Usage) -> Self {
-        Self { calls: Vec::new(), earlier, shown: false, percent: 0 }
+        Self { calls: Vec::new(), earlier, shown: false, percent: 0, cut: None }
     }
 }
 

@@ -7,33 +7,63 @@
 //! What it may have done nobody here knows. Its run is one step of the journal that is not repeated
 //! (G3): only what it has certainly not begun is asked again – no connection, 429, 503. Being busy is
 //! no failure: the run waits as long as it takes.
+//!
+//! A run that it ends because its time there is over is told to go on, in the same conversation, with one more
+//! message. From then on nothing begins anew: what cannot go on ends.
+
+mod fate;
 
 use std::time::Duration;
 
 use claw_core::message::JsonText;
-use claw_core::provider::{ModelRequest, ProviderError, Thinking};
+use claw_core::provider::{Cut, FinishReason, ModelRequest, ProviderError, Thinking};
 use claw_core::run::{JournalEntry, RunEvent, ToolOutcome};
 use claw_core::turn::Context;
 use claw_core::{Failure, FailureReason, Message, OnCrash, Output, Text, ToolCall};
 use tokio::time::Instant;
 
+use self::fate::{Fate, cut_short, fate, how};
 use super::ask::Ended;
 use super::{Produced, Round, Stop};
 use crate::agent::{Attempt, chance};
 use crate::breaker::{Admission, Trial};
 use crate::executors::{Executor, Pass};
 use crate::journal::NotWritten;
-use crate::limits::{EXECUTOR_RUN_USUAL, FAILURE_BYTES_MAX};
 use crate::sessions::StopReason;
 
-/// Why it gave no answer.
-enum Fate {
-    /// It has too much to do.
-    Busy(Option<Duration>),
-    /// It has certainly not begun.
-    NotBegun(Failure),
-    /// It may have done something.
-    Begun(Failure),
+/// What the journal keeps of a step that was to be gone on from.
+const OVER: &str = "its time there was over";
+
+/// What another gateway is asked, and how far that has come.
+struct Errand {
+    request: ModelRequest,
+    /// The next step of the journal.
+    round: u32,
+    /// In a row.
+    failures: u32,
+    /// How often it was told to go on.
+    continued: u32,
+    /// The first step of those that it goes on from. Its result is written last: as long as there is none, a
+    /// death ends the task, also between two questions.
+    begun: Option<ToolCall>,
+}
+
+/// What one question came to.
+enum Answered {
+    /// The run is done.
+    Done(FinishReason),
+    /// Its time there was over, and it may be told to go on.
+    Over(Cut),
+    /// It failed; and whether readers have seen some of an answer.
+    Failed(ProviderError, bool),
+}
+
+impl Errand {
+    /// Whether a run whose time was over is told to go on: not where its caller keeps the conversation, who
+    /// can say so better.
+    fn may_go_on(&self, executor: &Executor) -> bool {
+        self.continued < executor.continuation.times_max && !self.request.conversation.is_empty()
+    }
 }
 
 impl Attempt {
@@ -45,28 +75,53 @@ impl Attempt {
         }
         produced.model = executor.full_name();
         self.recorder.emit(RunEvent::Started { attempt: self.task.attempt, model: produced.model.clone() });
-        let request = self.errand(executor);
         // Each time it was asked is a step of its own; what an earlier attempt left cut off is asked again
         // only because somebody wanted it so: a death ends the task elsewhere.
-        let mut round = self.journal.next_round();
-        let mut failures = 0;
+        let round = self.journal.next_round();
+        let request = self.errand(executor, &self.task.turn.input);
+        let mut errand = Errand { request, round, failures: 0, continued: 0, begun: None };
+        match self.carry_out(executor, &mut errand, produced).await {
+            Ok(finish) => Ok(self.output(produced, Vec::new(), finish)),
+            Err(stop) => Err(self.given_up(stop, errand, executor).await),
+        }
+    }
+
+    /// Asks until the run is done, or cannot be.
+    async fn carry_out(
+        &mut self,
+        executor: &Executor,
+        errand: &mut Errand,
+        produced: &mut Produced,
+    ) -> Result<FinishReason, Stop> {
+        let mut kept = None;
         loop {
-            let pass = self.pass(executor).await?;
+            let pass = match kept.take() {
+                Some(pass) => pass,
+                None => self.pass(executor).await?,
+            };
             let trial = self.admitted_to(executor)?;
-            let call = self.begin_errand(executor, round, &request).await?;
-            round += 1;
-            produced.text.clear();
+            let call = self.begin_errand(executor, errand).await?;
+            if errand.continued == 0 {
+                produced.text.clear();
+            }
             let began = Instant::now();
-            let (error, shown) = match self.stream(&executor.resolved(), request.clone(), produced).await {
-                Ok(Round { calls: _, finish }) => {
+            let (error, shown) = match self.put(executor, errand, produced, &call).await? {
+                Answered::Done(finish) => {
                     trial.succeeded();
                     pass.taken();
-                    return Ok(self.output(produced, Vec::new(), finish));
+                    return Ok(finish);
                 }
-                Err(Ended::Stopped(stop)) => return Err(self.left(stop, executor, &call).await),
-                Err(Ended::Failed { error, shown }) => (error, shown),
+                Answered::Over(cut) => {
+                    trial.succeeded();
+                    pass.taken();
+                    self.go_on(executor, errand, &cut, call).await;
+                    produced.is_continued = true;
+                    kept = Some(pass);
+                    continue;
+                }
+                Answered::Failed(error, shown) => (error, shown),
             };
-            let fate = fate(&error, executor, &request.conversation, began.elapsed());
+            let fate = fate(&error, executor, &errand.request.conversation, began.elapsed());
             match &fate {
                 Fate::Busy(_) => drop(trial),
                 Fate::NotBegun(_) | Fate::Begun(_) => {
@@ -75,15 +130,15 @@ impl Attempt {
             }
             self.journal.result(&call, ToolOutcome { text: fate.words().into(), is_error: true }).await;
             match fate {
-                Fate::Busy(asked) => self.wait_for_room(&pass, asked)?,
+                Fate::Busy(asked) => self.wait_for_room(errand, &pass, asked)?,
                 Fate::NotBegun(failure) => {
-                    failures += 1;
-                    if !self.task.attached || failures >= self.task.attempts_max {
+                    errand.failures += 1;
+                    if !self.waits_here(errand) || errand.failures >= self.task.attempts_max {
                         return Err(Stop::Transient { failure, shown: false });
                     }
                     drop(pass);
                     let wait = failure.retry_after_ms.map(Duration::from_millis);
-                    self.wait(self.parts.retry.delay(failures, wait, chance(&*self.parts.ids))).await?;
+                    self.wait(self.parts.retry.delay(errand.failures, wait, chance(&*self.parts.ids))).await?;
                 }
                 Fate::Begun(failure) if self.task.on_crash == OnCrash::Retry => {
                     return Err(Stop::Transient { failure, shown });
@@ -93,8 +148,55 @@ impl Attempt {
         }
     }
 
+    /// Puts the question once.
+    ///
+    /// Errors: somebody stopped the run meanwhile.
+    async fn put(
+        &mut self,
+        executor: &Executor,
+        errand: &Errand,
+        produced: &mut Produced,
+        call: &ToolCall,
+    ) -> Result<Answered, Stop> {
+        let began = Instant::now();
+        let (finish, cut) = match self.stream(&executor.resolved(), errand.request.clone(), produced).await {
+            Ok(Round { calls: _, finish, cut }) => (finish, cut),
+            Err(Ended::Failed { error, shown }) => return Ok(Answered::Failed(error, shown)),
+            Err(Ended::Stopped(stop)) => {
+                let text = format!("left {} in the middle", executor.id()).into();
+                self.journal.result(call, ToolOutcome { text, is_error: true }).await;
+                return Err(self.not_left_to_others(stop, executor));
+            }
+        };
+        let Some(cut) = cut else { return Ok(Answered::Done(finish)) };
+        let is_over = executor.continuation.is_over(&cut, began.elapsed());
+        if is_over && errand.may_go_on(executor) {
+            return Ok(Answered::Over(cut));
+        }
+        Ok(match cut_short(cut, is_over && errand.continued > 0, executor) {
+            Some(error) => Answered::Failed(error, !produced.text.is_empty()),
+            None => Answered::Done(finish),
+        })
+    }
+
+    /// The next question is to go on; `call` was the one whose time was over.
+    async fn go_on(&mut self, executor: &Executor, errand: &mut Errand, cut: &Cut, call: ToolCall) {
+        errand.continued += 1;
+        errand.failures = 0;
+        errand.request = self.errand(executor, &[Message::user(executor.continuation.message.clone())]);
+        let (number, reason) = (errand.continued, how(cut));
+        tracing::info!(task.id = %self.task.id, number, "{} is told to go on: {reason}", executor.id());
+        self.recorder.emit(RunEvent::Continued { number, reason });
+        match &errand.begun {
+            None => errand.begun = Some(call),
+            Some(_) => {
+                self.journal.result(&call, ToolOutcome { text: OVER.into(), is_error: true }).await;
+            }
+        }
+    }
+
     /// What is sent: what is new, and the conversation's name there; all of it where the caller keeps it.
-    fn errand(&self, executor: &Executor) -> ModelRequest {
+    fn errand(&self, executor: &Executor, input: &[Message]) -> ModelRequest {
         let turn = &self.task.turn;
         let mut messages: Vec<Message> = Vec::new();
         messages.extend(turn.instructions.clone().map(|text| Message::System { text }));
@@ -108,7 +210,7 @@ impl Attempt {
                 String::new()
             }
         };
-        messages.extend_from_slice(&turn.input);
+        messages.extend_from_slice(input);
         ModelRequest {
             model: executor.agent.clone(),
             messages: messages.into(),
@@ -152,26 +254,24 @@ impl Attempt {
     }
 
     /// Writes down that it is about to be asked, and waits for the disk.
-    async fn begin_errand(
-        &mut self,
-        executor: &Executor,
-        round: u32,
-        request: &ModelRequest,
-    ) -> Result<ToolCall, Stop> {
-        let arguments =
-            JsonText::new(serde_json::json!({ "agent": request.model, "session": request.conversation }).to_string());
+    async fn begin_errand(&mut self, executor: &Executor, errand: &mut Errand) -> Result<ToolCall, Stop> {
+        let Errand { request, round, continued, .. } = errand;
+        let mut arguments = serde_json::json!({ "agent": request.model, "session": request.conversation });
+        if let Some(fields) = arguments.as_object_mut().filter(|_| *continued > 0) {
+            fields.insert("continuation".to_owned(), (*continued).into());
+        }
         let name = format!("executor:{}", executor.id());
-        let call = ToolCall { id: format!("{name}:{round}"), name, arguments };
-        let text = Text::default();
+        let call = ToolCall { id: format!("{name}:{round}"), name, arguments: JsonText::new(arguments.to_string()) };
         let entry = JournalEntry {
-            round,
-            text,
+            round: *round,
+            text: Text::default(),
             thoughts: None,
             call: call.clone(),
             is_idempotent: false,
             is_planned: false,
             result: None,
         };
+        *round += 1;
         match self.journal.intent(entry).await {
             Ok(()) => Ok(call),
             Err(NotWritten::Fenced) => Err(Stop::Told(StopReason::Fenced)),
@@ -179,99 +279,44 @@ impl Attempt {
         }
     }
 
-    /// Somebody stopped the run while the other gateway had it. At a stop of this one it does not wait
-    /// for the next process, which would ask for everything once more.
-    async fn left(&self, stop: Stop, executor: &Executor, call: &ToolCall) -> Stop {
-        let stop = match stop {
+    /// At a stop of this gateway a run that has begun does not wait for the next process, which would ask for
+    /// everything once more.
+    fn not_left_to_others(&self, stop: Stop, executor: &Executor) -> Stop {
+        match stop {
             Stop::Told(StopReason::Shutdown) if self.task.on_crash == OnCrash::Fail => {
-                let message = format!("the gateway stopped while {:?} ran; it is not repeated", call.name);
+                let name = format!("executor:{}", executor.id());
+                let message = format!("the gateway stopped while {name:?} ran; it is not repeated");
                 Stop::Final(Failure::new(FailureReason::Interrupted, message))
             }
             stop => stop,
+        }
+    }
+
+    /// The end of a run that is not done. One that was told to go on has begun, whatever it ended with.
+    async fn given_up(&self, stop: Stop, errand: Errand, executor: &Executor) -> Stop {
+        let Errand { continued, begun: Some(begun), .. } = errand else { return stop };
+        let told = |failure: Failure| {
+            let message = format!("{}; it had been told to go on {continued} times", failure.message);
+            Failure { message, ..failure }
         };
-        let text = format!("left {} in the middle", executor.id()).into();
-        self.journal.result(call, ToolOutcome { text, is_error: true }).await;
-        stop
+        self.journal.result(&begun, ToolOutcome { text: OVER.into(), is_error: true }).await;
+        match self.not_left_to_others(stop, executor) {
+            Stop::Transient { failure, .. } if self.task.on_crash == OnCrash::Fail => Stop::Final(told(failure)),
+            Stop::Transient { failure, shown } => Stop::Transient { failure: told(failure), shown },
+            Stop::Final(failure) => Stop::Final(told(failure)),
+            stop => stop,
+        }
     }
 
-    /// A task waits without a worker, a caller on the line waits here.
-    fn wait_for_room(&self, pass: &Pass, asked: Option<Duration>) -> Result<(), Stop> {
+    /// A caller on the line waits where it is, and so does a run that has begun already: as another attempt it
+    /// would begin anew.
+    fn waits_here(&self, errand: &Errand) -> bool {
+        self.task.attached || errand.continued > 0
+    }
+
+    /// Any other task waits without a worker.
+    fn wait_for_room(&self, errand: &Errand, pass: &Pass, asked: Option<Duration>) -> Result<(), Stop> {
         let wait = pass.turned_away(asked);
-        if self.task.attached { Ok(()) } else { Err(Stop::Busy { wait }) }
-    }
-}
-
-impl Fate {
-    fn words(&self) -> String {
-        match self {
-            Self::Busy(_) => "it is busy".to_owned(),
-            Self::NotBegun(failure) | Self::Begun(failure) => failure.message.clone(),
-        }
-    }
-}
-
-/// What an error says about the run.
-fn fate(error: &ProviderError, executor: &Executor, conversation: &str, after: Duration) -> Fate {
-    let failure = |reason, mut message: String| {
-        message.truncate(message.floor_char_boundary(FAILURE_BYTES_MAX));
-        Failure::new(reason, message)
-    };
-    match error {
-        ProviderError::Status { status: 429, retry_after, .. } => Fate::Busy(*retry_after),
-        ProviderError::Status { status: 503, retry_after: Some(wait), .. } => Fate::Busy(Some(*wait)),
-        ProviderError::Status { status, message, .. } => {
-            let reason = match status {
-                400 | 413 | 422 => FailureReason::Request,
-                _ => FailureReason::Provider,
-            };
-            let failure = failure(reason, format!("HTTP {status}: {message}"));
-            if *status == 503 { Fate::NotBegun(failure) } else { Fate::Begun(failure) }
-        }
-        ProviderError::Unreachable { .. } | ProviderError::Timeout { phase: "connection", .. } => {
-            Fate::NotBegun(failure(FailureReason::Provider, error.to_string()))
-        }
-        ProviderError::Unsupported { .. } => Fate::Begun(failure(FailureReason::Request, error.to_string())),
-        ProviderError::Timeout { .. }
-        | ProviderError::Interrupted { .. }
-        | ProviderError::Busy { .. }
-        | ProviderError::SetAside { .. } => {
-            Fate::Begun(failure(FailureReason::Provider, cut_off(error, executor.id(), conversation, after)))
-        }
-    }
-}
-
-/// What is known of a run that broke off.
-fn cut_off(error: &ProviderError, executor: &str, conversation: &str, after: Duration) -> String {
-    let seconds = after.as_secs();
-    let limit = match after >= EXECUTOR_RUN_USUAL {
-        true => ", about the 10 minutes that a V1 gateway gives a run",
-        false => "",
-    };
-    let goes_on = match conversation {
-        "" => String::new(),
-        key => format!("; its conversation goes on there as {key:?}"),
-    };
-    format!(
-        "{error}, after {seconds} s{limit}; what {} did until then stands, so it is not asked again by itself{goes_on}",
-        executor
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A17: the limit of the gateway that had the run is named where it was probably met, and only there.
-    #[test]
-    fn the_usual_ten_minutes_are_named_where_they_were_met() {
-        let error = ProviderError::Interrupted { provider: "home".into(), cause: "the connection broke".into() };
-        let said = |seconds| cut_off(&error, "home", "agent:main:v2:main:s", Duration::from_secs(seconds));
-        assert_eq!(
-            said(601),
-            "home broke off: the connection broke, after 601 s, about the 10 minutes that a V1 gateway gives a run; what \
-             home did until then stands, so it is not asked again by itself; its conversation goes on there as \
-             \"agent:main:v2:main:s\""
-        );
-        assert!(!said(30).contains("10 minutes"));
+        if self.waits_here(errand) { Ok(()) } else { Err(Stop::Busy { wait }) }
     }
 }

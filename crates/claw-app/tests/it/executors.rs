@@ -21,9 +21,15 @@ use serde_json::json;
 
 use crate::house::{Calls, House, SOON, all, operator, stranger, task, text_of, turn};
 
+mod continuations;
+
 fn executor(url: &str, token: &str, concurrent_max: usize) -> Executor {
+    patient_executor(url, token, concurrent_max, SOON)
+}
+
+fn patient_executor(url: &str, token: &str, concurrent_max: usize, patience: Duration) -> Executor {
     claw_net::install_crypto();
-    let client = HttpClient::new(claw_net::Settings::default()).unwrap().patient(SOON);
+    let client = HttpClient::new(claw_net::Settings::default()).unwrap().patient(patience);
     let settings = V1Settings { id: "v1".into(), url: url.to_owned(), token: Some(Secret::new(token)) };
     Executor::new(Arc::new(V1::new(settings, "main", client).unwrap()), "main", concurrent_max)
 }
@@ -51,9 +57,13 @@ struct Pair {
 
 impl Pair {
     async fn open(double: Double, concurrent_max: usize) -> Self {
+        Self::with(double, |url| executor(url, "v1-token", concurrent_max)).await
+    }
+
+    async fn with(double: Double, executor: impl FnOnce(&str) -> Executor) -> Self {
         let double = V1Gateway::start(double).await;
         let directory = tempfile::tempdir().unwrap();
-        let catalog = catalog(executor(&double.url(), "v1-token", concurrent_max));
+        let catalog = catalog(executor(&double.url()));
         let house =
             House::open_over(directory.path(), catalog, Vec::new(), Settings::default(), Calls::default()).await;
         Self { house, double, directory }

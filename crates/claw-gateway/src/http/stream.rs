@@ -133,6 +133,7 @@ async fn first_sign(run: &mut AttachedRun) -> Result<Arc<Sequenced>, Error> {
             | RunEvent::Progress { .. }
             | RunEvent::Usage { .. }
             | RunEvent::Switched { .. }
+            | RunEvent::Continued { .. }
             | RunEvent::Steered { .. }
             | RunEvent::ApprovalRequested { .. }
             | RunEvent::ApprovalResolved { .. }
@@ -244,6 +245,7 @@ impl<W: Wording> Streaming<W> {
             | RunEvent::Progress { .. }
             | RunEvent::Usage { .. }
             | RunEvent::Switched { .. }
+            | RunEvent::Continued { .. }
             | RunEvent::Steered { .. }
             | RunEvent::ApprovalRequested { .. }
             | RunEvent::ApprovalResolved { .. }

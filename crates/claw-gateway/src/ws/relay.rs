@@ -164,7 +164,8 @@ impl<'a> Relay<'a> {
             RunEvent::Thinking { .. }
             | RunEvent::Progress { .. }
             | RunEvent::Usage { .. }
-            | RunEvent::Switched { .. } => {}
+            | RunEvent::Switched { .. }
+            | RunEvent::Continued { .. } => {}
             RunEvent::Steered { task, text } => {
                 self.flush(true);
                 self.tell(Said::Steered { task_id: &task.to_string(), text });

@@ -13,7 +13,7 @@ use claw_core::message::{JsonText, ToolCall};
 use claw_core::provider::{FinishReason, ModelEvent, Usage};
 
 /// What ends a stream.
-const DONE: &[u8] = b"[DONE]";
+pub(crate) const DONE: &[u8] = b"[DONE]";
 
 /// Most tool calls in one answer.
 const TOOL_CALLS_MAX: usize = 128;

@@ -15,8 +15,8 @@ use super::seen::Seen;
 pub struct Reply {
     pub(super) before_head: Vec<Hold>,
     pub(super) headers: Vec<(String, String)>,
-    /// The answer is cut when it has taken so long.
-    pub(super) limit: Option<Duration>,
+    /// When the answer has taken so long, these steps take the place of the rest.
+    pub(super) limit: Option<(Duration, Vec<Step>)>,
     /// Dropped when the answer has ended.
     pub(super) kept: Option<Kept>,
     pub(super) answer: Answer,
@@ -232,7 +232,25 @@ impl Reply {
     /// Is cut, wherever it stands, when it has taken so long.
     #[must_use]
     pub fn cut_at(self, limit: Duration) -> Self {
-        Self { limit: Some(limit), ..self }
+        self.ended_at(limit, vec![Step::Cut])
+    }
+
+    /// Ends in order, without a reason, when it has taken so long.
+    #[must_use]
+    pub fn done_at(self, limit: Duration) -> Self {
+        self.ended_at(limit, vec![Step::Done])
+    }
+
+    /// Says this in place of the rest, and ends, when it has taken so long.
+    #[must_use]
+    pub fn saying_at(self, limit: Duration, words: impl Into<String>) -> Self {
+        self.ended_at(limit, vec![Step::Text(words.into()), Step::Done])
+    }
+
+    /// Sends an error object, and ends, when it has taken so long.
+    #[must_use]
+    pub fn error_at(self, limit: Duration, message: impl Into<String>) -> Self {
+        self.ended_at(limit, vec![Step::Error(message.into()), Step::Done])
     }
 
     /// Drops this when the answer has ended, whichever way.
@@ -261,6 +279,10 @@ impl Reply {
 
     fn of(answer: Answer) -> Self {
         Self { before_head: Vec::new(), headers: Vec::new(), limit: None, kept: None, answer }
+    }
+
+    fn ended_at(self, limit: Duration, last: Vec<Step>) -> Self {
+        Self { limit: Some((limit, last)), ..self }
     }
 
     fn steps(&self) -> Option<&[Step]> {

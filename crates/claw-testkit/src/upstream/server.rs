@@ -74,7 +74,7 @@ async fn complete(Shares(shared): Shares<Arc<Shared>>, headers: HeaderMap, body:
     let body = serde_json::from_slice(&body).unwrap_or_default();
     let (seen, reply) = shared.reply_to(headers, body);
     let Reply { before_head, headers, limit, kept, answer } = reply;
-    let deadline = limit.map(|limit| Instant::now() + limit);
+    let deadline = limit.map(|(limit, last)| (Instant::now() + limit, last));
     for hold in before_head {
         hold.pass().await;
     }
@@ -103,7 +103,7 @@ async fn complete(Shares(shared): Shares<Arc<Shared>>, headers: HeaderMap, body:
 struct Under {
     answering: Counted,
     kept: Option<Kept>,
-    deadline: Option<Instant>,
+    deadline: Option<(Instant, Vec<Step>)>,
 }
 
 async fn completion(seen: &Seen, steps: Vec<Step>, under: Under) -> Response {
@@ -136,7 +136,8 @@ struct Playing {
     frame: Frame,
     steps: std::vec::IntoIter<Step>,
     chunks: usize,
-    deadline: Option<Instant>,
+    /// And what comes in place of the rest then.
+    deadline: Option<(Instant, Vec<Step>)>,
     _kept: Option<Kept>,
     _answering: Counted,
 }
@@ -146,17 +147,17 @@ impl Playing {
         loop {
             let step = self.steps.next()?;
             match &step {
-                Step::Wait(hold) => match self.deadline {
-                    None => {
-                        hold.pass().await;
-                        continue;
+                Step::Wait(hold) => {
+                    match &mut self.deadline {
+                        None => hold.pass().await,
+                        Some((deadline, last)) => {
+                            if tokio::time::timeout_at(*deadline, hold.pass()).await.is_err() {
+                                self.steps = std::mem::take(last).into_iter();
+                            }
+                        }
                     }
-                    Some(deadline) if tokio::time::timeout_at(deadline, hold.pass()).await.is_ok() => continue,
-                    Some(_) => {
-                        self.steps = Vec::new().into_iter();
-                        return Some(Err(cut()));
-                    }
-                },
+                    continue;
+                }
                 Step::Cut => {
                     flush().await;
                     return Some(Err(cut()));

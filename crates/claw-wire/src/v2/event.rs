@@ -31,6 +31,7 @@ pub enum Happening<'a> {
     Progress { percent: u8 },
     Usage { usage: Usage },
     Switched { from: &'a str, to: &'a str, reason: &'a str },
+    Continued { number: u32, reason: &'a str },
     Steered { task_id: String, text: &'a str },
     ApprovalRequested { approval_id: String, call_id: &'a str, name: &'a str, shown: &'a str, expires_at: String },
     ApprovalResolved { approval_id: String, call_id: &'a str, state: &'a str },
@@ -53,6 +54,7 @@ impl Happening<'_> {
             Self::Progress { .. } => "progress",
             Self::Usage { .. } => "usage",
             Self::Switched { .. } => "switched",
+            Self::Continued { .. } => "continued",
             Self::Steered { .. } => "steered",
             Self::ApprovalRequested { .. } => "approval_requested",
             Self::ApprovalResolved { .. } => "approval_resolved",
@@ -78,6 +80,7 @@ impl<'a> From<&'a RunEvent> for Happening<'a> {
             RunEvent::Progress { percent } => Self::Progress { percent: *percent },
             RunEvent::Usage { usage } => Self::Usage { usage: (*usage).into() },
             RunEvent::Switched { from, to, reason } => Self::Switched { from, to, reason },
+            RunEvent::Continued { number, reason } => Self::Continued { number: *number, reason },
             RunEvent::Steered { task, text } => Self::Steered { task_id: task.to_string(), text },
             RunEvent::ApprovalRequested { approval, call_id, name, shown, expires_at } => Self::ApprovalRequested {
                 approval_id: approval.to_string(),
@@ -152,6 +155,7 @@ mod tests {
                 state: "denied".into(),
             },
             RunEvent::Switched { from: "a/m".into(), to: "b/m".into(), reason: "r".into() },
+            RunEvent::Continued { number: 1, reason: "r".into() },
         ] {
             let event = sequenced(event);
             let shown = TaskEvent::from(&event);

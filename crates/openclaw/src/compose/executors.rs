@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use claw_agent::Executor;
+use claw_agent::{Continuation, Executor};
 use claw_core::AgentId;
 use claw_net::HttpClient;
 use claw_providers::{V1Gateway, V1Settings};
@@ -25,14 +25,34 @@ pub(super) fn all(settings: &Live, client: &HttpClient) -> Result<Vec<Executor>,
 }
 
 fn one(id: &str, executor: &file::Executor, client: &HttpClient) -> Result<Executor, Fatal> {
-    let file::Executor { kind: ExecutorKind::V1, url, token, agent_id, max_concurrent, idle_seconds, allow_api_keys } =
-        executor;
+    let file::Executor {
+        kind: ExecutorKind::V1,
+        url,
+        token,
+        agent_id,
+        max_concurrent,
+        idle_seconds,
+        run_limit_seconds,
+        continuations,
+        continue_with,
+        allow_api_keys,
+    } = executor;
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     if id == NONE || !(1..=64).contains(&id.len()) || !id.bytes().all(is_name) {
         return Err(Fatal::Config(format!(
             "executors.{id:?}: a name is 1 to 64 of a-z, A-Z, 0-9, \"-\", \"_\" and \".\", and not \"none\""
         )));
     }
+    if continue_with.trim().is_empty() {
+        return Err(Fatal::Config(format!(
+            "executors.{id}.continueWith says nothing; executors.{id}.continuations: 0 lets no run go on"
+        )));
+    }
+    let continuation = Continuation {
+        message: continue_with.as_str().into(),
+        times_max: u32::try_from(continuations.get()).unwrap_or(u32::MAX),
+        run_limit: Duration::from_secs(run_limit_seconds.get()),
+    };
     let token = token.as_ref().filter(|token| !token.is_blank()).map(SecretText::secret);
     let agent = agent_id.as_str().to_owned();
     let v1 = V1Settings { id: id.to_owned(), url: url.as_str().to_owned(), token };
@@ -40,7 +60,8 @@ fn one(id: &str, executor: &file::Executor, client: &HttpClient) -> Result<Execu
     let provider = V1Gateway::new(v1, agent.as_str(), patient)
         .map_err(|error| Fatal::Config(format!("executors.{id}: {error}")))?;
     let concurrent_max = usize::try_from(max_concurrent.get()).unwrap_or(usize::MAX);
-    Ok(Executor::new(Arc::new(provider), agent, concurrent_max).serving_tenants(*allow_api_keys))
+    let executor = Executor::new(Arc::new(provider), agent, concurrent_max);
+    Ok(executor.serving_tenants(*allow_api_keys).continuing(continuation))
 }
 
 /// Whose runs go where by themselves.

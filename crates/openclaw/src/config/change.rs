@@ -167,13 +167,27 @@ impl Keys {
             self.note(key, false);
             return;
         };
-        let Executor { kind, url, token, agent_id, max_concurrent, idle_seconds, allow_api_keys } = old;
+        let Executor {
+            kind,
+            url,
+            token,
+            agent_id,
+            max_concurrent,
+            idle_seconds,
+            run_limit_seconds,
+            continuations,
+            continue_with,
+            allow_api_keys,
+        } = old;
         self.note(format!("{key}.type"), *kind == new.kind);
         self.note(format!("{key}.url"), *url == new.url);
         self.note(format!("{key}.token"), *token == new.token);
         self.note(format!("{key}.agentId"), *agent_id == new.agent_id);
         self.note(format!("{key}.maxConcurrent"), *max_concurrent == new.max_concurrent);
         self.note(format!("{key}.idleSeconds"), *idle_seconds == new.idle_seconds);
+        self.note(format!("{key}.runLimitSeconds"), *run_limit_seconds == new.run_limit_seconds);
+        self.note(format!("{key}.continuations"), *continuations == new.continuations);
+        self.note(format!("{key}.continueWith"), *continue_with == new.continue_with);
         self.note(format!("{key}.allowApiKeys"), *allow_api_keys == new.allow_api_keys);
     }
 

@@ -41,6 +41,15 @@ pub(crate) struct Executor {
     /// How long it may be silent within a run before it is given up, in seconds.
     #[serde(default = "executor_silence")]
     pub(crate) idle_seconds: Whole<1, 86_400>,
+    /// How long it lets a run take, in seconds, where it does not say so itself when it ends one.
+    #[serde(default = "executor_run_limit")]
+    pub(crate) run_limit_seconds: Whole<1, 86_400>,
+    /// How often a run that it ended because its time was over is told to go on there; 0 for never.
+    #[serde(default = "executor_continuations")]
+    pub(crate) continuations: Whole<0, 100>,
+    /// What it is told then.
+    #[serde(default = "executor_continue_with")]
+    pub(crate) continue_with: String,
     /// Whether runs of API keys and hooks may go there. What they may do there that gateway decides.
     #[serde(default)]
     pub(crate) allow_api_keys: bool,
@@ -57,6 +66,18 @@ const fn executor_concurrent() -> Whole<1, 10_000> {
 /// Longer than the ten minutes it gives a run, so that its own word about that is heard.
 const fn executor_silence() -> Whole<1, 86_400> {
     Whole::new(660)
+}
+
+const fn executor_run_limit() -> Whole<1, 86_400> {
+    Whole::new(600)
+}
+
+const fn executor_continuations() -> Whole<0, 100> {
+    Whole::new(3)
+}
+
+fn executor_continue_with() -> String {
+    claw_agent::executors::CONTINUE_WITH.to_owned()
 }
 
 /// What an executor speaks.
