@@ -18,6 +18,7 @@
 mod answer;
 mod anthropic;
 mod body;
+mod effort;
 mod embeddings;
 mod fault;
 mod lenient;

@@ -4,10 +4,11 @@ use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use claw_core::message::{JsonText, Message, Part, ToolCall};
-use claw_core::provider::{ModelRequest, Sampling, Thinking, ToolChoice, ToolSpec};
+use claw_core::provider::{ModelRequest, Sampling, ToolChoice, ToolSpec};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
+use crate::effort::{effort, switch};
 use crate::source::{Unwritable, write_json};
 
 /// How the server calls the limit of tokens.
@@ -71,8 +72,8 @@ fn plain<'a>(request: &'a ModelRequest, model: &'a str, token_limit: TokenLimit)
         top_p: *top_p,
         max_tokens: max_tokens.filter(|_| token_limit == TokenLimit::Classic),
         max_completion_tokens: max_tokens.filter(|_| token_limit == TokenLimit::Completion),
-        // Models that do not think refuse to be told that they shall not.
-        reasoning_effort: thinking.filter(|level| *level != Thinking::Off).map(Thinking::as_str),
+        reasoning_effort: thinking.and_then(|level| effort(model, level)),
+        thinking: thinking.and_then(|level| switch(model, level)).map(OutgoingSwitch::of),
         stop,
         seed: *seed,
         presence_penalty: *presence_penalty,
@@ -205,6 +206,9 @@ struct Outgoing<'a> {
     max_completion_tokens: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reasoning_effort: Option<&'static str>,
+    /// Z.ai's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thinking: Option<OutgoingSwitch>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     stop: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -215,6 +219,18 @@ struct Outgoing<'a> {
     frequency_penalty: Option<f32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     response_format: Option<&'a RawValue>,
+}
+
+#[derive(Serialize)]
+struct OutgoingSwitch {
+    #[serde(rename = "type")]
+    kind: &'static str,
+}
+
+impl OutgoingSwitch {
+    const fn of(is_on: bool) -> Self {
+        Self { kind: if is_on { "enabled" } else { "disabled" } }
+    }
 }
 
 #[derive(Serialize)]

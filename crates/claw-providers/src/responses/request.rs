@@ -5,11 +5,12 @@
 use std::io::Write;
 
 use claw_core::message::{JsonText, Message, Part, Thoughts, ToolCall};
-use claw_core::provider::{ModelRequest, Sampling, Thinking, ToolChoice, ToolSpec};
+use claw_core::provider::{ModelRequest, Sampling, ToolChoice, ToolSpec};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::thoughts;
+use crate::effort::{effort, reasons};
 use crate::source::{Unwritable, write_json};
 
 /// Asks for reasoning in a form that can be given back, since nothing is kept there.
@@ -30,6 +31,7 @@ pub(super) fn write(request: &ModelRequest, to: &mut dyn Write) -> Result<(), Un
         parallel_tool_calls,
         verbosity,
     } = sampling;
+    let effort = thinking.and_then(|level| effort(model, level));
     let outgoing = Outgoing {
         model,
         instructions: instructions(messages),
@@ -43,8 +45,8 @@ pub(super) fn write(request: &ModelRequest, to: &mut dyn Write) -> Result<(), Un
         top_p: *top_p,
         max_output_tokens: *max_tokens,
         // Models that do not reason refuse to be asked for it.
-        include: if thinking.and_then(effort).is_some() || reasons(model) { &[SEALED] } else { &[] },
-        reasoning: thinking.and_then(effort).map(|effort| Reasoning { effort }),
+        include: if effort.is_some() || reasons(model) { &[SEALED] } else { &[] },
+        reasoning: effort.map(|effort| Reasoning { effort }),
         text: (response_format.is_some() || verbosity.is_some())
             .then(|| {
                 let format = response_format.as_ref().map(format).transpose()?;
@@ -53,21 +55,6 @@ pub(super) fn write(request: &ModelRequest, to: &mut dyn Write) -> Result<(), Un
             .transpose()?,
     };
     write_json(&outgoing, to)
-}
-
-/// How hard to think; nothing for `off`, which models that do not think refuse to hear.
-fn effort(level: Thinking) -> Option<&'static str> {
-    match level {
-        Thinking::Off => None,
-        Thinking::Minimal | Thinking::Low | Thinking::Medium | Thinking::High => Some(level.as_str()),
-    }
-}
-
-/// Whether a model of this name reasons by itself.
-fn reasons(model: &str) -> bool {
-    let name = model.rsplit('/').next().unwrap_or(model);
-    let numbered = |rest: &str| rest.starts_with(|first: char| first.is_ascii_digit());
-    name.strip_prefix('o').is_some_and(numbered) || (name.starts_with("gpt-5") && !name.contains("chat"))
 }
 
 fn instructions(messages: &[Message]) -> Option<String> {

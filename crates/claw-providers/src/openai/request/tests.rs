@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use claw_core::provider::Thinking;
 use serde_json::{Value, json};
 
 use super::*;
@@ -150,13 +151,28 @@ fn what_claims_to_be_json_is_looked_at() {
     );
 }
 
+/// Issue 4: `off … high`, as each family takes it; a model that thinks unless it is told otherwise is told.
 #[test]
-fn thinking_is_an_effort_and_off_is_not_said() {
+fn thinking_is_said_as_the_models_family_takes_it() {
     let mut request = request(vec![Message::user("hi")]);
-    for (level, effort) in
-        [(Thinking::Off, Value::Null), (Thinking::Minimal, json!("minimal")), (Thinking::High, json!("high"))]
-    {
+    let table = [
+        ("m", Thinking::Off, json!({})),
+        ("m", Thinking::Minimal, json!({"reasoning_effort": "minimal"})),
+        ("m", Thinking::High, json!({"reasoning_effort": "high"})),
+        ("gpt-5", Thinking::Off, json!({"reasoning_effort": "minimal"})),
+        ("gpt-5.1", Thinking::Off, json!({"reasoning_effort": "none"})),
+        ("gpt-5.1", Thinking::Minimal, json!({"reasoning_effort": "low"})),
+        ("o3", Thinking::Off, json!({"reasoning_effort": "low"})),
+        ("gpt-4o", Thinking::High, json!({})),
+        ("glm-4.7", Thinking::Off, json!({"thinking": {"type": "disabled"}})),
+        ("glm-5", Thinking::Low, json!({"reasoning_effort": "low", "thinking": {"type": "enabled"}})),
+    ];
+    for (model, level, said) in table {
+        request.model = model.into();
         request.thinking = Some(level);
-        assert_eq!(sent(&request)["reasoning_effort"], effort);
+        let mut expected = json!({"model": model, "messages": [{"role": "user", "content": "hi"}], "stream": true,
+            "stream_options": {"include_usage": true}});
+        expected.as_object_mut().unwrap().extend(said.as_object().unwrap().clone());
+        assert_eq!(sent(&request), expected);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use claw_core::provider::Thinking;
 use serde_json::{Value, json};
 
 use super::*;
@@ -82,6 +83,11 @@ fn a_question_is_spelled_as_the_protocol_has_it() {
     for (model, is_asked) in [("o4-mini", true), ("gpt-5.2", true), ("gpt-5-chat-latest", false), ("openai/o3", true)] {
         request.model = model.into();
         assert_eq!(!sent(&request)["include"].is_null(), is_asked, "{model}");
+    }
+    // A model that thinks unless it is told otherwise is told.
+    for (model, effort) in [("o4-mini", "low"), ("gpt-5.2", "none"), ("gpt-5-mini", "minimal")] {
+        request.model = model.into();
+        assert_eq!(sent(&request)["reasoning"], json!({"effort": effort}), "{model}");
     }
 }
 
