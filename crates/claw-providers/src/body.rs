@@ -2,11 +2,13 @@
 
 use std::collections::VecDeque;
 
+use claw_core::message::JsonText;
 use claw_core::provider::ModelEvent;
 use claw_net::response::BODY_BYTES_MAX;
 use claw_net::sse;
 
 use crate::fault::Fault;
+use crate::gathered::Gathered;
 
 /// Puts an answer together from what one kind of server says. Pure.
 ///
@@ -16,15 +18,33 @@ pub(crate) trait Assembly: Send + 'static {
     fn take_event(&mut self, name: &str, data: &[u8], events: &mut VecDeque<ModelEvent>) -> Result<bool, Fault>;
     /// Takes a whole answer.
     fn take_whole(&mut self, json: &[u8], events: &mut VecDeque<ModelEvent>) -> Result<(), Fault>;
+    /// What was gathered by now.
+    fn gathered(&mut self) -> &mut Gathered;
+    /// Its reasoning in the provider's own form, handed out once.
+    fn take_thoughts(&mut self) -> Option<JsonText> {
+        None
+    }
     /// The end: whole tool calls, usage, `Done`. False, and nothing said, while the server has
     /// not said that it finished.
-    fn end(&mut self, events: &mut VecDeque<ModelEvent>) -> Result<bool, Fault>;
+    fn end(&mut self, events: &mut VecDeque<ModelEvent>) -> Result<bool, Fault> {
+        if !self.is_finished() {
+            return Ok(false);
+        }
+        let thoughts = self.take_thoughts();
+        self.gathered().end(thoughts, events)
+    }
     /// Whether the answer is complete, however the connection ends from here on.
-    fn is_finished(&self) -> bool;
+    fn is_finished(&mut self) -> bool {
+        self.gathered().finish.is_some()
+    }
     /// Whether any part of an answer has come.
-    fn has_answered(&self) -> bool;
+    fn has_answered(&mut self) -> bool {
+        self.gathered().has_answered
+    }
     /// Hands out the newest usage, once; also before an error, since it was used all the same.
-    fn take_usage(&mut self, events: &mut VecDeque<ModelEvent>);
+    fn take_usage(&mut self, events: &mut VecDeque<ModelEvent>) {
+        self.gathered().take_usage(events);
+    }
 }
 
 /// An answer's body under way.

@@ -13,7 +13,7 @@
 //!
 //! The path of data: a protocol's `request` writes the question, `answer` sends it and reads what
 //! comes back, `body` finds the events in the bytes, the protocol's `assembly` turns them into
-//! `ModelEvent`s.
+//! `ModelEvent`s; what is the same for all of them – calls, usage, the end – is `gathered`.
 
 mod answer;
 mod anthropic;
@@ -21,6 +21,7 @@ mod body;
 mod effort;
 mod embeddings;
 mod fault;
+mod gathered;
 mod lenient;
 mod openai;
 pub mod presets;

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use claw_core::message::{JsonText, ToolCall};
+use claw_core::message::JsonText;
 use claw_core::provider::{FinishReason, ModelEvent, Usage};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -14,31 +14,14 @@ use serde_json::value::RawValue;
 use super::thoughts;
 use crate::body::Assembly;
 use crate::fault::{Fault, reported};
+use crate::gathered::{Gathered, PartialCall, object, say};
 use crate::lenient::null_is_default;
-
-/// Most tool calls in one answer.
-const TOOL_CALLS_MAX: usize = 128;
-
-/// Most bytes of all inputs together in one answer.
-const INPUT_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// A message under way.
 #[derive(Debug, Default)]
 pub(crate) struct Blocks {
-    calls: Vec<PartialCall>,
+    gathered: Gathered,
     thoughts: thoughts::Blocks,
-    input_bytes: usize,
-    usage: Option<Usage>,
-    finish: Option<FinishReason>,
-    has_answered: bool,
-}
-
-#[derive(Debug)]
-struct PartialCall {
-    index: u32,
-    id: String,
-    name: String,
-    input: String,
 }
 
 impl Assembly for Blocks {
@@ -46,15 +29,10 @@ impl Assembly for Blocks {
         if name == "error" {
             return Err(reported(data));
         }
-        // A list would be taken for the fields in their order.
-        if !data.trim_ascii_start().starts_with(b"{") {
-            return Err(Fault::Unreadable("it is no JSON object".to_owned()));
-        }
-        let event: Event = serde_json::from_slice(data).map_err(|wrong| Fault::Unreadable(wrong.to_string()))?;
-        let Event { kind, index, message, content_block, delta, usage } = event;
+        let Event { kind, index, message, content_block, delta, usage } = object(data)?;
         match kind {
             Kind::MessageStart => {
-                self.has_answered = true;
+                self.gathered.has_answered = true;
                 self.count(message.usage);
             }
             Kind::ContentBlockStart => match content_block {
@@ -64,9 +42,9 @@ impl Assembly for Blocks {
             Kind::ContentBlockDelta => self.go_on(index, delta, events)?,
             Kind::MessageDelta => {
                 self.count(usage);
-                self.finish = delta.stop_reason.as_deref().map(finish).or(self.finish);
+                self.gathered.finish = delta.stop_reason.as_deref().map(finish).or(self.gathered.finish);
             }
-            Kind::MessageStop => return Ok(self.finish.is_some()),
+            Kind::MessageStop => return Ok(self.gathered.finish.is_some()),
             Kind::Error => return Err(reported(data)),
             Kind::Other => {}
         }
@@ -74,43 +52,26 @@ impl Assembly for Blocks {
     }
 
     fn take_whole(&mut self, json: &[u8], events: &mut VecDeque<ModelEvent>) -> Result<(), Fault> {
-        let whole: Whole = serde_json::from_slice(json).map_err(|wrong| Fault::Unreadable(wrong.to_string()))?;
-        let Whole { kind, content, stop_reason, usage } = whole;
+        let Whole { kind, content, stop_reason, usage } = object(json)?;
         if kind.as_deref() == Some("error") {
             return Err(reported(json));
         }
         for (index, block) in (0..).zip(content) {
-            self.has_answered = true;
+            self.gathered.has_answered = true;
             self.begin(index, block, events)?;
         }
         self.count(usage);
-        self.finish = stop_reason.as_deref().map(finish).or(self.has_answered.then_some(FinishReason::Stop));
+        self.gathered.finish =
+            stop_reason.as_deref().map(finish).or(self.gathered.has_answered.then_some(FinishReason::Stop));
         Ok(())
     }
 
-    fn end(&mut self, events: &mut VecDeque<ModelEvent>) -> Result<bool, Fault> {
-        let Some(finish) = self.finish else { return Ok(false) };
-        for call in std::mem::take(&mut self.calls) {
-            let PartialCall { index: _, id, name, input } = call;
-            let input = if input.trim().is_empty() { "{}".to_owned() } else { input };
-            events.push_back(ModelEvent::ToolCall(ToolCall { id, name, arguments: JsonText::new(input) }));
-        }
-        events.extend(self.thoughts.take().map(ModelEvent::Thoughts));
-        self.take_usage(events);
-        events.push_back(ModelEvent::Done(finish));
-        Ok(true)
+    fn gathered(&mut self) -> &mut Gathered {
+        &mut self.gathered
     }
 
-    fn is_finished(&self) -> bool {
-        self.finish.is_some()
-    }
-
-    fn has_answered(&self) -> bool {
-        self.has_answered
-    }
-
-    fn take_usage(&mut self, events: &mut VecDeque<ModelEvent>) {
-        events.extend(self.usage.take().map(ModelEvent::Usage));
+    fn take_thoughts(&mut self) -> Option<JsonText> {
+        self.thoughts.take()
     }
 }
 
@@ -120,24 +81,22 @@ impl Blocks {
         match kind {
             BlockKind::Text => {
                 self.thoughts.begin(index, thoughts::Block::Text { text: text.clone() });
-                push(events, ModelEvent::Text, text);
+                say(events, ModelEvent::Text, text);
             }
             BlockKind::Thinking => {
                 self.thoughts.begin(index, thoughts::Block::Thinking { thinking: thinking.clone(), signature });
-                push(events, ModelEvent::Thinking, thinking);
+                say(events, ModelEvent::Thinking, thinking);
             }
             BlockKind::RedactedThinking => self.thoughts.begin(index, thoughts::Block::RedactedThinking { data }),
             BlockKind::ToolUse if name.is_empty() => {
                 return Err(Fault::Unreadable("a tool call without a name".to_owned()));
             }
-            BlockKind::ToolUse if self.calls.len() == TOOL_CALLS_MAX => {
-                return Err(Fault::Unreadable(format!("more than {TOOL_CALLS_MAX} tool calls")));
-            }
             BlockKind::ToolUse => {
                 // A stream begins with an empty object, which the shreds then write anew.
                 let input = input.map(|input| input.get().to_owned()).filter(|input| input != "{}" && input != "null");
                 self.thoughts.begin(index, thoughts::Block::ToolUse { id: id.clone() });
-                self.calls.push(PartialCall { index, id, name, input: input.unwrap_or_default() });
+                let arguments = input.unwrap_or_default();
+                self.gathered.begin(PartialCall { index: Some(index), id, name, arguments })?;
             }
             BlockKind::Other => {}
         }
@@ -147,17 +106,17 @@ impl Blocks {
     fn go_on(&mut self, index: u32, delta: Delta, events: &mut VecDeque<ModelEvent>) -> Result<(), Fault> {
         let Delta { text, thinking, signature, partial_json, stop_reason: _ } = delta;
         self.thoughts.go_on(index, &text, &thinking, &signature);
-        push(events, ModelEvent::Thinking, thinking);
-        push(events, ModelEvent::Text, text);
+        say(events, ModelEvent::Thinking, thinking);
+        say(events, ModelEvent::Text, text);
         if partial_json.is_empty() {
             return Ok(());
         }
-        self.input_bytes += partial_json.len();
-        if self.input_bytes > INPUT_BYTES_MAX {
-            return Err(Fault::Unreadable(format!("tool arguments of more than {INPUT_BYTES_MAX} bytes")));
-        }
-        let call = self.calls.iter_mut().rev().find(|call| call.index == index);
-        call.ok_or_else(|| Fault::Unreadable("arguments of no tool call".to_owned()))?.input.push_str(&partial_json);
+        self.gathered.count_arguments(partial_json.len())?;
+        let place = self.gathered.calls().iter().rposition(|call| call.index == Some(index));
+        let call = place.and_then(|place| self.gathered.call_mut(place));
+        call.ok_or_else(|| Fault::Unreadable("arguments of no tool call".to_owned()))?
+            .arguments
+            .push_str(&partial_json);
         Ok(())
     }
 
@@ -165,7 +124,7 @@ impl Blocks {
     fn count(&mut self, counted: Counted) {
         let Counted { input_tokens, cache_creation_input_tokens, cache_read_input_tokens, output_tokens } = counted;
         let input = input_tokens.unwrap_or(0) + cache_creation_input_tokens + cache_read_input_tokens;
-        let before = self.usage.unwrap_or_default();
+        let before = self.gathered.usage.unwrap_or_default();
         let usage = Usage {
             // Later events repeat it, or leave it out.
             input_tokens: if input_tokens.is_some() { input } else { before.input_tokens },
@@ -178,14 +137,8 @@ impl Blocks {
             reasoning_tokens: 0,
         };
         if usage != Usage::default() {
-            self.usage = Some(usage);
+            self.gathered.usage = Some(usage);
         }
-    }
-}
-
-fn push(events: &mut VecDeque<ModelEvent>, kind: fn(String) -> ModelEvent, text: String) {
-    if !text.is_empty() {
-        events.push_back(kind(text));
     }
 }
 

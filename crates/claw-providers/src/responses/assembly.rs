@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use claw_core::message::{JsonText, ToolCall};
+use claw_core::message::JsonText;
 use claw_core::provider::{FinishReason, ModelEvent, Usage};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -14,23 +14,14 @@ use serde_json::value::RawValue;
 use super::thoughts;
 use crate::body::Assembly;
 use crate::fault::{Fault, failure, reported};
+use crate::gathered::{Gathered, PartialCall, object, say};
 use crate::lenient::null_is_default;
-
-/// Most tool calls in one answer.
-const TOOL_CALLS_MAX: usize = 128;
-
-/// Most bytes of all arguments together in one answer.
-const ARGUMENTS_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// A response under way.
 #[derive(Debug, Default)]
 pub(crate) struct Items {
-    calls: Vec<ToolCall>,
+    gathered: Gathered,
     thoughts: thoughts::Items,
-    arguments_bytes: usize,
-    usage: Option<Usage>,
-    finish: Option<FinishReason>,
-    has_answered: bool,
     has_spoken: bool,
 }
 
@@ -39,17 +30,12 @@ impl Assembly for Items {
         if name == "error" {
             return Err(reported(data));
         }
-        // A list would be taken for the fields in their order.
-        if !data.trim_ascii_start().starts_with(b"{") {
-            return Err(Fault::Unreadable("it is no JSON object".to_owned()));
-        }
-        let event: Event = serde_json::from_slice(data).map_err(|wrong| Fault::Unreadable(wrong.to_string()))?;
-        let Event { kind, delta, item, response } = event;
-        self.has_answered = true;
+        let Event { kind, delta, item, response } = object(data)?;
+        self.gathered.has_answered = true;
         match kind.as_str() {
             "response.output_text.delta" | "response.refusal.delta" => self.say(delta, events),
-            "response.reasoning_summary_text.delta" | "response.reasoning_text.delta" if !delta.is_empty() => {
-                events.push_back(ModelEvent::Thinking(delta));
+            "response.reasoning_summary_text.delta" | "response.reasoning_text.delta" => {
+                say(events, ModelEvent::Thinking, delta);
             }
             "response.output_item.done" => {
                 if let Some(raw) = item {
@@ -66,42 +52,24 @@ impl Assembly for Items {
     }
 
     fn take_whole(&mut self, json: &[u8], events: &mut VecDeque<ModelEvent>) -> Result<(), Fault> {
-        let whole: Response = serde_json::from_slice(json).map_err(|wrong| Fault::Unreadable(wrong.to_string()))?;
-        self.has_answered = !whole.output.is_empty();
+        let whole: Response = object(json)?;
+        self.gathered.has_answered = !whole.output.is_empty();
         self.conclude(whole, events)
     }
 
-    fn end(&mut self, events: &mut VecDeque<ModelEvent>) -> Result<bool, Fault> {
-        let Some(finish) = self.finish else { return Ok(false) };
-        let calls = std::mem::take(&mut self.calls);
-        let thoughts = self.thoughts.take();
-        let finish = if !calls.is_empty() && finish == FinishReason::Stop { FinishReason::ToolCalls } else { finish };
-        events.extend(calls.into_iter().map(ModelEvent::ToolCall));
-        events.extend(thoughts.map(ModelEvent::Thoughts));
-        self.take_usage(events);
-        events.push_back(ModelEvent::Done(finish));
-        Ok(true)
+    fn gathered(&mut self) -> &mut Gathered {
+        &mut self.gathered
     }
 
-    fn is_finished(&self) -> bool {
-        self.finish.is_some()
-    }
-
-    fn has_answered(&self) -> bool {
-        self.has_answered
-    }
-
-    fn take_usage(&mut self, events: &mut VecDeque<ModelEvent>) {
-        events.extend(self.usage.take().map(ModelEvent::Usage));
+    fn take_thoughts(&mut self) -> Option<JsonText> {
+        self.thoughts.take()
     }
 }
 
 impl Items {
     fn say(&mut self, text: String, events: &mut VecDeque<ModelEvent>) {
-        if !text.is_empty() {
-            self.has_spoken = true;
-            events.push_back(ModelEvent::Text(text));
-        }
+        self.has_spoken |= !text.is_empty();
+        say(events, ModelEvent::Text, text);
     }
 
     /// Takes an item that is whole.
@@ -126,19 +94,12 @@ impl Items {
         if name.is_empty() || id.is_empty() {
             return Err(Fault::Unreadable("a tool call without a name or an id".to_owned()));
         }
-        self.arguments_bytes += arguments.len();
-        if self.arguments_bytes > ARGUMENTS_BYTES_MAX {
-            return Err(Fault::Unreadable(format!("tool arguments of more than {ARGUMENTS_BYTES_MAX} bytes")));
-        }
-        if self.calls.len() == TOOL_CALLS_MAX {
-            return Err(Fault::Unreadable(format!("more than {TOOL_CALLS_MAX} tool calls")));
-        }
+        self.gathered.count_arguments(arguments.len())?;
         // The whole response repeats what its events have said.
-        if self.calls.iter().all(|call| call.id != id) {
-            let arguments = if arguments.trim().is_empty() { "{}".to_owned() } else { arguments };
-            self.calls.push(ToolCall { id, name, arguments: JsonText::new(arguments) });
+        if self.gathered.calls().iter().any(|call| call.id == id) {
+            return Ok(());
         }
-        Ok(())
+        self.gathered.begin(PartialCall { index: None, id, name, arguments })
     }
 
     /// Takes the response as it stands at the end; what its events had not said is said now.
@@ -147,7 +108,7 @@ impl Items {
         if let Some(Counted { input_tokens, output_tokens, input_tokens_details, output_tokens_details }) = usage {
             let cached_tokens = input_tokens_details.cached_tokens;
             let reasoning_tokens = output_tokens_details.reasoning_tokens;
-            self.usage =
+            self.gathered.usage =
                 Some(Usage { input_tokens, output_tokens, cached_tokens, reasoning_tokens, ..Usage::default() });
         }
         if let Some(error) = error.filter(|error| error.get() != "null") {
@@ -177,7 +138,7 @@ impl Items {
                 self.item(raw)?;
             }
         }
-        self.finish = Some(finish);
+        self.gathered.finish = Some(finish);
         Ok(())
     }
 }

@@ -14,6 +14,7 @@ use claw_core::provider::{Cut, FinishReason, ModelEvent};
 
 use crate::body::Assembly;
 use crate::fault::Fault;
+use crate::gathered::Gathered;
 use crate::openai::{Completion, DONE};
 use crate::redact;
 
@@ -116,12 +117,12 @@ impl Assembly for Run {
         Ok(true)
     }
 
-    fn is_finished(&self) -> bool {
-        self.cut.is_some() || self.completion.is_finished()
+    fn gathered(&mut self) -> &mut Gathered {
+        self.completion.gathered()
     }
 
-    fn has_answered(&self) -> bool {
-        self.completion.has_answered()
+    fn is_finished(&mut self) -> bool {
+        self.cut.is_some() || self.completion.is_finished()
     }
 
     fn take_usage(&mut self, events: &mut VecDeque<ModelEvent>) {
@@ -148,7 +149,8 @@ mod tests {
     }
 
     fn chunk(content: &str, finish: Option<&str>) -> String {
-        let chunk = serde_json::json!({"choices": [{"index": 0, "delta": {"content": content}, "finish_reason": finish}]});
+        let chunk =
+            serde_json::json!({"choices": [{"index": 0, "delta": {"content": content}, "finish_reason": finish}]});
         format!("data: {chunk}\n\n")
     }
 
@@ -178,7 +180,10 @@ mod tests {
                 chunk("It said: ", None) + &chunk(SENTENCE, Some("stop")) + END,
                 vec![text("It said: "), text(SENTENCE), done()],
             ),
-            (chunk("Request", None) + &chunk("s are fine.", Some("stop")) + END, vec![text("Requests are fine."), done()]),
+            (
+                chunk("Request", None) + &chunk("s are fine.", Some("stop")) + END,
+                vec![text("Requests are fine."), done()],
+            ),
             (chunk("Request timed", Some("stop")) + END, vec![text("Request timed"), done()]),
             (
                 error(r#"{"message":"the run's time limit was reached (v1-token)","type":"api_error"}"#),

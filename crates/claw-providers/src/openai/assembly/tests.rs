@@ -1,7 +1,10 @@
 //! Tool calls as servers spell them, and reasons to finish.
 
+use claw_core::message::ToolCall;
+
 use super::*;
 use crate::fault::error_words;
+use crate::gathered::{ARGUMENTS_BYTES_MAX, TOOL_CALLS_MAX};
 
 /// The calls of an answer that finished after these deltas.
 fn calls(deltas: &[&str]) -> Vec<(String, String, String)> {
