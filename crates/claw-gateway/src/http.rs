@@ -16,7 +16,7 @@ mod chat;
 mod embeddings;
 pub(crate) mod front;
 mod health;
-mod hooks;
+pub(crate) mod hooks;
 mod models;
 pub(crate) mod render;
 mod responses;

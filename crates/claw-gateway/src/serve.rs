@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::doors::{Counted, Doors};
-use crate::http::{self, front};
+use crate::http::{self, front, hooks};
 use crate::limits::{DRAIN, HEAD_BYTES_MAX, HEAD_DEADLINE};
 use crate::settings::Settings;
 use crate::ws::stage;
@@ -41,6 +41,8 @@ pub async fn serve(settings: Settings, app: App, listener: TcpListener, scope: T
         let doors = Arc::clone(&doors);
         |_the_doors_have_it| stage::run(doors)
     }));
+    // Before anybody can knock, so that no run is watched twice.
+    tokio::select! { () = scope.cancelled() => {}, () = hooks::ends::take_up(&doors) => {} }
     let open = TaskTracker::new();
     while let Some((stream, peer, permit)) = accept(&listener, &permits, &doors.stop).await {
         let (doors, router) = (Arc::clone(&doors), router.clone());

@@ -12,7 +12,6 @@ use claw_wire::ws::system::HeartbeatEvent;
 use crate::doors::Doors;
 use crate::error::{Problem, millis};
 use crate::limits::AGENT_WAIT_MAX;
-use crate::submit;
 
 /// Characters of an answer that a heartbeat shows.
 const PREVIEW: usize = 200;
@@ -28,10 +27,7 @@ pub(crate) async fn by_outsider(doors: &Arc<Doors>, text: &str, key: Option<Idem
     }
     let main = SessionKey::main(&AgentId::main());
     let turn = Turn { origin: Origin::hook(None), ..Turn::text(main, as_outsider(&doors.app, text)) };
-    // The operator's own keys and those of hooks do not meet (advisory 70).
-    let idempotency =
-        key.map(|Idempotency { key, digest }| Idempotency { key: submit::apart("hook:wake", &key), digest });
-    let new = NewRun { idempotency, ..NewRun::of(turn, Lane::Interactive) };
+    let new = NewRun { idempotency: key, ..NewRun::of(turn, Lane::Interactive) };
     let Accepted { id, is_replay, .. } = doors.app.tasks.submit(&Principal::operator(), new).await?;
     if !is_replay {
         tell_the_end(Arc::clone(doors), Principal::operator(), id);

@@ -1,5 +1,6 @@
 //! What others send to `/hooks/wake` and `/hooks/agent`, in stock OpenClaw's shape.
 
+use claw_core::message::JsonText;
 use claw_core::turn::THINKING_LEVELS;
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +19,7 @@ pub struct WakeHook {
 }
 
 /// When the main conversation is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum WakeMode {
     /// In a turn that begins now.
@@ -140,6 +141,57 @@ impl AgentHook {
             time_limit_s: timeout_seconds.map(time_limit).transpose()?,
             unserved: unserved.into_iter().filter_map(|(field, is_sent)| is_sent.then_some(field)).collect(),
         })
+    }
+}
+
+impl HookRun {
+    /// How its end is told.
+    pub fn end(&self) -> HookEnd {
+        HookEnd { name: self.name.clone(), wake: self.wake }
+    }
+}
+
+/// How the end of a hook's run is told; kept with its task, so that the next process knows it, too. Version 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HookEnd {
+    /// Who asked, for people.
+    #[serde(rename = "hookName")]
+    pub name: String,
+    /// When the main conversation is told.
+    #[serde(rename = "hookWake")]
+    pub wake: WakeMode,
+}
+
+impl HookEnd {
+    /// As it is stored.
+    pub fn to_text(&self) -> JsonText {
+        JsonText::new(serde_json::to_string(self).expect("texts always serialise"))
+    }
+
+    /// As it was stored with a task; nothing when that came by another door.
+    pub fn read(text: Option<&JsonText>) -> Option<Self> {
+        serde_json::from_str(text?.as_str()).ok()
+    }
+}
+
+/// The ends of hooks' runs that a turn told along with its own words; kept with its task. Version 1.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct HooksTold {
+    #[serde(rename = "hooksTold")]
+    told: Vec<String>,
+}
+
+impl HooksTold {
+    /// As it is stored; nothing when it told none.
+    pub fn of(told: impl Iterator<Item = String>) -> Option<JsonText> {
+        let told = Self { told: told.collect() };
+        let text = || serde_json::to_string(&told).expect("texts always serialise");
+        (!told.told.is_empty()).then(|| JsonText::new(text()))
+    }
+
+    /// As they were stored with a task; none when it told none.
+    pub fn read(text: Option<&JsonText>) -> Vec<String> {
+        text.and_then(|text| serde_json::from_str::<Self>(text.as_str()).ok()).map_or_else(Vec::new, |kept| kept.told)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use claw_app::tasks::{Accepted, NewRun};
 use claw_core::{Lane, Message, SessionKey, TaskId};
+use claw_wire::hooks::HooksTold;
 use claw_wire::ws::agent::AgentCall;
 use claw_wire::ws::frame;
 
@@ -44,6 +45,7 @@ pub(crate) async fn begin(call: &Call, asked: AgentCall) -> Result<Begun, Proble
     if !outside.is_empty() {
         turn.input.insert(0, Message::user(wake::as_outsider(app, &list(&outside))));
         turn.untrusted = true;
+        turn.extra = HooksTold::of(outside.iter().filter_map(|told| told.end.clone())).or(turn.extra);
     }
     if !own.is_empty() {
         turn.input.insert(0, Message::System { text: format!("System events:\n- {}", list(&own)).into() });

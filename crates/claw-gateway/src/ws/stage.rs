@@ -181,6 +181,8 @@ pub(crate) struct Remembered {
     pub(crate) text: String,
     /// Whether somebody outside said it, whom nobody here vouches for (advisory 78).
     pub(crate) is_outside: bool,
+    /// The end of a hook's run that it tells of: whoever tells it writes that down.
+    pub(crate) end: Option<String>,
 }
 
 impl Stage {
@@ -289,12 +291,17 @@ impl Stage {
 
     /// Keeps a text for the main conversation's next turn; the oldest goes when there are too many.
     pub(crate) fn remember(&self, text: String) {
-        self.keep(Remembered { text, is_outside: false });
+        self.keep(Remembered { text, is_outside: false, end: None });
     }
 
     /// The same for what somebody outside says.
     pub(crate) fn remember_outside(&self, text: String) {
-        self.keep(Remembered { text, is_outside: true });
+        self.keep(Remembered { text, is_outside: true, end: None });
+    }
+
+    /// The same for the end of a hook's run, by the name it is known by.
+    pub(crate) fn remember_end(&self, text: String, end: String) {
+        self.keep(Remembered { text, is_outside: true, end: Some(end) });
     }
 
     /// Keeps it, or keeps it again.

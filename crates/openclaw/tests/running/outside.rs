@@ -74,6 +74,58 @@ async fn hook(api: &Api, token: &str, key: &str) -> Answer {
         .unwrap()
 }
 
+/// The ends of hooks' runs that the main conversation is still to be told of.
+async fn waiting(home: &Home) -> Vec<Value> {
+    home.api("tok").get("/status").await.unwrap().body["queuedSystemEvents"].as_array().cloned().unwrap_or_default()
+}
+
+/// The main conversation hears what came of a hook's run also where the gateway died before it could tell: of a run
+/// that was on, of one that had ended; and of each once.
+#[tokio::test]
+async fn the_end_of_a_hooks_run_is_told_once_through_kills() {
+    let (upstream, gate) = (Upstream::start().await, Gate::new());
+    let held = gate.clone();
+    upstream.respond_with(move |seen| match seen.last_user().as_str() {
+        "slow" if seen.number == 1 => Reply::text("never").held(&held),
+        "slow" | "quick" => Reply::text("a fine result"),
+        _ => Reply::text("heard"),
+    });
+    let home = Home::with(&with_provider(&upstream, "one", "\n  hooks: { enabled: true, token: 'hook-token' },")).await;
+    let begin = async |home: &Home, body: Value| {
+        let nobody = Api::new(home.gateway.address(), "").unwrap();
+        let begun = nobody.call(Method::POST, "/hooks/agent", &[("x-openclaw-token", "hook-token")], Some(&body)).await;
+        begun.unwrap().body["runId"].as_str().unwrap().to_owned()
+    };
+    let told = |words: &str| {
+        let asked = upstream.requests();
+        asked.iter().filter(|seen| seen.last_user().contains(words)).count()
+    };
+    begin(&home, json!({"message": "slow", "name": "Slow"})).await;
+    gate.reached_by(1).await;
+    let home = home.killed().await;
+    upstream.requested(3).await;
+    assert_eq!(told("Slow: a fine result"), 1, "it ended in another process");
+
+    let later = json!({"message": "quick", "name": "Quick", "wakeMode": "next-heartbeat"});
+    let run = begin(&home, later).await;
+    ended(&home.api("tok"), &run).await;
+    let home = home.killed().await;
+    assert_eq!(waiting(&home).await, [json!("Quick: a fine result")]);
+    let mut socket = home.admin("tok").await;
+    let id =
+        socket.ask("agent", &json!({"message": "what is new?", "sessionKey": "main", "idempotencyKey": "k"})).await;
+    assert_eq!(socket.answer(&id).await["ok"], json!(true));
+    upstream.requested(5).await;
+    let home = home.killed().await;
+    assert_eq!(waiting(&home).await, Vec::<Value>::new());
+    let run = begin(&home, json!({"message": "quick", "name": "Last"})).await;
+    ended(&home.api("tok"), &run).await;
+    while told("Last: a fine result") == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    assert_eq!(told("Slow: a fine result"), 1);
+}
+
 /// Advisories 12, 67 and 69: hooks need a token of their own, a new one counts at once, and an event that was
 /// processed is so after a restart, too.
 #[tokio::test]

@@ -1,0 +1,123 @@
+//! Tells the main conversation what came of a hook's run, also where the process that took the run has died.
+//!
+//! How it is to be told stands with the run's task. That it was told stands with the turn that told it: as its
+//! idempotency key where the turn began for it, in its `extra` where it went along with another. So a start finds out
+//! what nobody has told yet, and nothing has to be written between the end and the telling.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use claw_app::{Error, TaskFilter};
+use claw_core::task::{StateName, TaskState};
+use claw_core::{Principal, SessionKey, Task, TaskId};
+use claw_wire::hooks::{HookEnd, HooksTold, WakeMode};
+
+use crate::doors::Doors;
+use crate::limits::{AGENT_WAIT_MAX, HOOK_END_TOLD_WITHIN, HOOK_ENDS_LOOKED_AT, HOOK_SUMMARY_CHARS_MAX};
+use crate::submit;
+use crate::wake;
+
+/// Waits for the end of a run, and tells it.
+pub(super) fn watch(doors: &Arc<Doors>, id: TaskId, end: HookEnd) {
+    let (doors, scope) = (Arc::clone(doors), doors.scope.clone());
+    drop(scope.spawn(|cancel| async move {
+        tokio::select! { () = cancel.cancelled() => {}, () = hear_and_tell(&doors, id, end) => {} }
+    }));
+}
+
+/// After a start: watches the runs of hooks that have not ended, and tells those ends that nobody has told.
+pub(crate) async fn take_up(doors: &Arc<Doors>) {
+    match untold(doors).await {
+        Ok(found) => {
+            for (task, end) in found {
+                match task.state.name().is_terminal() {
+                    true => tell(doors, &task, &end).await,
+                    false => watch(doors, task.id, end),
+                }
+            }
+        }
+        Err(error) => tracing::warn!("what is still to be told of hooks' runs cannot be read: {error}"),
+    }
+}
+
+/// Runs whose end is still to be told, oldest first.
+async fn untold(doors: &Doors) -> Result<Vec<(Task, HookEnd)>, Error> {
+    let mut found = hooks_tasks(doors).await?;
+    if found.iter().any(|(task, _)| task.state.name().is_terminal()) {
+        let told = told(doors).await?;
+        found.retain(|(task, _)| !told.contains(&name(task)));
+    }
+    found.sort_by_key(|(task, _)| (task.state.ended_at(), task.created_at));
+    Ok(found)
+}
+
+/// The runs of hooks that go on, and those that ended lately.
+async fn hooks_tasks(doors: &Doors) -> Result<Vec<(Task, HookEnd)>, Error> {
+    let (tasks, hook, now) = (&doors.app.tasks, Principal::hook(), doors.app.now());
+    let mut seen = BTreeSet::new();
+    let mut found = Vec::new();
+    for state in [Some(StateName::Running), Some(StateName::Queued), None] {
+        let filter = TaskFilter { state, ..TaskFilter::default() };
+        let page = tasks.list(&hook, filter, None, Some(HOOK_ENDS_LOOKED_AT)).await?;
+        for task in page.items {
+            let is_old = task.state.ended_at().is_some_and(|at| now.since(at) > HOOK_END_TOLD_WITHIN);
+            if let Some(end) = HookEnd::read(task.turn.extra.as_ref()).filter(|_| !is_old)
+                && seen.insert(task.id)
+            {
+                found.push((task, end));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// What main conversations were told of along with other turns.
+async fn told(doors: &Doors) -> Result<BTreeSet<String>, Error> {
+    let (app, operator) = (&doors.app, Principal::operator());
+    let mut told = BTreeSet::new();
+    for agent in app.models.agents(&operator) {
+        let Some(main) = app.sessions.get(&operator, &SessionKey::main(&agent.id)).await? else { continue };
+        let filter = TaskFilter { session: Some(main.id), ..TaskFilter::default() };
+        let page = app.tasks.list(&operator, filter, None, Some(HOOK_ENDS_LOOKED_AT)).await?;
+        told.extend(page.items.iter().flat_map(|task| HooksTold::read(task.turn.extra.as_ref())));
+    }
+    Ok(told)
+}
+
+async fn hear_and_tell(doors: &Arc<Doors>, id: TaskId, end: HookEnd) {
+    let tasks = &doors.app.tasks;
+    loop {
+        // Whatever comes of the waiting: the task says how it ended.
+        drop(tasks.wait(id, AGENT_WAIT_MAX).await);
+        let Ok(task) = tasks.find(&Principal::hook(), &id.to_string()).await else { return };
+        if task.state.name().is_terminal() {
+            return tell(doors, &task, &end).await;
+        }
+    }
+}
+
+/// Tells an end; a second time it tells nobody.
+async fn tell(doors: &Arc<Doors>, task: &Task, end: &HookEnd) {
+    let said = match &task.state {
+        TaskState::Completed { output, .. } => output.text.clone(),
+        TaskState::Failed { failure, .. } => format!("failed: {}", failure.message).into(),
+        TaskState::Cancelled { .. } => "cancelled".into(),
+        TaskState::Queued { .. } | TaskState::Running { .. } => return,
+    };
+    let said: String = said.chars().take(HOOK_SUMMARY_CHARS_MAX).collect();
+    let text = format!("{}: {said}", end.name);
+    match end.wake {
+        WakeMode::Now if doors.stage.has_heartbeats() => {
+            let key = submit::idempotency(submit::apart("hook:end", &name(task)), text.as_bytes());
+            if let Err(problem) = wake::by_outsider(doors, &text, Some(key)).await {
+                tracing::warn!("the main conversation could not be told of a hook's run: {}", problem.message);
+            }
+        }
+        WakeMode::Now | WakeMode::NextHeartbeat => doors.stage.remember_end(text, name(task)),
+    }
+}
+
+/// What an end is known by: a task that was retried by hand has another one.
+fn name(task: &Task) -> String {
+    format!("{}:{}", task.id, task.attempt)
+}
