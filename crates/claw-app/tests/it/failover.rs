@@ -7,9 +7,9 @@ use std::time::Duration;
 use claw_agent::{AgentProfile, BreakerState, Catalog, Position};
 use claw_app::chat::Place;
 use claw_app::{Error, Settings};
-use claw_core::provider::{ModelInfo, Provider};
+use claw_core::provider::{ModelInfo, Provider, Usage};
 use claw_core::run::RunEvent;
-use claw_core::task::StateName;
+use claw_core::task::{StateName, TaskState};
 use claw_core::{AgentId, Clock, FailureReason, Output, Secret};
 use claw_net::HttpClient;
 use claw_providers::OpenAi;
@@ -72,6 +72,11 @@ async fn every_failure_before_the_first_text_is_answered_elsewhere() {
         ("401", Reply::status(401, "bad key"), "HTTP 401"),
         ("404", Reply::status(404, "no such model"), "HTTP 404"),
         ("silence before the head", Reply::silence(), "no first byte"),
+        ("silence after the head", Reply::chunks(["x"]).stall_after(0), "no next byte"),
+        ("408", Reply::status(408, "too slow"), "HTTP 408"),
+        ("402", Reply::status(402, "no credit"), "HTTP 402"),
+        ("403", Reply::status(403, "not yours"), "HTTP 403"),
+        ("a redirect", Reply::status(302, "elsewhere"), "HTTP 302"),
         ("cut before the first text", Reply::chunks(["x"]).cut_after(0), "broke off"),
         ("an error before the first text", Reply::chunks(["x"]).error_after(0, "melted"), "melted"),
         ("garbage", Reply::chunks(["x"]).garbage_after(0), "unreadable"),
@@ -285,5 +290,27 @@ async fn a_conversation_too_long_for_one_model_is_answered_by_a_larger_one() {
     // What may fit is asked.
     assert_eq!(ask(&house, &"word ".repeat(1_000)).await.unwrap().model, "a/m");
     assert_eq!(breakers(&house), []);
+    house.stop().await;
+}
+
+/// K13: what attempts that failed have used is part of the run's usage, finer counts and all.
+#[tokio::test]
+async fn what_failed_attempts_used_is_counted_whole() {
+    let (directory, a) = (tempfile::tempdir().unwrap(), Upstream::start().await);
+    let house = house_of(directory.path(), &[a.base_url()]).await;
+    let stream = |end: &str| {
+        let usage = r#"{"prompt_tokens":9,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":3},"completion_tokens_details":{"reasoning_tokens":2}}"#;
+        let said = r#"{"choices":[{"delta":{"content":"hi"}}]}"#;
+        let body = format!("data: {said}\n\ndata: {{\"choices\":[],\"usage\":{usage}}}\n\n{end}");
+        Reply::verbatim("text/event-stream", body)
+    };
+    a.script([stream(""), stream("data: [DONE]\n\n")]);
+    let accepted = house.app.tasks.submit(&operator(), task("t", "hi")).await.unwrap();
+    let ended = house.app.tasks.wait(accepted.id, SOON).await.unwrap().unwrap();
+    let TaskState::Completed { output, .. } = &ended.state else { panic!("{ended:?}") };
+    let one = Usage { input_tokens: 9, output_tokens: 5, cached_tokens: 3, reasoning_tokens: 2, ..Usage::default() };
+    assert_eq!((ended.attempt, output.usage), (2, one.plus(one)));
+    let attempts = house.app.tasks.runs(accepted.id).await.unwrap();
+    assert_eq!(attempts.iter().map(|run| run.usage).collect::<Vec<_>>(), [one, one]);
     house.stop().await;
 }

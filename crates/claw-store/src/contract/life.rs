@@ -214,11 +214,14 @@ pub(super) async fn each_attempt_is_on_record(fixture: &mut dyn Fixture) {
     won(store, 1, 0).await;
     let running = store.runs(id(1)).await.unwrap();
     assert_eq!((running.len(), running[0].started_at, running[0].ended_at), (1, at(1), None));
-    finish(store, end(1, 1, Outcome::Retry { failure: failure(), not_before: at(2) }, 1)).await;
+    let usage = Usage { cache_write_tokens: 7, reasoning_tokens: 4, ..USAGE };
+    let retried = end(1, 1, Outcome::Retry { failure: failure(), not_before: at(2) }, 1);
+    finish(store, Finish { usage, ..retried }).await;
     let run = won(store, 1, 1).await;
     complete(store, 1, 2, run.seq + 1).await;
     let runs = store.runs(id(1)).await.unwrap();
     let told: Vec<_> = runs.iter().map(|run| (run.attempt, run.outcome.as_deref(), run.error.as_deref())).collect();
     assert_eq!(told, [(1, Some("retrying"), Some("the provider is down")), (2, Some("completed"), None)]);
+    assert_eq!(runs[0].usage, usage, "with its finer counts");
     assert_eq!((runs[1].usage, runs[1].model.as_deref(), runs[1].ended_at), (USAGE, Some("p/m"), Some(at(2))));
 }

@@ -31,8 +31,10 @@ CREATE TEMP TRIGGER IF NOT EXISTS batch_record INSTEAD OF INSERT ON batch WHEN N
     INSERT INTO events (place, body) SELECT NEW.c1, NEW.c2 WHERE NEW.c1 IS NOT NULL;
     INSERT INTO messages (place, task, at, body) SELECT NEW.c3, NEW.c4, NEW.c5, NEW.c6 WHERE NEW.c3 IS NOT NULL;
     INSERT INTO messages (place, task, at, body) SELECT NEW.c7, NEW.c8, NEW.c9, NEW.c10 WHERE NEW.c7 IS NOT NULL;
-    INSERT INTO runs (place, started_at, ended_at, outcome, error, model, input_tokens, output_tokens, cached_tokens)
-    SELECT NEW.c11, NEW.c12, NEW.c13, NEW.c14, NEW.c15, NEW.c16, NEW.c17, NEW.c18, NEW.c19 WHERE NEW.c11 IS NOT NULL;
+    INSERT INTO runs (place, started_at, ended_at, outcome, error, model, input_tokens, output_tokens, cached_tokens,
+        cache_write_tokens, reasoning_tokens)
+    SELECT NEW.c11, NEW.c12, NEW.c13, NEW.c14, NEW.c15, NEW.c16, NEW.c17, NEW.c18, NEW.c19, NEW.c20, NEW.c21
+    WHERE NEW.c11 IS NOT NULL;
 END;
 
 -- An upsert here would make SQLite keep a copy of every page that the whole statement changes, to undo it alone.

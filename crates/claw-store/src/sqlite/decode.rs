@@ -171,6 +171,15 @@ pub(super) fn usage(row: &SqliteRow, first: usize) -> Result<Usage, Fault> {
     })
 }
 
+/// Five of them.
+pub(super) fn whole_usage(row: &SqliteRow, first: usize) -> Result<Usage, Fault> {
+    Ok(Usage {
+        cache_write_tokens: number(row, first + 3, "cache_write_tokens")?,
+        reasoning_tokens: number(row, first + 4, "reasoning_tokens")?,
+        ..usage(row, first)?
+    })
+}
+
 /// The counters, from the first six columns.
 pub(super) fn counts(row: &SqliteRow) -> Result<Counts, Fault> {
     Ok(Counts {

@@ -355,10 +355,11 @@ fn run(to: &mut Values, row: &RunRow) {
         .add(row.error.clone())
         .add(row.model.clone());
     tokens(to, row.usage);
+    to.add(signed(row.usage.cache_write_tokens)).add(signed(row.usage.reasoning_tokens));
 }
 
 fn tokens(to: &mut Values, usage: Usage) {
-    // The finer counts stand in the result alone.
+    // The finer counts stand with each attempt, and in the result.
     let Usage { input_tokens, output_tokens, cached_tokens, cache_write_tokens: _, reasoning_tokens: _ } = usage;
     to.add(signed(input_tokens)).add(signed(output_tokens)).add(signed(cached_tokens));
 }

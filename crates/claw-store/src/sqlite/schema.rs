@@ -20,6 +20,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/0007_pieces.sql"),
     include_str!("../../migrations/0008_provenance.sql"),
     include_str!("../../migrations/0009_audit.sql"),
+    include_str!("../../migrations/0010_run_usage.sql"),
 ];
 
 /// The schema that this version writes.

@@ -104,8 +104,8 @@ impl Reader {
         let Some(task) = task else { return Ok(Vec::new()) };
         let n: i64 = task.try_get(0)?;
         let rows = sqlx::query(
-            "SELECT place, started_at, ended_at, outcome, error, model, input_tokens, output_tokens, cached_tokens \
-             FROM runs WHERE place BETWEEN ?1 AND ?2 ORDER BY place",
+            "SELECT place, started_at, ended_at, outcome, error, model, input_tokens, output_tokens, cached_tokens, \
+             cache_write_tokens, reasoning_tokens FROM runs WHERE place BETWEEN ?1 AND ?2 ORDER BY place",
         )
         .bind(place(n, 0)?)
         .bind(place(n, PLACE_NUMBER_MAX)?)
@@ -120,7 +120,7 @@ impl Reader {
                 outcome: Some(row.try_get(3)?),
                 error: row.try_get(4)?,
                 model: row.try_get(5)?,
-                usage: decode::usage(row, 6)?,
+                usage: decode::whole_usage(row, 6)?,
             });
         }
         let attempt: u32 = decode::number(&task, 2, "attempt")?;
