@@ -4,6 +4,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use claw_core::provider::{ModelEvent, ModelInfo, ModelRequest, ProviderError, ToolSpec};
 use claw_core::{Message, Secret};
@@ -39,6 +40,9 @@ impl From<io::Error> for Unwritable {
         Self::Broken(error.to_string())
     }
 }
+
+/// How long an answer may be made that comes whole: its server says nothing meanwhile, so silence tells nothing.
+const WHOLE_ANSWER: Duration = Duration::from_mins(10);
 
 /// A question of more bytes is written while it is sent, and held nowhere.
 const BODY_HELD_BYTES_MAX: usize = 256 * 1024;
@@ -79,6 +83,8 @@ pub(crate) struct Source<W> {
     secrets: Vec<Secret>,
     pub(crate) wire: W,
     pub(crate) client: HttpClient,
+    /// The same for answers that come whole, of which nothing is heard before they are made.
+    pub(crate) for_whole: HttpClient,
 }
 
 /// What differs between protocols beside their bodies.
@@ -119,7 +125,8 @@ impl<W: Wire> Source<W> {
             headers.insert(parsed, hidden(value.expose()).map_err(|_| bad(name))?);
         }
         let secrets = api_key.into_iter().chain(extra.into_iter().map(|(_, value)| value)).collect();
-        Ok(Arc::new(Self { id, url, headers, models, secrets, wire, client }))
+        let for_whole = client.patient(WHOLE_ANSWER);
+        Ok(Arc::new(Self { id, url, headers, models, secrets, wire, client, for_whole }))
     }
 
     /// The events of one answer.

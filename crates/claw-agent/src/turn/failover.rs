@@ -65,7 +65,10 @@ struct Pass {
 impl Pass {
     /// Whether the last answer was one that nobody else would better.
     fn is_the_questions_fault(&self) -> bool {
-        matches!(self.failures.last(), Some(ProviderError::Status { status: 400 | 413 | 422, .. }))
+        // What is too long for one may fit the next.
+        self.failures.last().is_some_and(|error| {
+            matches!(error, ProviderError::Status { status: 400 | 413 | 422, .. }) && !error.is_too_long()
+        })
     }
 }
 

@@ -314,3 +314,14 @@ async fn what_failed_attempts_used_is_counted_whole() {
     assert_eq!(attempts.iter().map(|run| run.usage).collect::<Vec<_>>(), [one, one]);
     house.stop().await;
 }
+
+/// What one model refuses for its length another may take, whatever is known of their windows.
+#[tokio::test]
+async fn a_question_too_long_for_one_is_put_to_the_next() {
+    let (directory, a, b) = (tempfile::tempdir().unwrap(), Upstream::start().await, Upstream::start().await);
+    let house = house_of(directory.path(), &[a.base_url(), b.base_url()]).await;
+    a.respond_with(|_| Reply::status(400, "This model's maximum context length is 8192 tokens"));
+    assert_eq!(ask(&house, "hi").await.unwrap().model, "b/m");
+    assert_eq!(breakers(&house), []);
+    house.stop().await;
+}
