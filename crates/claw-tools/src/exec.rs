@@ -7,6 +7,7 @@
 //! environment is built from nothing (62).
 
 mod background;
+mod carried;
 mod child;
 mod leave;
 mod ledger;
@@ -18,7 +19,7 @@ mod rules;
 mod veil;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +35,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use background::Start;
+use carried::Carried;
 use process::ProcessTool;
 
 pub use background::Processes;
@@ -144,13 +146,14 @@ impl Tool for ExecTool {
             plan::require_approved(&plan, given, context.approved).await?;
         }
         self.hear(context, &plan.directory, &command).await;
+        let carried = self.carried(context, &plan.directory.root).await;
         let ending = ledger::begin(&self.ledger, context, &plan).await?;
         let wait = yield_ms.map(Duration::from_millis).or(background.then_some(Duration::ZERO));
         let limit = timeout.map(Duration::from_secs);
         if let Some(wait) = wait {
             let asks = self.settings.ask != Ask::Off;
             let limit = limit.unwrap_or(TIMEOUT_MAX);
-            let id = self.processes.start(context, Start { command, started, plan, asks, limit, ending })?;
+            let id = self.processes.start(context, Start { command, started, plan, asks, limit, ending, carried })?;
             let ended = self.processes.ended_within(context, id, wait.min(YIELD_MAX)).await?;
             return match ended {
                 Some((text, code)) if !background => said(text, code),
@@ -170,7 +173,11 @@ impl Tool for ExecTool {
                 ("timeout".to_owned(), Err(ToolError::Failed(text)))
             }
         };
+        drop(child);
         ending.with(exit);
+        if let Some(carried) = carried {
+            carried.end().await;
+        }
         said
     }
 }
@@ -232,6 +239,23 @@ impl ExecTool {
         };
         if has_some {
             context.run.strangers.note();
+        }
+    }
+
+    /// The workspace as it is, where strangers were heard and nobody has allowed the command: what it changes then may
+    /// hold their words.
+    async fn carried(&self, context: &ToolContext, root: &Path) -> Option<Carried> {
+        let has_heard = context.run.untrusted || context.run.strangers.are_noted();
+        if !has_heard || context.approved.is_some() {
+            return None;
+        }
+        let (provenance, scope) = (Arc::clone(&self.provenance), self.processes.scope());
+        match Carried::begin(root.to_owned(), provenance, scope).await {
+            Ok(carried) => Some(carried),
+            Err(why) => {
+                tracing::warn!("which files a command changes cannot be followed in {}: {why}", root.display());
+                None
+            }
         }
     }
 

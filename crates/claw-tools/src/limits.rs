@@ -83,6 +83,9 @@ pub const ROOM_LOOK_MIN: Duration = Duration::from_millis(20);
 /// Bytes that commands are believed to write in a second.
 pub const WRITTEN_A_SECOND: u64 = 2 << 30;
 
+/// Files of a workspace that are held against what they were before a command, where strangers' words are heard.
+pub const CARRIED_FILES_MAX: usize = 50_000;
+
 /// Files a command may have open.
 pub const COMMAND_FILES_MAX: u64 = 1024;
 

@@ -13,6 +13,7 @@ use claw_runtime::TaskScope;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::carried::Carried;
 use super::child::{self, Child, Input, Plan};
 use super::leave::{Leave, Started};
 use super::ledger::Ending;
@@ -58,6 +59,8 @@ pub(super) struct Start {
     pub(super) limit: Duration,
     /// Writes its end down.
     pub(super) ending: Ending,
+    /// The workspace before it, where what it changes is to be noted.
+    pub(super) carried: Option<Carried>,
 }
 
 impl Table {
@@ -88,6 +91,11 @@ impl Processes {
         self.leave.change(may);
     }
 
+    /// Whatever is left of commands ends with it.
+    pub(super) fn scope(&self) -> TaskScope {
+        self.scope.clone()
+    }
+
     pub(super) fn may_run(&self, started: &Started) -> bool {
         self.leave.is_given(started)
     }
@@ -98,7 +106,7 @@ impl Processes {
     }
 
     pub(super) fn start(&self, context: &ToolContext, start: Start) -> Result<u32, ToolError> {
-        let Start { command, started, plan, asks, limit, ending } = start;
+        let Start { command, started, plan, asks, limit, ending, carried } = start;
         let mut table = self.table();
         table.make_room(&context.principal.id)?;
         let mut child = Child::start(&plan, true, context.run.listener.clone())?;
@@ -116,6 +124,9 @@ impl Processes {
             };
             drop(child);
             ending.with(if code == -1 { "killed".to_owned() } else { code.to_string() });
+            if let Some(carried) = carried {
+                carried.end().await;
+            }
             tell.send_replace(Some(code));
         }));
         table.last += 1;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use claw_core::audit::Ledger;
 use claw_core::message::JsonText;
+use claw_core::provenance::Provenance;
 use claw_core::provider::Usage;
 use claw_core::tool::{RunFacts, Tool, ToolContext};
 use claw_core::{AgentId, Principal, SessionKey};
@@ -56,25 +57,30 @@ impl Desk {
     }
 
     pub(crate) fn below(base: &Path, settings: Settings) -> Self {
-        Self::over(base, settings, Arc::new(()))
+        Self::over(base, settings, Arc::new(()), &(Arc::new(()) as Arc<dyn Provenance>))
     }
 
     /// What runs is written down there.
     pub(crate) fn written_down(settings: Settings, ledger: Arc<dyn Ledger>) -> Self {
-        Self::over(Path::new(env!("CARGO_TARGET_TMPDIR")), settings, ledger)
+        let nobody: Arc<dyn Provenance> = Arc::new(());
+        Self::over(Path::new(env!("CARGO_TARGET_TMPDIR")), settings, ledger, &nobody)
     }
 
-    fn over(base: &Path, settings: Settings, ledger: Arc<dyn Ledger>) -> Self {
+    /// Which files hold strangers' words is noted there.
+    pub(crate) fn noting(settings: Settings, provenance: &Arc<dyn Provenance>) -> Self {
+        Self::over(Path::new(env!("CARGO_TARGET_TMPDIR")), settings, Arc::new(()), provenance)
+    }
+
+    fn over(base: &Path, settings: Settings, ledger: Arc<dyn Ledger>, provenance: &Arc<dyn Provenance>) -> Self {
         let home = TempDir::new_in(base).unwrap();
         let at = |name: &str| home.path().join(name);
         let workspaces = Workspaces { default: at("workspace"), agents: Vec::new(), api_keys: at("keys") };
         std::fs::create_dir(at("workspace")).unwrap();
         std::fs::write(at("secret"), "outside").unwrap();
         let scope = TaskScope::new();
-        let nobody: Arc<dyn claw_core::provenance::Provenance> = Arc::new(());
         let (processes, rooms) = (Processes::new(scope.clone()), Rooms::new(8 << 20));
         let skills: Arc<dyn claw_core::skill::Skills> = Arc::new(());
-        let tools = exec::tools(&Arc::new(workspaces), settings, &processes, (&nobody, &ledger), &rooms, &skills);
+        let tools = exec::tools(&Arc::new(workspaces), settings, &processes, (provenance, &ledger), &rooms, &skills);
         Self { home, tools, scope }
     }
 

@@ -1,6 +1,7 @@
 //! Commands against the real kernel: what runs, what does not, and that nothing is left.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod carried;
 mod desk;
 mod ledger;
 mod running;

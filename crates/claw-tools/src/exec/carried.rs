@@ -1,0 +1,103 @@
+//! What a command may have carried strangers' words into.
+//!
+//! Nobody sees what a command does with what it reads. So where strangers were heard before it, every file that is
+//! another one after it is noted, as one that a tool had written: more than need be, and none too few.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use claw_core::provenance::Provenance;
+use claw_runtime::TaskScope;
+
+use crate::limits::{CARRIED_FILES_MAX, WALK_DEPTH_MAX};
+use crate::workspace::FileState;
+
+/// The plain files of a workspace, by their paths from its root.
+type Files = HashMap<PathBuf, FileState>;
+
+/// A workspace before a command; whoever drops it has it looked at again.
+pub(super) struct Carried {
+    root: PathBuf,
+    /// Nothing once that is done.
+    before: Option<Files>,
+    provenance: Arc<dyn Provenance>,
+    scope: TaskScope,
+}
+
+impl Carried {
+    /// Looks at the files; `scope` carries out what is left to do where nobody waits for it any more.
+    ///
+    /// Errors: there are too many files, or they cannot be looked at.
+    pub(super) async fn begin(
+        root: PathBuf,
+        provenance: Arc<dyn Provenance>,
+        scope: TaskScope,
+    ) -> Result<Self, String> {
+        let before = Some(look(root.clone()).await?);
+        Ok(Self { root, before, provenance, scope })
+    }
+
+    /// The command has ended: notes what it has changed.
+    pub(super) async fn end(mut self) {
+        if let Some(before) = self.before.take() {
+            note(self.root.clone(), before, Arc::clone(&self.provenance)).await;
+        }
+    }
+}
+
+impl Drop for Carried {
+    fn drop(&mut self) {
+        if let Some(before) = self.before.take() {
+            let (root, provenance) = (self.root.clone(), Arc::clone(&self.provenance));
+            drop(self.scope.spawn(move |_closing| note(root, before, provenance)));
+        }
+    }
+}
+
+async fn note(root: PathBuf, before: Files, provenance: Arc<dyn Provenance>) {
+    let noted = match look(root.clone()).await {
+        Ok(after) => {
+            let is_other = |(path, state): &(PathBuf, FileState)| before.get(path) != Some(state);
+            let changed = after.into_iter().filter(is_other);
+            let files: Vec<String> = changed.map(|(path, _)| root.join(path).to_string_lossy().into_owned()).collect();
+            if files.is_empty() { Ok(()) } else { provenance.note(&files).await }
+        }
+        Err(why) => Err(why),
+    };
+    if let Err(why) = noted {
+        let root = root.display();
+        tracing::warn!("it cannot be noted which files in {root} may hold strangers' words by a command: {why}");
+    }
+}
+
+async fn look(root: PathBuf) -> Result<Files, String> {
+    let looked = tokio::task::spawn_blocking(move || files(&root)).await;
+    looked.map_err(|died| died.to_string())?.map_err(|error| error.to_string())
+}
+
+/// Links are not followed. Blocks on the disk.
+fn files(root: &Path) -> io::Result<Files> {
+    let mut files = Files::new();
+    let mut waiting = vec![(Dir::open_ambient_dir(root, ambient_authority())?, PathBuf::new(), 0)];
+    while let Some((dir, path, depth)) = waiting.pop() {
+        for entry in dir.entries()? {
+            let entry = entry?;
+            let Ok(metadata) = entry.metadata() else { continue };
+            let here = path.join(entry.file_name());
+            if metadata.is_dir() && depth < WALK_DEPTH_MAX {
+                // One that has gone meanwhile, or became a link, is passed over.
+                waiting.extend(entry.open_dir().ok().map(|dir| (dir, here, depth + 1)));
+            } else if metadata.is_file() {
+                files.insert(here, FileState::of(&metadata));
+            }
+            if files.len() > CARRIED_FILES_MAX {
+                return Err(io::Error::other(format!("there are more than {CARRIED_FILES_MAX} files")));
+            }
+        }
+    }
+    Ok(files)
+}

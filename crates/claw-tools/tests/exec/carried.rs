@@ -1,0 +1,75 @@
+//! Strangers' words follow the files that commands move and copy.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use claw_core::message::JsonText;
+use claw_core::provenance::Provenance;
+use claw_core::tool::ToolContext;
+
+use crate::desk::{Desk, context, full};
+
+/// Which files are noted.
+#[derive(Default)]
+struct Noted(Mutex<BTreeSet<String>>);
+
+#[async_trait]
+impl Provenance for Noted {
+    async fn note(&self, files: &[String]) -> Result<(), String> {
+        self.0.lock().unwrap().extend(files.iter().cloned());
+        Ok(())
+    }
+    async fn forget(&self, _: &[String]) -> Result<(), String> {
+        Ok(())
+    }
+    async fn noted(&self, path: &str) -> Result<(Vec<String>, bool), String> {
+        let below = |file: &&String| Path::new(file).starts_with(path);
+        Ok((self.0.lock().unwrap().iter().filter(below).cloned().collect(), true))
+    }
+}
+
+/// Guarantees, "Prompt injection": a command that names a file with strangers' words hears them, and so does whoever
+/// reads later what it made of it.
+#[tokio::test]
+async fn strangers_words_follow_the_files_that_a_command_changes() {
+    let noted = Arc::new(Noted::default());
+    let provenance = Arc::<Noted>::clone(&noted) as Arc<dyn Provenance>;
+    let desk = Desk::noting(full(), &provenance);
+    let path = |name: &str| desk.file("workspace").join(name).display().to_string();
+    let names = || {
+        let files = noted.0.lock().unwrap().clone();
+        let names = files.iter().map(|file| file.rsplit('/').next().unwrap().to_owned());
+        let mut names: Vec<String> = names.filter(|name| !name.ends_with(".profraw")).collect();
+        names.sort();
+        names
+    };
+    let exec = desk.tools.iter().find(|tool| tool.spec().name == "exec").unwrap();
+    let run = async |context: ToolContext, command: &str| {
+        let given = JsonText::new(serde_json::json!({ "command": command }).to_string());
+        exec.call(&context, &given).await.unwrap();
+        context.run.strangers.are_noted()
+    };
+    std::fs::write(desk.file("workspace/page"), "from a page").unwrap();
+    std::fs::write(desk.file("workspace/own"), "own").unwrap();
+    noted.note(&[path("page")]).await.unwrap();
+
+    assert!(!run(context("a"), "cp own other; echo x > new").await, "it names none of them");
+    assert_eq!(names(), ["page"]);
+    assert!(run(context("a"), "mkdir d; cp page d/copy; mv page moved; cat own > /dev/null").await);
+    assert_eq!(names(), ["copy", "moved", "page"], "what was left alone is nobody else's");
+    assert!(run(context("b"), "cat moved >> own").await, "also under its new name");
+    assert_eq!(names(), ["copy", "moved", "own", "page"]);
+
+    // A run that had heard strangers before, in the background; and one that somebody has allowed.
+    let mut heard = context("c");
+    heard.run.untrusted = true;
+    let given = JsonText::new(r#"{"command":"echo theirs > late","yieldMs":20000}"#);
+    exec.call(&heard, &given).await.unwrap();
+    assert_eq!(names(), ["copy", "late", "moved", "own", "page"]);
+    let given = JsonText::new(r#"{"command":"echo allowed > fine"}"#);
+    let digest = exec.plan(&heard, &given).await.unwrap().digest;
+    exec.call(&ToolContext { approved: Some(digest), ..heard }, &given).await.unwrap();
+    assert_eq!(names(), ["copy", "late", "moved", "own", "page"]);
+}
