@@ -203,12 +203,14 @@ impl Meter {
     /// Whether one more is noted, and how many were not since the last that was.
     fn admit(&self, address: IpAddr, now: Timestamp) -> Option<u64> {
         let mut metered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if now.since(metered.since) >= AUDIT_LOGINS_WINDOW {
+        // A clock that was set back begins anew, too.
+        let is_over = |since: Timestamp, window| now < since || now.since(since) >= window;
+        if is_over(metered.since, AUDIT_LOGINS_WINDOW) {
             (metered.since, metered.count) = (now, 0);
             metered.by_address.clear();
         }
         let (since, of_one) = metered.by_address.get(&address).copied().unwrap_or((now, 0));
-        let (since, of_one) = if now.since(since) >= AUDIT_LOGINS_OF_ONE_WINDOW { (now, 0) } else { (since, of_one) };
+        let (since, of_one) = if is_over(since, AUDIT_LOGINS_OF_ONE_WINDOW) { (now, 0) } else { (since, of_one) };
         if metered.count >= AUDIT_LOGINS_MAX || of_one >= AUDIT_LOGINS_OF_ONE_MAX {
             metered.unrecorded += 1;
             return None;
@@ -236,6 +238,7 @@ mod tests {
         assert_eq!(crowd, 600 - 21, "all addresses together");
         assert_eq!(noted(1, 3000, 5), 0);
         assert_eq!(noted(1, 3601, 5), 5, "the next hour");
-        assert!(meter.0.lock().unwrap().by_address.len() == 1);
+        assert_eq!(meter.0.lock().unwrap().by_address.len(), 1);
+        assert_eq!(noted(1, -90_000, 5), 5, "a clock that was set back stops nothing");
     }
 }

@@ -40,6 +40,20 @@ async fn ended(house: &House, run_id: &str) -> claw_core::Task {
     house.app.tasks.wait(task.id, Duration::from_secs(10)).await.unwrap().expect("it ends")
 }
 
+/// What is guessed at the hooks is written down, and what is merely missing is not.
+#[tokio::test]
+async fn a_wrong_token_at_the_hooks_is_written_down() {
+    let house = open(|_| {}).await;
+    assert_eq!(house.stranger().post("/hooks/wake", &json!({"text": "x"})).await.status, 401);
+    let wrong = Http::new(house.address, &[("x-openclaw-token", "guessed")]);
+    assert_eq!(wrong.post("/hooks/wake", &json!({"text": "x"})).await.status, 401);
+    let page = house.http().get("/v2/audit?kind=login").await.json();
+    let rows = page["entries"].as_array().unwrap();
+    assert_eq!((rows.len(), &rows[0]["door"], &rows[0]["details"]), (1, &json!("hook"), &json!({"class": "hook"})));
+    assert!(!page.to_string().contains("guessed"));
+    house.stop().await;
+}
+
 /// Stock shape: 202 with a run, which is a durable task of the principal `hook`.
 #[tokio::test]
 async fn a_hook_starts_a_run_of_its_own_and_sees_no_other() {

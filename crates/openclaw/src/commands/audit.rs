@@ -132,8 +132,14 @@ fn list(asking: &Asking, context: &Context, mut params: Value, limit: u32) -> Re
 
 fn row(entry: AuditEntry) -> Vec<String> {
     let AuditEntry { n, at, kind, actor, door, subject, outcome, details, hash: _ } = entry;
-    let more: Vec<String> = details.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let more: Vec<String> = details.iter().map(|(name, value)| format!("{name}={}", brief(value))).collect();
     vec![n.to_string(), time(&at), kind, actor, door, subject, outcome, more.join(" ")]
+}
+
+/// A digest by its beginning; `--json` has all of it.
+fn brief(value: &str) -> &str {
+    let is_digest = value.len() == 64 && value.bytes().all(|byte| byte.is_ascii_hexdigit());
+    value.get(..12).filter(|_| is_digest).unwrap_or(value)
 }
 
 #[derive(Serialize)]
