@@ -233,21 +233,28 @@ async fn a_run_that_goes_on_waits_for_room_and_never_begins_anew() {
 /// G3: a death between two questions of one run is a death within it.
 #[tokio::test]
 async fn a_death_between_two_questions_repeats_nothing_unless_that_was_asked_for() {
-    let pair = hasty(SOON).await;
-    pair.double.respond_with(|seen| match (seen.number, seen.last_user().as_str()) {
-        (1 | 2, _) => over("part"),
-        (3 | 4, _) => Reply::words(429, "Too many concurrent runs").retry_after("3600"),
-        (_, said) => Reply::text(format!("again: {said}")),
-    });
-    let lost = pair.submit(there("a", "careful")).await;
-    let bold = pair.submit(NewRun { on_crash: OnCrash::Retry, ..there("b", "bold") }).await;
-    pair.double.upstream().requested(4).await;
-    pair.double.upstream().answered().await;
-    let pair = pair.killed().await;
-    let (reason, message) = failure(&pair.ended(lost).await);
-    assert_eq!(reason, FailureReason::Interrupted);
-    assert!(message.contains("executor:v1"), "{message}");
-    assert_eq!(answer(&pair.ended(bold).await).0, "again: bold");
-    assert_eq!(asked(&pair).iter().filter(|said| *said == "careful").count(), 1);
-    pair.house.stop().await;
+    for on_crash in [OnCrash::Fail, OnCrash::Retry] {
+        let pair = hasty(SOON).await;
+        pair.double.respond_with(|seen| match seen.number {
+            1 => over("part"),
+            2 => Reply::words(429, "Too many concurrent runs").retry_after("3600"),
+            _ => Reply::text("done anew"),
+        });
+        let id = pair.submit(NewRun { on_crash, ..there("s", "work") }).await;
+        pair.double.upstream().requested(2).await;
+        pair.double.upstream().answered().await;
+        let pair = pair.killed().await;
+        let ended = pair.ended(id).await;
+        if on_crash == OnCrash::Retry {
+            assert_eq!(
+                (answer(&ended).0.as_str(), asked(&pair)),
+                ("done anew", ["work", GO_ON, "work"].map(Into::into).to_vec())
+            );
+        } else {
+            let (reason, message) = failure(&ended);
+            assert_eq!((reason, asked(&pair)), (FailureReason::Interrupted, ["work", GO_ON].map(Into::into).to_vec()));
+            assert!(message.contains("executor:v1"), "{message}");
+        }
+        pair.house.stop().await;
+    }
 }
