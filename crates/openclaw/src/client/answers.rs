@@ -265,6 +265,7 @@ pub(crate) struct TaskEvent {
     pub(crate) percent: u8,
     pub(crate) name: String,
     pub(crate) is_error: bool,
+    pub(crate) reason: String,
     pub(crate) call: Option<Call>,
     pub(crate) error: Option<TaskError>,
     pub(crate) retry_at: String,

@@ -67,6 +67,34 @@ async fn runs_go_to_another_gateway_through_a_new_token_and_a_kill() {
     assert_eq!(double.upstream().counts().requests, before, "it is not asked again");
 }
 
+/// A17: the time that another gateway gives a run is survived as the configuration says, and whoever watches is told.
+#[tokio::test]
+async fn a_run_outlives_another_gateways_limit_as_the_configuration_says() {
+    let settings = Settings {
+        run_limit: std::time::Duration::from_millis(1100),
+        ending: claw_testkit::v1_gateway::Ending::Done,
+        ..Settings::default()
+    };
+    let (double, never) = (V1Gateway::start(settings).await, Gate::new());
+    double.respond_with(move |seen| match seen.last_user().as_str() {
+        "long" => Reply::text("one").held_before_end(&never),
+        said => Reply::text(format!("two, for {said}")),
+    });
+    let more = "runLimitSeconds: 1, continueWith: 'Go on.', token";
+    let home = Home::with(&with_executor(&double, "v1-token").replace("token: 'v1", &format!("{more}: 'v1"))).await;
+    let asked = ["tasks", "submit", "--message", "long", "--executor", "home", "--wait"];
+    let (code, said) = home.run(&asked).await;
+    assert_eq!((code, said.as_str()), (0, "one\n\ntwo, for Go on."));
+    home.write(&with_executor(&double, "v1-token").replace("token: 'v1", "continuations: 0, token: 'v1"));
+    home.signal();
+    home.hears("reload: executors.home.continuations applied").await;
+    let (code, said) = home.run(&asked).await;
+    assert_eq!((code, said.as_str()), (0, "one"), "a gateway that ends every run without a word is believed");
+    home.write(&with_executor(&double, "v1-token").replace("token: 'v1", "continueWith: ' ', token: 'v1"));
+    home.signal();
+    home.hears("executors.home.continueWith says nothing").await;
+}
+
 async fn hook(api: &Api, token: &str, key: &str) -> Answer {
     let headers = [("x-openclaw-token", token), ("idempotency-key", key)];
     api.call(Method::POST, "/in/agent", &headers, Some(&json!({"message": "look", "wakeMode": "next-heartbeat"})))

@@ -189,6 +189,7 @@ impl View {
                 self.aside(&format!("[calls {name}]"));
             }
             "tool_result" if event.is_error => self.aside(&format!("[{} failed]", event.name)),
+            "continued" => self.aside(&format!("told to go on: {}", event.reason)),
             "retrying" => {
                 let why = event.error.as_ref().map_or("", |error| error.message.as_str());
                 self.aside(&format!("attempt {} failed: {why}; again at {}", event.attempt, event.retry_at));
