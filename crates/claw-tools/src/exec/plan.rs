@@ -1,8 +1,8 @@
 //! A command as it is shown to whoever is asked for it, and the digest that binds the answer to it.
 //!
 //! Hashed are the program and its arguments, the environment, what it is given for skills (of which the names
-//! alone are shown), the directory, the box, the call as the model wrote it, and the bytes of every file that the command names: a script that is replaced
-//! between the answer and the call is another plan (advisory 58).
+//! alone are shown), the directory, the box, the call as the model wrote it, and the bytes of every file that
+//! the command names: a script that is replaced between the answer and the call is another plan (advisory 58).
 
 use std::fmt::Write as _;
 use std::fs::File;
