@@ -200,6 +200,21 @@ async fn an_answer_that_goes_on_may_take_longer_than_any_silence() {
     assert!(matches!(events.last(), Some(Ok(ModelEvent::Done(_)))), "{events:?}");
 }
 
+/// Of an answer that comes whole nothing is heard before it is made, so its silence tells nothing.
+#[tokio::test]
+async fn an_answer_that_comes_whole_may_begin_later_than_a_stream() {
+    let upstream = Upstream::start().await;
+    for (provider, stream) in wires(&upstream.base_url()) {
+        let late = || Reply::verbatim("text/event-stream", stream).late(Duration::from_millis(500));
+        upstream.script([late(), late()]);
+        let whole = ModelRequest { stream: false, ..question("hi") };
+        let events: Vec<_> = provider.stream(whole).collect().await;
+        assert!(matches!(events.last(), Some(Ok(ModelEvent::Done(_)))), "{events:?}");
+        let events = ask(&*provider).await;
+        assert!(matches!(events[..], [Err(ProviderError::Timeout { phase: "first byte", .. })]), "{events:?}");
+    }
+}
+
 /// Every level has its word in every protocol; nothing said leaves it to the model.
 #[tokio::test]
 async fn every_level_of_thinking_is_said_as_each_protocol_has_it() {
