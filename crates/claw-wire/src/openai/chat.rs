@@ -6,29 +6,28 @@
 
 mod content;
 mod file;
+mod talk;
 
 use std::collections::BTreeMap;
 
 use claw_core::message::Message;
 use claw_core::provider::{Sampling, ToolChoice as CoreToolChoice, ToolSpec};
-use claw_core::{JsonText, Text, ToolCall, Unpaired, unpaired};
+use claw_core::{JsonText, Text};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use crate::limits::{
-    CHOICES_MAX, METADATA_KEY_CHARS_MAX, METADATA_MAX, METADATA_VALUE_CHARS_MAX, STOPS_MAX, TOOL_NAME_BYTES_MAX,
-    TOOLS_MAX,
+use super::checks::{
+    SERVICE_TIERS, VERBOSITIES, checked_metadata, checked_name, choice, effort, function_spec, json_text, named,
+    positive, repeated, within, word_of,
 };
-
+use crate::limits::{CHOICES_MAX, STOPS_MAX, TOOLS_MAX};
 use crate::{BadRequest, json};
 
 pub use content::{Content, Mode, StopTexts, ToolChoice};
+pub use talk::{check_calls, unasked};
 
-/// How many words an answer may have.
-pub(super) const VERBOSITIES: [&str; 3] = ["low", "medium", "high"];
-/// How urgent a request may be; all are served alike.
-pub(super) const SERVICE_TIERS: [&str; 5] = ["auto", "default", "flex", "scale", "priority"];
+use talk::split;
 
 /// The body of `POST /v1/chat/completions`.
 #[derive(Debug, Deserialize)]
@@ -228,16 +227,6 @@ fn unsupported(raw: &ChatRequest) -> Result<(), BadRequest> {
     word_of("service_tier", raw.service_tier.clone(), &SERVICE_TIERS).map(drop)
 }
 
-/// What the field `model` names, where it is there.
-pub(super) fn named(model: Option<String>) -> Result<Option<String>, BadRequest> {
-    match model {
-        Some(model) if model.trim().is_empty() => {
-            Err(BadRequest::of("model", "model must not be empty; without it the default agent answers"))
-        }
-        fits => Ok(fits),
-    }
-}
-
 /// How many answers are wanted.
 fn wanted(n: Option<u32>) -> Result<usize, BadRequest> {
     let n = n.map_or(1, |n| usize::try_from(n).unwrap_or(usize::MAX));
@@ -287,159 +276,12 @@ fn format(raw: Box<RawValue>) -> Result<JsonText, BadRequest> {
     }
 }
 
-/// The name of a function or a schema.
-pub(super) fn checked_name(param: &str, name: &str) -> Result<(), BadRequest> {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    if (1..=TOOL_NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(is_plain) {
-        return Ok(());
-    }
-    let message = format!("a name is 1 to {TOOL_NAME_BYTES_MAX} of a-z, A-Z, 0-9, `_` and `-`");
-    Err(BadRequest::of(param, message))
-}
-
-/// One of these words.
-pub(super) fn word_of(param: &str, word: Option<String>, known: &[&str]) -> Result<Option<String>, BadRequest> {
-    match word {
-        Some(found) if !known.contains(&found.as_str()) => {
-            Err(BadRequest::of(param, format!("{param} must be {}, found {found:?}", known.join(" or "))))
-        }
-        fits => Ok(fits),
-    }
-}
-
-/// A client's own notes, within their limits.
-pub(super) fn checked_metadata(metadata: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, BadRequest> {
-    if metadata.len() > METADATA_MAX {
-        let message = format!("at most {METADATA_MAX} entries, found {}", metadata.len());
-        return Err(BadRequest::of("metadata", message));
-    }
-    for (key, value) in &metadata {
-        if key.chars().count() > METADATA_KEY_CHARS_MAX || value.chars().count() > METADATA_VALUE_CHARS_MAX {
-            let message =
-                format!("a key has at most {METADATA_KEY_CHARS_MAX} characters, a value {METADATA_VALUE_CHARS_MAX}");
-            return Err(BadRequest::of(format!("metadata.{key}"), message));
-        }
-    }
-    Ok(metadata)
-}
-
-pub(super) fn within(param: &str, value: Option<f32>, low: f32, high: f32) -> Result<Option<f32>, BadRequest> {
-    match value {
-        Some(found) if !(low..=high).contains(&found) => {
-            Err(BadRequest::of(param, format!("{param} must be {low} to {high}, found {found}")))
-        }
-        fits => Ok(fits),
-    }
-}
-
-pub(super) fn positive(param: &str, value: Option<u32>) -> Result<Option<u32>, BadRequest> {
-    match value {
-        Some(0) => Err(BadRequest::of(param, format!("{param} must be at least 1, found 0"))),
-        fits => Ok(fits),
-    }
-}
-
 fn stops(stop: Option<StopTexts>) -> Result<Vec<String>, BadRequest> {
     let texts = stop.map(|StopTexts(texts)| texts).unwrap_or_default();
     if texts.len() > STOPS_MAX {
         return Err(BadRequest::of("stop", format!("at most {STOPS_MAX} stop texts, found {}", texts.len())));
     }
     Ok(texts.into_iter().filter(|text| !text.is_empty()).collect())
-}
-
-pub(super) fn effort(param: &str, word: Option<&str>) -> Result<Option<String>, BadRequest> {
-    let level = match word {
-        None => return Ok(None),
-        Some("none" | "off") => "off",
-        Some("minimal") => "minimal",
-        Some("low") => "low",
-        Some("medium") => "medium",
-        Some("high" | "xhigh") => "high",
-        Some(found) => {
-            let message = format!("{param} must be none, minimal, low, medium or high, found {found:?}");
-            return Err(BadRequest::of(param, message));
-        }
-    };
-    Ok(Some(level.to_owned()))
-}
-
-/// Splits after the last assistant message; leading instructions of the new part count as known.
-fn split(raw: Vec<ChatMessage>) -> Result<(Vec<Message>, Vec<Message>), BadRequest> {
-    let messages = raw.into_iter().enumerate().map(|(index, raw)| message(index, raw));
-    let mut head = messages.collect::<Result<Vec<Message>, BadRequest>>()?;
-    let answered = head.iter().rposition(|message| matches!(message, Message::Assistant { .. }));
-    let begin = answered.map_or(0, |index| index + 1);
-    let instructions = head.iter().skip(begin).take_while(|message| matches!(message, Message::System { .. })).count();
-    let tail = head.split_off(begin + instructions);
-    if tail.iter().any(|message| matches!(message, Message::User { .. } | Message::Tool { .. })) {
-        return Ok((head, tail));
-    }
-    Err(BadRequest::of("messages", "messages must end with a message of role user or tool"))
-}
-
-fn message(index: usize, raw: ChatMessage) -> Result<Message, BadRequest> {
-    let ChatMessage { role, name: _, content, tool_calls, tool_call_id, refusal } = raw;
-    let at = |field: &str| format!("messages[{index}].{field}");
-    let missing = || BadRequest::of(at("content"), "content must be a string or an array of content parts, found none");
-    let text = |content: Option<Content>| content.ok_or_else(missing)?.into_text(&at("content"));
-    match role.as_str() {
-        "system" | "developer" => Ok(Message::System { text: text(content)? }),
-        "user" => Ok(Message::User { content: content.ok_or_else(missing)?.into_parts(&at("content"))? }),
-        "assistant" => {
-            let calls = tool_calls.unwrap_or_default().into_iter().enumerate();
-            let calls = calls.map(|(place, raw)| call(&at(&format!("tool_calls[{place}]")), raw));
-            let calls = calls.collect::<Result<Vec<ToolCall>, BadRequest>>()?;
-            // Whoever only called tools, or declined, has said nothing.
-            let said = content.or(refusal.map(Content::Text));
-            let said = said.or_else(|| (!calls.is_empty()).then(|| Content::Text("".into())));
-            Ok(Message::assistant(text(said)?, calls))
-        }
-        "tool" => {
-            let call_id = tool_call_id.filter(|id| !id.is_empty());
-            let call_id =
-                call_id.ok_or_else(|| BadRequest::of(at("tool_call_id"), "a tool message needs a tool_call_id"))?;
-            Ok(Message::Tool { call_id, text: text(content)?, is_error: false })
-        }
-        found => {
-            let message = format!("role must be system, developer, user, assistant or tool, found {found:?}");
-            Err(BadRequest::of(at("role"), message))
-        }
-    }
-}
-
-fn call(at: &str, raw: GivenCall) -> Result<ToolCall, BadRequest> {
-    let GivenCall { id, kind, function: GivenFunction { name, arguments } } = raw;
-    word_of(&format!("{at}.type"), kind, &["function"])?;
-    for (field, value) in [("id", &id), ("function.name", &name)] {
-        if value.is_empty() {
-            return Err(BadRequest::of(format!("{at}.{field}"), format!("{field} must not be empty")));
-        }
-    }
-    Ok(ToolCall { id, name, arguments: JsonText::new(arguments) })
-}
-
-/// Checks that tools' answers follow the calls that they answer, and every call has its answer, in a
-/// conversation that the client keeps.
-///
-/// # Errors
-/// The message that stands alone.
-pub fn check_calls(head: &[Message], tail: &[Message]) -> Result<(), BadRequest> {
-    match unpaired(head.iter().chain(tail), true) {
-        None => Ok(()),
-        Some(Unpaired::Answer { place, call }) => Err(unasked(place, call)),
-        Some(Unpaired::Call { place, call }) => {
-            let message = format!("the call {call:?} must be followed by a message of role tool that answers it");
-            Err(BadRequest::of(format!("messages[{place}].tool_calls"), message))
-        }
-    }
-}
-
-/// The complaint about a tool's answer to a call that nobody has made.
-pub fn unasked(place: usize, call: &str) -> BadRequest {
-    let message = format!(
-        "a message of role tool must answer a call of the assistant's message before it; there is no call {call:?}"
-    );
-    BadRequest::of(format!("messages[{place}].role"), message)
 }
 
 fn specs(raw: Vec<Tool>) -> Result<Vec<ToolSpec>, BadRequest> {
@@ -454,11 +296,6 @@ fn specs(raw: Vec<Tool>) -> Result<Vec<ToolSpec>, BadRequest> {
     }
 }
 
-/// The first tool whose name another one has already.
-pub(super) fn repeated(specs: &[ToolSpec]) -> Option<usize> {
-    specs.iter().enumerate().position(|(index, spec)| specs.iter().take(index).any(|other| other.name == spec.name))
-}
-
 fn spec(index: usize, raw: Tool) -> Result<ToolSpec, BadRequest> {
     let Tool { kind, function } = raw;
     let at = |field: &str| format!("tools[{index}]{field}");
@@ -469,72 +306,6 @@ fn spec(index: usize, raw: Tool) -> Result<ToolSpec, BadRequest> {
         return Err(BadRequest::of(at(".function"), "missing field `function`"));
     };
     function_spec(|field| at(&format!(".function{field}")), name, description, parameters)
-}
-
-/// A client's function as a model is shown it; `at` names its fields.
-pub(super) fn function_spec(
-    at: impl Fn(&str) -> String,
-    name: String,
-    description: Option<String>,
-    parameters: Option<Box<RawValue>>,
-) -> Result<ToolSpec, BadRequest> {
-    checked_name(&at(".name"), &name)?;
-    let parameters = parameters.map_or_else(|| JsonText::new(r#"{"type":"object","properties":{}}"#), json_text);
-    if !is_object_schema(parameters.as_str()) {
-        return Err(BadRequest::of(at(".parameters"), "parameters must be a JSON schema of type object"));
-    }
-    Ok(ToolSpec { name, description: description.unwrap_or_default(), parameters })
-}
-
-/// Whether a schema is an object, and does not say itself that it describes something else than objects.
-fn is_object_schema(schema: &str) -> bool {
-    #[derive(Deserialize)]
-    struct Head {
-        #[serde(rename = "type")]
-        kind: Option<serde_json::Value>,
-    }
-    let head: Result<Head, _> = serde_json::from_str(schema);
-    let is_object = |kind: &serde_json::Value| kind.as_str().is_none_or(|kind| kind == "object");
-    schema.starts_with('{') && head.is_ok_and(|head| head.kind.as_ref().is_none_or(is_object))
-}
-
-/// Whether a tool must be called; where only some are allowed, the others of the client's leave `tools`,
-/// and the names that are none of the client's come along: they are to be the gateway's.
-///
-/// # Errors
-/// It demands what is not there.
-pub(super) fn choice(
-    raw: Option<ToolChoice>,
-    tools: &mut Vec<ToolSpec>,
-) -> Result<(CoreToolChoice, Option<Vec<String>>), BadRequest> {
-    let refuse = |message: String| Err(BadRequest::of("tool_choice", message));
-    let all = |choice| Ok((choice, None));
-    match raw {
-        None | Some(ToolChoice::Auto) => all(CoreToolChoice::Auto),
-        Some(ToolChoice::None) => all(CoreToolChoice::None),
-        Some(ToolChoice::Required) if tools.is_empty() => refuse("tool_choice needs tools".to_owned()),
-        Some(ToolChoice::Required) => all(CoreToolChoice::Required),
-        Some(ToolChoice::Named(name)) if tools.iter().any(|tool| tool.name == name) => all(CoreToolChoice::Named(name)),
-        Some(ToolChoice::Named(name)) => refuse(format!("tool_choice names {name:?}, which is not among the tools")),
-        Some(ToolChoice::Allowed { mode, names }) => {
-            if !(1..=TOOLS_MAX).contains(&names.len()) {
-                return refuse(format!("tool_choice must allow 1 to {TOOLS_MAX} tools, found {}", names.len()));
-            }
-            let own = names.iter().filter(|name| tools.iter().all(|tool| tool.name != **name)).cloned().collect();
-            tools.retain(|tool| names.contains(&tool.name));
-            let choice = match mode {
-                Mode::Auto => CoreToolChoice::Auto,
-                Mode::None => CoreToolChoice::None,
-                Mode::Required => CoreToolChoice::Required,
-            };
-            Ok((choice, Some(own)))
-        }
-    }
-}
-
-pub(super) fn json_text(raw: Box<RawValue>) -> JsonText {
-    let text: Box<str> = raw.into();
-    JsonText::new(text)
 }
 
 #[cfg(test)]

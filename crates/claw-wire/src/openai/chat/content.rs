@@ -7,8 +7,9 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::{file, word_of};
+use super::file;
 use crate::BadRequest;
+use crate::openai::checks::word_of;
 
 /// How closely a picture may be wanted to be looked at; all are looked at alike.
 const DETAILS: [&str; 4] = ["auto", "low", "high", "original"];

@@ -19,9 +19,9 @@ use super::object::raw;
 use super::tools::{GivenTool, Tools, shown_choice};
 use crate::BadRequest;
 use crate::limits::LABEL_CHARS_MAX;
-use crate::openai::chat::{
-    SERVICE_TIERS, ToolChoice, VERBOSITIES, checked_metadata, checked_name, choice, effort, named, positive, within,
-    word_of,
+use crate::openai::chat::ToolChoice;
+use crate::openai::checks::{
+    SERVICE_TIERS, VERBOSITIES, checked_metadata, checked_name, choice, effort, named, positive, within, word_of,
 };
 
 /// The body of `POST /v1/responses`.

@@ -10,7 +10,8 @@ use serde_json::value::RawValue;
 
 use crate::BadRequest;
 use crate::limits::TOOLS_MAX;
-use crate::openai::chat::{Function, Mode, ToolChoice, function_spec, repeated};
+use crate::openai::chat::{Function, Mode, ToolChoice};
+use crate::openai::checks::{function_spec, repeated};
 
 /// One entry of `tools`.
 #[derive(Debug)]

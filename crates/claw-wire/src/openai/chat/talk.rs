@@ -1,0 +1,87 @@
+//! The conversation of a request: messages read one by one, and split into what was said before and what is new.
+
+use claw_core::message::Message;
+use claw_core::{JsonText, ToolCall, Unpaired, unpaired};
+
+use super::{ChatMessage, Content, GivenCall, GivenFunction};
+use crate::BadRequest;
+use crate::openai::checks::word_of;
+
+/// Splits after the last assistant message; leading instructions of the new part count as known.
+pub(super) fn split(raw: Vec<ChatMessage>) -> Result<(Vec<Message>, Vec<Message>), BadRequest> {
+    let messages = raw.into_iter().enumerate().map(|(index, raw)| message(index, raw));
+    let mut head = messages.collect::<Result<Vec<Message>, BadRequest>>()?;
+    let answered = head.iter().rposition(|message| matches!(message, Message::Assistant { .. }));
+    let begin = answered.map_or(0, |index| index + 1);
+    let instructions = head.iter().skip(begin).take_while(|message| matches!(message, Message::System { .. })).count();
+    let tail = head.split_off(begin + instructions);
+    if tail.iter().any(|message| matches!(message, Message::User { .. } | Message::Tool { .. })) {
+        return Ok((head, tail));
+    }
+    Err(BadRequest::of("messages", "messages must end with a message of role user or tool"))
+}
+
+fn message(index: usize, raw: ChatMessage) -> Result<Message, BadRequest> {
+    let ChatMessage { role, name: _, content, tool_calls, tool_call_id, refusal } = raw;
+    let at = |field: &str| format!("messages[{index}].{field}");
+    let missing = || BadRequest::of(at("content"), "content must be a string or an array of content parts, found none");
+    let text = |content: Option<Content>| content.ok_or_else(missing)?.into_text(&at("content"));
+    match role.as_str() {
+        "system" | "developer" => Ok(Message::System { text: text(content)? }),
+        "user" => Ok(Message::User { content: content.ok_or_else(missing)?.into_parts(&at("content"))? }),
+        "assistant" => {
+            let calls = tool_calls.unwrap_or_default().into_iter().enumerate();
+            let calls = calls.map(|(place, raw)| call(&at(&format!("tool_calls[{place}]")), raw));
+            let calls = calls.collect::<Result<Vec<ToolCall>, BadRequest>>()?;
+            // Whoever only called tools, or declined, has said nothing.
+            let said = content.or(refusal.map(Content::Text));
+            let said = said.or_else(|| (!calls.is_empty()).then(|| Content::Text("".into())));
+            Ok(Message::assistant(text(said)?, calls))
+        }
+        "tool" => {
+            let call_id = tool_call_id.filter(|id| !id.is_empty());
+            let call_id =
+                call_id.ok_or_else(|| BadRequest::of(at("tool_call_id"), "a tool message needs a tool_call_id"))?;
+            Ok(Message::Tool { call_id, text: text(content)?, is_error: false })
+        }
+        found => {
+            let message = format!("role must be system, developer, user, assistant or tool, found {found:?}");
+            Err(BadRequest::of(at("role"), message))
+        }
+    }
+}
+
+fn call(at: &str, raw: GivenCall) -> Result<ToolCall, BadRequest> {
+    let GivenCall { id, kind, function: GivenFunction { name, arguments } } = raw;
+    word_of(&format!("{at}.type"), kind, &["function"])?;
+    for (field, value) in [("id", &id), ("function.name", &name)] {
+        if value.is_empty() {
+            return Err(BadRequest::of(format!("{at}.{field}"), format!("{field} must not be empty")));
+        }
+    }
+    Ok(ToolCall { id, name, arguments: JsonText::new(arguments) })
+}
+
+/// Checks that tools' answers follow the calls that they answer, and every call has its answer, in a
+/// conversation that the client keeps.
+///
+/// # Errors
+/// The message that stands alone.
+pub fn check_calls(head: &[Message], tail: &[Message]) -> Result<(), BadRequest> {
+    match unpaired(head.iter().chain(tail), true) {
+        None => Ok(()),
+        Some(Unpaired::Answer { place, call }) => Err(unasked(place, call)),
+        Some(Unpaired::Call { place, call }) => {
+            let message = format!("the call {call:?} must be followed by a message of role tool that answers it");
+            Err(BadRequest::of(format!("messages[{place}].tool_calls"), message))
+        }
+    }
+}
+
+/// The complaint about a tool's answer to a call that nobody has made.
+pub fn unasked(place: usize, call: &str) -> BadRequest {
+    let message = format!(
+        "a message of role tool must answer a call of the assistant's message before it; there is no call {call:?}"
+    );
+    BadRequest::of(format!("messages[{place}].role"), message)
+}
