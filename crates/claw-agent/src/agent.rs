@@ -18,6 +18,7 @@ use crate::executors::Gates;
 use crate::hub::{EventReader, Hub};
 use crate::journal::Journal;
 use crate::limits::{FINISH_RETRY, FINISH_TRIES_ATTACHED};
+use crate::meter::Meter;
 use crate::past::{Past, since};
 use crate::recorder::Recorder;
 use crate::sessions::{Control, Place, Running, StopReason};
@@ -40,6 +41,8 @@ pub struct Parts {
     pub ids: Arc<dyn IdSource>,
     /// When a failed attempt is tried again.
     pub retry: retry::Policy,
+    /// Who counts what runs use.
+    pub meter: Arc<dyn Meter>,
 }
 
 /// Runs attempts. Cheap to clone.
@@ -270,6 +273,10 @@ impl Attempt {
         if !state.is_terminal() {
             messages.clear();
         }
+        // What was used before is in the sums already.
+        let usage = usage.beyond(self.past.usage);
+        let owner = self.task.principal.id.clone();
+        self.parts.meter.used(&owner, usage);
         if self.task.attached
             && state.is_terminal()
             && let Some(event) = &shown
@@ -283,11 +290,10 @@ impl Attempt {
         };
         let at = self.parts.clock.now();
         let (id, attempt) = (self.task.id, self.task.attempt);
-        // What was used before is in the sums already.
-        let usage = usage.beyond(self.past.usage);
         let finish =
             Finish { id, attempt, outcome, messages, steered, events, usage, model, has_asked: self.has_asked, at };
         let finished = self.finish(finish).await;
+        self.parts.meter.stored(&owner, usage);
         let accepted = finished.as_ref().is_some_and(|finished| finished.accepted);
         if !(self.task.attached && state.is_terminal())
             && accepted

@@ -9,7 +9,7 @@
 //! - [`catalog`] which provider has which model; agents and their defaults
 //! - [`hub`] readers of runs, live or stored, from any number on
 //! - [`sessions`] who is running now, and how to stop them
-//! - [`tools`] the built-in tools
+//! - [`tools`] the built-in tools; [`Meter`] the port to whoever counts what is used
 //!
 //! Knows providers and tools by their ports, no queue, no door.
 
@@ -22,6 +22,7 @@ pub mod executors;
 pub mod hub;
 mod journal;
 pub mod limits;
+mod meter;
 mod past;
 mod recorder;
 mod retell;
@@ -35,5 +36,6 @@ pub use catalog::{AgentProfile, BreakerState, Catalog, UnknownModel};
 pub use embed::NotEmbedded;
 pub use executors::{Continuation, Executor, GateState, Gates};
 pub use hub::{EventReader, Hub};
+pub use meter::Meter;
 pub use retell::{Older, Retold};
 pub use sessions::{Place, StopReason};

@@ -45,13 +45,14 @@ impl Chat {
 
     /// Starts a run whose caller waits. Drop the result to hang up.
     ///
-    /// Errors: `Forbidden`, `NotFound` (agent), `UnknownModel`, `Overloaded`, `DiskFull`, `Stopping`.
+    /// Errors: `Forbidden`, `NotFound` (agent), `UnknownModel`, `Limited` (the month's tokens), `Overloaded`,
+    /// `DiskFull`, `Stopping`.
     pub async fn start(&self, principal: &Principal, mut turn: Turn, place: Place) -> Result<AttachedRun, Error> {
         let engine = &self.0;
         if place == Place::Named {
             turn.session = engine.place(principal, &turn.session).await?;
         }
-        let permit = engine.admit(principal, &turn)?;
+        let permit = engine.admit(principal, &turn).await?;
         let new = NewTask {
             id: TaskId::new(&*engine.ids),
             session_id: SessionId::new(&*engine.ids),
@@ -72,11 +73,12 @@ impl Chat {
             at: engine.clock.now(),
         };
         let (id, session, created_at) = (new.id, new.turn.session.clone(), new.at);
+        // Whoever hangs up while the run is being accepted ends it, too.
+        let mut guard = Guard { engine: Arc::clone(engine), id, armed: true, place: None, _permit: permit };
         let events = match place {
             Place::Fresh => engine.start_now(new).await,
-            Place::Named => engine.start_in_turn(new).await?,
+            Place::Named => engine.start_in_turn(new).await.inspect_err(|_refused| guard.armed = false)?,
         };
-        let guard = Guard { engine: Arc::clone(engine), id, armed: true, place: None, _permit: permit };
         let events = Events::Live(events);
         let turn = match place {
             Place::Fresh => None,
@@ -88,8 +90,9 @@ impl Chat {
 
 impl Engine {
     /// Checks what can be checked before a caller's run is made.
-    fn admit(&self, principal: &Principal, turn: &Turn) -> Result<OwnedSemaphorePermit, Error> {
+    async fn admit(&self, principal: &Principal, turn: &Turn) -> Result<OwnedSemaphorePermit, Error> {
         self.check(principal, turn)?;
+        self.afford(principal).await?;
         self.seat()
     }
 
@@ -274,10 +277,14 @@ impl Events {
 impl AttachedRun {
     /// Takes a place out of the pass and holds it until the run has ended, also without its caller (K19).
     pub fn hold(&mut self, pass: &mut Pass) {
-        // A run that was accepted before has its place already.
-        if !self.is_replay {
-            self.guard.place = pass.take_place();
-        }
+        self.guard.place = pass.take_place();
+    }
+
+    /// The same with a pass for this run alone.
+    #[must_use]
+    pub fn holding(mut self, mut pass: Pass) -> Self {
+        self.hold(&mut pass);
+        self
     }
 
     /// The next event; nothing after the terminal one. Cancel-safe.

@@ -8,7 +8,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use claw_agent::{Older, Retold};
+use claw_agent::{Meter as _, Older, Retold};
+use claw_core::provider::Usage;
 use claw_core::{Failure, FailureReason, Message, SessionId, Timestamp, Visibility, estimate};
 use claw_store::{NewSummary, Session, StoredMessage};
 use tokio::sync::Semaphore;
@@ -134,8 +135,10 @@ impl Engine {
             let Retold { text, covers, usage, model } = self.agent.retell(&older).await.map_err(Error::Run)?;
             let Some(upto) = covers.checked_sub(1).and_then(|last| seqs.get(last)).copied() else { return Ok(false) };
             let (key, at) = (session.key.clone(), self.clock.now());
+            let owner = session.owner.clone();
             let summary = NewSummary { session: id, key, upto, text, usage, model, at };
             let is_changed = self.noted(self.store.summarise(summary).await.await)?;
+            self.limiter.stored(&owner, Usage::default());
             if is_changed {
                 tracing::info!(session.id = %id, covers, "{covers} messages of {id} are shown to models as a summary");
                 self.tell_session(&session, SessionNoticeKind::Changed);

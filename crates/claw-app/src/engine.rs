@@ -18,6 +18,7 @@ use claw_store::{Answered, DueTicket, Finished, Recovered, Store, StoreError};
 use tokio::sync::{Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 
+use crate::admission::Turns;
 use crate::approvals::{ApprovalNotice, Approvals};
 use crate::audit::{Audit, Meter};
 use crate::chat::Chat;
@@ -31,7 +32,7 @@ use crate::jobs::Jobs;
 use crate::keys::ApiKeys;
 use crate::lag::Lag;
 use crate::limiter::{Limiter, Quotas};
-use crate::limits::{ATTACHED_MAX, ATTEMPTS_MAX};
+use crate::limits::{API_KEYS_MAX, ATTACHED_MAX, ATTEMPTS_MAX};
 use crate::lobby::{self, Lobby};
 use crate::memory::{Keeper, Memories};
 use crate::models::Models;
@@ -170,6 +171,8 @@ pub(crate) struct Engine {
     pub(crate) devices: Board,
     /// Wrong credentials that were noted.
     pub(crate) logins: Meter,
+    pub(crate) limiter: Limiter,
+    pub(crate) turns: Turns,
     pub(crate) attached: Arc<Semaphore>,
     pub(crate) lobby: Lobby,
     pub(crate) attempts_default: AtomicU32,
@@ -190,6 +193,7 @@ impl App {
     pub async fn start(parts: Parts) -> Result<(Self, Recovered), StoreError> {
         let Parts { store, queue, catalog, memory: keeper, more_tools, callbacks, clock, ids, scope, settings } = parts;
         let recovered = store.recover(clock.now()).await.await?;
+        let limiter = limiter(&settings, &store, &clock).await?;
         let hub = Hub::new(Arc::clone(&store));
         let port = Arc::new(Port::default());
         let conversations: Arc<dyn Conversations> = Arc::<Port>::clone(&port);
@@ -204,10 +208,10 @@ impl App {
             clock: Arc::clone(&clock),
             ids: Arc::clone(&ids),
             retry: settings.retry,
+            meter: Arc::new(limiter.clone()),
         });
         keeper.keep_for(settings.memory_retention);
         let started_at = clock.now();
-        let limiter = Limiter::new(settings.quotas, Arc::clone(&clock));
         let engine = Arc::new(Engine {
             store,
             queue,
@@ -227,6 +231,8 @@ impl App {
             approval_notices: Notices::new(),
             devices: Board::new(),
             logins: Meter::default(),
+            limiter,
+            turns: Turns::default(),
             attached: Arc::new(Semaphore::new(ATTACHED_MAX)),
             lobby: Lobby::default(),
             draining: CancellationToken::new(),
@@ -238,10 +244,10 @@ impl App {
         });
         port.open(&engine);
         engine.start_work();
-        Ok((Self::over(engine, limiter), recovered))
+        Ok((Self::over(engine), recovered))
     }
 
-    fn over(engine: Arc<Engine>, limiter: Limiter) -> Self {
+    fn over(engine: Arc<Engine>) -> Self {
         Self {
             chat: Chat(Arc::clone(&engine)),
             tasks: Tasks(Arc::clone(&engine)),
@@ -255,7 +261,7 @@ impl App {
             devices: Devices(Arc::clone(&engine)),
             config: Configuration(Arc::clone(&engine)),
             health: Health(Arc::clone(&engine)),
-            limiter,
+            limiter: engine.limiter.clone(),
             engine,
         }
     }
@@ -331,6 +337,16 @@ impl App {
         let _idle_in_time = tokio::time::timeout(grace, running.emptied()).await;
         running.len()
     }
+}
+
+/// Knows which key has which plan.
+async fn limiter(settings: &Settings, store: &Arc<dyn Store>, clock: &Arc<dyn Clock>) -> Result<Limiter, StoreError> {
+    let limiter = Limiter::new(settings.quotas.clone(), Arc::clone(clock));
+    for (key, plan) in store.plans(u32::try_from(API_KEYS_MAX).unwrap_or(u32::MAX)).await? {
+        limiter.assign(&PrincipalId::api_key(key), &plan);
+    }
+    limiter.warn_of_missing_plans();
+    Ok(limiter)
 }
 
 impl Engine {

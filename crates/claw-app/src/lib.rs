@@ -8,7 +8,7 @@
 //! - [`approvals`] what runs want to do and somebody has to allow; [`audit`] what is written down for good
 //! - [`devices`] machines that prove themselves by a key, and their tokens
 //! - [`memory`] what agents remember
-//! - [`limiter`] how much a key may have generated
+//! - [`limiter`] how much a key may have generated; `admission` asks it
 //! - [`config`] the configuration, without its secrets
 //! - [`health`] how it goes; [`notice`] what changes, as it changes
 //! - `lobby` where tasks wait for room at another gateway
@@ -19,6 +19,7 @@
 //!
 //! Knows no HTTP, no JSON and no concrete backend.
 
+mod admission;
 pub mod approvals;
 pub mod audit;
 pub mod chat;

@@ -1,65 +1,39 @@
-//! How much one key may have generated: answers in a minute, and answers at once (K19, C45, C46).
+//! How much one key may have generated: answers in a minute, answers at once, tokens in a month (K19, C45, C46).
 //!
 //! Whoever waits on the line for an answer takes a [`Pass`] first and holds its place until the answer is there
-//! or nobody waits for it any more. Tasks queue, and take none; reading takes none.
+//! or nobody waits for it any more. Tasks queue, and take none; reading takes none. The tokens of a month count
+//! for everything that a model is asked for, and whoever has used them up begins nothing before the next month.
 //!
 //! Several answers to one request count as so many. An answer that goes on without its caller keeps its place.
 //!
-//! A request counts for a minute, in steps of a second, so that no minute sees more than the number. The usual
-//! leaky bucket lets twice as many through in its first minute, and cannot say truly how many are left.
+//! - `quota` what may be had; `plans` who has which plan
+//! - `account` what is known of one key; `window` its minute; `tokens` its month
+//!
+//! Knows no store: what it has to know of the past is asked for by whoever asks it.
 
-use std::collections::HashMap;
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher as _;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+mod account;
+mod plans;
+mod quota;
+mod tokens;
+mod window;
+
+use std::sync::Arc;
 use std::time::Duration;
 
-use claw_core::{Clock, Principal, PrincipalId, Timestamp};
+use claw_agent::Meter;
+use claw_core::provider::Usage;
+use claw_core::{Clock, PlanName, Principal, PrincipalId, Timestamp};
+use tokio::sync::OwnedMutexGuard;
 
-use crate::limits::{LIMITER_KEYS_MAX, LIMITER_SHARDS, OVERLOAD_RETRY};
+pub use quota::{Quota, Quotas};
 
-/// Seconds in which a request counts.
-const WINDOW_SECONDS: i64 = 60;
+use account::{Account, Accounts};
+use plans::Plans;
 
-/// What one key may have generated; 0 is no limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Quota {
-    /// Requests that begin within a minute.
-    pub requests_per_minute: u32,
-    /// Answers under way at once.
-    pub concurrent_max: u32,
-}
+pub(crate) use account::Hold;
+pub(crate) use tokens::Question;
 
-impl Quota {
-    /// No limit.
-    pub const NONE: Self = Self { requests_per_minute: 0, concurrent_max: 0 };
-}
-
-/// C45 and C46.
-impl Default for Quota {
-    fn default() -> Self {
-        Self { requests_per_minute: 100, concurrent_max: 10 }
-    }
-}
-
-/// The quotas in force.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Quotas {
-    /// Of the gateway's own token or password.
-    pub operator: Quota,
-    /// Of each API key.
-    pub api_keys: Quota,
-}
-
-impl Quotas {
-    /// No limits.
-    pub const NONE: Self = Self { operator: Quota::NONE, api_keys: Quota::NONE };
-
-    fn of(&self, principal: &PrincipalId) -> Quota {
-        if principal.is_operator() { self.operator } else { self.api_keys }
-    }
-}
+use crate::limits::OVERLOAD_RETRY;
 
 /// Where a key stands in its minute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,9 +73,34 @@ pub enum Excess {
         /// At once, or in a minute.
         within: &'static str,
     },
+    /// The month's tokens are used up.
+    #[error("this key's plan has {limit} tokens in a month, and {used} are used; there are more from {next} on")]
+    Tokens {
+        /// How many it has.
+        limit: u64,
+        /// How many it has used.
+        used: u64,
+        /// When the next month begins.
+        next: Timestamp,
+        /// How long that takes.
+        wait: Duration,
+    },
     /// More keys are active than can be told apart.
     #[error("too many keys are active; try again in {} s", OVERLOAD_RETRY.as_secs())]
     Keys,
+}
+
+impl Excess {
+    /// For the metrics.
+    const fn word(&self) -> &'static str {
+        match self {
+            Self::Rate { .. } => "rate",
+            Self::Concurrent { .. } => "concurrency",
+            Self::Beyond { .. } => "beyond",
+            Self::Tokens { .. } => "tokens",
+            Self::Keys => "keys",
+        }
+    }
 }
 
 /// A refusal, and where the key stands.
@@ -115,10 +114,14 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    const fn of(excess: Excess) -> Self {
+        Self { excess, standing: None }
+    }
+
     /// When to come back: after that time there is room, where time alone makes it.
     pub const fn retry_after(&self) -> Duration {
         match self.excess {
-            Excess::Rate { wait, .. } => wait,
+            Excess::Rate { wait, .. } | Excess::Tokens { wait, .. } => wait,
             Excess::Concurrent { .. } | Excess::Beyond { .. } | Excess::Keys => OVERLOAD_RETRY,
         }
     }
@@ -155,6 +158,17 @@ impl Claim {
 pub struct Pass {
     places: Vec<Hold>,
     standing: Option<Standing>,
+    charge: Option<Charge>,
+    /// Whoever comes with the same idempotency key waits until this request was accepted.
+    turn: Option<OwnedMutexGuard<()>>,
+}
+
+/// What was counted, and when.
+#[derive(Debug)]
+struct Charge {
+    account: Arc<Account>,
+    second: i64,
+    answers: u32,
 }
 
 impl Pass {
@@ -167,222 +181,201 @@ impl Pass {
     pub(crate) fn take_place(&mut self) -> Option<Hold> {
         self.places.pop()
     }
-}
 
-/// A place among a key's answers under way.
-#[derive(Debug)]
-pub(crate) struct Hold(Arc<Account>);
-
-impl Hold {
-    /// All of them or none.
-    fn take(account: &Arc<Account>, places: u32, concurrent_max: u32) -> Option<Vec<Self>> {
-        if places == 0 {
-            return Some(Vec::new());
+    /// Nothing is generated for it after all.
+    pub fn refund(&mut self) {
+        self.places.clear();
+        if let Some(Charge { account, second, answers }) = self.charge.take() {
+            account.window().give_back(second, answers);
         }
-        let more = |running: u32| {
-            running.checked_add(places).filter(|running| concurrent_max == 0 || *running <= concurrent_max)
-        };
-        account.running.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
-        Some((0..places).map(|_| Self(Arc::clone(account))).collect())
+    }
+
+    /// Keeps others of the same idempotency key waiting for as long as it lives.
+    pub(crate) fn in_turn(self, turn: Option<OwnedMutexGuard<()>>) -> Self {
+        Self { turn, ..self }
     }
 }
-
-impl Drop for Hold {
-    fn drop(&mut self) {
-        self.0.running.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Of one key.
-#[derive(Debug)]
-struct Account {
-    running: AtomicU32,
-    window: Mutex<Window>,
-}
-
-impl Account {
-    /// Whether it says nothing that a fresh one would not.
-    fn is_idle(&self, now: Timestamp) -> bool {
-        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
-        window.roll(now);
-        window.total == 0 && self.running.load(Ordering::Relaxed) == 0
-    }
-}
-
-/// The requests of the last minute, by the second.
-#[derive(Debug)]
-struct Window {
-    /// By the second's number modulo their count.
-    seconds: [u32; WINDOW_SECONDS as usize],
-    /// The last second that was looked at.
-    newest: i64,
-    total: u32,
-}
-
-impl Window {
-    fn at(now: Timestamp) -> Self {
-        Self { seconds: [0; WINDOW_SECONDS as usize], newest: now.seconds(), total: 0 }
-    }
-
-    /// Lets go of what is older than a minute. A clock that is set back a little makes the newest second longer;
-    /// one that is set back by more than the window begins it anew, so that nobody waits for hours.
-    fn roll(&mut self, now: Timestamp) {
-        let second = now.seconds();
-        let passed = second.saturating_sub(self.newest);
-        if passed.unsigned_abs() >= WINDOW_SECONDS.unsigned_abs() {
-            *self = Self::at(now);
-            return;
-        }
-        for gone in self.newest + 1..=second {
-            let slot = self.slot(gone);
-            let freed = std::mem::take(slot);
-            self.total -= freed;
-        }
-        self.newest = self.newest.max(second);
-    }
-
-    fn slot(&mut self, second: i64) -> &mut u32 {
-        let place = usize::try_from(second.rem_euclid(WINDOW_SECONDS)).unwrap_or_default();
-        self.seconds.get_mut(place).expect("a remainder is below its divisor")
-    }
-
-    /// Counts so many answers, if they are left; else how long to wait for them.
-    fn take(&mut self, now: Timestamp, answers: u32, limit: u32) -> Result<Standing, Duration> {
-        self.roll(now);
-        let total = self.total.saturating_add(answers);
-        if total > limit {
-            return Err(self.until_freed(now, total - limit));
-        }
-        let newest = self.newest;
-        *self.slot(newest) += answers;
-        self.total = total;
-        Ok(self.standing(now, limit))
-    }
-
-    fn standing(&self, now: Timestamp, limit: u32) -> Standing {
-        Standing { limit, remaining: limit.saturating_sub(self.total), reset: self.until_freed(now, 1) }
-    }
-
-    /// How long it takes until so many requests are older than a minute.
-    fn until_freed(&self, now: Timestamp, wanted: u32) -> Duration {
-        let oldest = self.newest - WINDOW_SECONDS + 1;
-        let (older, newer) =
-            self.seconds.split_at(usize::try_from(oldest.rem_euclid(WINDOW_SECONDS)).unwrap_or_default());
-        let mut freed = 0_u32;
-        for (second, count) in (oldest..).zip(newer.iter().chain(older)) {
-            freed = freed.saturating_add(*count);
-            if freed >= wanted {
-                return Timestamp::from_millis((second + WINDOW_SECONDS) * 1000).since(now);
-            }
-        }
-        Duration::ZERO
-    }
-}
-
-type Shard = Mutex<HashMap<PrincipalId, Arc<Account>>>;
 
 /// Counts for every key. Cheap to clone.
 #[derive(Clone)]
 pub struct Limiter(Arc<Inner>);
 
 struct Inner {
-    quotas: RwLock<Quotas>,
-    shards: [Shard; LIMITER_SHARDS],
-    hasher: RandomState,
+    plans: Plans,
+    accounts: Accounts,
     clock: Arc<dyn Clock>,
 }
 
 impl Limiter {
     /// With these quotas, by this clock.
     pub fn new(quotas: Quotas, clock: Arc<dyn Clock>) -> Self {
-        let shards = std::array::from_fn(|_| Shard::default());
-        Self(Arc::new(Inner { quotas: RwLock::new(quotas), shards, hasher: RandomState::new(), clock }))
+        Self(Arc::new(Inner { plans: Plans::new(quotas), accounts: Accounts::new(), clock }))
     }
 
     /// Goes on with other quotas. What is under way and was asked for counts on.
     pub fn adopt(&self, quotas: Quotas) {
-        *self.0.quotas.write().unwrap_or_else(PoisonError::into_inner) = quotas;
+        self.0.plans.adopt(quotas);
+        self.warn_of_missing_plans();
     }
 
     /// Leave to have answers generated, if the key has so many left. A refused request does not count.
     ///
     /// Errors: the key has had its number or can never have that many, or there are too many keys.
     pub fn admit(&self, principal: &Principal, claim: Claim) -> Result<Pass, Refusal> {
-        let quota = self.0.quotas.read().unwrap_or_else(PoisonError::into_inner).of(&principal.id);
-        if quota == Quota::NONE {
+        let Quota { requests_per_minute, concurrent_max, tokens_per_month: _ } = self.0.plans.quota(&principal.id);
+        if requests_per_minute == 0 && concurrent_max == 0 {
             return Ok(Pass::default());
         }
         let now = self.0.clock.now();
-        let pass = self.pass(&principal.id, claim, quota, now);
-        if let Err(Refusal { excess, .. }) = &pass {
-            let why = match excess {
-                Excess::Rate { .. } => "rate",
-                Excess::Concurrent { .. } => "concurrency",
-                Excess::Beyond { .. } => "beyond",
-                Excess::Keys => "keys",
-            };
-            metrics::counter!("openclaw_generations_refused_total", "limit" => why).increment(1);
-        }
-        pass
+        self.0.pass(&principal.id, claim, requests_per_minute, concurrent_max, now).inspect_err(count)
     }
 
-    fn pass(&self, key: &PrincipalId, claim: Claim, quota: Quota, now: Timestamp) -> Result<Pass, Refusal> {
-        let Quota { requests_per_minute, concurrent_max } = quota;
+    /// Whether the key has tokens left in its month; otherwise what has to be asked for to know it.
+    ///
+    /// Errors: it has not, or there are too many keys.
+    pub(crate) fn afford(&self, key: &PrincipalId) -> Result<Option<Question>, Refusal> {
+        let limit = self.0.plans.quota(key).tokens_per_month;
+        if limit == 0 || !key.is_api_key() {
+            return Ok(None);
+        }
+        let now = self.0.clock.now();
+        let account = self.0.accounts.open(key, now).ok_or(Refusal::of(Excess::Keys)).inspect_err(count)?;
+        let used = account.tokens().used(key, now);
+        match used {
+            Ok((used, month)) => within(limit, used, month.end, now).map(|()| None),
+            Err(question) => Ok(Some(question)),
+        }
+    }
+
+    /// The answer to a question; false where it came too late to be the whole of it.
+    ///
+    /// Errors: the month's tokens are used up.
+    pub(crate) fn learn(&self, question: &Question, used: u64) -> Result<bool, Refusal> {
+        let now = self.0.clock.now();
+        let limit = self.0.plans.quota(&question.key).tokens_per_month;
+        let Some(account) = self.0.accounts.open(&question.key, now).filter(|_| limit > 0) else { return Ok(true) };
+        let learnt = account.tokens().learn(question, used);
+        // Something may have been used beside it, but no less.
+        within(limit, learnt.unwrap_or(used), question.month.end, now)?;
+        Ok(learnt.is_ok())
+    }
+
+    /// The plan of that name; `default` where none is named.
+    ///
+    /// Errors: the names of all plans.
+    pub(crate) fn plan(&self, name: Option<&str>) -> Result<PlanName, Vec<String>> {
+        name.map_or_else(|| Ok(PlanName::default()), |name| self.0.plans.find(name))
+    }
+
+    /// The plan that counts for keys of this one: it may have been taken out of the configuration.
+    pub fn plan_in_force(&self, plan: &PlanName) -> PlanName {
+        self.0.plans.in_force(plan)
+    }
+
+    /// The plan that counts for somebody, if it has one, and what it stands for.
+    pub(crate) fn allowed(&self, key: &PrincipalId) -> (Option<PlanName>, Quota) {
+        (key.is_api_key().then(|| self.0.plans.of(key)), self.0.plans.quota(key))
+    }
+
+    /// From now on the key has this plan.
+    pub(crate) fn assign(&self, key: &PrincipalId, plan: &PlanName) {
+        self.0.plans.assign(key, plan);
+    }
+
+    /// The key was revoked.
+    pub(crate) fn withdraw(&self, key: &PrincipalId) {
+        self.0.plans.withdraw(key);
+    }
+
+    /// Whether no further key can be made.
+    pub(crate) fn has_all_keys(&self) -> bool {
+        self.0.plans.are_full()
+    }
+
+    /// Says which plans of keys are not there.
+    pub(crate) fn warn_of_missing_plans(&self) {
+        for (plan, keys) in self.0.plans.missing() {
+            let name = plan.as_str();
+            tracing::warn!(
+                plan = name,
+                keys,
+                "there is no plan {name:?} any more: plans.default counts for its {keys} API keys"
+            );
+        }
+    }
+}
+
+/// Runs count here from before their callers hear of their end.
+impl Meter for Limiter {
+    fn used(&self, owner: &PrincipalId, usage: Usage) {
+        if owner.is_operator() || self.0.plans.quota(owner).tokens_per_month == 0 {
+            return;
+        }
+        if let Some(account) = self.0.accounts.open(owner, self.0.clock.now()) {
+            account.tokens().use_up(usage.total());
+        }
+    }
+
+    fn stored(&self, owner: &PrincipalId, usage: Usage) {
+        if owner.is_operator() {
+            return;
+        }
+        if let Some(account) = self.0.accounts.find(owner) {
+            account.tokens().stored(usage.total());
+        }
+    }
+}
+
+fn count(refusal: &Refusal) {
+    metrics::counter!("openclaw_generations_refused_total", "limit" => refusal.excess.word()).increment(1);
+}
+
+fn within(limit: u64, used: u64, next: Timestamp, now: Timestamp) -> Result<(), Refusal> {
+    if used < limit {
+        return Ok(());
+    }
+    Err(Refusal::of(Excess::Tokens { limit, used, next, wait: next.since(now) })).inspect_err(count)
+}
+
+impl Inner {
+    fn pass(
+        &self,
+        key: &PrincipalId,
+        claim: Claim,
+        requests_per_minute: u32,
+        concurrent_max: u32,
+        now: Timestamp,
+    ) -> Result<Pass, Refusal> {
         let Claim { answers, places } = claim;
         for (asked, limit, within) in
             [(places, concurrent_max, "at once"), (answers, requests_per_minute, "in a minute")]
         {
             if limit > 0 && asked > limit {
-                return Err(Refusal { excess: Excess::Beyond { limit, asked, within }, standing: None });
+                return Err(Refusal::of(Excess::Beyond { limit, asked, within }));
             }
         }
-        let account = self.0.account(key, now).ok_or(Refusal { excess: Excess::Keys, standing: None })?;
+        let account = self.accounts.open(key, now).ok_or(Refusal::of(Excess::Keys))?;
         let places = Hold::take(&account, places, concurrent_max);
         if requests_per_minute == 0 {
-            let excess = Excess::Concurrent { limit: concurrent_max };
-            let places = places.ok_or(Refusal { excess, standing: None })?;
-            return Ok(Pass { places, standing: None });
+            let places = places.ok_or(Refusal::of(Excess::Concurrent { limit: concurrent_max }))?;
+            return Ok(Pass { places, ..Pass::default() });
         }
-        let mut window = account.window.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut window = account.window();
         let Some(places) = places else {
             window.roll(now);
             let standing = Some(window.standing(now, requests_per_minute));
             return Err(Refusal { excess: Excess::Concurrent { limit: concurrent_max }, standing });
         };
         match window.take(now, answers, requests_per_minute) {
-            Ok(standing) => Ok(Pass { places, standing: Some(standing) }),
+            Ok(standing) => {
+                let charge = Charge { account: Arc::clone(&account), second: window.second(), answers };
+                Ok(Pass { places, standing: Some(standing), charge: Some(charge), turn: None })
+            }
             Err(wait) => {
                 let excess = Excess::Rate { limit: requests_per_minute, wait };
                 Err(Refusal { excess, standing: Some(window.standing(now, requests_per_minute)) })
             }
         }
-    }
-
-    /// How many keys are remembered.
-    #[cfg(test)]
-    fn len(&self) -> usize {
-        self.0.shards.iter().map(|shard| shard.lock().unwrap().len()).sum()
-    }
-}
-
-impl Inner {
-    /// The key's account, opened if it has none; nothing where all that there is room for are in use.
-    fn account(&self, key: &PrincipalId, now: Timestamp) -> Option<Arc<Account>> {
-        let place = usize::try_from(self.hasher.hash_one(key)).unwrap_or_default() % LIMITER_SHARDS;
-        let mut shard = self.shards.get(place)?.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(account) = shard.get(key) {
-            return Some(Arc::clone(account));
-        }
-        if shard.len() >= LIMITER_KEYS_MAX / LIMITER_SHARDS {
-            // Whoever holds a second one is about to use it.
-            shard.retain(|_, account| Arc::strong_count(account) > 1 || !account.is_idle(now));
-        }
-        if shard.len() >= LIMITER_KEYS_MAX / LIMITER_SHARDS {
-            return None;
-        }
-        let account = Arc::new(Account { running: AtomicU32::new(0), window: Mutex::new(Window::at(now)) });
-        shard.insert(key.clone(), Arc::clone(&account));
-        Some(account)
     }
 }
 

@@ -14,6 +14,15 @@ pub const PLACE_KEPT: Duration = Duration::from_secs(5);
 /// Keys whose generations are counted at once; quiet ones are forgotten, more active ones refused.
 pub const LIMITER_KEYS_MAX: usize = 16_384;
 
+/// API keys that are not revoked; no further one is made.
+pub const API_KEYS_MAX: usize = 10_000;
+
+/// Lines in which requests under an idempotency key wait for each other.
+pub const IDEMPOTENCY_TURNS: usize = 64;
+
+/// How often a key's month is looked at again for one request, because another run of it was just stored.
+pub const TOKEN_LOOKS_MAX: usize = 3;
+
 /// Parts of their table, each behind a lock of its own.
 pub const LIMITER_SHARDS: usize = 16;
 

@@ -101,14 +101,20 @@ impl Models {
 
     /// Turns texts into vectors. A caller who hangs up ends the question.
     ///
-    /// Errors: `Forbidden`, `Stopping`, `Overloaded`, `UnknownModel`, `Invalid` (model), `Run`.
+    /// Errors: `Forbidden`, `Stopping`, `Limited`, `Overloaded`, `UnknownModel`, `Invalid` (model), `Run`.
     pub async fn embed(&self, principal: &Principal, request: EmbeddingRequest) -> Result<Embeddings, Error> {
         require(principal, Scope::Write)?;
         if self.0.draining.is_cancelled() {
             return Err(Error::Stopping);
         }
+        self.0.afford(principal).await?;
         let _seat = self.0.seat()?;
-        self.0.agent.embed(request).await.map_err(|none| match none {
+        let model: Arc<str> = request.model.as_str().into();
+        let made = self.0.agent.embed(request).await;
+        if let Ok(Embeddings { usage, .. }) = &made {
+            self.0.note_usage(&principal.id, *usage, model);
+        }
+        made.map_err(|none| match none {
             NotEmbedded::Unknown(unknown) => Error::UnknownModel(unknown.to_string()),
             NotEmbedded::Unsupported(problem) => Error::invalid("model", problem),
             NotEmbedded::Failed(failure) => Error::Run(failure),

@@ -80,12 +80,13 @@ pub struct Accepted {
 impl Tasks {
     /// Accepts a run; returns once it is on disk (G1).
     ///
-    /// Errors: `Invalid`, `Forbidden`, `NotFound` (agent, session), `UnknownModel`, `KeyReused`,
-    /// `DiskFull`, `Stopping`, `Store`.
+    /// Errors: `Invalid`, `Forbidden`, `NotFound` (agent, session), `UnknownModel`, `Limited` (the month's tokens),
+    /// `KeyReused`, `DiskFull`, `Stopping`, `Store`.
     pub async fn submit(&self, principal: &Principal, mut new: NewRun) -> Result<Accepted, Error> {
         let engine = &self.0;
         new.turn.session = engine.place(principal, &new.turn.session).await?;
         engine.check(principal, &new.turn)?;
+        engine.afford_new(principal, new.idempotency.as_ref()).await?;
         let when_busy = new.when_busy;
         let task = engine.new_task(principal, new)?;
         match when_busy {
@@ -176,10 +177,11 @@ impl Tasks {
 
     /// Makes a failed or cancelled task wait again, with fresh attempts.
     ///
-    /// Errors: `NotFound`, `Conflict` (it has not failed), `Forbidden`.
+    /// Errors: `NotFound`, `Conflict` (it has not failed), `Forbidden`, `Limited` (the month's tokens).
     pub async fn retry(&self, principal: &Principal, reference: &str) -> Result<Task, Error> {
         require(principal, Scope::Write)?;
         let task = self.find(principal, reference).await?;
+        self.0.afford(principal).await?;
         let at = self.0.clock.now();
         match self.0.noted(self.0.store.retry(task.id, principal.visibility(), at).await.await)? {
             Retried::Queued { ticket } => {

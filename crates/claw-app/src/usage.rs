@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use claw_core::Principal;
+use claw_core::{PlanName, Principal, Timestamp};
 use claw_store::UsageDay;
 
 use crate::Error;
 use crate::engine::Engine;
+use crate::limiter::Quota;
 use crate::limits::USAGE_DAYS_MAX;
 
 /// Milliseconds of a day.
-const DAY_MILLIS: i64 = 86_400_000;
+pub(crate) const DAY_MILLIS: i64 = 86_400_000;
 
 /// What was used.
 #[derive(Clone)]
@@ -25,6 +26,19 @@ pub struct Span {
     pub last: i64,
 }
 
+/// What somebody may have generated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Allowance {
+    /// The plan that counts; nothing for whoever holds no API key.
+    pub plan: Option<PlanName>,
+    /// What it stands for.
+    pub quota: Quota,
+    /// Tokens used in this month, UTC.
+    pub tokens_used: u64,
+    /// When the next month begins.
+    pub next_month: Timestamp,
+}
+
 impl Usage {
     /// The last so many days, today included; 1 to 366.
     ///
@@ -35,6 +49,15 @@ impl Usage {
         }
         let last = self.0.clock.now().millis().div_euclid(DAY_MILLIS);
         Ok(Span { first: last - i64::from(days) + 1, last })
+    }
+
+    /// What the caller may have generated, and what it has used of its month.
+    pub async fn allowance(&self, principal: &Principal) -> Result<Allowance, Error> {
+        let (plan, quota) = self.0.limiter.allowed(&principal.id);
+        let month = self.0.clock.now().month();
+        self.0.store.settled().await?;
+        let tokens_used = self.0.tokens_used(&principal.id, &month).await?;
+        Ok(Allowance { plan, quota, tokens_used, next_month: month.end })
     }
 
     /// What the caller's runs used in that time, by day and model; days without runs are left out.

@@ -13,7 +13,7 @@
 //!   files with strangers' words
 //! - [`run`] what happens while an agent works; [`task`] the durable state machine around it
 //! - [`courier`] the port to addresses outside; [`retry`] how long to wait before trying again
-//! - [`principal`] who is asking, and what they may do; [`device`] machines with a key of their own
+//! - [`principal`] who is asking, and what they may do, [`plan`] how much; [`device`] machines with a key of their own
 //! - [`session`] names of conversations; [`skill`] what agents were taught
 
 pub mod approval;
@@ -27,6 +27,7 @@ pub mod id;
 pub mod memory;
 pub mod message;
 pub mod permission;
+pub mod plan;
 pub mod principal;
 pub mod provenance;
 pub mod provider;
@@ -48,6 +49,7 @@ pub use id::{
     ApiKeyId, ApprovalId, ConnectionId, IdSource, MemoryId, PairingId, ParseIdError, RequestId, SessionId, TaskId,
 };
 pub use message::{JsonText, Message, Part, Thoughts, ToolCall, Unpaired, unpaired};
+pub use plan::PlanName;
 pub use principal::{Principal, PrincipalId, Scope, Scopes, Visibility};
 pub use run::{RunEvent, Sequenced};
 pub use secret::Secret;

@@ -31,6 +31,10 @@ impl PrincipalId {
     pub fn api_key(id: ApiKeyId) -> Self {
         Self(id.to_string().into())
     }
+    /// Whether it is the holder of an API key.
+    pub fn is_api_key(&self) -> bool {
+        self.0.parse::<ApiKeyId>().is_ok()
+    }
     /// Programs outside, at the hooks.
     pub fn hook() -> Self {
         Self("hook".into())

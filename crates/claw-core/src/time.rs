@@ -3,7 +3,11 @@
 //! Timers and leases do not use this: they run on the runtime's monotonic clock.
 
 use std::fmt;
+use std::ops::Range;
 use std::time::Duration;
+
+use jiff::civil::Time;
+use jiff::tz::Offset;
 
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +48,19 @@ impl Timestamp {
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
+    /// Its month in UTC, up to the first moment of the next one; empty where the calendar has none.
+    pub fn month(self) -> Range<Self> {
+        let month = || {
+            let day = Offset::UTC.to_datetime(jiff::Timestamp::from_millisecond(self.0).ok()?).date();
+            let (first, next) = (day.first_of_month(), day.last_of_month().tomorrow().ok()?);
+            let begin = |day: jiff::civil::Date| {
+                let moment = Offset::UTC.to_timestamp(day.to_datetime(Time::midnight())).ok()?;
+                Some(Self(moment.as_millisecond()))
+            };
+            Some(begin(first)?..begin(next)?)
+        };
+        month().unwrap_or(self..self)
+    }
 }
 
 /// ISO 8601 in UTC with milliseconds, as JavaScript prints dates.
@@ -66,6 +83,21 @@ mod tests {
         assert_eq!(Timestamp::parse("2026-02-16"), None);
         assert_eq!(Timestamp::from_millis(1_771_200_000_005).to_string(), "2026-02-16T00:00:00.005Z");
         assert_eq!(Timestamp::from_millis(0).to_string(), "1970-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn a_month_ends_where_the_next_one_begins() {
+        let moment = |text: &str| Timestamp(text.parse::<jiff::Timestamp>().unwrap().as_millisecond());
+        for (now, first, next) in [
+            ("2026-11-21T19:59:04.001Z", "2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z"),
+            ("2026-12-31T23:59:59.999Z", "2026-12-01T00:00:00Z", "2027-01-01T00:00:00Z"),
+            ("2028-02-29T12:00:00Z", "2028-02-01T00:00:00Z", "2028-03-01T00:00:00Z"),
+            ("2026-02-01T00:00:00Z", "2026-02-01T00:00:00Z", "2026-03-01T00:00:00Z"),
+        ] {
+            assert_eq!(moment(now).month(), moment(first)..moment(next), "{now}");
+        }
+        let beyond = Timestamp(i64::MAX);
+        assert_eq!(beyond.month(), beyond..beyond);
     }
 
     #[test]

@@ -136,3 +136,6 @@ pub const PARTIAL_BYTES_MAX: usize = 8 * 1024;
 
 /// When to come back after a 429 or 503 of which nobody knows how long it lasts.
 pub const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(1);
+
+/// The longest wait after which OpenAI's SDKs ask again by themselves.
+pub const RETRY_BY_ITSELF_MAX: Duration = Duration::from_mins(1);

@@ -29,8 +29,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use claw_core::audit::Entry;
+use claw_core::provider::Usage;
 use claw_core::run::{JournalEntry, Sequenced, ToolOutcome};
-use claw_core::{ApiKeyId, PrincipalId, SessionId, SessionKey, Task, TaskId, Timestamp, Visibility};
+use claw_core::{ApiKeyId, PlanName, PrincipalId, SessionId, SessionKey, Task, TaskId, Timestamp, Visibility};
 use claw_runtime::TaskScope;
 use sqlx::sqlite::SqlitePoolOptions;
 use tokio::sync::{Semaphore, mpsc};
@@ -41,8 +42,8 @@ pub use open::Settings;
 
 use crate::limits::{KIBIBYTES_WAITING_MAX, WRITES_WAITING_MAX};
 use crate::verbs::{
-    AppendEvents, Cancel, ChangeSession, Detach, FinishRun, JournalIntent, JournalResult, Retry, ReworkSession, Start,
-    Submit, Summarise, TakeUp, Verb, work,
+    AddUsage, AppendEvents, Cancel, ChangeSession, Detach, FinishRun, JournalIntent, JournalResult, Retry,
+    ReworkSession, Start, Submit, Summarise, TakeUp, Verb, work,
 };
 use crate::{
     ApiKey, Cancelled, Commit, Counts, Cursor, Delivery, DeliveryResult, DueTicket, Ends, Finish, Finished, NewSummary,
@@ -191,6 +192,9 @@ impl Store for SqliteStore {
     async fn revoke_api_key(&self, id: ApiKeyId, at: Timestamp, entry: Entry) -> Commit<bool> {
         self.act(|told| Act::RevokeApiKey { id, at, entry, told }).await
     }
+    async fn add_usage(&self, owner: PrincipalId, usage: Usage, model: Arc<str>, at: Timestamp) -> Commit<()> {
+        self.put(Ok(AddUsage { owner, usage, model, at })).await
+    }
     async fn record_delivery(&self, id: i64, result: DeliveryResult) -> Commit<()> {
         self.act(|told| Act::RecordDelivery { id, result, told }).await
     }
@@ -289,6 +293,9 @@ impl Store for SqliteStore {
     }
     async fn api_keys(&self) -> Result<Vec<ApiKey>, StoreError> {
         Ok(self.reader.api_keys().await?)
+    }
+    async fn plans(&self, limit: u32) -> Result<Vec<(ApiKeyId, PlanName)>, StoreError> {
+        Ok(self.reader.plans(limit).await?)
     }
     async fn due_deliveries(&self, now: Timestamp, limit: u32) -> Result<Vec<Delivery>, StoreError> {
         Ok(self.reader.due_deliveries(now, limit).await?)

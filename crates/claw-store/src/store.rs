@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use claw_core::audit::Entry;
+use claw_core::provider::Usage;
 use claw_core::run::{JournalEntry, Sequenced, ToolOutcome};
-use claw_core::{PrincipalId, SessionId, SessionKey, Task, TaskId, Timestamp, Visibility};
+use claw_core::{ApiKeyId, PlanName, PrincipalId, SessionId, SessionKey, Task, TaskId, Timestamp, Visibility};
 
 use crate::{
     ApiKey, Approvals, Audit, Cancelled, Commit, Counts, Cursor, Delivery, DeliveryResult, Devices, DueTicket, Ends,
@@ -117,7 +118,10 @@ pub trait Store: Approvals + Audit + Devices + Memories + Provenance + Send + Sy
     async fn add_api_key(&self, key: ApiKey, entry: Entry) -> Commit<()>;
 
     /// Revokes a key, and appends `entry`; false when there is none of that id or it was revoked before.
-    async fn revoke_api_key(&self, id: claw_core::ApiKeyId, at: Timestamp, entry: Entry) -> Commit<bool>;
+    async fn revoke_api_key(&self, id: ApiKeyId, at: Timestamp, entry: Entry) -> Commit<bool>;
+
+    /// Adds tokens that no run of a task used to the sums of their day.
+    async fn add_usage(&self, owner: PrincipalId, usage: Usage, model: Arc<str>, at: Timestamp) -> Commit<()>;
 
     /// Records an attempt to deliver.
     async fn record_delivery(&self, id: i64, result: DeliveryResult) -> Commit<()>;
@@ -209,6 +213,9 @@ pub trait Store: Approvals + Audit + Devices + Memories + Provenance + Send + Sy
 
     /// All keys, newest first.
     async fn api_keys(&self) -> Result<Vec<ApiKey>, StoreError>;
+
+    /// The plans of keys that are not revoked, newest first, at most `limit`.
+    async fn plans(&self, limit: u32) -> Result<Vec<(ApiKeyId, PlanName)>, StoreError>;
 
     /// Deliveries due by `now`, at most `limit`.
     async fn due_deliveries(&self, now: Timestamp, limit: u32) -> Result<Vec<Delivery>, StoreError>;

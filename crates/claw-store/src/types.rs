@@ -12,8 +12,8 @@ use claw_core::provider::Usage;
 use claw_core::run::{JournalEntry, Sequenced};
 use claw_core::task::{Outcome, StateName};
 use claw_core::{
-    ApiKeyId, ApprovalId, Callback, Lane, OnCrash, Principal, Priority, Scopes, SessionId, Task, TaskId, Timestamp,
-    Turn,
+    ApiKeyId, ApprovalId, Callback, Lane, OnCrash, PlanName, Principal, Priority, Scopes, SessionId, Task, TaskId,
+    Timestamp, Turn,
 };
 
 /// At most this many events of a run may be shown before they are stored. A new attempt's numbers
@@ -333,6 +333,8 @@ pub struct ApiKey {
     pub digest: [u8; 32],
     /// What it may do.
     pub scopes: Scopes,
+    /// What it may have generated (K19).
+    pub plan: PlanName,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was revoked.

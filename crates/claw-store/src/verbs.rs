@@ -4,6 +4,7 @@
 //! what it wants loaded, and is applied in its place in the order of writes. It may be applied
 //! twice: when a batch fails, its verbs are tried again one by one.
 
+mod add_usage;
 mod approvals;
 mod audit;
 mod cancel;
@@ -20,6 +21,7 @@ mod submit;
 mod summarise;
 mod take_up;
 
+pub(crate) use add_usage::AddUsage;
 pub(crate) use approvals::{MarkSession, MarkUntrusted, ResolveApproval};
 pub(crate) use audit::AppendAudit;
 pub(crate) use cancel::Cancel;

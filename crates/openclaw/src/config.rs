@@ -122,7 +122,7 @@ pub(crate) fn examine_text(
     let path = &location.config_file;
     let mut tree = tree::parse(text).map_err(|source| ConfigError::Syntax { path: path.clone(), source })?;
     let mut oddities = double_spellings(&tree);
-    oddities.extend(idle_plans(&tree));
+    oddities.extend(idle_batches(&tree));
     if disk::is_readable_by_others(path) && holds_secrets(&tree, &mut Vec::new()) {
         oddities.push(Warning {
             path: Vec::new(),
@@ -196,19 +196,18 @@ fn holds_secrets(node: &Node, path: &mut Vec<String>) -> bool {
     }
 }
 
-/// Plans that no key can have yet: what they say limits nobody.
-fn idle_plans(tree: &Node) -> Vec<Warning> {
+/// What plans say of the batch door, which is not there yet: it limits nobody.
+fn idle_batches(tree: &Node) -> Vec<Warning> {
     let Some(Kind::Object(plans)) = tree.member("plans").map(|plans| &plans.kind) else {
         return Vec::new();
     };
-    let idle = plans.iter().filter(|plan| plan.name != limits::DEFAULT);
-    idle.map(|plan| Warning {
-        path: vec!["plans".to_owned(), plan.name.clone()],
-        origin: Some(plan.origin.clone()),
+    let said = plans.iter().filter_map(|plan| Some((plan, plan.value.member("batchSize")?)));
+    said.map(|(plan, batch)| Warning {
+        path: vec!["plans".to_owned(), plan.name.clone(), "batchSize".to_owned()],
+        origin: Some(batch.origin.clone()),
         kind: Oddity::Other(format!(
-            "\"plans.{}\" limits nobody: no key can have that plan yet, and every API key has \"plans.{}\"",
-            plan.name,
-            limits::DEFAULT
+            "\"plans.{}.batchSize\" limits nobody yet: it is for the batch door, which this version does not have",
+            plan.name
         )),
     })
     .collect()

@@ -10,20 +10,21 @@ use claw_core::run::{RunEvent, Sequenced};
 use claw_core::task::TaskState;
 use claw_core::{Lane, Principal, Task, TaskId, Turn, Visibility};
 use claw_store::Idempotency;
+use tracing::Instrument as _;
 
 use super::{AttachedRun, Chat, Events, Guard};
 use crate::Error;
 use crate::engine::Engine;
+use crate::limiter::Pass;
 use crate::limits::REBUILD_PAGE;
 use crate::tasks::{Accepted, NewRun, Tasks};
 
 impl Chat {
-    /// Whether a request under this key has been accepted, so that nothing new comes of another one.
-    pub async fn is_known(&self, principal: &Principal, idempotency: &Idempotency) -> Result<bool, Error> {
-        Ok(self.0.store.task_by_key(&principal.id, &idempotency.key).await?.is_some())
-    }
-
-    /// Starts a run that the same request under the same key does not start again.
+    /// Starts a run that the same request under the same key does not start again, with the pass that
+    /// [`Chat::admit`] gave for it: a run that begins takes its place out of it, one that had begun before gives
+    /// back what was counted.
+    ///
+    /// Whoever hangs up while it is being accepted changes nothing: the run goes on, and keeps its place.
     ///
     /// Errors: those of [`Chat::start`], and `KeyReused`.
     pub async fn start_keyed(
@@ -31,17 +32,13 @@ impl Chat {
         principal: &Principal,
         turn: Turn,
         idempotency: Idempotency,
+        pass: Pass,
     ) -> Result<AttachedRun, Error> {
-        let engine = &self.0;
-        let permit = engine.admit(principal, &turn)?;
+        let engine = Arc::clone(&self.0);
+        let principal = principal.clone();
         let run = NewRun { idempotency: Some(idempotency), ..NewRun::of(turn, Lane::Interactive) };
-        let Accepted { id, is_replay, run_id: _, session: _ } =
-            Tasks(Arc::clone(engine)).submit(principal, run).await?;
-        let (task, events) = engine.told(id).await?;
-        let guard = Guard { engine: Arc::clone(engine), id, armed: false, place: None, _permit: permit };
-        let (turn, stop) = (Some(engine.draining.clone()), Some(engine.scope.token()));
-        let (session, created_at) = (task.turn.session, task.created_at);
-        Ok(AttachedRun { id, session, created_at, is_replay, events, turn, stop, guard })
+        let started = Box::pin(async move { engine.start_keyed(principal, run, pass).await }.in_current_span());
+        self.0.scope.spawn(|_short| started).await.unwrap_or(Err(Error::Stopping))
     }
 
     /// Watches a run from the beginning of its last attempt; whoever hangs up ends nothing. The task
@@ -61,6 +58,27 @@ impl Chat {
 }
 
 impl Engine {
+    async fn start_keyed(
+        self: &Arc<Self>,
+        principal: Principal,
+        run: NewRun,
+        mut pass: Pass,
+    ) -> Result<AttachedRun, Error> {
+        let permit = self.seat()?;
+        let Accepted { id, is_replay, run_id: _, session: _ } = Tasks(Arc::clone(self)).submit(&principal, run).await?;
+        let place = if is_replay { None } else { pass.take_place() };
+        if is_replay {
+            pass.refund();
+        }
+        // From here on the place is the run's, whatever becomes of its caller.
+        let guard = Guard { engine: Arc::clone(self), id, armed: false, place, _permit: permit };
+        drop(pass);
+        let (task, events) = self.told(id).await?;
+        let (turn, stop) = (Some(self.draining.clone()), Some(self.scope.token()));
+        let (session, created_at) = (task.turn.session, task.created_at);
+        Ok(AttachedRun { id, session, created_at, is_replay, events, turn, stop, guard })
+    }
+
     /// A task and what is to be told of it: its end, or what happens until then.
     async fn told(&self, id: TaskId) -> Result<(Task, Events), Error> {
         let task = self.known(id).await?;

@@ -60,13 +60,11 @@ async fn answer(
     let by_body = idempotency_key.map(|key| submit::idempotency(key, &bytes));
     let key = submit::idempotency_of(&headers, &bytes)?.or(by_body);
     drop(bytes);
-    let mut pass = caller.admit_new(&doors, Claim::ONE, key.as_ref()).await?;
-    let mut run = match key {
-        None => doors.app.chat.start(caller.principal(), turn, Place::Named).await?,
-        Some(key) => doors.app.chat.start_keyed(caller.principal(), turn, key).await?,
+    let pass = caller.admit(&doors, Claim::ONE, key.as_ref()).await?;
+    let run = match key {
+        None => doors.app.chat.start(caller.principal(), turn, Place::Named).await?.holding(pass),
+        Some(key) => doors.app.chat.start_keyed(caller.principal(), turn, key, pass).await?,
     };
-    run.hold(&mut pass);
-    drop(pass);
     let (task, session, is_replay) = (run.id, run.session.clone(), run.is_replay);
     let run_id = task.as_run();
     let answered = if is_stream {

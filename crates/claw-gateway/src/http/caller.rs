@@ -7,8 +7,8 @@ use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
 
 use axum::extract::FromRequestParts;
-use claw_app::Idempotency;
 use claw_app::limiter::{Claim, Pass, Standing};
+use claw_app::{Error, Idempotency};
 use claw_core::{Principal, Scope, Visibility};
 use http::StatusCode;
 use http::request::Parts;
@@ -78,30 +78,19 @@ impl Generating {
         self.allowed.principal()
     }
 
-    /// Leave to have this generated. Its places are to be held until the answers are there.
-    pub(crate) fn admit(&self, doors: &Doors, claim: Claim) -> Result<Pass, Problem> {
-        let admitted = doors.app.limiter.admit(self.principal(), claim);
+    /// Leave to have this generated. Its places are to be held until the answers are there. What was accepted before
+    /// under its key is neither counted nor has a place (G4).
+    pub(crate) async fn admit(&self, doors: &Doors, claim: Claim, key: Option<&Idempotency>) -> Result<Pass, Problem> {
+        let admitted = doors.app.chat.admit(self.principal(), claim, key).await;
         let standing = match &admitted {
             Ok(pass) => pass.standing(),
-            Err(refusal) => refusal.standing,
+            Err(Error::Limited(refusal)) => refusal.standing,
+            Err(_) => None,
         };
         if let (Some(standing), Some(shown)) = (standing, &self.standing) {
             let _counted_once = shown.set(standing);
         }
-        Ok(admitted.map_err(claw_app::Error::from)?)
-    }
-
-    /// The same for a request that may have been accepted before: then it is neither counted nor has a place (G4).
-    pub(crate) async fn admit_new(
-        &self,
-        doors: &Doors,
-        claim: Claim,
-        key: Option<&Idempotency>,
-    ) -> Result<Pass, Problem> {
-        match key {
-            Some(key) if doors.app.chat.is_known(self.principal(), key).await? => Ok(Pass::default()),
-            _ => self.admit(doors, claim),
-        }
+        Ok(admitted?)
     }
 }
 

@@ -59,17 +59,19 @@ pub(crate) async fn complete(
     if n > 1 && place == Place::Named {
         return Err(alone("a conversation with a name has one answer"));
     }
-    let mut pass = caller.admit_new(&doors, Claim::several(n), idempotency.as_ref()).await?;
+    let mut pass = caller.admit(&doors, Claim::several(n), idempotency.as_ref()).await?;
     let (mut runs, is_replay) = match idempotency {
-        None => (several(&doors, caller.principal(), turn, place, n).await?, false),
+        None => {
+            let mut runs = several(&doors, caller.principal(), turn, place, n).await?;
+            runs.iter_mut().for_each(|run| run.hold(&mut pass));
+            (runs, false)
+        }
         Some(key) => {
-            let run = doors.app.chat.start_keyed(caller.principal(), turn, key).await?;
+            let run = doors.app.chat.start_keyed(caller.principal(), turn, key, pass).await?;
             let is_replay = run.is_replay;
             (vec![run], is_replay)
         }
     };
-    runs.iter_mut().for_each(|run| run.hold(&mut pass));
-    drop(pass);
     let Some(first) = runs.first() else { return Err(alone("there must be an answer")) };
     let (task, created) = (first.id, first.created_at.seconds());
     let id = completion_id(task);

@@ -24,7 +24,7 @@ pub(crate) async fn create(
     drop(bytes);
     let Wanted { model, input, encoding, dimensions, user } = Wanted::try_from(value)?;
     let request = EmbeddingRequest { model: model.clone(), input, dimensions, user };
-    let _place = caller.admit(&doors, Claim::ONE)?;
+    let _place = caller.admit(&doors, Claim::ONE, None).await?;
     let wait = doors.app.wait_max();
     let Ok(made) = tokio::time::timeout(wait, doors.app.models.embed(caller.principal(), request)).await else {
         let message = format!("there was no answer within {} s", wait.as_secs());

@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::error::{Problem, millis};
-use crate::limits::RETRY_AFTER_DEFAULT;
+use crate::limits::{RETRY_AFTER_DEFAULT, RETRY_BY_ITSELF_MAX};
 
 /// Names the task of an answer.
 pub(crate) const TASK_ID: HeaderName = HeaderName::from_static("x-openclaw-task-id");
@@ -85,7 +85,9 @@ pub(crate) fn refuse(response: &mut Response, problem: Problem, request_id: &str
         headers.insert(RETRY_AFTER, HeaderValue::from(millis(after).div_ceil(1000).max(1)));
     }
     if let Some(is_retryable) = problem.is_retryable.filter(|_| is_openai) {
-        headers.insert(SHOULD_RETRY, HeaderValue::from_static(if is_retryable { "true" } else { "false" }));
+        // Where it takes longer than they wait, they would ask again at once.
+        let is_soon = problem.retry_after.is_none_or(|after| after <= RETRY_BY_ITSELF_MAX);
+        headers.insert(SHOULD_RETRY, HeaderValue::from_static(if is_retryable && is_soon { "true" } else { "false" }));
     }
     if let Some(task) = problem.task.as_deref().and_then(|task| HeaderValue::from_str(task).ok()) {
         headers.insert(TASK_ID, task);

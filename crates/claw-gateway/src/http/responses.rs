@@ -14,7 +14,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response as Answer};
-use claw_app::limiter::Claim;
+use claw_app::limiter::{Claim, Pass};
 use claw_app::tasks::{Accepted, NewRun};
 use claw_app::{Error, Idempotency};
 use claw_core::turn::Context;
@@ -55,17 +55,15 @@ pub(crate) async fn create(
     let Asked { turn, place, kept, stream } =
         asked::read(&doors, caller.principal(), value, &headers, &Memory::default()).await?;
     let claim = if kept.background { Claim::LATER } else { Claim::ONE };
-    let mut pass = caller.admit_new(&doors, claim, key.as_ref()).await?;
+    let pass = caller.admit(&doors, claim, key.as_ref()).await?;
     if kept.background {
         // Counted, and without a place: it queues like any task.
-        return begin(&doors, caller.principal(), (turn, kept, key), stream, arrival.request_id).await;
+        return begin(&doors, caller.principal(), (turn, kept, key), pass, stream, arrival.request_id).await;
     }
-    let mut run = match key {
-        None => doors.app.chat.start(caller.principal(), turn, place).await?,
-        Some(key) => doors.app.chat.start_keyed(caller.principal(), turn, key).await?,
+    let run = match key {
+        None => doors.app.chat.start(caller.principal(), turn, place).await?.holding(pass),
+        Some(key) => doors.app.chat.start_keyed(caller.principal(), turn, key, pass).await?,
     };
-    run.hold(&mut pass);
-    drop(pass);
     let (task, created, is_replay) = (run.id, run.created_at.seconds(), run.is_replay);
     let answered = if stream {
         let writer = EventWriter::new(task, created, kept, None, Framing::Sse);
@@ -84,12 +82,17 @@ async fn begin(
     doors: &Doors,
     principal: &Principal,
     (turn, kept, idempotency): (Turn, Kept, Option<Idempotency>),
+    mut pass: Pass,
     is_stream: bool,
     request_id: Arc<str>,
 ) -> Result<Answer, Problem> {
     let created = doors.app.now();
     let run = NewRun { idempotency, ..NewRun::of(turn, Lane::Interactive) };
     let Accepted { id, run_id: _, session: _, is_replay } = doors.app.tasks.submit(principal, run).await?;
+    if is_replay {
+        pass.refund();
+    }
+    drop(pass);
     let answer = if is_stream {
         let task = doors.app.tasks.find(principal, &id.to_string()).await?;
         let writer = EventWriter::new(id, task.created_at.seconds(), kept, None, Framing::Sse);

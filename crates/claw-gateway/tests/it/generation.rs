@@ -38,12 +38,12 @@ fn doors() -> [(&'static str, Value); 7] {
 async fn house(operator: Quota, api_keys: Quota) -> (House, Arc<FakeClock>) {
     let clock = Arc::new(FakeClock::default());
     let mut plan = Plan::new().by(Arc::clone(&clock));
-    plan.quotas = Quotas { operator, api_keys };
+    plan.quotas = Quotas { operator, api_keys, ..Quotas::NONE };
     (plan.build().await, clock)
 }
 
 const fn quota(requests_per_minute: u32, concurrent_max: u32) -> Quota {
-    Quota { requests_per_minute, concurrent_max }
+    Quota { requests_per_minute, concurrent_max, ..Quota::NONE }
 }
 
 async fn with_key(house: &House) -> Http {

@@ -186,8 +186,13 @@ impl House {
 
     /// A fresh API key with these scopes.
     pub(crate) async fn key(&self, scopes: &[Scope]) -> (claw_core::ApiKeyId, String) {
+        self.key_of_plan(scopes, None).await
+    }
+
+    /// The same with a plan.
+    pub(crate) async fn key_of_plan(&self, scopes: &[Scope], plan: Option<&str>) -> (claw_core::ApiKeyId, String) {
         let by = (&Principal::operator(), Door::WebSocket);
-        let (key, text) = self.app.keys.create(by.0, by.1, "test", Scopes::of(scopes)).await.unwrap();
+        let (key, text) = self.app.keys.create(by.0, by.1, "test", Scopes::of(scopes), plan).await.unwrap();
         (key.id, text.expose().to_owned())
     }
 

@@ -1,7 +1,7 @@
 //! What reaches beyond the store: tool steps, callbacks, keys.
 
-use claw_core::Callback;
 use claw_core::run::ToolOutcome;
+use claw_core::{Callback, PlanName};
 
 use super::recovery::step;
 use super::*;
@@ -138,6 +138,7 @@ pub(super) async fn an_api_key_is_found_until_it_is_revoked(fixture: &mut dyn Fi
         name: format!("key {n}"),
         digest: [n; 32],
         scopes: Scopes::of(&[Scope::Read]),
+        plan: PlanName::new(if n == 3 { "pro" } else { PlanName::DEFAULT }),
         created_at: at(n.into()),
         revoked_at: None,
     };
@@ -154,7 +155,10 @@ pub(super) async fn an_api_key_is_found_until_it_is_revoked(fixture: &mut dyn Fi
     assert_eq!(store.revoke_api_key(key(2).id, at(51), entry(2)).await.await, Ok(false));
     assert_eq!(store.revoke_api_key(key(7).id, at(51), entry(2)).await.await, Ok(false));
     assert_eq!(store.api_key(&[2; 32]).await, Ok(None));
+    assert_eq!(store.plans(1).await, Ok(vec![(key(3).id, PlanName::new("pro"))]));
     fixture.restart().await;
     let revoked = ApiKey { revoked_at: Some(at(50)), ..key(2) };
     assert_eq!(fixture.store().api_keys().await, Ok(vec![key(3), revoked, key(1)]));
+    let plans = [key(3), key(1)].map(|key| (key.id, key.plan));
+    assert_eq!(fixture.store().plans(9).await, Ok(plans.to_vec()));
 }

@@ -435,6 +435,14 @@ pub(super) async fn each_day_sums_its_runs(fixture: &mut dyn Fixture) {
     assert_eq!(store.usage_days(&Visibility::All, 0, 99).await.unwrap(), [sum(10, 2), sum(11, 2)]);
     assert_eq!(store.usage_days(&Visibility::All, 11, 11).await.unwrap(), [sum(11, 2)]);
     assert_eq!(store.usage_days(&tenant(1).visibility(), 0, 99).await.unwrap(), [sum(11, 1)]);
+    assert_eq!(store.usage_days(&tenant(1).visibility(), 12, 11).await.unwrap(), []);
     reworked(store, "s1", Rework::Delete).await;
     assert_eq!(store.usage_days(&Visibility::All, 10, 10).await.unwrap(), [sum(10, 2)], "what was used was used");
+    let late = Timestamp::from_millis(12 * day - 1);
+    let sum = sum(11, 1);
+    store.add_usage(tenant(1).id, sum.usage, "p/m".into(), late).await.await.unwrap();
+    store.add_usage(tenant(1).id, sum.usage, "p/e".into(), late).await.await.unwrap();
+    let of_none = UsageDay { model: "p/e".into(), runs: 0, ..sum.clone() };
+    let twice = UsageDay { usage: sum.usage.plus(sum.usage), ..sum };
+    assert_eq!(store.usage_days(&tenant(1).visibility(), 0, 99).await.unwrap(), [of_none, twice]);
 }

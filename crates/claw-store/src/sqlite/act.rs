@@ -195,12 +195,14 @@ async fn expire(connection: &mut SqliteConnection, before: Timestamp) -> Result<
 
 async fn add_api_key(connection: &mut SqliteConnection, key: &ApiKey) -> Result<(), Fault> {
     sqlx::query(
-        "INSERT INTO api_keys (id, name, digest, scopes, created_at, revoked_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO api_keys (id, name, digest, scopes, plan, created_at, revoked_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )
     .bind(key.id.uuid().as_bytes().as_slice())
     .bind(&key.name)
     .bind(key.digest.as_slice())
     .bind(i64::from(key.scopes.bits()))
+    .bind(key.plan.as_str())
     .bind(key.created_at.millis())
     .bind(key.revoked_at.map(Timestamp::millis))
     .execute(connection)

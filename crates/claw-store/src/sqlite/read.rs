@@ -11,6 +11,8 @@ mod talk;
 mod tasks;
 
 #[cfg(test)]
+pub(super) use messages::USAGE_OF_ONE;
+#[cfg(test)]
 pub(super) use messages::{CONTEXT, ENDS, HISTORY};
 #[cfg(test)]
 pub(super) use sessions::Walk;

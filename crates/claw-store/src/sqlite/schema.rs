@@ -21,6 +21,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/0008_provenance.sql"),
     include_str!("../../migrations/0009_audit.sql"),
     include_str!("../../migrations/0010_run_usage.sql"),
+    include_str!("../../migrations/0011_plans.sql"),
 ];
 
 /// The schema that this version writes.

@@ -13,6 +13,8 @@ pub struct CreateParams {
     pub name: String,
     /// `operator.read`, …, or without the prefix; each may imply others.
     pub scopes: Vec<String>,
+    /// What it may have generated, by the name in the configuration; `default` unless said otherwise (K19).
+    pub plan: Option<String>,
 }
 
 impl CreateParams {
@@ -60,6 +62,9 @@ pub struct Key {
     pub id: String,
     pub name: String,
     pub scopes: Vec<&'static str>,
+    pub plan: String,
+    /// The plan that counts: `default` where the configuration has the key's own no more.
+    pub plan_in_force: String,
     /// ISO 8601.
     pub created_at: String,
     /// ISO 8601; null while it opens something.
@@ -96,7 +101,8 @@ mod tests {
     use super::*;
 
     fn read(words: &[&str]) -> Result<Scopes, BadRequest> {
-        CreateParams { name: "n".to_owned(), scopes: words.iter().map(|word| (*word).to_owned()).collect() }.scopes()
+        CreateParams { name: "n".to_owned(), plan: None, scopes: words.iter().map(|word| (*word).to_owned()).collect() }
+            .scopes()
     }
 
     #[test]

@@ -14,6 +14,22 @@ const DATE_CHARS: usize = "1970-01-01".len();
 /// From the first of March of the year 0 to 1970-01-01, counting that day itself.
 const DAYS_BEFORE_1970: i64 = 719_469;
 
+/// What the caller may have generated (K19); 0 is no limit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the fields are the configuration's")]
+pub struct Limits {
+    /// The plan that counts; null for whoever holds no API key.
+    pub plan: Option<String>,
+    pub requests_per_minute: u32,
+    pub max_concurrent: u32,
+    pub tokens_per_month: u64,
+    /// In this calendar month, UTC.
+    pub tokens_used: u64,
+    /// ISO 8601; when the next month begins.
+    pub tokens_reset_at: String,
+}
+
 /// The answer to `usage.status`: no provider reports a quota.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -21,6 +37,7 @@ const DAYS_BEFORE_1970: i64 = 719_469;
 pub struct UsageStatus {
     pub updated_at: i64,
     pub providers: [String; 0],
+    pub limits: Limits,
 }
 
 /// Parameters of `usage.cost` and `sessions.usage`.

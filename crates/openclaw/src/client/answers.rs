@@ -400,6 +400,8 @@ pub(crate) struct Key {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) scopes: Vec<String>,
+    pub(crate) plan: String,
+    pub(crate) plan_in_force: String,
     pub(crate) created_at: String,
     pub(crate) revoked_at: Option<String>,
 }

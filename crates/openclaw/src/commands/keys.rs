@@ -29,6 +29,9 @@ enum Action {
         /// What it may do; several are possible
         #[arg(long = "scope", value_enum, default_values_t = [KeyScope::Write])]
         scopes: Vec<KeyScope>,
+        /// What it may have generated: default, free, pro, enterprise, or one of the configuration's own
+        #[arg(long)]
+        plan: Option<String>,
         #[command(flatten)]
         asking: Asking,
     },
@@ -67,9 +70,10 @@ impl KeyScope {
 /// Runs `openclaw keys`.
 pub(crate) fn run(keys: Keys, context: &Context) -> Result<ExitCode, Fatal> {
     match keys.action {
-        Action::Create { name, scopes, asking } => {
+        Action::Create { name, scopes, plan, asking } => {
             let scopes: Vec<&str> = scopes.into_iter().map(KeyScope::name).collect();
-            asking.answered(context, "keys.create", &json!({"name": name, "scopes": scopes}), created)
+            let params = json!({"name": name, "scopes": scopes, "plan": plan});
+            asking.answered(context, "keys.create", &params, created)
         }
         Action::List(asking) => asking.answered(context, "keys.list", &json!({}), list),
         Action::Revoke { id, asking } => {
@@ -80,7 +84,8 @@ pub(crate) fn run(keys: Keys, context: &Context) -> Result<ExitCode, Fatal> {
 
 fn created(created: CreatedKey) -> Result<ExitCode, Fatal> {
     let CreatedKey { key, secret } = created;
-    note(&format!("{} ({}): keep this text, it is not shown again", key.id, key.scopes.join(", ")));
+    let scopes = key.scopes.join(", ");
+    note(&format!("{} ({scopes}; plan {}): keep this text, it is not shown again", key.id, key.plan));
     print(&secret)
 }
 
@@ -90,12 +95,14 @@ fn list(KeyList { keys }: KeyList) -> Result<ExitCode, Fatal> {
         return Ok(ExitCode::SUCCESS);
     }
     let rows = keys.into_iter().map(row).collect();
-    print(&table(&["ID", "NAME", "SCOPES", "CREATED (UTC)", "REVOKED (UTC)"], rows))
+    print(&table(&["ID", "NAME", "SCOPES", "PLAN", "CREATED (UTC)", "REVOKED (UTC)"], rows))
 }
 
 fn row(key: Key) -> Vec<String> {
-    let Key { id, name, scopes, created_at, revoked_at } = key;
+    let Key { id, name, scopes, plan, plan_in_force, created_at, revoked_at } = key;
     let scopes: Vec<&str> = scopes.iter().map(|scope| scope.strip_prefix("operator.").unwrap_or(scope)).collect();
     let revoked = revoked_at.map_or_else(|| "-".to_owned(), |at| time(&at));
-    vec![id, name, scopes.join(","), time(&created_at), revoked]
+    // A plan that the configuration has no more is another one in truth.
+    let plan = if plan == plan_in_force { plan } else { format!("{plan} (gone: {plan_in_force})") };
+    vec![id, name, scopes.join(","), plan, time(&created_at), revoked]
 }

@@ -35,7 +35,8 @@ pub(crate) struct File {
     pub(crate) gateway: Gateway,
     /// Where model output comes from.
     pub(crate) models: Models,
-    /// What API keys may have generated, by the name of their plan; `default` is every key's.
+    /// What API keys may have generated, by the name of their plan; `default` is the plan of keys that were given
+    /// no other, and of those whose plan is not there any more.
     pub(crate) plans: BTreeMap<String, Plan>,
     /// Who answers.
     pub(crate) agents: Agents,

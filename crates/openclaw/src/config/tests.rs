@@ -277,9 +277,9 @@ fn an_unknown_key_is_a_warning_with_its_line_and_the_nearest_key() {
             "openclaw.json:1:25: gateway.authToken differs from gateway.auth.token, which counts",
         ),
         (
-            "{ plans: { default: { maxConcurrent: 5 }, pro: { maxConcurrent: 20 } } }",
-            "openclaw.json:1:43: \"plans.pro\" limits nobody: no key can have that plan yet, \
-             and every API key has \"plans.default\"",
+            "{ plans: { default: { maxConcurrent: 5 }, pro: { maxConcurrent: 20, batchSize: 9 } } }",
+            "openclaw.json:1:69: \"plans.pro.batchSize\" limits nobody yet: it is for the batch door, \
+             which this version does not have",
         ),
     ];
     for (text, warning) in table {

@@ -54,10 +54,8 @@ pub(crate) async fn compact(
         own_tools: Some(Vec::new()),
         ..Turn::text(doors.app.chat.fresh_session(&agent), "")
     };
-    let mut pass = caller.admit(&doors, Claim::ONE)?;
-    let mut run = doors.app.chat.start(caller.principal(), turn, Place::Fresh).await?;
-    run.hold(&mut pass);
-    drop(pass);
+    let pass = caller.admit(&doors, Claim::ONE, None).await?;
+    let run = doors.app.chat.start(caller.principal(), turn, Place::Fresh).await?.holding(pass);
     let (task, created) = (run.id, run.created_at.seconds());
     let output = run.output().await?;
     if output.text.trim().is_empty() {

@@ -206,10 +206,10 @@ impl Line {
             return Ok(Begun::Told(events.into()));
         }
         turn.stream = true;
-        let admitted = self.doors.app.limiter.admit(principal, Claim::ONE);
-        let mut pass = admitted.map_err(|full| blame(claw_app::Error::from(full).into()))?;
-        let mut run = self.doors.app.chat.start(principal, turn, place).await.map_err(|error| blame(error.into()))?;
-        run.hold(&mut pass);
+        let chat = &self.doors.app.chat;
+        let refused = |error: claw_app::Error| blame(error.into());
+        let pass = chat.admit(principal, Claim::ONE, None).await.map_err(refused)?;
+        let run = chat.start(principal, turn, place).await.map_err(refused)?.holding(pass);
         self.memory.remember(response_id(run.id));
         let writer = EventWriter::new(run.id, run.created_at.seconds(), kept, None, Framing::Lines);
         let request_id = RequestId::new(self.doors.app.ids()).to_string().into();

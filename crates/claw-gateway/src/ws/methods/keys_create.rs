@@ -16,9 +16,10 @@ impl Method for KeysCreate {
 
     async fn run(call: &Call, params: CreateParams) -> Result<(), Problem> {
         let scopes = params.scopes()?;
-        let (key, secret) =
-            call.doors().app.keys.create(call.principal(), Door::WebSocket, &params.name, scopes).await?;
-        call.answer(&Created { key: keys_list::shown(&key), secret: secret.expose() });
+        let CreateParams { name, plan, .. } = &params;
+        let keys = &call.doors().app.keys;
+        let (key, secret) = keys.create(call.principal(), Door::WebSocket, name, scopes, plan.as_deref()).await?;
+        call.answer(&Created { key: keys_list::shown(keys, &key), secret: secret.expose() });
         Ok(())
     }
 }

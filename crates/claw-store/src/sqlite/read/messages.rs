@@ -2,8 +2,8 @@
 
 use claw_core::message::Message;
 use claw_core::{SessionId, SessionKey, TaskId, Visibility};
+use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{AssertSqlSafe, Row};
 
 use super::Reader;
 use crate::sqlite::decode;
@@ -34,6 +34,16 @@ pub(in crate::sqlite) const CONTEXT: &str = messages_after!("context_after");
 /// What stands for the messages before the context, unless something else has cut it since.
 pub(in crate::sqlite) const SUMMARY: &str = "SELECT u.text FROM sessions s CROSS JOIN summaries u ON u.session = s.n \
      WHERE s.id = ?1 AND u.upto = s.context_after AND u.upto > s.history_after";
+
+/// What everybody used; parameters: the first and the last day.
+const USAGE_OF_ALL: &str = "SELECT day, model, sum(runs), sum(input_tokens), sum(output_tokens), sum(cached_tokens) \
+     FROM usage_days WHERE day BETWEEN ?1 AND ?2 GROUP BY day, model ORDER BY day, model";
+
+/// What one owner used: a look for each day, however many others there are; parameters: the days, the owner.
+pub(in crate::sqlite) const USAGE_OF_ONE: &str = "\
+     WITH RECURSIVE days(day) AS (SELECT ?1 WHERE ?1 <= ?2 UNION ALL SELECT day + 1 FROM days WHERE day < ?2) \
+     SELECT u.day, u.model, u.runs, u.input_tokens, u.output_tokens, u.cached_tokens \
+     FROM days CROSS JOIN usage_days u ON u.day = days.day AND u.owner = ?3";
 
 /// The first and last message since the last reset; parameter: a JSON array of keys.
 pub(in crate::sqlite) const ENDS: &str = concat!(
@@ -118,19 +128,11 @@ impl Reader {
         first: i64,
         last: i64,
     ) -> Result<Vec<UsageDay>, Fault> {
-        let (condition, owner) = match visibility {
-            Visibility::All => ("", None),
-            Visibility::Owner(owner) => ("AND owner = ?3", Some(owner.as_str())),
+        let (statement, owner) = match visibility {
+            Visibility::All => (USAGE_OF_ALL, None),
+            Visibility::Owner(owner) => (USAGE_OF_ONE, Some(owner.as_str())),
         };
-        let rows = sqlx::query(AssertSqlSafe(format!(
-            "SELECT day, model, sum(runs), sum(input_tokens), sum(output_tokens), sum(cached_tokens) FROM usage_days \
-             WHERE day BETWEEN ?1 AND ?2 {condition} GROUP BY day, model ORDER BY day, model"
-        )))
-        .bind(first)
-        .bind(last)
-        .bind(owner)
-        .fetch_all(&self.pool)
-        .await?;
+        let rows = sqlx::query(statement).bind(first).bind(last).bind(owner).fetch_all(&self.pool).await?;
         let mut days = Vec::with_capacity(rows.len());
         for row in &rows {
             days.push(UsageDay {

@@ -1,6 +1,6 @@
 //! Keys and deliveries.
 
-use claw_core::{ApiKeyId, TaskId, Timestamp};
+use claw_core::{ApiKeyId, PlanName, TaskId, Timestamp};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
@@ -15,7 +15,7 @@ impl Reader {
     /// A key that is not revoked, by its digest.
     pub(in crate::sqlite) async fn api_key(&self, digest: &[u8; 32]) -> Result<Option<ApiKey>, Fault> {
         let row = sqlx::query(
-            "SELECT id, name, digest, scopes, created_at, revoked_at FROM api_keys \
+            "SELECT id, name, digest, scopes, created_at, revoked_at, plan FROM api_keys \
              WHERE digest = ?1 AND revoked_at IS NULL",
         )
         .bind(digest.as_slice())
@@ -27,9 +27,18 @@ impl Reader {
     /// All keys, newest first.
     pub(in crate::sqlite) async fn api_keys(&self) -> Result<Vec<ApiKey>, Fault> {
         let rows = sqlx::query(
-            "SELECT id, name, digest, scopes, created_at, revoked_at FROM api_keys ORDER BY n DESC LIMIT ?1",
+            "SELECT id, name, digest, scopes, created_at, revoked_at, plan FROM api_keys ORDER BY n DESC LIMIT ?1",
         );
         rows.bind(PAGE_ROWS_MAX).fetch_all(&self.pool).await?.iter().map(api_key).collect()
+    }
+
+    /// The plans of keys that are not revoked, newest first.
+    pub(in crate::sqlite) async fn plans(&self, limit: u32) -> Result<Vec<(ApiKeyId, PlanName)>, Fault> {
+        let rows = sqlx::query("SELECT id, plan FROM api_keys WHERE revoked_at IS NULL ORDER BY n DESC LIMIT ?1");
+        let rows = rows.bind(limit).fetch_all(&self.pool).await?;
+        rows.iter()
+            .map(|row| Ok((ApiKeyId::from_uuid(decode::uuid(row, 0)?), PlanName::new(row.try_get(1)?))))
+            .collect()
     }
 
     /// Deliveries due by `now`.
@@ -62,6 +71,7 @@ fn api_key(row: &SqliteRow) -> Result<ApiKey, Fault> {
         name: row.try_get(1)?,
         digest: decode::digest(&digest)?,
         scopes: scopes(row.try_get(3)?)?,
+        plan: PlanName::new(row.try_get(6)?),
         created_at: decode::moment(row, 4)?,
         revoked_at: row.try_get::<Option<i64>, _>(5)?.map(Timestamp::from_millis),
     })
