@@ -13,6 +13,9 @@ use crate::BadRequest;
 use crate::limits::JSON_DEPTH_MAX;
 
 mod keys;
+mod objects;
+
+use objects::Objects;
 
 /// Reads one JSON text into a wire type; unknown fields are ignored.
 ///
@@ -20,7 +23,10 @@ mod keys;
 /// Not JSON, too deep, or a field of the wrong type: named by its path.
 pub fn from_slice<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, BadRequest> {
     within_limits(bytes)?;
-    serde_json::from_slice(bytes).map_err(|error| explained::<T>(bytes, &error))
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    objects::read(&mut reader)
+        .and_then(|value| reader.end().map(|()| value))
+        .map_err(|error| explained::<T>(bytes, &error))
 }
 
 /// The same; `unknown` hears the path of each field that was ignored.
@@ -33,7 +39,7 @@ pub fn from_slice_noting<'a, T: Deserialize<'a>>(
 ) -> Result<T, BadRequest> {
     within_limits(bytes)?;
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    serde_ignored::deserialize(&mut reader, |path| unknown(&path))
+    serde_ignored::deserialize(Objects(&mut reader), |path| unknown(&path))
         .and_then(|value| reader.end().map(|()| value))
         .map_err(|error| explained::<T>(bytes, &error))
 }
@@ -45,11 +51,10 @@ fn within_limits(bytes: &[u8]) -> Result<(), BadRequest> {
     if !is_depth_within(bytes, JSON_DEPTH_MAX) {
         return Err(BadRequest::whole(format!("JSON is nested deeper than {JSON_DEPTH_MAX} levels")));
     }
-    // A type's fields could be read from a list, too, by their places: nobody means that.
     if bytes.trim_ascii_start().starts_with(b"[") {
         serde_json::from_slice::<IgnoredAny>(bytes)
             .map_err(|error| BadRequest::whole(format!("not valid JSON: {error}")))?;
-        return Err(BadRequest::whole("invalid type: sequence, expected an object"));
+        return Err(BadRequest::whole(objects::REFUSED));
     }
     // What is no JSON at all is told by whoever reads it for its own sake.
     match serde_json::from_slice::<keys::Plain>(bytes) {
@@ -93,7 +98,7 @@ pub fn is_depth_within(bytes: &[u8], max: usize) -> bool {
 /// Reads once more, slowly, to learn the path of the wrong field.
 fn blame<'a, T: Deserialize<'a>>(bytes: &'a [u8], first: &serde_json::Error) -> BadRequest {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let Err(error) = serde_path_to_error::deserialize::<_, T>(&mut reader) else {
+    let Err(error) = serde_path_to_error::deserialize::<_, T>(Objects(&mut reader)) else {
         return BadRequest::whole(first.to_string());
     };
     let path = error.path().to_string();
@@ -153,7 +158,13 @@ mod tests {
         assert_eq!(refused(r#"{"inner":[{}]}"#).0.as_deref(), Some("inner[0].number"));
         assert_eq!(refused("{}").0.as_deref(), Some("inner"));
         assert_eq!(refused("[]").0, None);
-        assert_eq!(refused(" [[]]").1, "invalid type: sequence, expected an object");
+        let list = "found an array; allowed: an object";
+        assert_eq!(refused(" [[]]").1, list);
+        for (text, param) in [(r#"{"inner":[{"number":1},[2]]}"#, "inner[1]"), (r#"{"inner":[[]]}"#, "inner[0]")] {
+            assert_eq!(refused(text), (Some(param.to_owned()), list.to_owned()), "{text}");
+            let noted = from_slice_noting::<Outer>(text.as_bytes(), |_path| {}).unwrap_err();
+            assert_eq!((noted.param.as_deref(), noted.message.as_str()), (Some(param), list));
+        }
         assert!(refused("[").1.starts_with("not valid JSON: "));
     }
 
