@@ -160,7 +160,7 @@ pub struct Pass {
     standing: Option<Standing>,
     charge: Option<Charge>,
     /// Whoever comes with the same idempotency key waits until this request was accepted.
-    turn: Option<OwnedMutexGuard<()>>,
+    _turn: Option<OwnedMutexGuard<()>>,
 }
 
 /// What was counted, and when.
@@ -192,7 +192,7 @@ impl Pass {
 
     /// Keeps others of the same idempotency key waiting for as long as it lives.
     pub(crate) fn in_turn(self, turn: Option<OwnedMutexGuard<()>>) -> Self {
-        Self { turn, ..self }
+        Self { _turn: turn, ..self }
     }
 }
 
@@ -311,8 +311,9 @@ impl Meter for Limiter {
         if owner.is_operator() || self.0.plans.quota(owner).tokens_per_month == 0 {
             return;
         }
-        if let Some(account) = self.0.accounts.open(owner, self.0.clock.now()) {
-            account.tokens().use_up(usage.total());
+        let now = self.0.clock.now();
+        if let Some(account) = self.0.accounts.open(owner, now) {
+            account.tokens().use_up(usage.total(), now);
         }
     }
 
@@ -369,7 +370,7 @@ impl Inner {
         match window.take(now, answers, requests_per_minute) {
             Ok(standing) => {
                 let charge = Charge { account: Arc::clone(&account), second: window.second(), answers };
-                Ok(Pass { places, standing: Some(standing), charge: Some(charge), turn: None })
+                Ok(Pass { places, standing: Some(standing), charge: Some(charge), _turn: None })
             }
             Err(wait) => {
                 let excess = Excess::Rate { limit: requests_per_minute, wait };

@@ -7,6 +7,7 @@ use claw_testkit::FakeClock;
 use proptest::prelude::*;
 
 use super::*;
+use crate::limits::LIMITER_KEYS_MAX;
 
 const fn quota(requests_per_minute: u32, concurrent_max: u32) -> Quota {
     Quota { requests_per_minute, concurrent_max, ..Quota::NONE }
@@ -279,6 +280,8 @@ fn a_months_tokens_are_counted_from_before_the_end_is_told_and_come_back_with_th
     let question = limiter.afford(&key).unwrap().expect("something was stored");
     assert_eq!(limiter.learn(&question, 99), Ok(true));
     assert_eq!(limiter.afford(&key), Ok(None), "one is left");
+    limiter.used(&key, used(200));
+    assert!(limiter.afford(&key).is_err());
     clock.set(month.end);
     let question = limiter.afford(&key).unwrap().expect("a month that nobody has asked about");
     assert_eq!((question.month.start, limiter.learn(&question, 0)), (month.end, Ok(true)));

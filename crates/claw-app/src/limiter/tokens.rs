@@ -8,10 +8,10 @@ use std::ops::Range;
 use claw_core::{PrincipalId, Timestamp};
 
 /// What is known of a key's tokens.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Tokens {
-    /// Used, and on its way to the store.
-    unstored: u64,
+    /// Used in a month, and on its way to the store.
+    unstored: (Range<Timestamp>, u64),
     /// Raised with everything that is stored.
     version: u64,
     known: Option<Known>,
@@ -33,6 +33,13 @@ pub(crate) struct Question {
     version: u64,
 }
 
+impl Default for Tokens {
+    fn default() -> Self {
+        let never = Timestamp::default();
+        Self { unstored: (never..never, 0), version: 0, known: None }
+    }
+}
+
 impl Tokens {
     /// How much was used in the month of `now`.
     ///
@@ -40,7 +47,7 @@ impl Tokens {
     pub(super) fn used(&self, key: &PrincipalId, now: Timestamp) -> Result<(u64, Range<Timestamp>), Question> {
         match &self.known {
             Some(Known { month, version, used }) if *version == self.version && month.contains(&now) => {
-                Ok((used.saturating_add(self.unstored), month.clone()))
+                Ok((used.saturating_add(self.unstored_in(month)), month.clone()))
             }
             _ => Err(Question { key: key.clone(), month: now.month(), version: self.version }),
         }
@@ -52,20 +59,31 @@ impl Tokens {
     pub(super) fn learn(&mut self, question: &Question, used: u64) -> Result<u64, Stale> {
         let Question { key: _, month, version } = question;
         self.known = Some(Known { month: month.clone(), version: *version, used });
-        if *version == self.version { Ok(used.saturating_add(self.unstored)) } else { Err(Stale) }
+        if *version == self.version { Ok(used.saturating_add(self.unstored_in(month))) } else { Err(Stale) }
     }
 
-    pub(super) const fn use_up(&mut self, tokens: u64) {
-        self.unstored = self.unstored.saturating_add(tokens);
+    /// What is on its way counts in its own month.
+    fn unstored_in(&self, month: &Range<Timestamp>) -> u64 {
+        let (of, tokens) = &self.unstored;
+        if of == month { *tokens } else { 0 }
+    }
+
+    pub(super) fn use_up(&mut self, tokens: u64, now: Timestamp) {
+        let (month, unstored) = &mut self.unstored;
+        if !month.contains(&now) {
+            (*month, *unstored) = (now.month(), 0);
+        }
+        *unstored = unstored.saturating_add(tokens);
     }
 
     pub(super) const fn stored(&mut self, tokens: u64) {
-        self.unstored = self.unstored.saturating_sub(tokens);
+        let (_, unstored) = &mut self.unstored;
+        *unstored = unstored.saturating_sub(tokens);
         self.version = self.version.wrapping_add(1);
     }
 
     pub(super) const fn is_idle(&self) -> bool {
-        self.unstored == 0
+        self.unstored.1 == 0
     }
 }
 

@@ -11,6 +11,7 @@ mod deliveries;
 mod executors;
 mod failover;
 mod house;
+mod limits;
 mod memory;
 mod recovery;
 mod sink;

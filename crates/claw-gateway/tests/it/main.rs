@@ -25,6 +25,7 @@ mod memory;
 mod one_port;
 mod operator;
 mod paper;
+mod plans;
 mod raw;
 mod responses;
 mod responses_socket;

@@ -204,6 +204,7 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Objects<A> {
 mod tests {
     use std::collections::BTreeMap;
 
+    use serde::Deserialize;
     use serde_json::value::RawValue;
 
     use super::*;

@@ -278,7 +278,7 @@ fn an_unknown_key_is_a_warning_with_its_line_and_the_nearest_key() {
         ),
         (
             "{ plans: { default: { maxConcurrent: 5 }, pro: { maxConcurrent: 20, batchSize: 9 } } }",
-            "openclaw.json:1:69: \"plans.pro.batchSize\" limits nobody yet: it is for the batch door, \
+            "openclaw.json:1:80: \"plans.pro.batchSize\" limits nobody yet: it is for the batch door, \
              which this version does not have",
         ),
     ];
