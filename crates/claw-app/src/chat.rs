@@ -13,7 +13,9 @@ use std::time::Duration;
 use claw_agent::{Attempt, EventReader, StopReason};
 use claw_core::run::{RunEvent, Sequenced};
 use claw_core::task::{Priority, StateName, TaskState};
-use claw_core::{Lane, OnCrash, Output, Principal, Scope, SessionId, SessionKey, Task, TaskId, Timestamp, Turn};
+use claw_core::{
+    Lane, OnCrash, Output, Principal, Scope, SessionId, SessionKey, Task, TaskId, Timestamp, Turn, WhenBusy,
+};
 use claw_store::{Begin, Commit, NewTask, StartedRun, Submitted};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
@@ -22,7 +24,7 @@ use crate::Error;
 use crate::engine::Engine;
 use crate::limiter::{Hold, Pass};
 use crate::limits::OVERLOAD_RETRY;
-use crate::tasks::Due;
+use crate::tasks::{Due, Tasks};
 
 /// Starts runs for callers on the line.
 #[derive(Clone)]
@@ -47,12 +49,36 @@ impl Chat {
     ///
     /// Errors: `Forbidden`, `NotFound` (agent), `UnknownModel`, `Limited` (the month's tokens), `Overloaded`,
     /// `DiskFull`, `Stopping`.
-    pub async fn start(&self, principal: &Principal, mut turn: Turn, place: Place) -> Result<AttachedRun, Error> {
+    pub async fn start(&self, principal: &Principal, turn: Turn, place: Place) -> Result<AttachedRun, Error> {
+        self.begin(principal, turn, place, WhenBusy::Follow).await
+    }
+
+    /// The same in a session of the caller's choice, which may be busy.
+    ///
+    /// Errors: those of [`Chat::start`], and `SessionBusy`.
+    pub async fn start_named(
+        &self,
+        principal: &Principal,
+        turn: Turn,
+        when_busy: WhenBusy,
+    ) -> Result<AttachedRun, Error> {
+        self.begin(principal, turn, Place::Named, when_busy).await
+    }
+
+    async fn begin(
+        &self,
+        principal: &Principal,
+        mut turn: Turn,
+        place: Place,
+        when_busy: WhenBusy,
+    ) -> Result<AttachedRun, Error> {
         let engine = &self.0;
         if place == Place::Named {
             turn.session = engine.place(principal, &turn.session).await?;
         }
         let permit = engine.admit(principal, &turn).await?;
+        Tasks(Arc::clone(engine)).make_way(principal, &turn.session, when_busy).await?;
+        let steers = when_busy == WhenBusy::Steer && turn.may_steer();
         let new = NewTask {
             id: TaskId::new(&*engine.ids),
             session_id: SessionId::new(&*engine.ids),
@@ -65,7 +91,7 @@ impl Chat {
             attempts_max: engine.attempts_default(),
             callback: None,
             idempotency: None,
-            steers: false,
+            steers,
             begin: match place {
                 Place::Fresh => Begin::Attached,
                 Place::Named => Begin::Queued { not_before: engine.clock.now(), attached: true },

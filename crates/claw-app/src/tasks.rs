@@ -89,11 +89,7 @@ impl Tasks {
         engine.afford_new(principal, new.idempotency.as_ref()).await?;
         let when_busy = new.when_busy;
         let task = engine.new_task(principal, new)?;
-        match when_busy {
-            WhenBusy::Follow | WhenBusy::Steer => {}
-            WhenBusy::Interrupt => drop(self.abort_session(principal, &task.turn.session).await?),
-            WhenBusy::Reject => self.require_idle(principal, &task.turn.session).await?,
-        }
+        self.make_way(principal, &task.turn.session, when_busy).await?;
         let (id, due, label) = (task.id, task.due(), task.label.clone());
         let session = task.turn.session.clone();
         let accepted = |id: TaskId, is_replay| {
@@ -195,6 +191,20 @@ impl Tasks {
             Retried::Absent => return Err(Error::NotFound { what: "task", id: reference.to_owned() }),
         }
         self.find(principal, reference).await
+    }
+
+    /// Does with a busy session what a new run in it wants.
+    pub(crate) async fn make_way(
+        &self,
+        principal: &Principal,
+        key: &SessionKey,
+        when_busy: WhenBusy,
+    ) -> Result<(), Error> {
+        match when_busy {
+            WhenBusy::Follow | WhenBusy::Steer => Ok(()),
+            WhenBusy::Interrupt => self.abort_session(principal, key).await.map(drop),
+            WhenBusy::Reject => self.require_idle(principal, key).await,
+        }
     }
 
     /// Errors: `SessionBusy` with what runs or waits in the session.

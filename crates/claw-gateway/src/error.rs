@@ -11,6 +11,7 @@ use claw_app::limiter::{Excess, Refusal};
 use claw_core::FailureReason;
 use claw_wire::BadRequest;
 use claw_wire::error::FrameError;
+use claw_wire::target::Named;
 use http::StatusCode;
 use serde_json::json;
 
@@ -19,6 +20,10 @@ use crate::auth::border::Turned;
 
 /// G4's word.
 const KEY_REUSE: &str = "idempotency_key_reuse";
+/// The field that names an agent, unless the request has done it otherwise: see [`Problem::named`].
+const AGENT: &str = "agentId";
+/// The same of a model.
+const MODEL: &str = "model";
 
 /// A refusal or failure as a door tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +75,15 @@ impl Problem {
     /// The same request will not do better, whatever its status makes clients believe.
     pub(crate) fn settled(self) -> Self {
         Self { is_retryable: Some(false), ..self }
+    }
+    /// Blames the fields by which the request named its agent and its model.
+    pub(crate) fn named(self, by: Named) -> Self {
+        let field = match self.param.as_deref() {
+            Some(AGENT) => by.agent,
+            Some(MODEL) => by.model,
+            _ => return self,
+        };
+        Self { param: Some(field.into()), ..self }
     }
     /// One of the words that C39 has for everything; what it is more exactly, if that says more.
     ///
@@ -135,9 +149,12 @@ impl From<Error> for Problem {
             Error::Invalid { field, problem: _ } => {
                 Self { param: Some(field.into()), ..new(StatusCode::BAD_REQUEST, "invalid_request") }
             }
+            Error::NotFound { what: "agent", .. } => {
+                Self { frame_code: "NOT_FOUND", param: Some(AGENT.into()), ..new(StatusCode::NOT_FOUND, "not_found") }
+            }
             Error::NotFound { .. } => Self { frame_code: "NOT_FOUND", ..new(StatusCode::NOT_FOUND, "not_found") },
             Error::UnknownModel(_) => {
-                Self { param: Some("model".into()), ..new(StatusCode::NOT_FOUND, "model_not_found") }
+                Self { param: Some(MODEL.into()), ..new(StatusCode::NOT_FOUND, "model_not_found") }
             }
             Error::KeyReused { task } => {
                 Self { task: Some(task.to_string().into()), ..new(StatusCode::CONFLICT, KEY_REUSE).settled() }
@@ -394,6 +411,18 @@ mod tests {
             };
             assert_eq!((code, exact), (expected, Some("anything")), "{status}");
         }
+    }
+
+    #[test]
+    fn what_is_not_there_is_blamed_on_the_field_that_named_it() {
+        let by = Named { agent: "sessionKey", model: "options.model" };
+        let blamed = |error: Error| Problem::from(error).named(by).param;
+        let absent = |what| Error::NotFound { what, id: "x".into() };
+        assert_eq!(blamed(absent("agent")).as_deref(), Some("sessionKey"));
+        assert_eq!(blamed(Error::UnknownModel("m".into())).as_deref(), Some("options.model"));
+        assert_eq!(blamed(absent("session")), None);
+        assert_eq!(blamed(Error::Invalid { field: "f".into(), problem: "p".into() }).as_deref(), Some("f"));
+        assert_eq!(Problem::from(absent("agent")).param.as_deref(), Some("agentId"));
     }
 
     #[test]

@@ -117,6 +117,8 @@ pub const HEALTH_EVERY: Duration = Duration::from_secs(5);
 pub const VIEWED_MAX: usize = 64;
 /// Frames that wait on a socket of `/v1/responses` while a response is made; more are refused.
 pub const CREATES_WAITING_MAX: usize = 16;
+/// Items that one request may name instead of sending them.
+pub const REFERENCES_MAX: usize = 64;
 /// Responses that such a socket can continue although they are not stored; the oldest is forgotten beyond.
 pub const SOCKET_RESPONSES_MAX: usize = 16;
 /// How long such a socket may be open.

@@ -41,6 +41,29 @@ impl Target {
     }
 }
 
+/// The fields by which a request named its agent and its model: what is not there is blamed on them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Named {
+    /// Who was to answer.
+    pub agent: &'static str,
+    /// With what.
+    pub model: &'static str,
+}
+
+impl Named {
+    /// An agent's field counts before the field `model`, which may name an agent, too, and that before a
+    /// conversation's key; each given as the field, and whether it says something.
+    pub fn of(agent: (&'static str, bool), model: (&'static str, bool), sessions: &[(&'static str, bool)]) -> Self {
+        let said = [agent, model].into_iter().chain(sessions.iter().copied()).find(|(_, is_said)| *is_said);
+        Self { agent: said.map_or(agent.0, |(field, _)| field), model: model.0 }
+    }
+}
+
+/// Whether a field says something.
+pub fn is_said(text: Option<&str>) -> bool {
+    text.is_some_and(|text| !text.trim().is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

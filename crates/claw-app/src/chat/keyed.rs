@@ -8,8 +8,7 @@ use std::sync::Arc;
 
 use claw_core::run::{RunEvent, Sequenced};
 use claw_core::task::TaskState;
-use claw_core::{Lane, Principal, Task, TaskId, Turn, Visibility};
-use claw_store::Idempotency;
+use claw_core::{Principal, Task, TaskId, Visibility};
 use tracing::Instrument as _;
 
 use super::{AttachedRun, Chat, Events, Guard};
@@ -20,23 +19,16 @@ use crate::limits::REBUILD_PAGE;
 use crate::tasks::{Accepted, NewRun, Tasks};
 
 impl Chat {
-    /// Starts a run that the same request under the same key does not start again, with the pass that
+    /// Starts a run under its idempotency key, which the same request under the same key does not start again, with the pass that
     /// [`Chat::admit`] gave for it: a run that begins takes its place out of it, one that had begun before gives
     /// back what was counted.
     ///
     /// Whoever hangs up while it is being accepted changes nothing: the run goes on, and keeps its place.
     ///
     /// Errors: those of [`Chat::start`], and `KeyReused`.
-    pub async fn start_keyed(
-        &self,
-        principal: &Principal,
-        turn: Turn,
-        idempotency: Idempotency,
-        pass: Pass,
-    ) -> Result<AttachedRun, Error> {
+    pub async fn start_keyed(&self, principal: &Principal, run: NewRun, pass: Pass) -> Result<AttachedRun, Error> {
         let engine = Arc::clone(&self.0);
         let principal = principal.clone();
-        let run = NewRun { idempotency: Some(idempotency), ..NewRun::of(turn, Lane::Interactive) };
         let started = Box::pin(async move { engine.start_keyed(principal, run, pass).await }.in_current_span());
         self.0.scope.spawn(|_short| started).await.unwrap_or(Err(Error::Stopping))
     }

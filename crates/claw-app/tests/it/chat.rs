@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use claw_app::chat::Place;
+use claw_app::limiter::Pass;
+use claw_app::tasks::NewRun;
 use claw_app::{Error, Idempotency, Settings};
 use claw_core::message::JsonText;
 use claw_core::provider::{FinishReason, ToolSpec};
 use claw_core::task::StateName;
-use claw_core::{FailureReason, Message};
+use claw_core::{FailureReason, Lane, Message};
 use claw_testkit::{Gate, Reply, Upstream};
 
 use crate::house::{House, SOON, operator, stranger, turn};
@@ -180,9 +182,12 @@ async fn a_run_under_a_key_goes_on_in_the_next_process_and_is_told_there() {
         let (directory, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await);
         let gate = Gate::new();
         upstream.script([Reply::chunks(["a", "b"]).gated(&gate), Reply::text("whole")]);
-        let key = || Idempotency { key: "k".into(), digest: [1; 32] };
+        let keyed = || {
+            let idempotency = Some(Idempotency { key: "k".into(), digest: [1; 32] });
+            NewRun { idempotency, ..NewRun::of(turn("keyed", "hi"), Lane::Interactive) }
+        };
         let house = House::open(directory.path(), &upstream).await;
-        let run = house.app.chat.start_keyed(&operator(), turn("keyed", "hi"), key()).await.unwrap();
+        let run = house.app.chat.start_keyed(&operator(), keyed(), Pass::default()).await.unwrap();
         let (id, is_replay) = (run.id, run.is_replay);
         assert!(!is_replay);
         gate.reached_by(1).await;
@@ -195,7 +200,7 @@ async fn a_run_under_a_key_goes_on_in_the_next_process_and_is_told_there() {
         }
         let house = House::open(directory.path(), &upstream).await;
         for _ in 0..2 {
-            let run = house.app.chat.start_keyed(&operator(), turn("keyed", "hi"), key()).await.unwrap();
+            let run = house.app.chat.start_keyed(&operator(), keyed(), Pass::default()).await.unwrap();
             assert_eq!((run.id, run.is_replay), (id, true));
             assert_eq!(run.output().await.unwrap().text, "whole");
         }

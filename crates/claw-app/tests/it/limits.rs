@@ -6,6 +6,7 @@ use claw_app::chat::Place;
 use claw_app::limiter::{Claim, Excess, Quota, Quotas};
 use claw_app::tasks::NewRun;
 use claw_app::{Error, Idempotency, Settings};
+use claw_core::audit::Door;
 use claw_core::task::StateName;
 use claw_core::{Lane, Principal, TaskId, Timestamp};
 use claw_testkit::{Gate, Reply, Upstream};
@@ -247,10 +248,10 @@ async fn a_key_keeps_its_plan_over_processes_and_an_unknown_plan_names_the_known
     };
     let house = House::open_with(directory.path(), &upstream, vec![], plans(&["free", "pro"])).await;
     let scopes = claw_core::Scopes::of(&[claw_core::Scope::Write]);
-    let unknown = house.app.keys.create(&operator(), "ci", scopes, Some("gold")).await.unwrap_err();
+    let unknown = house.app.keys.create(&operator(), Door::WebSocket, "ci", scopes, Some("gold")).await.unwrap_err();
     let problem = "there is no plan \"gold\"; there are default, free, pro".to_owned();
     assert_eq!(unknown, Error::Invalid { field: "plan".into(), problem });
-    let (key, secret) = house.app.keys.create(&operator(), "ci", scopes, Some("pro")).await.unwrap();
+    let (key, secret) = house.app.keys.create(&operator(), Door::WebSocket, "ci", scopes, Some("pro")).await.unwrap();
     assert_eq!(key.plan.as_str(), "pro");
     house.stop().await;
     for (names, limit, in_force) in [(vec!["free", "pro"], 3, "pro"), (vec!["free"], 1, "default")] {

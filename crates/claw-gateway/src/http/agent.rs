@@ -6,9 +6,9 @@ use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use claw_app::chat::Place;
 use claw_app::limiter::Claim;
-use claw_core::{Output, TaskId, Timestamp};
+use claw_app::tasks::NewRun;
+use claw_core::{Lane, Output, TaskId, Timestamp};
 use claw_wire::v1::agent::{self, RunAnswer};
 use claw_wire::ws::agent::{AgentCall, RunParams};
 use http::StatusCode;
@@ -54,17 +54,22 @@ async fn answer(
     must_stream: bool,
 ) -> Result<Response, Problem> {
     let (asked, is_wanted) = AgentCall::try_from(value)?.streamed_unless_said(false);
-    let AgentCall { mut turn, idempotency_key, .. } = asked;
+    let AgentCall { mut turn, idempotency_key, when_busy, named, stream: _ } = asked;
     let is_stream = must_stream || is_wanted;
     turn.stream = is_stream;
     let by_body = idempotency_key.map(|key| submit::idempotency(key, &bytes));
     let key = submit::idempotency_of(&headers, &bytes)?.or(by_body);
     drop(bytes);
     let pass = caller.admit(&doors, Claim::ONE, key.as_ref()).await?;
-    let run = match key {
-        None => doors.app.chat.start(caller.principal(), turn, Place::Named).await?.holding(pass),
-        Some(key) => doors.app.chat.start_keyed(caller.principal(), turn, key, pass).await?,
+    let (chat, principal) = (&doors.app.chat, caller.principal());
+    let begun = match key {
+        None => chat.start_named(principal, turn, when_busy).await.map(|run| run.holding(pass)),
+        Some(_) => {
+            let run = NewRun { idempotency: key, when_busy, ..NewRun::of(turn, Lane::Interactive) };
+            chat.start_keyed(principal, run, pass).await
+        }
     };
+    let run = begun.map_err(|error| Problem::from(error).named(named))?;
     let (task, session, is_replay) = (run.id, run.session.clone(), run.is_replay);
     let run_id = task.as_run();
     let answered = if is_stream {

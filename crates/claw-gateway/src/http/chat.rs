@@ -7,19 +7,20 @@ use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use claw_app::Idempotency;
 use claw_app::chat::{AttachedRun, Place};
 use claw_app::limiter::Claim;
+use claw_app::tasks::NewRun;
+use claw_app::{Error, Idempotency};
 use claw_core::message::Message;
 use claw_core::provider::Usage;
 use claw_core::turn::{Context, Origin};
-use claw_core::{AgentId, Output, Principal, SessionKey, TaskId, Timestamp, Turn};
+use claw_core::{AgentId, Lane, Output, Principal, SessionKey, TaskId, Timestamp, Turn};
 use claw_wire::BadRequest;
 use claw_wire::openai::chat::{Chat, ChatRequest, check_calls, unasked};
 use claw_wire::openai::chunk::{ChunkWriter, DONE};
 use claw_wire::openai::completion::{ChatCompletion, completion_id};
 use claw_wire::openai::model::Selection;
-use claw_wire::target::Target;
+use claw_wire::target::{Named, Target, is_said};
 use futures::future::try_join_all;
 use http::StatusCode;
 use http::header::{HeaderMap, HeaderValue};
@@ -52,7 +53,7 @@ pub(crate) async fn complete(
     drop(bytes);
     let model = chat.model.take().unwrap_or_else(|| MODEL.to_owned());
     let (stream, include_usage, n) = (chat.stream, chat.include_usage, chat.n);
-    let (turn, place) = turn(&doors, caller.principal(), chat, &model, &headers).await?;
+    let Asked { turn, place, named } = asked(&doors, caller.principal(), chat, &model, &headers).await?;
     if n > 1 && idempotency.is_some() {
         return Err(alone("an Idempotency-Key names one answer"));
     }
@@ -62,12 +63,15 @@ pub(crate) async fn complete(
     let mut pass = caller.admit(&doors, Claim::several(n), idempotency.as_ref()).await?;
     let (mut runs, is_replay) = match idempotency {
         None => {
-            let mut runs = several(&doors, caller.principal(), turn, place, n).await?;
+            let runs = several(&doors, caller.principal(), turn, place, n).await;
+            let mut runs = runs.map_err(|error| Problem::from(error).named(named))?;
             runs.iter_mut().for_each(|run| run.hold(&mut pass));
             (runs, false)
         }
         Some(key) => {
-            let run = doors.app.chat.start_keyed(caller.principal(), turn, key, pass).await?;
+            let run = NewRun { idempotency: Some(key), ..NewRun::of(turn, Lane::Interactive) };
+            let run = doors.app.chat.start_keyed(caller.principal(), run, pass).await;
+            let run = run.map_err(|error| Problem::from(error).named(named))?;
             let is_replay = run.is_replay;
             (vec![run], is_replay)
         }
@@ -107,7 +111,7 @@ async fn several(
     turn: Turn,
     place: Place,
     n: usize,
-) -> Result<Vec<AttachedRun>, Problem> {
+) -> Result<Vec<AttachedRun>, Error> {
     let mut runs = Vec::with_capacity(n);
     for _ in 1..n {
         let session = doors.app.chat.fresh_session(&turn.agent);
@@ -182,21 +186,34 @@ pub(super) fn idempotency(headers: &HeaderMap, body: &[u8]) -> Result<Option<Ide
     submit::idempotency_of(headers, &[body, &named.join(&0)].join(&0))
 }
 
+/// What a request comes to.
+struct Asked {
+    turn: Turn,
+    place: Place,
+    /// The fields to blame.
+    named: Named,
+}
+
 /// The turn a request asks for. A session that the client names is a conversation of ours; without
 /// one, the client keeps the conversation itself and the run has a session of its own.
-async fn turn(
+async fn asked(
     doors: &Doors,
     principal: &Principal,
     chat: Chat,
     model: &str,
     headers: &HeaderMap,
-) -> Result<(Turn, Place), Problem> {
+) -> Result<Asked, Problem> {
     let Chat { model: _, stream, user, head, tail, sampling, tools, tool_choice, own_tools, thinking, .. } = chat;
     let selection = Selection::parse(model)?;
     let header = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("\u{fffd}"));
     let agent = header(AGENT).or(selection.agent.as_ref().map(|agent| agent.as_str()));
     let by_user = user.map(|user| format!("openai-user:{user}"));
     let names = [(SESSION, header(SESSION)), ("user", by_user.as_deref())];
+    let by = Named::of(
+        (AGENT, is_said(header(AGENT))),
+        ("model", selection.agent.is_some()),
+        &names.map(|(field, name)| (field, is_said(name))),
+    );
     let Target { agent, session } = Target::resolve((AGENT, agent), &names)?;
     let (session, place) = named(doors, &agent, session);
     let is_known = head.iter().any(|message| !matches!(message, Message::System { .. }));
@@ -211,7 +228,8 @@ async fn turn(
             unasked_for.map_or(Ok(()), |(place, call)| Err(unasked(place, &call)))?;
         }
     }
-    let own_tools = own_tools.map(|names| own(doors, principal, &agent, names)).transpose()?;
+    let own_tools = own_tools.map(|names| own(doors, principal, &agent, names)).transpose();
+    let own_tools = own_tools.map_err(|problem| problem.named(by))?;
     // Whoever keeps the conversation brings back what its tools answered earlier, too.
     let untrusted = matches!(&context, Context::Given(given) if given.iter().any(Message::is_of_tool));
     let model = selection.model;
@@ -235,7 +253,7 @@ async fn turn(
         time_limit_s: None,
         origin: Origin::default(),
     };
-    Ok((turn, place))
+    Ok(Asked { turn, place, named: by })
 }
 
 /// The gateway's tools that a choice allows, by their own names.

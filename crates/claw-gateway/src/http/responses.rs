@@ -7,6 +7,7 @@
 mod asked;
 pub(crate) mod compact;
 mod events;
+mod references;
 pub(crate) mod socket;
 
 use std::sync::Arc;
@@ -17,13 +18,12 @@ use axum::response::{IntoResponse, Response as Answer};
 use claw_app::limiter::{Claim, Pass};
 use claw_app::tasks::{Accepted, NewRun};
 use claw_app::{Error, Idempotency};
-use claw_core::turn::Context;
-use claw_core::{Lane, Message, Principal, Task, Turn};
+use claw_core::{Lane, Principal, Task, Turn};
 use claw_wire::BadRequest;
 use claw_wire::openai::responses::events::{EventWriter, Framing};
-use claw_wire::openai::responses::items::{ItemPage, ShownItem, shown};
 use claw_wire::openai::responses::object::{Deleted, Response};
 use claw_wire::openai::responses::request::ResponsesRequest;
+use claw_wire::openai::responses::shown::{ItemPage, ShownItem, asked_of, shown};
 use claw_wire::openai::responses::{Kept, response_id, task_of};
 use http::StatusCode;
 use http::header::HeaderMap;
@@ -52,18 +52,23 @@ pub(crate) async fn create(
 ) -> Result<Answer, Problem> {
     let key = idempotency(&headers, &bytes)?;
     drop(bytes);
-    let Asked { turn, place, kept, stream } =
+    let Asked { turn, place, kept, stream, named } =
         asked::read(&doors, caller.principal(), value, &headers, &Memory::default()).await?;
     let claim = if kept.background { Claim::LATER } else { Claim::ONE };
     let pass = caller.admit(&doors, claim, key.as_ref()).await?;
     if kept.background {
         // Counted, and without a place: it queues like any task.
-        return begin(&doors, caller.principal(), (turn, kept, key), pass, stream, arrival.request_id).await;
+        let begun = begin(&doors, caller.principal(), (turn, kept, key), pass, stream, arrival.request_id).await;
+        return begun.map_err(|problem| problem.named(named));
     }
-    let run = match key {
-        None => doors.app.chat.start(caller.principal(), turn, place).await?.holding(pass),
-        Some(key) => doors.app.chat.start_keyed(caller.principal(), turn, key, pass).await?,
+    let (chat, principal) = (&doors.app.chat, caller.principal());
+    let begun = match key {
+        None => chat.start(principal, turn, place).await.map(|run| run.holding(pass)),
+        Some(_) => {
+            chat.start_keyed(principal, NewRun { idempotency: key, ..NewRun::of(turn, Lane::Interactive) }, pass).await
+        }
     };
+    let run = begun.map_err(|error| Problem::from(error).named(named))?;
     let (task, created, is_replay) = (run.id, run.created_at.seconds(), run.is_replay);
     let answered = if stream {
         let writer = EventWriter::new(task, created, kept, None, Framing::Sse);
@@ -151,13 +156,18 @@ pub(crate) async fn delete(
     Ok(render::json(StatusCode::OK, &Deleted::new(&id)))
 }
 
-/// `POST /v1/responses/{id}/cancel`: what has ended stays as it is.
+/// `POST /v1/responses/{id}/cancel`: what has ended stays as it is. Only what was made in the background is
+/// cancelled by its id; whoever waits on the line hangs up.
 pub(crate) async fn cancel(
     State(doors): State<Arc<Doors>>,
     allowed: Allowed<Write>,
     Path(id): Path<String>,
 ) -> Result<Answer, Problem> {
     let (task, kept) = found(&doors, allowed.principal(), &id, false).await?;
+    if !kept.background {
+        let message = format!("{id} was not made with background: true, and only such responses can be cancelled");
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_request", message));
+    }
     let name = task.id.to_string();
     let task = match doors.app.tasks.cancel(allowed.principal(), &name).await {
         Ok(task) if task.state.name().is_terminal() => task,
@@ -192,12 +202,8 @@ pub(crate) async fn input_items(
         return Err(BadRequest::of("limit", message).into());
     }
     let (task, _) = found(&doors, allowed.principal(), &id, false).await?;
-    let given = match &task.turn.context {
-        Context::Session => &[][..],
-        Context::Given(given) => given,
-    };
-    let messages: Vec<Message> = given.iter().chain(&task.turn.input).cloned().collect();
-    let mut items = shown(&task.id.uuid().as_simple().to_string(), &messages);
+    let said = asked_of(&task);
+    let mut items = shown(task.id, &said);
     if !is_ascending {
         items.reverse();
     }

@@ -35,7 +35,8 @@ pub(crate) async fn submit(
     drop(bytes);
     let submission = Submission::try_from(value)?;
     let run = submit::new_run(&doors.app, &submission, idempotency);
-    let fresh = Fresh::submit(&doors.app, allowed.principal(), run).await?;
+    let fresh = Fresh::submit(&doors.app, allowed.principal(), run).await;
+    let fresh = fresh.map_err(|problem| problem.named(submission.named))?;
     let id = fresh.accepted().id.to_string();
     let mut response = if fresh.accepted().is_replay {
         let task = doors.app.tasks.find(allowed.principal(), &id).await?;

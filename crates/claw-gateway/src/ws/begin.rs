@@ -34,7 +34,7 @@ impl Begun {
 ///
 /// The main conversation's turn is told what `system-event` and `wake` left for it.
 pub(crate) async fn begin(call: &Call, asked: AgentCall) -> Result<Begun, Problem> {
-    let AgentCall { mut turn, idempotency_key, when_busy, stream: _ } = asked;
+    let AgentCall { mut turn, idempotency_key, when_busy, stream: _, named } = asked;
     // The key stands for what the client sent, not for what we add.
     let digested = frame::to_json(&turn);
     let (app, stage) = (&call.doors().app, &call.doors().stage);
@@ -60,7 +60,7 @@ pub(crate) async fn begin(call: &Call, asked: AgentCall) -> Result<Begun, Proble
     if accepted.as_ref().map_or(true, |accepted| accepted.is_replay) {
         remembered.into_iter().for_each(|told| stage.keep(told));
     }
-    let Accepted { id, run_id, session, is_replay } = accepted?;
+    let Accepted { id, run_id, session, is_replay } = accepted.map_err(|error| Problem::from(error).named(named))?;
     Ok(Begun { id, run_id, session, agent, is_replay })
 }
 

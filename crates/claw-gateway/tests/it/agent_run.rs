@@ -1,7 +1,7 @@
 //! `/v1/agent/run`, its stream, and `/v1/sessions`: the API reference's routes.
 
 use claw_core::Scope;
-use claw_testkit::Reply as Scripted;
+use claw_testkit::{Gate, Reply as Scripted};
 use serde_json::{Value, json};
 
 use crate::house::House;
@@ -135,6 +135,9 @@ async fn the_same_key_runs_once_and_wrong_fields_are_named() {
         (json!({"message": "x", "options": {"thinking": "loud"}}), "options.thinking"),
         (json!({"message": "x", "options": {"thinking": 1}}), "options.thinking"),
         (json!({"message": "x", "options": []}), "options"),
+        (json!({"message": "x", "options": ["medium", true, "mock/mock-1"]}), "options"),
+        (json!({"message": "x", "options": {"model": ""}}), "options.model"),
+        (json!({"message": "x", "queueMode": "later"}), "queueMode"),
         (json!({"message": "x", "stream": "yes"}), "stream"),
     ] {
         for path in ["/v1/agent/run", "/v1/agent/run/stream"] {
@@ -147,6 +150,19 @@ async fn the_same_key_runs_once_and_wrong_fields_are_named() {
     }
     let unknown = house.http().post("/v1/agent/run", &json!({"message": "x", "agentId": "nobody"})).await;
     assert_eq!((unknown.status, unknown.code().as_str()), (404, "not_found"));
+    for (body, param) in [
+        (json!({"message": "x", "agentId": "nobody"}), "agentId"),
+        (json!({"message": "x", "sessionKey": "agent:nobody:x"}), "sessionKey"),
+        (json!({"message": "x", "options": {"model": "openclaw:nobody"}}), "options.model"),
+        (json!({"message": "x", "options": {"model": "nobody/knows"}}), "options.model"),
+        (json!({"message": "x", "model": "nobody/knows"}), "model"),
+    ] {
+        for key in [None, Some("k-1")] {
+            let http = key.map_or_else(|| house.http(), |key| house.http().with("idempotency-key", key));
+            let unknown = http.post("/v1/agent/run", &body).await;
+            assert_eq!((unknown.status, &unknown.json()["error"]["param"]), (404, &json!(param)), "{body}");
+        }
+    }
     let model = json!({"message": "x", "options": {"model": "nobody/knows"}});
     let unknown = house.http().post("/v1/agent/run", &model).await;
     assert_eq!((unknown.status, unknown.code().as_str()), (404, "model_not_found"));
@@ -154,6 +170,39 @@ async fn the_same_key_runs_once_and_wrong_fields_are_named() {
     let refused = house.stranger().with("x-api-key", &reader).post("/v1/agent/run", &json!({"message": "x"})).await;
     assert_eq!(refused.status, 403);
     house.stop().await;
+}
+
+/// The words of `queueMode` mean on this door what they mean on the socket.
+#[tokio::test]
+async fn a_message_to_a_busy_conversation_does_what_its_queue_mode_says() {
+    for keyed in [false, true] {
+        let house = House::open().await;
+        let gate = Gate::new();
+        let call = Scripted::tool_call("session_status", "{}").held(&gate);
+        house.upstream.script([call, Scripted::text("both"), Scripted::silence(), Scripted::text("instead")]);
+        let first = house.http().stream("/v1/agent/run", &json!({"message": "one", "sessionKey": "busy"})).await;
+        house.upstream.requested(1).await;
+        let ask = |mode: &'static str| {
+            let http = house.http();
+            let http = if keyed { http.with("idempotency-key", mode) } else { http };
+            let body = json!({"message": "two", "sessionKey": "busy", "queueMode": mode});
+            async move { http.post("/v1/agent/run", &body).await }
+        };
+        let refused = ask("reject").await;
+        assert_eq!((refused.status, refused.json()["error"]["details"]["code"].clone()), (409, json!("session_busy")));
+        let (steered, ()) = tokio::join!(ask("steer"), async {
+            while house.http().get("/v2/tasks?status=queued").await.json()["tasks"].as_array().unwrap().is_empty() {}
+            gate.open_for_good();
+        });
+        assert_eq!((steered.status, &steered.json()["response"]), (200, &json!("both")), "{}", steered.text);
+        assert_eq!(first.reply().await.json()["response"], json!("both"));
+        let silent = house.http().stream("/v1/agent/run", &json!({"message": "three", "sessionKey": "busy"})).await;
+        house.upstream.requested(3).await;
+        let instead = ask("interrupt").await;
+        assert_eq!((instead.status, &instead.json()["response"]), (200, &json!("instead")), "{}", instead.text);
+        assert_eq!(silent.reply().await.status, 409);
+        house.stop().await;
+    }
 }
 
 /// C25, C26, C27, C21.
@@ -210,7 +259,7 @@ async fn a_tool_is_invoked_in_both_spellings_and_refused_by_its_own_words() {
         }
         for (body, status, code, param) in [
             (json!({"tool": "no_such_tool"}), 404, "not_found", Value::Null),
-            (json!({"tool": "session_status", "agentId": "nobody"}), 404, "not_found", Value::Null),
+            (json!({"tool": "session_status", "agentId": "nobody"}), 404, "not_found", json!("agentId")),
             (json!({"tool": ""}), 400, "invalid_request", json!("tool")),
             (json!({}), 400, "invalid_request", json!("tool")),
             (json!({"tool": 5}), 400, "invalid_request", json!("tool")),

@@ -78,7 +78,7 @@ async fn keys_are_written_down_with_who_made_them_and_by_which_door() {
     let rows = entries(&house, "kind=key").await;
     assert_eq!(brief(&rows), ["key.created operator websocket done", "key.revoked operator websocket done"]);
     assert!(rows.iter().all(|row| row["subject"] == *id));
-    assert_eq!(rows[0]["details"], json!({"name": "ci", "scopes": "operator.read operator.write"}));
+    assert_eq!(rows[0]["details"], json!({"name": "ci", "scopes": "operator.read operator.write", "plan": "default"}));
     assert!(!format!("{rows:?}").contains(made["secret"].as_str().unwrap()));
     house.stop().await;
 }

@@ -191,9 +191,19 @@ async fn unknown_models_and_agents_are_404() {
     assert_eq!((unknown.status, unknown.code().as_str()), (404, "model_not_found"));
     assert_eq!(unknown.json()["error"]["type"], json!("invalid_request_error"));
     assert_eq!(unknown.json()["error"]["param"], json!("model"));
-    assert_eq!(house.http().post("/v1/chat/completions", &with("openclaw:nobody")).await.status, 404);
-    let by_header = house.http().with("x-openclaw-agent-id", "nobody");
-    assert_eq!(by_header.post("/v1/chat/completions", &ask("x")).await.status, 404);
+    let by_model = house.http().post("/v1/chat/completions", &with("openclaw:nobody")).await;
+    assert_eq!((by_model.status, &by_model.json()["error"]["param"]), (404, &json!("model")));
+    let by_header = house.http().with("x-openclaw-agent-id", "nobody").post("/v1/chat/completions", &ask("x")).await;
+    assert_eq!((by_header.status, &by_header.json()["error"]["param"]), (404, &json!("x-openclaw-agent-id")));
+    let mut unstreamed = ask("x");
+    unstreamed["stream_options"] = json!({"include_usage": true});
+    let unstreamed = house.http().post("/v1/chat/completions", &unstreamed).await;
+    assert_eq!((unstreamed.status, &unstreamed.json()["error"]["param"]), (400, &json!("stream_options")));
+    let mut listed = ask("x");
+    listed["messages"] = json!([["user", null, "hi"]]);
+    let listed = house.http().post("/v1/chat/completions", &listed).await;
+    assert_eq!((listed.status, &listed.json()["error"]["param"]), (400, &json!("messages[0]")));
+    assert_eq!(listed.json()["error"]["message"], json!("found an array; allowed: an object"));
     assert_eq!(house.http().get("/v1/models/nobody/has-this").await.code(), "model_not_found");
     house.stop().await;
 }
@@ -257,9 +267,10 @@ async fn a_tools_answer_is_taken_only_where_its_call_was_made() {
     let answer = |call: &Value| json!({"messages": [{"role": "tool", "tool_call_id": call, "content": "found"}]});
     let output = |call: &Value| json!({"conversation": "tools", "input": [{"type": "function_call_output", "call_id": call, "output": "found"}]});
     let nobodys = json!("call_nobodys");
-    for (path, body, param) in
-        [("/v1/chat/completions", answer(&nobodys), "messages[0].role"), ("/v1/responses", output(&nobodys), "input")]
-    {
+    for (path, body, param) in [
+        ("/v1/chat/completions", answer(&nobodys), "messages[0].role"),
+        ("/v1/responses", output(&nobodys), "input[0].call_id"),
+    ] {
         let refused = http.post(path, &body).await;
         assert_eq!((refused.status, &refused.json()["error"]["param"]), (400, &json!(param)), "{path}");
     }

@@ -40,7 +40,11 @@ async fn agents_are_listed_with_their_names_and_models() {
     assert_eq!(ops["agentId"], json!("ops"));
     for method in ["agent.identity.get", "tools.catalog", "skills.status"] {
         let absent = socket.call(method, &json!({"agentId": "nobody"})).await;
-        assert_eq!(absent["error"], json!({"code": "NOT_FOUND", "message": "no agent \"nobody\""}), "{method}");
+        assert_eq!(
+            absent["error"],
+            json!({"code": "NOT_FOUND", "message": "no agent \"nobody\"", "details": {"code": "not_found", "param": "agentId"}}),
+            "{method}"
+        );
     }
     house.stop().await;
 }

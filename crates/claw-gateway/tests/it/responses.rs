@@ -243,11 +243,27 @@ async fn a_clients_function_is_called_answered_and_remembered() {
         .await
         .json();
     assert_eq!((&page["first_id"], &page["has_more"]), (&items["data"][1]["id"], &json!(true)));
-    for input in [json!("no output"), json!([{"type": "function_call_output", "call_id": "call_x", "output": "?"}])] {
-        let wrong = http.post(PATH, &json!({"previous_response_id": first["id"], "input": input})).await;
-        assert_eq!((wrong.status, &wrong.json()["error"]["param"]), (400, &json!("input")), "{}", wrong.text);
-    }
+    unpaired_calls_are_refused(&http, &first, &output[0]).await;
     house.stop().await;
+}
+
+/// Each names the item that stands alone.
+async fn unpaired_calls_are_refused(http: &Http, first: &Value, output: &Value) {
+    let said = json!({"role": "user", "content": "x"});
+    let orphan = json!({"type": "function_call_output", "call_id": "call_x", "output": "?"});
+    let call = json!({"type": "function_call", "call_id": "call_y", "name": "f", "arguments": "{}"});
+    for (input, previous, param) in [
+        (json!("no output"), &first["id"], "input"),
+        (json!([said, said, orphan]), &Value::Null, "input[2].call_id"),
+        (json!([{"type": "reasoning"}, output, orphan]), &first["id"], "input[2].call_id"),
+        (json!([said, call]), &Value::Null, "input[1].call_id"),
+    ] {
+        let wrong = http.post(PATH, &json!({"previous_response_id": previous, "input": input})).await;
+        assert_eq!((wrong.status, &wrong.json()["error"]["param"]), (400, &json!(param)), "{}", wrong.text);
+    }
+    let named = json!({"conversation": "c", "input": [said, orphan]});
+    let wrong = http.post(PATH, &named).await;
+    assert_eq!((wrong.status, &wrong.json()["error"]["param"]), (400, &json!("input[1].call_id")), "{}", wrong.text);
 }
 
 #[tokio::test]
@@ -304,6 +320,54 @@ async fn a_response_in_the_background_is_polled_watched_and_cancelled() {
     assert_eq!((cancelled.status, &cancelled.json()["status"]), (200, &json!("cancelled")), "{}", cancelled.text);
     let (all, is_done) = told(&http.get(&format!("{PATH}/{id}?stream=true")).await.text);
     assert_eq!((names(&all).last().copied(), is_done), (Some("error"), false));
+    house.stop().await;
+}
+
+/// Only what was made in the background is cancelled by its id.
+#[tokio::test]
+async fn a_response_that_was_waited_for_cannot_be_cancelled() {
+    let house = House::open().await;
+    let done = ask(&house.http(), &json!({"input": "x"})).await;
+    let cancelled = house.http().send("POST", &format!("{PATH}/{}/cancel", done["id"].as_str().unwrap()), None).await;
+    assert_eq!((cancelled.status, cancelled.code().as_str()), (400, "invalid_request"), "{}", cancelled.text);
+    house.stop().await;
+}
+
+/// G13.
+#[tokio::test]
+async fn an_item_that_is_stored_is_named_instead_of_sent() {
+    let house = House::open().await;
+    let http = house.http();
+    house.upstream.script([Scripted::tool_call("lights", "{\"on\":true}"), Scripted::text("second")]);
+    let tools = json!([{"type": "function", "name": "lights", "parameters": {"type": "object"}}]);
+    let asked = json!([{"role": "system", "content": "be brief"}, {"role": "user", "content": "lights!"}]);
+    let first = ask(&http, &json!({"input": asked, "tools": tools})).await;
+    let path = format!("{PATH}/{}/input_items?order=asc", first["id"].as_str().unwrap());
+    let items = http.get(&path).await.json();
+    let (user, call) = (&items["data"][1]["id"], &first["output"][0]);
+    let name = |id: &Value| json!({"type": "item_reference", "id": id});
+    let output = json!({"type": "function_call_output", "call_id": call["call_id"], "output": "on"});
+    let second = ask(&http, &json!({"input": [name(user), name(&call["id"]), output], "tools": tools})).await;
+    let sent = |place: usize| house.upstream.requests()[place].body["messages"].clone();
+    assert_eq!(sent(1)[0], sent(0)[1], "{}", sent(1));
+    assert_eq!(sent(1)[1]["tool_calls"][0]["function"]["name"], json!("lights"));
+    assert_eq!(sent(1)[2]["content"], json!("on"));
+    let bare = json!({"id": second["output"][0]["id"]});
+    let third = ask(&http, &json!({"input": [bare, {"role": "user", "content": "go on"}]})).await;
+    assert_eq!(sent(2)[0], json!({"role": "assistant", "content": "second"}), "{third}");
+
+    let unstored = ask(&http, &json!({"input": "x", "store": false})).await;
+    let (_, key) = house.key(&[Scope::Write]).await;
+    let other = house.stranger().with("x-api-key", &key);
+    let nobodys = json!("msg_00000000000000000000000000000007");
+    for (http, id) in [(&http, &unstored["output"][0]["id"]), (&other, user), (&http, &nobodys), (&http, &json!("x"))] {
+        let body = json!({"input": [{"role": "user", "content": "x"}, name(id)]});
+        let absent = http.post(PATH, &body).await;
+        let found = (absent.status, absent.code(), absent.json()["error"]["param"].clone());
+        assert_eq!(found, (404, "not_found".to_owned(), json!("input[1].id")), "{id}: {}", absent.text);
+    }
+    let many = vec![name(user); 65];
+    assert_eq!(http.post(PATH, &json!({"input": many})).await.status, 400);
     house.stop().await;
 }
 
@@ -387,7 +451,7 @@ async fn a_wrong_field_is_named_in_openais_words() {
         (json!({"input": [{"role": "robot", "content": "x"}]}), "input[0].role"),
         (json!({"input": [{"role": "user"}]}), "input[0].content"),
         (json!({"input": [{"role": "user", "content": [{"type": "input_file"}]}]}), "input[0].content[0].file_data"),
-        (json!({"input": [{"type": "item_reference", "id": "x"}]}), "input[0].type"),
+        (json!({"input": [{"type": "item_reference"}]}), "input[0].id"),
         (json!({"input": [{"type": "function_call", "name": "x"}]}), "input[0].call_id"),
         (json!({"input": [{"type": "function_call_output", "call_id": "x"}]}), "input[0].output"),
         (json!({"model": 5}), "model"),

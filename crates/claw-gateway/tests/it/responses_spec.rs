@@ -90,7 +90,7 @@ async fn only_allowed_tools_are_offered_and_calls_are_counted() {
         ("service_tier", json!("first"), "service_tier"),
         ("prompt_cache_key", json!("x".repeat(65)), "prompt_cache_key"),
         ("stream_options", json!("none"), "stream_options"),
-        ("input", json!([{"type": "item_reference", "id": "msg_1"}]), "input[0].type"),
+        ("input", json!([{"type": "item_reference"}]), "input[0].id"),
         ("input", json!([{"type": "compaction", "encrypted_content": "gAAAAABpM0Yj"}]), "input[0].encrypted_content"),
         ("input", json!([{"role": "user", "content": [{"type": "input_text"}]}]), "input[0].content[0].text"),
         ("input", json!([{"role": "user", "content": [{"type": "input_image"}]}]), "input[0].content[0].image_url"),

@@ -137,7 +137,7 @@ fn responses() -> Vec<Row> {
                 ("previous_response_id", json!(5), "previous_response_id"),
                 ("model", json!(" "), "model"),
                 ("model", json!(5), "model"),
-                ("input", json!([{"type": "function_call_output", "call_id": "c", "output": "x"}]), "input"),
+                ("input", json!([{"type": "function_call_output", "call_id": "c", "output": "x"}]), "input[0].call_id"),
                 ("input", json!([{"type": "function_call", "call_id": "c", "name": "f"}]), "input[0].arguments"),
                 ("input", json!([{"role": "user"}]), "input[0].content"),
                 ("input", json!([{"role": "user", "content": "x", "id": 5}]), "input[0].id"),
@@ -175,7 +175,7 @@ fn responses() -> Vec<Row> {
                 ("input", json!({}), "input"),
                 ("instructions", json!(1), "instructions"),
                 ("model", json!(""), "model"),
-                ("input", json!([{"type": "function_call_output", "call_id": "c", "output": "x"}]), "input"),
+                ("input", json!([{"type": "function_call_output", "call_id": "c", "output": "x"}]), "input[0].call_id"),
             ],
         ),
         row("GET", "/v1/responses/{id}", "/v1/responses/resp_00000000000000000000000000000001", 404)

@@ -36,7 +36,10 @@ async fn models_are_listed_for_whoever_wants_a_published_catalogue() {
     assert_eq!(ids(&ops), [json!(["mock", "mock-1", true, []]), json!(["mock", "mock-2", true, ["default"]])]);
     assert_eq!(socket.payload("models.list", &json!({"provider": "none"})).await, json!({"models": []}));
     let nobody = socket.call("models.list", &json!({"agentId": "nobody"})).await;
-    assert_eq!(nobody["error"], json!({"code": "NOT_FOUND", "message": "no agent \"nobody\""}));
+    assert_eq!(
+        nobody["error"],
+        json!({"code": "NOT_FOUND", "message": "no agent \"nobody\"", "details": {"code": "not_found", "param": "agentId"}})
+    );
     house.stop().await;
 }
 

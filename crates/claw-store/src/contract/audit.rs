@@ -136,6 +136,7 @@ pub(super) async fn what_is_audited_is_written_with_its_entry_or_not_at_all(fixt
         name: "key".to_owned(),
         digest: [1; 32],
         scopes: Scopes::of(&[Scope::Read]),
+        plan: claw_core::PlanName::default(),
         created_at: at(0),
         revoked_at: None,
     };
@@ -220,6 +221,7 @@ pub(super) async fn a_write_that_breaks_leaves_the_chain_whole(fixture: &mut dyn
         name: "key".to_owned(),
         digest: [1; 32],
         scopes: Scopes::NONE,
+        plan: claw_core::PlanName::default(),
         created_at: at(0),
         revoked_at: None,
     };

@@ -212,6 +212,9 @@ fn unsupported(raw: &ChatRequest) -> Result<(), BadRequest> {
     if raw.modalities.iter().flatten().any(|kind| kind != "text") {
         return refuse("modalities", "only text is answered");
     }
+    if raw.stream_options.is_some() && raw.stream != Some(true) {
+        return refuse("stream_options", "stream_options says how to stream: it needs `stream: true`");
+    }
     if raw.audio.is_some() {
         return refuse("audio", "only text is answered");
     }

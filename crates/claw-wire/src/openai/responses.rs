@@ -1,6 +1,6 @@
 //! `/v1/responses`, as OpenAI's clients speak it.
 //!
-//! - [`request`] what is asked: [`request::Ask`]; [`items`] its input; [`tools`] its tools, by name or
+//! - [`request`] what is asked: [`request::Ask`]; [`items`] its input, [`shown`] the same again; [`tools`] its tools, by name or
 //!   brought along (K10)
 //! - [`object`] the response object, made anew at every look from a task and what was kept with it
 //! - [`events`] the streamed answer, each event numbered; [`compaction`] a conversation made short
@@ -10,6 +10,7 @@ pub mod events;
 pub mod items;
 pub mod object;
 pub mod request;
+pub mod shown;
 pub mod tools;
 
 use claw_core::{TaskId, message::JsonText};

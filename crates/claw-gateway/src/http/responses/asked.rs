@@ -9,14 +9,13 @@ use claw_core::{AgentId, Message, Principal, Turn};
 use claw_wire::BadRequest;
 use claw_wire::openai::model::Selection;
 use claw_wire::openai::responses::Kept;
-use claw_wire::openai::responses::items::{check_calls, unasked};
 use claw_wire::openai::responses::request::{Ask, ResponsesRequest};
 use claw_wire::openai::responses::tools::Tools;
-use claw_wire::target::Target;
+use claw_wire::target::{Named, Target, is_said};
 use http::StatusCode;
 use http::header::HeaderMap;
 
-use super::found;
+use super::{found, references};
 use crate::doors::Doors;
 use crate::error::Problem;
 use crate::http::chat::{AGENT, SESSION};
@@ -28,6 +27,8 @@ pub(super) struct Asked {
     pub(super) place: Place,
     pub(super) kept: Kept,
     pub(super) stream: bool,
+    /// The fields to blame.
+    pub(super) named: Named,
 }
 
 /// What a socket remembers of its own responses, beside what is stored.
@@ -79,10 +80,11 @@ fn said(turn: Turn) -> Vec<Message> {
 pub(super) async fn read(
     doors: &Doors,
     principal: &Principal,
-    request: ResponsesRequest,
+    mut request: ResponsesRequest,
     headers: &HeaderMap,
     memory: &Memory,
 ) -> Result<Asked, Problem> {
+    let names_untrusted = references::resolve(doors, principal, request.input.as_mut()).await?;
     let Ask { input, sampling, tools, tool_choice, thinking, tool_calls_max, stream, mut kept } = request.try_into()?;
     let selection = Selection::parse(&kept.model)?;
     let header = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("\u{fffd}"));
@@ -90,34 +92,39 @@ pub(super) async fn read(
     let by_user = kept.user.as_ref().map(|user| format!("openai-user:{user}"));
     let names =
         [(SESSION, header(SESSION)), ("conversation", kept.conversation.as_deref()), ("user", by_user.as_deref())];
+    let named = Named::of(
+        (AGENT, is_said(header(AGENT))),
+        ("model", selection.agent.is_some()),
+        &names.map(|(field, name)| (field, is_said(name))),
+    );
     let Target { agent, session } = Target::resolve((AGENT, agent), &names)?;
     let before = match &kept.previous_response_id {
         Some(id) => Some(before(doors, principal, id, memory).await?),
         None => None,
     };
-    let mut untrusted = false;
+    let mut untrusted = names_untrusted;
     let (session, place, context) = match (session, before) {
         (Some(session), None) => {
-            if let Some((_, call)) = doors.app.sessions.unasked(principal, &session, &input).await? {
-                return Err(unasked(&call).into());
+            if let Some((place, call)) = doors.app.sessions.unasked(principal, &session, &input.messages).await? {
+                return Err(input.unasked(place, &call).into());
             }
             (session, Place::Named, Context::Session)
         }
         (_, before) => {
             let fresh = doors.app.chat.fresh_session(&agent);
             let (before, is_untrusted) = before.unwrap_or_default();
-            untrusted = is_untrusted;
-            check_calls(before.iter().chain(&input))?;
+            untrusted |= is_untrusted;
+            input.check_calls(&before)?;
             (fresh, Place::Fresh, Context::Given(before))
         }
     };
     kept.is_alone = place == Place::Fresh;
-    let own_tools = own_tools(doors, principal, &agent, &tools)?;
+    let own_tools = own_tools(doors, principal, &agent, &tools).map_err(|problem| problem.named(named))?;
     let turn = Turn {
         executor: None,
         agent,
         session,
-        input,
+        input: input.messages,
         context,
         model: selection.model,
         sampling,
@@ -134,7 +141,7 @@ pub(super) async fn read(
         time_limit_s: None,
         origin: Origin::default(),
     };
-    Ok(Asked { turn, place, kept, stream })
+    Ok(Asked { turn, place, kept, stream, named })
 }
 
 /// What was said up to the end of an earlier response, and whether strangers' words are in it.

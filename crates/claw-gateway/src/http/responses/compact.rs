@@ -11,12 +11,12 @@ use claw_core::turn::Context;
 use claw_core::{AgentId, Message, Turn};
 use claw_wire::openai::model::Selection;
 use claw_wire::openai::responses::compaction::{ASKED, CompactRequest, Compacted};
-use claw_wire::openai::responses::items::check_calls;
 use claw_wire::target::Target;
 use http::StatusCode;
 use http::header::HeaderMap;
 
 use super::asked::{Memory, before};
+use super::references;
 use crate::doors::Doors;
 use crate::error::Problem;
 use crate::http::body::Json;
@@ -32,7 +32,8 @@ pub(crate) async fn compact(
     Json { value, bytes }: Json<CompactRequest>,
 ) -> Result<Response, Problem> {
     drop(bytes);
-    let CompactRequest { model, input, previous_response_id, instructions, prompt_cache_key: _ } = value;
+    let CompactRequest { model, mut input, previous_response_id, instructions, prompt_cache_key: _ } = value;
+    let _no_tool_is_called = references::resolve(&doors, caller.principal(), input.as_mut()).await?;
     let new = CompactRequest::read(&model, input, previous_response_id.as_deref())?;
     let selection = Selection::parse(&model)?;
     let header = headers.get(AGENT).map(|value| value.to_str().unwrap_or("\u{fffd}"));
@@ -42,8 +43,8 @@ pub(crate) async fn compact(
         Some(id) => before(&doors, caller.principal(), id, &Memory::default()).await?.0,
         None => Vec::new(),
     };
-    said.extend(new);
-    check_calls(&said)?;
+    new.check_calls(&said)?;
+    said.extend(new.messages);
     let turn = Turn {
         input: vec![Message::user(ASKED)],
         context: Context::Given(said.clone()),

@@ -195,7 +195,7 @@ impl Line {
         let request: ResponsesRequest = body::parse(bytes).await.map_err(|bad: BadRequest| blame(bad.into()))?;
         let principal = self.caller.principal();
         let asked = asked::read(&self.doors, principal, request, &self.headers, &self.memory).await;
-        let Asked { mut turn, place, kept, stream: _ } = asked.map_err(blame)?;
+        let Asked { mut turn, place, kept, stream: _, named } = asked.map_err(blame)?;
         let created = self.doors.app.now().seconds();
         if !generate {
             let task = TaskId::new(self.doors.app.ids());
@@ -207,7 +207,7 @@ impl Line {
         }
         turn.stream = true;
         let chat = &self.doors.app.chat;
-        let refused = |error: claw_app::Error| blame(error.into());
+        let refused = |error: claw_app::Error| blame(Problem::from(error).named(named));
         let pass = chat.admit(principal, Claim::ONE, None).await.map_err(refused)?;
         let run = chat.start(principal, turn, place).await.map_err(refused)?.holding(pass);
         self.memory.remember(response_id(run.id));

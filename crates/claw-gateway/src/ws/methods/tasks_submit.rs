@@ -26,7 +26,8 @@ impl Method for TasksSubmit {
         let digested = frame::to_json(&submission.turn(String::new));
         let idempotency = key.map(|key| submit::idempotency(key, digested.as_bytes()));
         let run = submit::new_run(app, &submission, idempotency);
-        let fresh = Fresh::submit(app, call.principal(), run).await?;
+        let fresh = Fresh::submit(app, call.principal(), run).await;
+        let fresh = fresh.map_err(|problem| problem.named(submission.named))?;
         if fresh.accepted().is_replay {
             let task = app.tasks.find(call.principal(), &fresh.accepted().id.to_string()).await?;
             call.answer(&TaskAnswer { task: Task::from(&task), replayed: Some(true) });

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use claw_core::{AgentId, Scope, SessionKey, Turn, WhenBusy};
+use claw_wire::target::Named;
 use claw_wire::ws::agent::AgentCall;
 use claw_wire::ws::system::{WakeParams, Woken};
 
@@ -32,7 +33,8 @@ impl Method for Wake {
             return Ok(());
         }
         let turn = Turn::text(SessionKey::main(&AgentId::main()), text);
-        let asked = AgentCall { turn, idempotency_key: None, when_busy: WhenBusy::Follow, stream: None };
+        let named = Named { agent: "sessionKey", model: "model" };
+        let asked = AgentCall { turn, idempotency_key: None, when_busy: WhenBusy::Follow, stream: None, named };
         let begun = begin(call, asked).await?;
         tell_the_end(Arc::clone(&call.line_arc().doors), call.principal().clone(), begun.id);
         call.answer(&Woken { ok: true, run_id: Some(begun.run_id), reason: None });

@@ -1,4 +1,4 @@
-use claw_core::Part;
+use claw_core::{Part, ToolCall};
 
 use super::*;
 use crate::json;

@@ -9,9 +9,10 @@ use base64::engine::general_purpose::STANDARD;
 use claw_core::{Message, Output, TaskId};
 use serde::{Deserialize, Serialize};
 
-use super::items::{Input, ShownItem};
+use super::items::{Given, Input};
 use super::object::Usage;
 use super::response_id;
+use super::shown::ShownItem;
 use crate::BadRequest;
 
 /// The body of `POST /v1/responses/compact`.
@@ -30,13 +31,13 @@ impl CompactRequest {
     ///
     /// # Errors
     /// There is neither, or no model is named.
-    pub fn read(model: &str, input: Option<Input>, previous: Option<&str>) -> Result<Vec<Message>, BadRequest> {
+    pub fn read(model: &str, input: Option<Input>, previous: Option<&str>) -> Result<Given, BadRequest> {
         if model.trim().is_empty() {
             return Err(BadRequest::of("model", "model must not be empty"));
         }
         match (input, previous) {
-            (Some(input), _) => input.into_messages(),
-            (None, Some(_)) => Ok(Vec::new()),
+            (Some(input), _) => input.read(),
+            (None, Some(_)) => Ok(Given::default()),
             (None, None) => Err(BadRequest::of("input", "send input, previous_response_id, or both")),
         }
     }

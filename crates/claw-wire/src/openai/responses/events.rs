@@ -9,8 +9,8 @@ use std::io::Write;
 use claw_core::{Output, TaskId};
 use serde::Serialize;
 
-use super::items::{ShownItem, ShownPart};
 use super::object::{Response, call_id, called, has_message, message_id, status_of};
+use super::shown::{ShownItem, ShownPart};
 use super::{Kept, response_id};
 
 /// Says that the answer is whole (G8).

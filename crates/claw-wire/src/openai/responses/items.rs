@@ -1,15 +1,20 @@
-//! The input of a response: a text, or items; and the same items shown again.
+//! The input of a response: a text, or items.
+//!
+//! An item may be named instead of sent: whoever can look it up puts it in its place before the input is read.
 
 use std::fmt;
 
-use claw_core::message::{JsonText, Message, Part, ToolCall};
+use claw_core::message::{JsonText, Message, ToolCall};
 use claw_core::{Text, Unpaired, unpaired};
+use serde::Deserialize;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
-use serde::{Deserialize, Serialize};
 
 use super::compaction::unseal;
 use crate::BadRequest;
 use crate::openai::chat::Content;
+
+/// The type of an item that names another one.
+const REFERENCE: &str = "item_reference";
 
 /// The field `input`.
 #[derive(Debug)]
@@ -35,6 +40,17 @@ pub struct Item {
     pub arguments: Option<Text>,
     pub output: Option<Content>,
     pub encrypted_content: Option<String>,
+    /// What an id stands for, once it was looked up.
+    #[serde(skip)]
+    pub found: Option<Message>,
+}
+
+impl Item {
+    /// The id of another item, where this one only names it.
+    fn reference(&self) -> Option<&str> {
+        let is_bare = self.kind.is_none() && self.role.is_none() && self.content.is_none();
+        self.id.as_deref().filter(|_| is_bare || self.kind.as_deref() == Some(REFERENCE))
+    }
 }
 
 impl<'de> Deserialize<'de> for Input {
@@ -61,36 +77,72 @@ impl<'de> Deserialize<'de> for Input {
 }
 
 impl Input {
+    /// Items that only name another one: their places, and those ids.
+    pub fn references(&self) -> Vec<(usize, String)> {
+        let Self::Items(items) = self else { return Vec::new() };
+        let named = |(place, item): (usize, &Item)| Some((place, item.reference()?.to_owned()));
+        items.iter().enumerate().filter_map(named).collect()
+    }
+
+    /// Puts what was looked up in the place of its name.
+    pub fn put(&mut self, place: usize, found: Message) {
+        if let Self::Items(items) = self
+            && let Some(item) = items.get_mut(place)
+        {
+            item.found = Some(found);
+        }
+    }
+
     /// Its messages; calls join the assistant's message before them.
     ///
     /// # Errors
     /// Nothing to answer, or an item that is wrong or of an unknown type.
-    pub fn into_messages(self) -> Result<Vec<Message>, BadRequest> {
+    pub fn read(self) -> Result<Given, BadRequest> {
         let items = match self {
             Self::Text(text) if text.trim().is_empty() => {
                 return Err(BadRequest::of("input", "input must not be empty"));
             }
-            Self::Text(text) => return Ok(vec![Message::user(text)]),
+            Self::Text(text) => return Ok(Given { messages: vec![Message::user(text)], ..Given::default() }),
             Self::Items(items) => items,
         };
-        let mut messages = Vec::with_capacity(items.len());
+        let mut given = Given::default();
         for (index, item) in items.into_iter().enumerate() {
-            add(index, item, &mut messages)?;
+            if let Some(call) = item.call_id.as_ref().filter(|_| item.kind.as_deref() == Some("function_call")) {
+                given.calls.push((call.clone(), index));
+            }
+            add(index, item, &mut given.messages)?;
+            given.places.resize(given.messages.len(), index);
         }
-        if messages.iter().any(|message| matches!(message, Message::User { .. } | Message::Tool { .. })) {
-            return Ok(messages);
+        let is_new = |message: &Message| matches!(message, Message::User { .. } | Message::Tool { .. });
+        if given.messages.iter().any(is_new) {
+            return Ok(given);
         }
         Err(BadRequest::of("input", "input must hold a user's message or the output of a function call"))
     }
 }
 
 fn add(index: usize, item: Item, messages: &mut Vec<Message>) -> Result<(), BadRequest> {
-    let Item { kind, id: _, status: _, role, content, call_id, name, arguments, output, encrypted_content } = item;
+    let reference = item.reference().map(str::to_owned);
+    let Item { kind, id: _, status: _, role, content, call_id, name, arguments, .. } = item;
+    let Item { output, encrypted_content, found, .. } = item;
     let at = |field: &str| format!("input[{index}].{field}");
     let required = |field: &str, value: Option<String>| {
         let present = value.filter(|value| !value.is_empty());
         present.ok_or_else(|| BadRequest::of(at(field), format!("missing field `{field}`")))
     };
+    if let Some(id) = reference {
+        let found =
+            found.ok_or_else(|| BadRequest::of(at("id"), format!("the item {id:?} cannot be looked up here")))?;
+        match (found, messages.last_mut()) {
+            (Message::Assistant { text, tool_calls: calls, .. }, Some(Message::Assistant { tool_calls, .. }))
+                if text.is_empty() =>
+            {
+                tool_calls.extend(calls);
+            }
+            (found, _) => messages.push(found),
+        }
+        return Ok(());
+    }
     match kind.as_deref() {
         None | Some("message") => {
             let content = content.ok_or_else(|| BadRequest::of(at("content"), "missing field `content`"))?;
@@ -115,15 +167,12 @@ fn add(index: usize, item: Item, messages: &mut Vec<Message>) -> Result<(), BadR
             let refuse = || BadRequest::of(at("encrypted_content"), "this is no compaction that this gateway has made");
             messages.extend(unseal(&content).ok_or_else(refuse)?);
         }
-        Some("item_reference") => {
-            let message = "items are not kept one by one: send the item itself, or previous_response_id";
-            return Err(BadRequest::of(at("type"), message));
-        }
+        Some(REFERENCE) => drop(required("id", None)?),
         // What a model thought for itself is not shown to another one.
         Some("reasoning") => {}
         Some(found) => {
             let message = format!(
-                "an item is of type message, function_call, function_call_output, reasoning or compaction; found {found:?}"
+                "an item is of type message, function_call, function_call_output, item_reference, reasoning or compaction; found {found:?}"
             );
             return Err(BadRequest::of(at("type"), message));
         }
@@ -144,151 +193,38 @@ fn said(index: usize, role: &str, content: Content) -> Result<Message, BadReques
     }
 }
 
-/// Checks that every call has its output and every output its call, as models demand.
-///
-/// # Errors
-/// The call that is missing one of the two; blames `input`.
-pub fn check_calls<'a>(messages: impl IntoIterator<Item = &'a Message>) -> Result<(), BadRequest> {
-    match unpaired(messages, false) {
-        None => Ok(()),
-        Some(Unpaired::Answer { call, .. }) => Err(unasked(call)),
-        Some(Unpaired::Call { call, .. }) => {
-            Err(BadRequest::of("input", format!("there is no output for the function call {call:?}")))
-        }
-    }
+/// What an input says, and where each part of it stood.
+#[derive(Debug, Default)]
+pub struct Given {
+    /// Its messages.
+    pub messages: Vec<Message>,
+    /// Of each message the item that it began with; empty where the input was a text.
+    places: Vec<usize>,
+    /// The calls it names and their items.
+    calls: Vec<(String, usize)>,
 }
 
-/// The complaint about an output of a call that nobody has made.
-pub fn unasked(call: &str) -> BadRequest {
-    BadRequest::of("input", format!("there is no function call {call:?} for this output"))
-}
-
-/// An item as answers show it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the fields are OpenAI's")]
-pub enum ShownItem<'a> {
-    Message { id: String, status: &'static str, role: &'static str, content: Vec<ShownPart<'a>> },
-    FunctionCall { id: String, status: &'static str, call_id: &'a str, name: &'a str, arguments: &'a str },
-    FunctionCallOutput { id: String, status: &'static str, call_id: &'a str, output: &'a str },
-    Compaction { id: String, encrypted_content: String },
-}
-
-/// A part of a message as answers show it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the fields are OpenAI's")]
-pub enum ShownPart<'a> {
-    InputText {
-        text: &'a str,
-    },
-    InputImage {
-        image_url: &'a str,
-        detail: &'static str,
-        file_id: Option<&'a str>,
-    },
-    InputFile {
-        #[serde(skip_serializing_if = "Option::is_none")]
-        filename: Option<&'a str>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        file_data: Option<&'a str>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        file_url: Option<&'a str>,
-    },
-    OutputText {
-        text: &'a str,
-        annotations: [(); 0],
-        logprobs: [(); 0],
-    },
-}
-
-impl<'a> ShownPart<'a> {
-    /// What the model said.
-    pub const fn output(text: &'a str) -> Self {
-        Self::OutputText { text, annotations: [], logprobs: [] }
-    }
-}
-
-impl<'a> ShownItem<'a> {
-    /// What the model said; nothing yet without a text.
-    pub fn assistant(id: String, status: &'static str, text: Option<&'a str>) -> Self {
-        let content = text.map(ShownPart::output).into_iter().collect();
-        Self::Message { id, status, role: "assistant", content }
-    }
-
-    /// Its id.
-    pub fn id(&self) -> &str {
-        match self {
-            Self::Message { id, .. }
-            | Self::FunctionCall { id, .. }
-            | Self::FunctionCallOutput { id, .. }
-            | Self::Compaction { id, .. } => id,
-        }
-    }
-}
-
-/// A conversation as items; `name` is what their ids are made of.
-pub fn shown<'a>(name: &str, messages: &'a [Message]) -> Vec<ShownItem<'a>> {
-    let mut items = Vec::new();
-    for message in messages {
-        let place = items.len();
-        let id = |prefix: &str| format!("{prefix}_{name}_{place}");
-        let status = "completed";
-        match message {
-            Message::System { text } => {
-                let content = vec![ShownPart::InputText { text }];
-                items.push(ShownItem::Message { id: id("msg"), status, role: "system", content });
-            }
-            Message::User { content } => {
-                let content = content.iter().map(shown_part).collect();
-                items.push(ShownItem::Message { id: id("msg"), status, role: "user", content });
-            }
-            Message::Assistant { text, tool_calls, thoughts: _ } => {
-                if !text.is_empty() || tool_calls.is_empty() {
-                    let content = vec![ShownPart::output(text)];
-                    items.push(ShownItem::Message { id: id("msg"), status, role: "assistant", content });
-                }
-                for ToolCall { id: call_id, name: function, arguments } in tool_calls {
-                    let id = format!("fc_{name}_{}", items.len());
-                    let arguments = arguments.as_str();
-                    items.push(ShownItem::FunctionCall { id, status, call_id, name: function, arguments });
-                }
-            }
-            Message::Tool { call_id, text, is_error: _ } => {
-                items.push(ShownItem::FunctionCallOutput { id: id("fco"), status, call_id, output: text });
+impl Given {
+    /// Checks that every call has its output and every output its call, as models demand.
+    ///
+    /// # Errors
+    /// The item that is missing one of the two; `input` where the call was made before.
+    pub fn check_calls(&self, before: &[Message]) -> Result<(), BadRequest> {
+        match unpaired(before.iter().chain(&self.messages), false) {
+            None => Ok(()),
+            Some(Unpaired::Answer { place, call }) => Err(self.unasked(place.saturating_sub(before.len()), call)),
+            Some(Unpaired::Call { call, .. }) => {
+                let item = self.calls.iter().rev().find(|(known, _)| known == call);
+                let param = item.map_or_else(|| "input".to_owned(), |(_, index)| format!("input[{index}].call_id"));
+                Err(BadRequest::of(param, format!("there is no output for the function call {call:?}")))
             }
         }
     }
-    items
-}
 
-fn shown_part(part: &Part) -> ShownPart<'_> {
-    match part {
-        Part::Text { text } => ShownPart::InputText { text },
-        Part::Image { url } => ShownPart::InputImage { image_url: url, detail: "auto", file_id: None },
-        Part::File { url, name } => {
-            let is_data = url.starts_with("data:");
-            let (file_data, file_url) = (is_data.then_some(url.as_str()), (!is_data).then_some(url.as_str()));
-            ShownPart::InputFile { filename: name.as_deref(), file_data, file_url }
-        }
-    }
-}
-
-/// A page of items.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[expect(missing_docs, reason = "the fields are OpenAI's")]
-pub struct ItemPage<'a> {
-    pub object: &'static str,
-    pub data: &'a [ShownItem<'a>],
-    pub first_id: Option<&'a str>,
-    pub last_id: Option<&'a str>,
-    pub has_more: bool,
-}
-
-impl<'a> ItemPage<'a> {
-    /// The page with these items.
-    pub fn new(data: &'a [ShownItem<'a>], has_more: bool) -> Self {
-        let (first_id, last_id) = (data.first().map(ShownItem::id), data.last().map(ShownItem::id));
-        Self { object: "list", data, first_id, last_id, has_more }
+    /// The complaint about an output, the message of that place, of a call that nobody has made.
+    pub fn unasked(&self, place: usize, call: &str) -> BadRequest {
+        let item = self.places.get(place);
+        let param = item.map_or_else(|| "input".to_owned(), |index| format!("input[{index}].call_id"));
+        BadRequest::of(param, format!("there is no function call {call:?} for this output"))
     }
 }

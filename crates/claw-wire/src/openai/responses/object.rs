@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::Kept;
-use super::items::ShownItem;
+use super::shown::ShownItem;
 
 /// A value that is carried as the JSON it is.
 pub(super) fn raw<T: Serialize + ?Sized>(value: &T) -> Box<RawValue> {

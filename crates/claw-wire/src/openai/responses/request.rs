@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use claw_core::message::{JsonText, Message};
+use claw_core::message::JsonText;
 use claw_core::provider::{Sampling, ToolChoice as CoreToolChoice};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::Kept;
-use super::items::Input;
+use super::items::{Given, Input};
 use super::object::raw;
 use super::tools::{GivenTool, Tools, shown_choice};
 use crate::BadRequest;
@@ -178,7 +178,7 @@ impl<'de> Deserialize<'de> for Conversation {
 #[derive(Debug)]
 pub struct Ask {
     /// What is new; never empty.
-    pub input: Vec<Message>,
+    pub input: Given,
     /// How to sample.
     pub sampling: Sampling,
     /// Ours and the client's.
@@ -210,7 +210,7 @@ impl TryFrom<ResponsesRequest> for Ask {
         let ResponsesRequest { prompt_cache_key, include, max_tool_calls, service_tier, .. } = request;
         checked_include(include.unwrap_or_default())?;
         word_of("service_tier", service_tier, &SERVICE_TIERS)?;
-        let input = input.ok_or_else(|| BadRequest::of("input", "missing field `input`"))?.into_messages()?;
+        let input = input.ok_or_else(|| BadRequest::of("input", "missing field `input`"))?.read()?;
         let (mut tools, shown_tools) = Tools::read(tools.unwrap_or_default())?;
         let shown_choice = shown_choice(tool_choice.as_ref());
         let (tool_choice, own) = choice(tool_choice, &mut tools.clients)?;

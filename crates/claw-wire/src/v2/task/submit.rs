@@ -12,7 +12,7 @@ use super::TYPES;
 use crate::BadRequest;
 use crate::limits::{ATTEMPTS_MAX, CALLBACK_HEADERS_MAX, CALLBACK_URL_BYTES_MAX, DELAY_SECONDS_MAX};
 use crate::openai::model::Selection;
-use crate::target::Target;
+use crate::target::{Named, Target, is_said};
 
 /// The body of `POST /v2/tasks` (D20).
 #[derive(Debug, Deserialize)]
@@ -109,6 +109,8 @@ pub struct Submission {
     pub callback: Option<Callback>,
     /// How long to wait before it may start.
     pub delay: Duration,
+    /// The fields to blame.
+    pub named: Named,
 }
 
 impl Submission {
@@ -134,7 +136,7 @@ impl TryFrom<NewTask> for Submission {
         known_type(kind.as_deref())?;
         let mut input = input.ok_or_else(|| BadRequest::of("input", "missing field `input`"))?;
         let executor = input.executor.take().map(|id| id.trim().to_owned()).filter(|id| !id.is_empty());
-        let (target, message, model, options) = asked(input)?;
+        let Asked { target, named, message, model, options } = asked(input)?;
         let RunOptions { thinking, model: option_model, temperature, max_tokens } = options;
         Ok(Self {
             target,
@@ -149,6 +151,7 @@ impl TryFrom<NewTask> for Submission {
             on_crash: on_crash.map_or(Ok(OnCrash::Fail), |word| parse_on_crash(&word))?,
             callback: callback.map(Callback::try_from).transpose()?,
             delay: parse_delay(delay_ms.unwrap_or(0))?,
+            named,
         })
     }
 }
@@ -164,22 +167,45 @@ fn known_type(kind: Option<&str>) -> Result<(), BadRequest> {
     }
 }
 
-fn asked(input: TaskInput) -> Result<(Target, String, Option<String>, RunOptions), BadRequest> {
+/// What the input of a task comes to.
+struct Asked {
+    target: Target,
+    named: Named,
+    message: String,
+    model: Option<String>,
+    options: RunOptions,
+}
+
+fn asked(input: TaskInput) -> Result<Asked, BadRequest> {
     let TaskInput { message, agent_id, session_key, session_id, conversation_id, model, executor: _, options } = input;
     let message = message.filter(|text| !text.trim().is_empty());
     let message = message.ok_or_else(|| BadRequest::of("input.message", "message must be a text that is not empty"))?;
+    let options = options.unwrap_or_default();
+    let (own, other) = (("input.model", &model), ("input.options.model", &options.model));
+    for (field, model) in [own, other] {
+        if model.as_ref().is_some_and(|model| model.trim().is_empty()) {
+            return Err(BadRequest::of(field, "must name a model; without it the agent's own one answers"));
+        }
+    }
     let selection = Selection::parse(model.as_deref().unwrap_or_default())
         .map_err(|error| BadRequest { param: Some("input.model".to_owned()), ..error })?;
+    let model_field = if selection.model.is_none() && other.1.is_some() { other.0 } else { own.0 };
+    let is_named = selection.agent.is_some();
+    let agent_said = is_said(agent_id.as_deref());
     let agent = agent_id.or_else(|| selection.agent.map(|agent| agent.as_str().to_owned()));
-    let target = Target::resolve(
-        ("input.agentId", agent.as_deref()),
-        &[
-            ("input.sessionKey", session_key.as_deref()),
-            ("input.sessionId", session_id.as_deref()),
-            ("input.conversationId", conversation_id.as_deref()),
-        ],
-    )?;
-    Ok((target, message, selection.model, options.unwrap_or_default()))
+    let sessions = [
+        ("input.sessionKey", session_key.as_deref()),
+        ("input.sessionId", session_id.as_deref()),
+        ("input.conversationId", conversation_id.as_deref()),
+    ];
+    let by = Named::of(
+        ("input.agentId", agent_said),
+        ("input.model", is_named),
+        &sessions.map(|(field, name)| (field, is_said(name))),
+    );
+    let named = Named { model: model_field, ..by };
+    let target = Target::resolve(("input.agentId", agent.as_deref()), &sessions)?;
+    Ok(Asked { target, named, message, model: selection.model, options })
 }
 
 fn sampling(temperature: Option<f32>, max_tokens: Option<u32>) -> Result<Sampling, BadRequest> {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::BadRequest;
 use crate::limits::IDEMPOTENCY_KEY_CHARS_MAX;
 use crate::openai::model::Selection;
-use crate::target::Target;
+use crate::target::{Named, Target, is_said};
 
 /// A message to an agent, and how it is to be answered.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -54,6 +54,8 @@ pub struct AgentCall {
     pub when_busy: WhenBusy,
     /// Whether the answer is wanted piece by piece, where the client has said so.
     pub stream: Option<bool>,
+    /// The fields to blame.
+    pub named: Named,
 }
 
 /// Reads `queueMode`; stock's words are `followup`, `collect`, `interrupt` and `steer`.
@@ -86,7 +88,17 @@ impl TryFrom<RunParams> for AgentCall {
         let options = options.unwrap_or_default();
         let (thinking, thinking_field) = first(options.thinking, thinking, ["options.thinking", "thinking"]);
         let (model, model_field) = first(options.model, model, ["options.model", "model"]);
+        if model.as_ref().is_some_and(|model| model.trim().is_empty()) {
+            let message = "must name a model; without it the agent's own one answers";
+            return Err(BadRequest::of(model_field, message));
+        }
         let selection = Selection::parse(model.as_deref().unwrap_or_default()).map_err(|bad| bad.at(model_field))?;
+        let sessions = [("key", &key), ("sessionKey", &session_key), ("sessionId", &session_id)];
+        let named = Named::of(
+            ("agentId", is_said(agent_id.as_deref())),
+            (model_field, selection.agent.is_some()),
+            &sessions.map(|(field, name)| (field, is_said(name.as_deref()))),
+        );
         let agent = agent_id.or_else(|| selection.agent.map(|agent| agent.as_str().to_owned()));
         let Target { agent, session } = Target::resolve(
             ("agentId", agent.as_deref()),
@@ -103,7 +115,7 @@ impl TryFrom<RunParams> for AgentCall {
         turn.time_limit_s = timeout.filter(|seconds| *seconds > 0);
         let when_busy = when_busy(queue_mode.as_deref())?;
         let stream = options.stream.or(stream);
-        Ok(Self { turn, idempotency_key: checked_key(idempotency_key)?, when_busy, stream })
+        Ok(Self { turn, idempotency_key: checked_key(idempotency_key)?, when_busy, stream, named })
     }
 }
 
@@ -200,6 +212,8 @@ mod tests {
             (r#"{"message":"x","thinking":"banana"}"#, "thinking"),
             (r#"{"message":"x","options":{"thinking":"banana"}}"#, "options.thinking"),
             (r#"{"message":"x","options":{"model":"agent:"}}"#, "options.model"),
+            (r#"{"message":"x","options":{"model":""}}"#, "options.model"),
+            (r#"{"message":"x","model":" "}"#, "model"),
             (r#"{"message":"x","options":{"stream":"yes"}}"#, "options.stream"),
             (r#"{"message":"x","options":[]}"#, "options"),
             (r#"{"message":"x","key":"agent:main:"}"#, "key"),
@@ -221,6 +235,23 @@ mod tests {
         assert_eq!((run.turn.thinking.as_deref(), run.turn.model.as_deref()), (Some("medium"), Some("p/m")));
         let (run, is_streamed) = run.streamed_unless_said(true);
         assert!(!is_streamed && !run.turn.stream);
+    }
+
+    #[test]
+    fn the_field_that_names_the_agent_is_known() {
+        for (text, agent, model) in [
+            (r#"{"message":"x"}"#, "agentId", "model"),
+            (r#"{"message":"x","agentId":"ops","sessionKey":"agent:ops:x"}"#, "agentId", "model"),
+            (r#"{"message":"x","agentId":"","model":"agent:ops"}"#, "model", "model"),
+            (r#"{"message":"x","options":{"model":"openclaw:ops"}}"#, "options.model", "options.model"),
+            (
+                r#"{"message":"x","options":{"model":"gpt-4"},"sessionKey":"agent:ops:x"}"#,
+                "sessionKey",
+                "options.model",
+            ),
+        ] {
+            assert_eq!(read(text).unwrap().named, Named { agent, model }, "{text}");
+        }
     }
 
     #[test]

@@ -1,0 +1,54 @@
+//! Items that a request only names are looked up, and put in the place of their names.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use claw_core::{Principal, Task, TaskId};
+use claw_wire::BadRequest;
+use claw_wire::openai::responses::items::Input;
+use claw_wire::openai::responses::response_id;
+use claw_wire::openai::responses::shown::{item_of, run_of_item};
+use http::StatusCode;
+
+use super::found;
+use crate::doors::Doors;
+use crate::error::Problem;
+use crate::limits::REFERENCES_MAX;
+
+/// Looks up what is named; whether strangers' words are among it.
+///
+/// Errors: too many, or one that is of no stored response of this caller's (G13).
+pub(super) async fn resolve(doors: &Doors, principal: &Principal, input: Option<&mut Input>) -> Result<bool, Problem> {
+    let Some(input) = input else { return Ok(false) };
+    let references = input.references();
+    if references.len() > REFERENCES_MAX {
+        let message = format!("at most {REFERENCES_MAX} items may be named, found {}", references.len());
+        return Err(BadRequest::of("input", message).into());
+    }
+    let mut runs: HashMap<TaskId, Task> = HashMap::new();
+    let mut untrusted = false;
+    for (place, id) in references {
+        let absent = || {
+            let message = format!("there is no item {:?}", id.chars().take(80).collect::<String>());
+            let message = format!("{message}: only items of responses that were stored can be named");
+            Problem {
+                param: Some(format!("input[{place}].id").into()),
+                ..Problem::new(StatusCode::NOT_FOUND, "not_found", message)
+            }
+        };
+        let run = run_of_item(&id).ok_or_else(absent)?;
+        let task = match runs.entry(run) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => {
+                let (task, _) = match found(doors, principal, &response_id(run), false).await {
+                    Err(problem) if problem.status == StatusCode::NOT_FOUND => return Err(absent()),
+                    found => found?,
+                };
+                untrusted |= doors.app.sessions.is_untrusted(&task).await?;
+                unknown.insert(task)
+            }
+        };
+        input.put(place, item_of(task, &id).ok_or_else(absent)?);
+    }
+    Ok(untrusted)
+}
