@@ -25,6 +25,7 @@ pub(crate) async fn invoke(
     let names = [("sessionKey", value.session_key.as_deref()), ("sessionId", value.session_id.as_deref())];
     let Target { agent, session } = Target::resolve(("agentId", value.agent_id.as_deref()), &names)?;
     let session = session.unwrap_or_else(|| SessionKey::main(&agent));
+    let field = if value.args.is_some() { "args" } else { "arguments" };
     let (tool, arguments) = value.call()?;
     let wait = doors.app.wait_max();
     let called = doors.app.models.invoke(allowed.principal(), session, &tool, &arguments);
@@ -32,9 +33,40 @@ pub(crate) async fn invoke(
         let message = format!("the tool gave no result within {} s", wait.as_secs());
         return Err(Problem::new(StatusCode::GATEWAY_TIMEOUT, "timeout", message).settled());
     };
-    let ToolOutcome { text, is_error } = called?.outcome;
+    let called = called?;
+    let ToolOutcome { text, is_error } = called.outcome;
     if is_error {
-        return Err(Problem::new(StatusCode::BAD_REQUEST, "tool_error", String::from(text)));
+        let param = called.blames_arguments.then(|| blamed(field, &text).into());
+        return Err(Problem { param, ..Problem::new(StatusCode::BAD_REQUEST, "tool_error", String::from(text)) });
     }
     Ok(render::json(StatusCode::OK, &Invoked::new(&text)))
+}
+
+/// The argument that a tool's complaint begins with, below the field that the arguments came in.
+fn blamed(field: &str, text: &str) -> String {
+    let complaint = text.strip_prefix("bad arguments: ").unwrap_or(text);
+    let is_path = |path: &&str| {
+        let is_plain = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '-' | '.' | '[' | ']' | '$');
+        !path.is_empty() && path.chars().all(is_plain)
+    };
+    let path = complaint.split_once(": ").map(|(path, _)| path).filter(is_path);
+    path.map_or_else(|| field.to_owned(), |path| format!("{field}.{path}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_complaint_about_an_argument_names_it() {
+        for (text, param) in [
+            ("bad arguments: path: is missing, expected a string", "args.path"),
+            ("bad arguments: at.line: is missing, expected a whole number", "args.at.line"),
+            ("bad arguments: edits[2].old: is missing, expected a string", "args.edits[2].old"),
+            ("bad arguments: this does not fit: no", "args"),
+            ("bad arguments: no", "args"),
+        ] {
+            assert_eq!(blamed("args", text), param, "{text}");
+        }
+    }
 }

@@ -264,6 +264,7 @@ async fn a_tool_is_invoked_in_both_spellings_and_refused_by_its_own_words() {
             (json!({}), 400, "invalid_request", json!("tool")),
             (json!({"tool": 5}), 400, "invalid_request", json!("tool")),
             (json!({"tool": "session_status", "args": []}), 400, "invalid_request", json!("args")),
+            (json!({"tool": "sessions_history", "args": {}}), 400, "tool_error", json!("args.sessionKey")),
             (json!({"tool": "session_status", "args": {}, "arguments": {}}), 400, "invalid_request", json!("args")),
             (
                 json!({"tool": "session_status", "sessionKey": "agent:main:"}),

@@ -28,6 +28,7 @@ mod paper;
 mod plans;
 mod raw;
 mod responses;
+mod responses_items;
 mod responses_socket;
 mod responses_spec;
 mod routes;

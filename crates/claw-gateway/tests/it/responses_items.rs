@@ -1,0 +1,56 @@
+//! Items of responses that are named instead of sent, and which responses can be cancelled.
+
+use claw_core::Scope;
+use claw_testkit::Reply as Scripted;
+use serde_json::{Value, json};
+
+use crate::house::House;
+use crate::responses::{PATH, ask};
+
+/// Only what was made in the background is cancelled by its id.
+#[tokio::test]
+async fn a_response_that_was_waited_for_cannot_be_cancelled() {
+    let house = House::open().await;
+    let done = ask(&house.http(), &json!({"input": "x"})).await;
+    let cancelled = house.http().send("POST", &format!("{PATH}/{}/cancel", done["id"].as_str().unwrap()), None).await;
+    assert_eq!((cancelled.status, cancelled.code().as_str()), (400, "invalid_request"), "{}", cancelled.text);
+    house.stop().await;
+}
+
+/// G13.
+#[tokio::test]
+async fn an_item_that_is_stored_is_named_instead_of_sent() {
+    let house = House::open().await;
+    let http = house.http();
+    house.upstream.script([Scripted::tool_call("lights", "{\"on\":true}"), Scripted::text("second")]);
+    let tools = json!([{"type": "function", "name": "lights", "parameters": {"type": "object"}}]);
+    let asked = json!([{"role": "system", "content": "be brief"}, {"role": "user", "content": "lights!"}]);
+    let first = ask(&http, &json!({"input": asked, "tools": tools})).await;
+    let path = format!("{PATH}/{}/input_items?order=asc", first["id"].as_str().unwrap());
+    let items = http.get(&path).await.json();
+    let (user, call) = (&items["data"][1]["id"], &first["output"][0]);
+    let name = |id: &Value| json!({"type": "item_reference", "id": id});
+    let output = json!({"type": "function_call_output", "call_id": call["call_id"], "output": "on"});
+    let second = ask(&http, &json!({"input": [name(user), name(&call["id"]), output], "tools": tools})).await;
+    let sent = |place: usize| house.upstream.requests()[place].body["messages"].clone();
+    assert_eq!(sent(1)[0], sent(0)[1], "{}", sent(1));
+    assert_eq!(sent(1)[1]["tool_calls"][0]["function"]["name"], json!("lights"));
+    assert_eq!(sent(1)[2]["content"], json!("on"));
+    let bare = json!({"id": second["output"][0]["id"]});
+    let third = ask(&http, &json!({"input": [bare, {"role": "user", "content": "go on"}]})).await;
+    assert_eq!(sent(2)[0], json!({"role": "assistant", "content": "second"}), "{third}");
+
+    let unstored = ask(&http, &json!({"input": "x", "store": false})).await;
+    let (_, key) = house.key(&[Scope::Write]).await;
+    let other = house.stranger().with("x-api-key", &key);
+    let nobodys = json!("msg_00000000000000000000000000000007");
+    for (http, id) in [(&http, &unstored["output"][0]["id"]), (&other, user), (&http, &nobodys), (&http, &json!("x"))] {
+        let body = json!({"input": [{"role": "user", "content": "x"}, name(id)]});
+        let absent = http.post(PATH, &body).await;
+        let found = (absent.status, absent.code(), absent.json()["error"]["param"].clone());
+        assert_eq!(found, (404, "not_found".to_owned(), json!("input[1].id")), "{id}: {}", absent.text);
+    }
+    let many = vec![name(user); 65];
+    assert_eq!(http.post(PATH, &json!({"input": many})).await.status, 400);
+    house.stop().await;
+}
