@@ -50,6 +50,8 @@ const COVERED: [&str; 4] = ["/tmp", "/run", "/var/tmp", "/dev/shm"];
 
 /// Makes the namespaces, starts the second stage in them and waits for it.
 pub(super) fn outside(orders: &Orders) -> Result<i32, String> {
+    // Each stage dies with the one that started it, and all of it with the gateway, whatever kills that.
+    die_with_parent()?;
     lenient(orders, close_inherited().map_err(|error| format!("what it inherited stays open: {error}")))?;
     let ids = (geteuid(), getegid());
     let mut flags =
@@ -73,10 +75,14 @@ pub(super) fn outside(orders: &Orders) -> Result<i32, String> {
     Ok(status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default()))
 }
 
+fn die_with_parent() -> Result<(), String> {
+    prctl::set_pdeathsig(Signal::SIGKILL).map_err(|error| format!("it would outlive the gateway: {error}"))
+}
+
 /// Closes the box from inside and becomes the command.
 pub(super) fn inside(orders: &Orders) -> Result<i32, String> {
     let told = |what: &str, error: nix::Error| format!("{what}: {error}");
-    prctl::set_pdeathsig(Signal::SIGKILL).map_err(|error| told("it would outlive the gateway", error))?;
+    die_with_parent()?;
     prctl::set_no_new_privs().map_err(|error| told("privileges cannot be given up", error))?;
     let covered = cover(&orders.workspace);
     let is_covered = covered.is_ok();

@@ -209,6 +209,31 @@ async fn a_call_that_takes_longer_than_the_file_permits_is_ended_with_its_proces
     assert!(gone("86311").await && gone("86312").await);
 }
 
+/// G3: what a gateway ran ends with it, whatever ends it; a task that is told as interrupted has no effect later.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn what_a_gateway_ran_dies_with_it() {
+    let upstream = Upstream::start().await;
+    let home = Home::with(&with_provider(&upstream, "one", " tools: { exec: { security: 'full' } }")).await;
+    upstream.script([
+        Reply::tool_call("exec", json!({"command": "sleep 86321; echo late > late", "background": true}).to_string()),
+        Reply::tool_call(
+            "exec",
+            json!({"command": "(setsid sleep 86322 &) ; sleep 86322; echo late > late"}).to_string(),
+        ),
+    ]);
+    let question = json!({"type": "agent", "input": {"message": "go"}});
+    assert_eq!(home.api("tok").post("/v2/tasks", &question).await.unwrap().status, 202);
+    let begun = Instant::now();
+    while !(lives("86321") && lives("86322")) && begun.elapsed() < PATIENCE {
+        tokio::task::yield_now().await;
+    }
+    assert!(lives("86321") && lives("86322"), "both run");
+    let home = home.killed().await;
+    assert!(gone("86321").await && gone("86322").await);
+    assert!(!home.directory.path().join("workspace/late").exists());
+}
+
 /// E13: what a new file denies does not go on, wherever it runs.
 #[cfg(target_os = "linux")]
 #[tokio::test]
