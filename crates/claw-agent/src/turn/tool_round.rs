@@ -300,7 +300,11 @@ impl Agent {
             Ok(Plan { verdict, .. }) if asks || verdict == Verdict::Ask => {
                 Err(ToolError::Failed(format!("{own} needs an approval, which only a run can ask for")))
             }
-            Ok(_) => in_time(limit, own, tool.call(context, arguments)).await,
+            Ok(Plan { digest, verdict, .. }) => {
+                let mut context = context.clone();
+                context.run.planned = (!matches!(verdict, Verdict::Unbound(_))).then_some(digest);
+                in_time(limit, own, tool.call(&context, arguments)).await
+            }
         };
         let blames_arguments = matches!(result, Err(ToolError::Arguments(_)));
         Some(Invoked { outcome: outcome(result), blames_arguments })

@@ -54,6 +54,12 @@ async fn a_command_is_written_down_before_it_begins_and_when_it_has_ended() {
         let outcome = if exit == "0" { "done" } else { "failed" };
         assert_eq!((&ended["details"]["exit"], &ended["outcome"]), (&json!(exit), &json!(outcome)));
     }
+    let call = json!({"tool": "exec", "args": {"command": "true"}});
+    assert_eq!(home.api("tok").post("/tools/invoke", &call).await.unwrap().status, 200);
+    let by_hand = so_many(&home, "exec.started", 3).await;
+    let plans: std::collections::BTreeSet<_> =
+        by_hand.iter().map(|row| row["details"]["plan"].as_str().unwrap()).collect();
+    assert_eq!(plans.len(), 3, "each says which command it was: {by_hand:?}");
     let all = format!("{:?}", listed(&home, "exec").await);
     assert!(!all.contains("said-aloud") && !all.contains("exit 3"), "{all}");
 }
