@@ -18,6 +18,9 @@ use claw_core::{AgentId, PrincipalId, Timestamp};
 use crate::limits::{CHANGE_SHOWS_AFTER, FILE_BYTES_MAX, PATH_BYTES_MAX};
 use crate::room::{Room, Rooms, taken};
 
+/// A repository's own directory. Whoever writes there has every command of git's run what they like.
+const GIT: &str = ".git";
+
 /// `O_NONBLOCK`, so that opening a pipe that took a file's place returns.
 #[cfg(target_os = "linux")]
 pub(crate) const NONBLOCK: i32 = 0o4000;
@@ -303,6 +306,10 @@ impl Workspace {
         let Some(name) = path.file_name().filter(|_| !written.ends_with('/')) else {
             return Err(ToolError::Arguments(format!("path: {written} names no file")));
         };
+        if self.place(written)?.iter().any(|part| part.eq_ignore_ascii_case(GIT)) {
+            let why = "git's own files say what git runs; a command of git's has to change them";
+            return Err(ToolError::Failed(format!("cannot write {written}: {why}")));
+        }
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         if make {
             let mut builder = DirBuilder::new();

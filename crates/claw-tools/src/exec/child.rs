@@ -25,6 +25,11 @@ use crate::sandbox;
 /// Where programs are looked for.
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// To git a directory is no repository because of the files in it, which file tools may have written: its
+/// configuration names programs to run.
+const NO_REPOSITORY_IN_PLAIN_SIGHT: [(&str, &str); 3] =
+    [("GIT_CONFIG_COUNT", "1"), ("GIT_CONFIG_KEY_0", "safe.bareRepository"), ("GIT_CONFIG_VALUE_0", "explicit")];
+
 /// Variables that every command has, and that are nobody else's to set for it.
 pub(super) const OWN: [&str; 4] = ["PATH", "HOME", "LANG", "TERM"];
 
@@ -72,6 +77,7 @@ impl Plan {
         // From nothing: no name on a list of forbidden ones can be forgotten. What comes later counts.
         command.env_clear().envs(variables.iter().map(|variable| (&variable.name, variable.value.expose())));
         command.env("PATH", PATH).env("HOME", &directory.root).env("LANG", "C.UTF-8").env("TERM", term);
+        command.envs(NO_REPOSITORY_IN_PLAIN_SIGHT);
         command.envs(env.iter().map(|(name, value)| (name, value)));
         command.current_dir(&directory.cwd).kill_on_drop(true);
         Some(command)

@@ -481,3 +481,34 @@ fn what_nobody_waits_for_any_more_looks_at_nothing_and_changes_nothing() {
     assert_eq!(workspace.remove("a.txt"), Err(gone()));
     assert_eq!(desk.text("a.txt").unwrap(), "two\n");
 }
+
+/// adv_57: a repository's configuration names programs that every command of git's runs, an allowed one, too.
+#[tokio::test]
+async fn adv_57_what_git_is_told_to_run_is_not_written() {
+    let desk = Desk::new();
+    desk.put(".git/config", "[core]\n");
+    symlink(".git", desk.path("plain")).unwrap();
+    for path in
+        [".git/config", ".git/hooks/pre-commit", ".GIT/config", "sub/.git", "sub/.git/info/attributes", "plain/config"]
+    {
+        let refused =
+            format!("cannot write {path}: git's own files say what git runs; a command of git's has to change them");
+        let write = desk.call("write", serde_json::json!({"path": path, "content": "[core] fsmonitor = evil"})).await;
+        assert_eq!(write, Err(refused.clone()));
+        let patch = format!("*** Begin Patch\n*** Add File: {path}\n+evil\n*** End Patch");
+        assert!(desk.call("apply_patch", serde_json::json!({ "input": patch })).await.is_err(), "{path}");
+    }
+    let edit = serde_json::json!({"path": ".git/config", "oldText": "[core]", "newText": "[evil]"});
+    assert!(desk.call("edit", edit).await.is_err());
+    assert!(
+        desk.call(
+            "apply_patch",
+            serde_json::json!({"input": "*** Begin Patch\n*** Delete File: .git/config\n*** End Patch"})
+        )
+        .await
+        .is_err()
+    );
+    assert_eq!(desk.text(".git/config").as_deref(), Some("[core]\n"));
+    assert_eq!(std::fs::read_dir(desk.path(".git")).unwrap().count(), 1);
+    assert!(desk.call("write", serde_json::json!({"path": ".gitignore", "content": "x"})).await.is_ok());
+}

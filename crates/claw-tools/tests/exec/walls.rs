@@ -52,7 +52,7 @@ async fn a_command_in_the_box_reaches_nothing_outside() {
     let env = desk
         .run("env | cut -d= -f1 | grep -v -e '^_$' -e '^PWD$' -e '^OLDPWD$' -e '^SHLVL$' -e '^__LLVM_PROFILE' | sort")
         .await;
-    assert_eq!(env, Ok("HOME\nLANG\nPATH\nTERM\n".into()));
+    assert_eq!(env, Ok("GIT_CONFIG_COUNT\nGIT_CONFIG_KEY_0\nGIT_CONFIG_VALUE_0\nHOME\nLANG\nPATH\nTERM\n".into()));
 }
 
 /// Where a machine keeps its programs need not be known: a bare name is what a command of that name starts.
@@ -339,7 +339,11 @@ async fn adv_62_the_environment_is_exactly_what_it_is_given() {
     let desk = Desk::new(full());
     let names = "env | cut -d= -f1 | grep -v -e '^_' -e PWD -e '^SHLVL$' | sort";
     let given = serde_json::json!({"command": names, "env": {"MINE": "1"}});
-    assert_eq!(desk.call("exec", "s", given).await, Ok("HOME\nLANG\nMINE\nPATH\nTERM\n".into()));
+    let expected = "GIT_CONFIG_COUNT\nGIT_CONFIG_KEY_0\nGIT_CONFIG_VALUE_0\nHOME\nLANG\nMINE\nPATH\nTERM\n";
+    assert_eq!(desk.call("exec", "s", given).await, Ok(expected.into()));
+    // adv_57: git takes no directory for a repository because of files that lie in it.
+    let told = "echo $GIT_CONFIG_COUNT $GIT_CONFIG_KEY_0=$GIT_CONFIG_VALUE_0";
+    assert_eq!(desk.run(told).await, Ok("1 safe.bareRepository=explicit\n".into()));
     assert_eq!(
         desk.run("echo $PATH; test $HOME = $PWD && echo at home").await,
         Ok("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\nat home\n".into())
