@@ -108,7 +108,7 @@ mod tests {
             Message::User { content: vec![Part::Text { text: "look".into() }, Part::Image { url: "data:,".into() }] },
             Message::assistant("", vec![call]),
         ];
-        let tool = ToolSpec { name: "read".into(), description: "reads".into(), parameters: JsonText::new("{}") };
+        let tool = ToolSpec::new("read", "reads", JsonText::new("{}"));
         assert_eq!(tokens(&messages, &[tool]), (4 + 1 + 1_000) + (4 + 1 + 2) + (4 + 1 + 2 + 1));
         assert_eq!(text_bytes(&messages), 4 + 4 + 7);
         assert_eq!(tokens_at_most(&messages), 4 + 4 + 7 + 4 + 4 + 1_000);

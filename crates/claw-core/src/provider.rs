@@ -178,6 +178,13 @@ pub struct ToolSpec {
     pub parameters: JsonText,
 }
 
+impl ToolSpec {
+    /// A tool of that name.
+    pub fn new(name: impl Into<String>, description: impl Into<String>, parameters: JsonText) -> Self {
+        Self { name: name.into(), description: description.into(), parameters }
+    }
+}
+
 /// Whether the model has to call a tool.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -131,7 +131,7 @@ async fn tool_calls_come_whole_and_their_results_go_back() {
     let provider = provider(&upstream);
     let mut request = question("time?", true);
     let schema = JsonText::new(r#"{"type":"object"}"#);
-    request.tools = Arc::new([ToolSpec { name: "clock".into(), description: String::new(), parameters: schema }]);
+    request.tools = Arc::new([ToolSpec::new("clock", "", schema)]);
     let call =
         |id: &str| ToolCall { id: id.into(), name: "clock".into(), arguments: JsonText::new(r#"{"zone":"Oslo"}"#) };
     for (id, stream) in [("call_1_0", true), ("call_2_0", false)] {

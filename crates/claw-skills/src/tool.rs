@@ -46,11 +46,11 @@ impl SkillsRead {
 #[async_trait]
 impl Tool for SkillsRead {
     fn spec(&self) -> ToolSpec {
-        ToolSpec {
-            name: NAME.into(),
-            description: "Reads a skill: instructions for a kind of task, written beforehand.".into(),
-            parameters: JsonText::new(PARAMETERS),
-        }
+        ToolSpec::new(
+            NAME,
+            "Reads a skill: instructions for a kind of task, written beforehand.",
+            JsonText::new(PARAMETERS),
+        )
     }
 
     fn is_idempotent(&self) -> bool {

@@ -111,11 +111,11 @@ pub fn tools(
 impl Tool for ExecTool {
     fn spec(&self) -> ToolSpec {
         let network = if self.settings.network { "with" } else { "without" };
-        ToolSpec {
-            name: "exec".into(),
-            description: format!("Runs a command in the workspace, {network} network; shows its output and exit code."),
-            parameters: arguments::schema::<Exec>(),
-        }
+        ToolSpec::new(
+            "exec",
+            format!("Runs a command in the workspace, {network} network; shows its output and exit code."),
+            arguments::schema::<Exec>(),
+        )
     }
 
     fn is_idempotent(&self) -> bool {

@@ -80,8 +80,7 @@ fn offered<T: FileTool>(
 #[async_trait]
 impl<T: FileTool> Tool for Offered<T> {
     fn spec(&self) -> ToolSpec {
-        let (name, description) = (T::NAME.to_owned(), T::DESCRIPTION.to_owned());
-        ToolSpec { name, description, parameters: self.parameters.clone() }
+        ToolSpec::new(T::NAME, T::DESCRIPTION, self.parameters.clone())
     }
 
     fn is_idempotent(&self) -> bool {

@@ -47,11 +47,11 @@ impl WebFetch {
 #[async_trait]
 impl Tool for WebFetch {
     fn spec(&self) -> ToolSpec {
-        ToolSpec {
-            name: "web_fetch".into(),
-            description: "Fetches a page of the web and shows it as text; HTML becomes markdown.".into(),
-            parameters: arguments::schema::<Fetch>(),
-        }
+        ToolSpec::new(
+            "web_fetch",
+            "Fetches a page of the web and shows it as text; HTML becomes markdown.",
+            arguments::schema::<Fetch>(),
+        )
     }
 
     fn is_idempotent(&self) -> bool {

@@ -22,11 +22,11 @@ impl SessionStatus {
 #[async_trait]
 impl Tool for SessionStatus {
     fn spec(&self) -> ToolSpec {
-        ToolSpec {
-            name: "session_status".into(),
-            description: "The current date and time (UTC), and the session, agent, model and tokens in use.".into(),
-            parameters: JsonText::new(r#"{"type":"object","properties":{},"additionalProperties":false}"#),
-        }
+        ToolSpec::new(
+            "session_status",
+            "The current date and time (UTC), and the session, agent, model and tokens in use.",
+            JsonText::new(r#"{"type":"object","properties":{},"additionalProperties":false}"#),
+        )
     }
 
     fn is_idempotent(&self) -> bool {

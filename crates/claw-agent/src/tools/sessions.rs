@@ -227,7 +227,7 @@ impl Tool for SessionsSend {
 }
 
 fn spec(name: &str, description: &str, parameters: &str) -> ToolSpec {
-    ToolSpec { name: name.into(), description: description.into(), parameters: JsonText::new(parameters) }
+    ToolSpec::new(name, description, JsonText::new(parameters))
 }
 
 fn parse<T: DeserializeOwned>(given: &JsonText) -> Result<T, ToolError> {

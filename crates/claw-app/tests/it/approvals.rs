@@ -49,7 +49,7 @@ impl Counting {
 impl Tool for Counting {
     fn spec(&self) -> ToolSpec {
         let parameters = JsonText::new(r#"{"type":"object"}"#);
-        ToolSpec { name: self.name.into(), description: "Counts.".into(), parameters }
+        ToolSpec::new(self.name, "Counts.", parameters)
     }
     fn is_idempotent(&self) -> bool {
         self.untrusted

@@ -56,11 +56,7 @@ async fn a_call_of_the_callers_own_tool_is_handed_to_the_caller() {
     let house = House::open(directory.path(), &upstream).await;
     upstream.script([Reply::tool_call("lights", r#"{"on":true}"#)]);
     let mut ask = turn("home", "Lights!");
-    ask.client_tools = vec![ToolSpec {
-        name: "lights".into(),
-        description: String::new(),
-        parameters: JsonText::new(r#"{"type":"object"}"#),
-    }];
+    ask.client_tools = vec![ToolSpec::new("lights", "", JsonText::new(r#"{"type":"object"}"#))];
     let run = house.app.chat.start(&operator(), ask, Place::Fresh).await.unwrap();
     let output = run.output().await.unwrap();
     assert_eq!(output.finish, FinishReason::ToolCalls);
@@ -76,11 +72,7 @@ async fn a_round_with_own_calls_and_the_callers_loses_neither() {
     let house = House::open(directory.path(), &upstream).await;
     let both = Reply::tool_call("lights", "{}").and_tool_call("session_status", "{}").and_tool_call("blinds", "{}");
     upstream.script([both, Reply::text("Done.")]);
-    let tool = |name: &str| ToolSpec {
-        name: name.into(),
-        description: String::new(),
-        parameters: JsonText::new(r#"{"type":"object"}"#),
-    };
+    let tool = |name: &str| ToolSpec::new(name, "", JsonText::new(r#"{"type":"object"}"#));
     let client_tools = vec![tool("lights"), tool("blinds")];
     let ask = Turn { client_tools: client_tools.clone(), ..turn("home", "Lights!") };
     let asked = house.app.chat.start(&operator(), ask, Place::Named).await.unwrap().output().await.unwrap();

@@ -443,7 +443,7 @@ async fn what_cannot_be_chosen_there_is_refused_at_once() {
         other => panic!("{other:?}"),
     };
     assert_eq!(field(submit(with(|turn| turn.model = Some("p/m".into()))).await), "model");
-    let tool = || ToolSpec { name: "t".into(), description: String::new(), parameters: JsonText::new("{}") };
+    let tool = || ToolSpec::new("t", "", JsonText::new("{}"));
     let mut new = there("s", "hi");
     new.turn.client_tools.push(tool());
     assert_eq!(field(submit(new).await), "tools");

@@ -215,11 +215,7 @@ pub(crate) struct Effect {
 #[async_trait]
 impl Tool for Effect {
     fn spec(&self) -> ToolSpec {
-        ToolSpec {
-            name: "effect".into(),
-            description: "Counts.".into(),
-            parameters: JsonText::new(r#"{"type":"object"}"#),
-        }
+        ToolSpec::new("effect", "Counts.", JsonText::new(r#"{"type":"object"}"#))
     }
     fn is_idempotent(&self) -> bool {
         false
@@ -239,8 +235,7 @@ pub(crate) struct Meeting(pub(crate) tokio::sync::Barrier);
 #[async_trait]
 impl Tool for Meeting {
     fn spec(&self) -> ToolSpec {
-        let (name, description) = ("meet".into(), "Meets.".into());
-        ToolSpec { name, description, parameters: JsonText::new(r#"{"type":"object"}"#) }
+        ToolSpec::new("meet", "Meets.", JsonText::new(r#"{"type":"object"}"#))
     }
     fn is_idempotent(&self) -> bool {
         true

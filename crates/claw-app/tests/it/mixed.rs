@@ -51,7 +51,7 @@ impl Tool for Work {
 }
 
 fn spec(name: &str) -> ToolSpec {
-    ToolSpec { name: name.into(), description: String::new(), parameters: JsonText::new(r#"{"type":"object"}"#) }
+    ToolSpec::new(name, "", JsonText::new(r#"{"type":"object"}"#))
 }
 
 /// A turn of somebody who has two tools of his own.

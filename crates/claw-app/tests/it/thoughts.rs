@@ -110,7 +110,7 @@ async fn thoughts_behind_a_callers_function_wait_for_its_output() {
     let house = open(directory.path(), &first, &second).await;
     first.script([thought("look_up"), said("Found.")]);
     let parameters = JsonText::new(r#"{"type":"object"}"#);
-    let client_tools = vec![ToolSpec { name: "look_up".into(), description: String::new(), parameters }];
+    let client_tools = vec![ToolSpec::new("look_up", "", parameters)];
     let asked = ask(&house, Turn { client_tools: client_tools.clone(), ..turn("s", "look") }).await;
     assert_eq!((asked.tool_calls.len(), asked.asides.len()), (1, 0));
     house.stop().await;

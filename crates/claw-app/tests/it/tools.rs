@@ -374,12 +374,7 @@ struct Talker(claw_testkit::Gate);
 #[async_trait::async_trait]
 impl Tool for Talker {
     fn spec(&self) -> claw_core::provider::ToolSpec {
-        let (name, description) = ("talk".into(), "Talks.".into());
-        claw_core::provider::ToolSpec {
-            name,
-            description,
-            parameters: claw_core::JsonText::new(r#"{"type":"object"}"#),
-        }
+        claw_core::provider::ToolSpec::new("talk", "Talks.", claw_core::JsonText::new(r#"{"type":"object"}"#))
     }
     fn is_idempotent(&self) -> bool {
         false
@@ -450,7 +445,7 @@ impl Drop for Leaving<'_> {
 impl Tool for Silent {
     fn spec(&self) -> ToolSpec {
         let parameters = JsonText::new(r#"{"type":"object"}"#);
-        ToolSpec { name: self.name.into(), description: "Says nothing.".into(), parameters }
+        ToolSpec::new(self.name, "Says nothing.", parameters)
     }
     fn is_idempotent(&self) -> bool {
         self.name == "hush"

@@ -119,7 +119,7 @@ async fn roles_are_kept_and_what_only_called_tools_is_left_out() {
 
 #[tokio::test]
 async fn what_it_cannot_do_is_refused_in_words() {
-    let tool = ToolSpec { name: "t".into(), description: "d".into(), parameters: JsonText::new("{}") };
+    let tool = ToolSpec::new("t", "d", JsonText::new("{}"));
     let tools: Arc<[ToolSpec]> = Arc::new([tool]);
     let forced = ModelRequest { tools: Arc::clone(&tools), tool_choice: ToolChoice::Required, ..request("") };
     let offered = ModelRequest { tools, ..request("") };

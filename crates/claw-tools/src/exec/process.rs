@@ -133,12 +133,11 @@ fn key_bytes(key: &str) -> Vec<u8> {
 #[async_trait]
 impl Tool for ProcessTool {
     fn spec(&self) -> ToolSpec {
-        ToolSpec {
-            name: "process".into(),
-            description: "Looks after commands that run in the background: what they say, what they read, their end."
-                .into(),
-            parameters: arguments::schema::<Process>(),
-        }
+        ToolSpec::new(
+            "process",
+            "Looks after commands that run in the background: what they say, what they read, their end.",
+            arguments::schema::<Process>(),
+        )
     }
 
     fn is_idempotent(&self) -> bool {

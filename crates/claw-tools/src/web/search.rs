@@ -104,11 +104,11 @@ struct Found {
 #[async_trait]
 impl Tool for WebSearch {
     fn spec(&self) -> ToolSpec {
-        ToolSpec {
-            name: "web_search".into(),
-            description: "Searches the web; shows titles, addresses and snippets. Read a page with web_fetch.".into(),
-            parameters: arguments::schema::<Search>(),
-        }
+        ToolSpec::new(
+            "web_search",
+            "Searches the web; shows titles, addresses and snippets. Read a page with web_fetch.",
+            arguments::schema::<Search>(),
+        )
     }
 
     fn is_idempotent(&self) -> bool {

@@ -114,7 +114,7 @@ pub(super) fn function_spec(
     if !is_object_schema(parameters.as_str()) {
         return Err(BadRequest::of(at(".parameters"), "parameters must be a JSON schema of type object"));
     }
-    Ok(ToolSpec { name, description: description.unwrap_or_default(), parameters })
+    Ok(ToolSpec::new(name, description.unwrap_or_default(), parameters))
 }
 
 /// Whether a schema is an object, and does not say itself that it describes something else than objects.

@@ -39,11 +39,7 @@ struct Append {
 #[async_trait]
 impl Tool for Append {
     fn spec(&self) -> ToolSpec {
-        ToolSpec {
-            name: self.name.into(),
-            description: "Appends the arguments to a file, once.".into(),
-            parameters: JsonText::new(r#"{"type":"object"}"#),
-        }
+        ToolSpec::new(self.name, "Appends the arguments to a file, once.", JsonText::new(r#"{"type":"object"}"#))
     }
 
     fn is_idempotent(&self) -> bool {

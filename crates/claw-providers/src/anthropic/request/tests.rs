@@ -156,7 +156,7 @@ fn signed_thoughts_go_back_where_they_stood_and_thinking_goes_on() {
 fn tools_choices_formats_and_limits_are_spelled_as_the_protocol_has_them() {
     let mut request = request("claude-sonnet-4-5", vec![Message::user("hi")]);
     let parameters = JsonText::new(r#"{"type":"object"}"#);
-    request.tools = Arc::new([ToolSpec { name: "t".into(), description: "d".into(), parameters }]);
+    request.tools = Arc::new([ToolSpec::new("t", "d", parameters)]);
     request.sampling = Sampling {
         temperature: Some(1.7),
         top_p: Some(0.5),

@@ -74,8 +74,7 @@ fn every_kind_of_message_is_spelled_as_the_protocol_has_it() {
 
 #[test]
 fn sampling_and_tools_go_along_only_when_given() {
-    let spec =
-        ToolSpec { name: "n".into(), description: "d".into(), parameters: JsonText::new(r#"{"type":"object"}"#) };
+    let spec = ToolSpec::new("n", "d", JsonText::new(r#"{"type":"object"}"#));
     let mut asked = request(vec![]);
     asked.stream = false;
     asked.tools = Arc::new([spec]);
@@ -138,7 +137,7 @@ fn openai_itself_gets_its_own_name_for_the_limit() {
 #[test]
 fn what_claims_to_be_json_is_looked_at() {
     let mut asked = request(vec![]);
-    asked.tools = Arc::new([ToolSpec { name: "n".into(), description: String::new(), parameters: JsonText::new("{") }]);
+    asked.tools = Arc::new([ToolSpec::new("n", "", JsonText::new("{"))]);
     assert_eq!(
         body(&asked, TokenLimit::Classic, &ToolTexts::default()).unwrap_err().to_string(),
         "the schema of tool \"n\" is not JSON"

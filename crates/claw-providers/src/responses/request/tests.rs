@@ -36,7 +36,7 @@ fn a_question_is_spelled_as_the_protocol_has_it() {
             Message::assistant("hm", vec![call]),
             Message::Tool { call_id: "x".into(), text: "42".into(), is_error: false },
         ]),
-        tools: Arc::new([ToolSpec { name: "n".into(), description: "d".into(), parameters }]),
+        tools: Arc::new([ToolSpec::new("n", "d", parameters)]),
         tool_choice: ToolChoice::Named("n".into()),
         sampling: Sampling {
             temperature: Some(0.5),
