@@ -18,7 +18,7 @@ pub fn tokens(messages: &[Message], tools: &[ToolSpec]) -> u64 {
     let said: u64 = messages.iter().map(|message| TOKENS_PER_MESSAGE + of_message(message)).sum();
     let offered: u64 = tools
         .iter()
-        .map(|ToolSpec { name, description, parameters }| {
+        .map(|ToolSpec { name, description, parameters, strict: _ }| {
             TOKENS_PER_MESSAGE + of_text(name) + of_text(description) + of_text(parameters.as_str())
         })
         .sum();

@@ -176,12 +176,15 @@ pub struct ToolSpec {
     pub description: String,
     /// JSON schema of its arguments.
     pub parameters: JsonText,
+    /// Whether a model's arguments must fit the schema to the letter, where its owner says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strict: Option<bool>,
 }
 
 impl ToolSpec {
-    /// A tool of that name.
+    /// A tool of that name, as strict as its model's provider likes.
     pub fn new(name: impl Into<String>, description: impl Into<String>, parameters: JsonText) -> Self {
-        Self { name: name.into(), description: description.into(), parameters }
+        Self { name: name.into(), description: description.into(), parameters, strict: None }
     }
 }
 

@@ -133,3 +133,20 @@ pub(crate) fn signed(number: u64) -> i64 {
 fn strange(what: &str, number: i64) -> StoreError {
     StoreError::Corrupt(format!("{what} cannot be {number}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use claw_core::provider::ToolSpec;
+
+    use super::*;
+
+    /// What was written before a field was there is read, and what does not say it is written as it was.
+    #[test]
+    fn tools_without_a_word_of_strictness_are_read_and_written_as_ever() {
+        let old = r#"{"name":"n","description":"d","parameters":"{}"}"#;
+        let tool: ToolSpec = value(old, FORM, "a tool").unwrap();
+        assert_eq!((tool.strict, &*text(&tool).unwrap()), (None, old));
+        let strict = ToolSpec { strict: Some(true), ..tool };
+        assert_eq!(value::<ToolSpec>(&text(&strict).unwrap(), FORM, "a tool").unwrap(), strict);
+    }
+}

@@ -206,6 +206,7 @@ async fn a_clients_function_is_called_answered_and_remembered() {
     );
     assert_eq!((&call["arguments"], &first["tool_choice"]), (&json!("{\"key\":1}"), &body["tool_choice"]));
     assert_eq!((&first["tools"][0]["name"], &first["tools"][0]["strict"]), (&json!("look_up"), &json!(true)));
+    assert_eq!(house.upstream.requests()[0].body["tools"][0]["function"]["strict"], json!(true));
     assert_eq!(first["output"].as_array().unwrap().len(), 1);
     body["tools"] = json!([nested]);
     body["stream"] = json!(true);

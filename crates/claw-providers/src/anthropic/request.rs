@@ -53,7 +53,7 @@ pub(super) fn write(
         system: system(messages, matches!(format, Some(Format::Object))),
         messages: turns(messages)?,
         stream: *stream,
-        tools: tools.iter().map(outgoing_tool).collect::<Result<_, _>>()?,
+        tools: tools.iter().map(|tool| outgoing_tool(tool, model)).collect::<Result<_, _>>()?,
         tool_choice: if tools.is_empty() { None } else { outgoing_choice(tool_choice, *parallel_tool_calls) },
         output_config: output_config(&thinking, format),
         thinking: thinking.map(|thinking| thinking.outgoing()),
@@ -252,11 +252,12 @@ fn allowed_id(id: &str) -> Cow<'_, str> {
     }
 }
 
-fn outgoing_tool(tool: &ToolSpec) -> Result<OutgoingTool<'_>, Unwritable> {
-    let ToolSpec { name, description, parameters } = tool;
+fn outgoing_tool<'a>(tool: &'a ToolSpec, model: &str) -> Result<OutgoingTool<'a>, Unwritable> {
+    let ToolSpec { name, description, parameters, strict } = tool;
     let input_schema = serde_json::from_str(parameters.as_str())
         .map_err(|_| Unwritable::NotJson(format!("the schema of tool {name:?}")))?;
-    Ok(OutgoingTool { name, description, input_schema })
+    let strict = *strict == Some(true) && version::is_strict(model);
+    Ok(OutgoingTool { name, description, input_schema, strict })
 }
 
 fn outgoing_choice(choice: &ToolChoice, parallel: Option<bool>) -> Option<OutgoingChoice<'_>> {
@@ -377,6 +378,8 @@ struct OutgoingTool<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     description: &'a str,
     input_schema: &'a RawValue,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    strict: bool,
 }
 
 #[derive(Serialize)]

@@ -12,6 +12,11 @@ pub(super) fn is_adaptive(model: &str) -> bool {
     model.contains("claude") && of(model).is_some_and(|version| version >= (4, 6))
 }
 
+/// Whether it can be held to the schema of a tool; older ones refuse to be told.
+pub(super) fn is_strict(model: &str) -> bool {
+    model.contains("claude") && of(model).is_some_and(|version| version >= (4, 5))
+}
+
 /// Whether it refuses to be told how to sample.
 pub(super) fn samples_by_itself(model: &str) -> bool {
     model.contains("claude") && of(model).is_some_and(|version| version >= (4, 7))
@@ -46,6 +51,9 @@ mod tests {
             assert_eq!(of(model), version, "{model}");
         }
         assert!(is_adaptive("claude-sonnet-4-6") && !is_adaptive("claude-opus-4-5"));
+        assert!(
+            is_strict("claude-haiku-4-5-20251001") && !is_strict("claude-sonnet-4-20250514") && !is_strict("glm-4.6")
+        );
         assert_eq!(answer_tokens("claude-3-opus-20240229"), 4_096);
     }
 }

@@ -167,9 +167,9 @@ impl ToolTexts {
 }
 
 fn outgoing_tool(tool: &ToolSpec) -> Result<OutgoingTool<'_>, Unwritable> {
-    let ToolSpec { name, description, parameters } = tool;
+    let ToolSpec { name, description, parameters, strict } = tool;
     let parameters = raw(parameters, || format!("the schema of tool {name:?}"))?;
-    Ok(OutgoingTool { kind: "function", function: Function { name, description, parameters } })
+    Ok(OutgoingTool { kind: "function", function: Function { name, description, parameters, strict: *strict } })
 }
 
 fn outgoing_choice(choice: &ToolChoice) -> Option<OutgoingChoice<'_>> {
@@ -311,6 +311,8 @@ struct Function<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     description: &'a str,
     parameters: &'a RawValue,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    strict: Option<bool>,
 }
 
 #[derive(Serialize)]

@@ -126,10 +126,10 @@ fn outgoing_part(part: &Part) -> Content<'_> {
 }
 
 fn outgoing_tool(tool: &ToolSpec) -> Result<OutgoingTool<'_>, Unwritable> {
-    let ToolSpec { name, description, parameters } = tool;
+    let ToolSpec { name, description, parameters, strict } = tool;
     let parameters = serde_json::from_str(parameters.as_str())
         .map_err(|_| Unwritable::NotJson(format!("the schema of tool {name:?}")))?;
-    Ok(OutgoingTool { kind: "function", name, description, parameters, strict: false })
+    Ok(OutgoingTool { kind: "function", name, description, parameters, strict: strict.unwrap_or(false) })
 }
 
 fn outgoing_choice(choice: &ToolChoice) -> Option<OutgoingChoice<'_>> {
@@ -238,7 +238,7 @@ struct OutgoingTool<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     description: &'a str,
     parameters: &'a RawValue,
-    /// Schemas here are made for people, not for strict decoding.
+    /// Said always: without it this protocol means true, and most schemas are made for people.
     strict: bool,
 }
 

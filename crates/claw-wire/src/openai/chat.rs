@@ -305,10 +305,8 @@ fn spec(index: usize, raw: Tool) -> Result<ToolSpec, BadRequest> {
     if let Some(kind) = kind.filter(|kind| kind != "function") {
         return Err(BadRequest::of(at(".type"), format!("only tools of type function are supported, found {kind:?}")));
     }
-    let Some(Function { name, description, parameters, strict: _ }) = function else {
-        return Err(BadRequest::of(at(".function"), "missing field `function`"));
-    };
-    function_spec(|field| at(&format!(".function{field}")), name, description, parameters)
+    let function = function.ok_or_else(|| BadRequest::of(at(".function"), "missing field `function`"))?;
+    function_spec(|field| at(&format!(".function{field}")), function)
 }
 
 #[cfg(test)]

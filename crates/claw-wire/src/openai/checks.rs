@@ -7,7 +7,7 @@ use claw_core::provider::{ToolChoice as CoreToolChoice, ToolSpec};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::chat::{Mode, ToolChoice};
+use super::chat::{Function, Mode, ToolChoice};
 use crate::BadRequest;
 use crate::limits::{METADATA_KEY_CHARS_MAX, METADATA_MAX, METADATA_VALUE_CHARS_MAX, TOOL_NAME_BYTES_MAX, TOOLS_MAX};
 
@@ -105,16 +105,14 @@ pub(super) fn repeated(specs: &[ToolSpec]) -> Option<usize> {
 /// A client's function as a model is shown it; `at` names its fields.
 pub(super) fn function_spec(
     at: impl Fn(&str) -> String,
-    name: String,
-    description: Option<String>,
-    parameters: Option<Box<RawValue>>,
+    Function { name, description, parameters, strict }: Function,
 ) -> Result<ToolSpec, BadRequest> {
     checked_name(&at(".name"), &name)?;
     let parameters = parameters.map_or_else(|| JsonText::new(r#"{"type":"object","properties":{}}"#), json_text);
     if !is_object_schema(parameters.as_str()) {
         return Err(BadRequest::of(at(".parameters"), "parameters must be a JSON schema of type object"));
     }
-    Ok(ToolSpec::new(name, description.unwrap_or_default(), parameters))
+    Ok(ToolSpec { strict, ..ToolSpec::new(name, description.unwrap_or_default(), parameters) })
 }
 
 /// Whether a schema is an object, and does not say itself that it describes something else than objects.

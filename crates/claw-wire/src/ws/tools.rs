@@ -116,7 +116,7 @@ impl ToolCatalog {
     }
 }
 
-fn row(ToolSpec { name, description, parameters }: ToolSpec, with_parameters: bool) -> ToolRow {
+fn row(ToolSpec { name, description, parameters, strict: _ }: ToolSpec, with_parameters: bool) -> ToolRow {
     let parameters = with_parameters.then(|| serde_json::from_str(parameters.as_str()).ok()).flatten();
     let profiles = Profile::ALL.into_iter().filter(|profile| *profile != Profile::Full && profile.has(&name));
     let default_profiles = profiles.map(Profile::as_str).collect();

@@ -165,7 +165,13 @@ fn tools_choices_formats_and_limits_are_spelled_as_the_protocol_has_them() {
         ..Sampling::default()
     };
     let whole = sent(&request);
-    assert_eq!(whole["tools"], json!([{"name": "t", "description": "d", "input_schema": {"type": "object"}}]));
+    let tool = json!({"name": "t", "description": "d", "input_schema": {"type": "object"}});
+    assert_eq!(whole["tools"], json!([tool]));
+    let strict = ToolSpec { strict: Some(true), ..request.tools[0].clone() };
+    for (model, is_told) in [("claude-sonnet-4-5", json!(true)), ("claude-sonnet-4-0", Value::Null)] {
+        let asked = ModelRequest { model: model.into(), tools: Arc::new([strict.clone()]), ..request.clone() };
+        assert_eq!(sent(&asked)["tools"][0]["strict"], is_told, "{model}");
+    }
     assert_eq!(whole["output_config"], json!({"format": {"type": "json_schema", "schema": {"a": 1}}}));
     assert_eq!((&whole["temperature"], &whole["top_p"]), (&json!(1.0), &Value::Null));
     assert_eq!(whole["stop_sequences"], json!(["END"]));

@@ -77,7 +77,7 @@ fn sampling_and_tools_go_along_only_when_given() {
     let spec = ToolSpec::new("n", "d", JsonText::new(r#"{"type":"object"}"#));
     let mut asked = request(vec![]);
     asked.stream = false;
-    asked.tools = Arc::new([spec]);
+    asked.tools = Arc::new([spec.clone()]);
     asked.sampling = Sampling {
         temperature: Some(0.7),
         top_p: Some(0.9),
@@ -100,6 +100,10 @@ fn sampling_and_tools_go_along_only_when_given() {
             r#""presence_penalty":0.5,"frequency_penalty":-0.5,"response_format":{"type":"json_object"}}"#
         )
     );
+    for strict in [true, false] {
+        asked.tools = Arc::new([ToolSpec { strict: Some(strict), ..spec.clone() }]);
+        assert_eq!(sent(&asked)["tools"][0]["function"]["strict"], json!(strict));
+    }
     for (choice, expected) in [
         (ToolChoice::None, json!("none")),
         (ToolChoice::Required, json!("required")),

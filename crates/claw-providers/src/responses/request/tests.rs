@@ -19,7 +19,7 @@ fn sent(request: &ModelRequest) -> Value {
 #[test]
 fn a_question_is_spelled_as_the_protocol_has_it() {
     let call = ToolCall { id: "x".into(), name: "n".into(), arguments: JsonText::new("{\"a\":1}") };
-    let parameters = JsonText::new(r#"{"type":"object"}"#);
+    let spec = ToolSpec::new("n", "d", JsonText::new(r#"{"type":"object"}"#));
     let format = r#"{"type":"json_schema","json_schema":{"name":"out","strict":true,"schema":{"a":1}}}"#;
     let mut request = ModelRequest {
         model: "m".into(),
@@ -36,7 +36,7 @@ fn a_question_is_spelled_as_the_protocol_has_it() {
             Message::assistant("hm", vec![call]),
             Message::Tool { call_id: "x".into(), text: "42".into(), is_error: false },
         ]),
-        tools: Arc::new([ToolSpec::new("n", "d", parameters)]),
+        tools: Arc::new([spec.clone(), ToolSpec { strict: Some(true), name: "s".into(), ..spec }]),
         tool_choice: ToolChoice::Named("n".into()),
         sampling: Sampling {
             temperature: Some(0.5),
@@ -68,6 +68,7 @@ fn a_question_is_spelled_as_the_protocol_has_it() {
             ],
             "tools": [
                 {"type": "function", "name": "n", "description": "d", "parameters": {"type": "object"}, "strict": false},
+                {"type": "function", "name": "s", "description": "d", "parameters": {"type": "object"}, "strict": true},
             ],
             "tool_choice": {"type": "function", "name": "n"},
             "parallel_tool_calls": false, "temperature": 0.5, "max_output_tokens": 9, "reasoning": {"effort": "minimal"},

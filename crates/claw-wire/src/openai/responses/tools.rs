@@ -84,8 +84,8 @@ impl Tools {
                     tools.is_limited = true;
                 }
                 GivenTool::Object(object) => {
-                    let (spec, strict) = function(index, *object)?;
-                    shown.push(ShownTool::of(&spec, strict)?);
+                    let spec = function(index, *object)?;
+                    shown.push(ShownTool::of(&spec)?);
                     tools.clients.push(spec);
                 }
             }
@@ -120,7 +120,7 @@ impl Tools {
     }
 }
 
-fn function(index: usize, raw: ToolObject) -> Result<(ToolSpec, Option<bool>), BadRequest> {
+fn function(index: usize, raw: ToolObject) -> Result<ToolSpec, BadRequest> {
     let ToolObject { kind, name, description, parameters, strict, function } = raw;
     let at = |field: &str| format!("tools[{index}]{field}");
     match kind.as_deref() {
@@ -138,8 +138,7 @@ fn function(index: usize, raw: ToolObject) -> Result<(ToolSpec, Option<bool>), B
         (None, Some(name)) => ("", Function { name, description, parameters, strict }),
         (None, None) => return Err(BadRequest::of(at(".name"), "missing field `name`")),
     };
-    let Function { name, description, parameters, strict } = function;
-    Ok((function_spec(|field| at(&format!("{place}{field}")), name, description, parameters)?, strict))
+    function_spec(|field| at(&format!("{place}{field}")), function)
 }
 
 /// A tool as answers show it.
@@ -158,8 +157,8 @@ impl ShownTool {
         Self { kind: "function", name, description: None, parameters: None, strict: None }
     }
 
-    fn of(spec: &ToolSpec, strict: Option<bool>) -> Result<Self, BadRequest> {
-        let ToolSpec { name, description, parameters } = spec;
+    fn of(spec: &ToolSpec) -> Result<Self, BadRequest> {
+        let ToolSpec { name, description, parameters, strict } = spec;
         let parameters = RawValue::from_string(parameters.as_str().to_owned());
         let parameters = parameters.map_err(|error| BadRequest::of("tools", error.to_string()))?;
         let description = Some(description.clone()).filter(|text| !text.is_empty());
