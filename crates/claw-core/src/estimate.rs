@@ -105,7 +105,7 @@ mod tests {
     fn pictures_calls_and_tools_count() {
         let call = crate::ToolCall { id: "i".into(), name: "read".into(), arguments: JsonText::new("{\"a\":1}") };
         let messages = [
-            Message::User { content: vec![Part::Text { text: "look".into() }, Part::Image { url: "data:,".into() }] },
+            Message::User { content: vec![Part::Text { text: "look".into() }, Part::image("data:,")] },
             Message::assistant("", vec![call]),
         ];
         let tool = ToolSpec::new("read", "reads", JsonText::new("{}"));

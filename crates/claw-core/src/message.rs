@@ -79,6 +79,9 @@ pub enum Part {
     Image {
         /// Where it is.
         url: Text,
+        /// How closely to look at it, where its owner says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        detail: Option<Detail>,
     },
     /// A document by address or `data:` URL; texts are carried as such.
     File {
@@ -90,18 +93,51 @@ pub enum Part {
     },
 }
 
+/// How closely a picture is to be looked at, which is paid by the token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Detail {
+    /// As its model likes.
+    Auto,
+    /// In outline.
+    Low,
+    /// Piece by piece.
+    High,
+    /// In all its points.
+    Original,
+}
+
+impl Detail {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Auto, Self::Low, Self::High, Self::Original];
+
+    /// OpenAI's word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Low => "low",
+            Self::High => "high",
+            Self::Original => "original",
+        }
+    }
+}
+
 impl Part {
+    /// A picture, to be looked at as its model likes.
+    pub fn image(url: impl Into<Text>) -> Self {
+        Self::Image { url: url.into(), detail: None }
+    }
     /// Where it is, if that is elsewhere: the address of a picture or file whose content does not come along.
     pub fn address(&self) -> Option<&Text> {
         match self {
             Self::Text { .. } => None,
-            Self::Image { url } | Self::File { url, name: _ } => (!url.starts_with("data:")).then_some(url),
+            Self::Image { url, detail: _ } | Self::File { url, name: _ } => (!url.starts_with("data:")).then_some(url),
         }
     }
     fn bytes(&self) -> usize {
         match self {
             Self::Text { text } => text.len(),
-            Self::Image { url } | Self::File { url, name: _ } => url.len(),
+            Self::Image { url, detail: _ } | Self::File { url, name: _ } => url.len(),
         }
     }
 }
@@ -245,11 +281,7 @@ mod tests {
     #[test]
     fn a_users_text_is_its_text_parts() {
         let message = Message::User {
-            content: vec![
-                Part::Text { text: "a".into() },
-                Part::Image { url: "data:,".into() },
-                Part::Text { text: "b".into() },
-            ],
+            content: vec![Part::Text { text: "a".into() }, Part::image("data:,"), Part::Text { text: "b".into() }],
         };
         assert_eq!((message.role(), message.text().as_str()), ("user", "a\nb"));
     }

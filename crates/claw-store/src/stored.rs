@@ -136,6 +136,8 @@ fn strange(what: &str, number: i64) -> StoreError {
 
 #[cfg(test)]
 mod tests {
+    use claw_core::Part;
+    use claw_core::message::Detail;
     use claw_core::provider::ToolSpec;
 
     use super::*;
@@ -148,5 +150,20 @@ mod tests {
         assert_eq!((tool.strict, &*text(&tool).unwrap()), (None, old));
         let strict = ToolSpec { strict: Some(true), ..tool };
         assert_eq!(value::<ToolSpec>(&text(&strict).unwrap(), FORM, "a tool").unwrap(), strict);
+    }
+
+    #[test]
+    fn pictures_without_a_word_of_detail_are_read_and_written_as_ever() {
+        let old = r#"{"type":"image","url":"data:,"}"#;
+        let part: Part = value(old, FORM, "a part").unwrap();
+        assert_eq!((&part, &*text(&part).unwrap()), (&Part::image("data:,"), old));
+        for detail in Detail::ALL {
+            let part = Part::Image { url: "data:,".into(), detail: Some(detail) };
+            assert_eq!(
+                *text(&part).unwrap(),
+                *format!(r#"{{"type":"image","url":"data:,","detail":"{}"}}"#, detail.as_str())
+            );
+            assert_eq!(value::<Part>(&text(&part).unwrap(), FORM, "a part").unwrap(), part);
+        }
     }
 }

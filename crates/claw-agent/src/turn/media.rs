@@ -172,7 +172,9 @@ fn put_in(messages: &mut [Message], found: &HashMap<Text, Result<Option<Kept>, S
 impl Kept {
     fn instead_of(&self, part: &Part) -> Part {
         match part {
-            Part::Image { .. } if self.media_type.starts_with("image/") => Part::Image { url: self.data.clone() },
+            Part::Image { detail, .. } if self.media_type.starts_with("image/") => {
+                Part::Image { url: self.data.clone(), detail: *detail }
+            }
             Part::Image { .. } => left_out(part, &format!("{:?} is no picture", self.media_type)),
             Part::File { name, .. } => Part::File { url: self.data.clone(), name: name.clone() },
             Part::Text { .. } => part.clone(),

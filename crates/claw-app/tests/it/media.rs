@@ -8,6 +8,7 @@ use claw_app::chat::Place;
 use claw_app::{Error, Settings};
 use claw_core::courier::CourierError;
 use claw_core::guard::{Found, Guard, Reach};
+use claw_core::message::Detail;
 use claw_core::turn::Context;
 use claw_core::{Message, Part, Turn};
 use claw_net::egress::{AllowList, Egress};
@@ -18,7 +19,7 @@ use crate::house::{Calls, House, SOON, catalog, operator, task, turn};
 use crate::sink::Sink;
 
 fn image(url: &str) -> Message {
-    Message::User { content: vec![Part::Text { text: "look".into() }, Part::Image { url: url.into() }] }
+    Message::User { content: vec![Part::Text { text: "look".into() }, Part::image(url)] }
 }
 
 fn file(url: &str) -> Message {
@@ -105,7 +106,7 @@ async fn adv_33_a_picture_inside_is_refused_in_every_spelling_before_anybody_is_
             }
         }
     }
-    let many = (0..65).map(|n| Part::Image { url: format!("http://93.184.215.14/{n}").into() }).collect();
+    let many = (0..65).map(|n| Part::image(format!("http://93.184.215.14/{n}"))).collect();
     let refused = house.app.chat.start(&operator(), showing(Message::User { content: many }), Place::Fresh).await;
     assert!(matches!(refused.map(drop), Err(Error::Invalid { field, .. }) if field == "image_url"));
     assert_eq!((canary.hits().len(), upstream.counts().requests), (0, 0));
@@ -202,9 +203,10 @@ async fn a_run_fetches_each_picture_once_and_several_at_the_same_time() {
     let house = house(&directory, &upstream, Some(Arc::clone(&gallery) as Arc<dyn Guard>)).await;
     upstream.script([Reply::status(500, "broken"), Reply::tool_call("session_status", "{}"), Reply::text("seen")]);
     let [there, gone] = ["http://pictures.example/a.png", "http://pictures.example/gone.png"].map(ToOwned::to_owned);
-    let content = [&there, &gone, &there].map(|url| Part::Image { url: url.as_str().into() }).to_vec();
+    let part = |url: &String| Part::Image { url: url.as_str().into(), detail: Some(Detail::Low) };
+    let content = [&there, &gone, &there].map(part).to_vec();
     ask(&house, showing(Message::User { content })).await;
-    let picture = json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}});
+    let picture = json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk=", "detail": "low"}});
     let left_out = json!({"type": "text", "text": "[a picture was left out: failed: it is gone]"});
     let asked: Vec<Value> = upstream.requests().iter().map(|seen| seen.messages().to_owned().into()).collect();
     assert_eq!(asked.len(), 3, "a failure, a round with a tool and an answer");

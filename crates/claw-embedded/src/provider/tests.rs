@@ -127,7 +127,7 @@ async fn what_it_cannot_do_is_refused_in_words() {
         let response_format = Some(JsonText::new(json));
         ModelRequest { sampling: port::Sampling { response_format, ..port::Sampling::default() }, ..request("") }
     };
-    let image = core_message::Message::User { content: vec![Part::Image { url: "data:,".into() }] };
+    let image = core_message::Message::User { content: vec![Part::image("data:,")] };
 
     assert!(refusal(all(forced).await).contains("no tools"));
     assert_eq!(text(&all(offered).await), HI);

@@ -116,6 +116,8 @@ async fn files_and_pictures_come_along_and_are_shown_again() {
     let pdf = "data:application/pdf;base64,JVBERg==";
     let content = json!([
         {"type": "input_text", "text": "look"}, {"type": "input_image", "image_url": "data:image/png;base64,aGk="},
+        {"type": "input_image", "image_url": "data:image/png;base64,aGk=", "detail": "low"},
+        {"type": "input_image", "image_url": "data:image/png;base64,aGk=", "detail": "original"},
         {"type": "input_file", "filename": "a.pdf", "file_data": "JVBERg=="},
         {"type": "input_file", "filename": "b.txt", "file_data": "data:text/plain;base64,aGk="},
     ]);
@@ -125,11 +127,15 @@ async fn files_and_pictures_come_along_and_are_shown_again() {
         seen["messages"][0]["content"],
         json!([
             {"type": "text", "text": "look"}, {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}},
+            {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk=", "detail": "low"}},
+            {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk=", "detail": "high"}},
             {"type": "file", "file": {"filename": "a.pdf", "file_data": pdf}}, {"type": "text", "text": "b.txt:\nhi"},
         ])
     );
     let items = house.http().get(&format!("{PATH}/{}/input_items", response["id"].as_str().unwrap())).await.json();
-    assert_eq!(items["data"][0]["content"][2], json!({"type": "input_file", "filename": "a.pdf", "file_data": pdf}));
+    let content = &items["data"][0]["content"];
+    assert_eq!(content[4], json!({"type": "input_file", "filename": "a.pdf", "file_data": pdf}));
+    assert_eq!([1, 2, 3].map(|place| content[place]["detail"].as_str()), [Some("auto"), Some("low"), Some("original")]);
     house.stop().await;
 }
 

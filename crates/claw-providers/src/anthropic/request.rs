@@ -192,7 +192,8 @@ fn outgoing_part(part: &Part) -> Option<Block<'_>> {
     match part {
         Part::Text { text } if text.is_empty() => None,
         Part::Text { text } => Some(Block::text(text)),
-        Part::Image { url } => Some(Block::Image { source: source(url) }),
+        // There is no word for how closely to look at it.
+        Part::Image { url, detail: _ } => Some(Block::Image { source: source(url) }),
         Part::File { url, name } => Some(Block::Document { source: source(url), title: name.as_deref() }),
     }
 }

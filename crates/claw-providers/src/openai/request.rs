@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use claw_core::message::{JsonText, Message, Part, ToolCall};
+use claw_core::message::{Detail, JsonText, Message, Part, ToolCall};
 use claw_core::provider::{ModelRequest, Sampling, ToolChoice, ToolSpec};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
@@ -125,12 +125,22 @@ fn outgoing_content(content: &[Part]) -> Result<Content<'_>, Unwritable> {
 fn outgoing_part(part: &Part) -> Result<OutgoingPart<'_>, Unwritable> {
     Ok(match part {
         Part::Text { text } => OutgoingPart::Text { text },
-        Part::Image { url } => OutgoingPart::ImageUrl { image_url: ImageUrl { url } },
+        Part::Image { url, detail } => {
+            OutgoingPart::ImageUrl { image_url: ImageUrl { url, detail: detail.map(looked) } }
+        }
         Part::File { url, name } if url.starts_with("data:") => {
             OutgoingPart::File { file: FileData { file_data: url, filename: name.as_deref().unwrap_or("file") } }
         }
         Part::File { .. } => return Err(Unwritable::NoWord("the address of a file")),
     })
+}
+
+/// How closely to look, as far as this protocol has words for it.
+const fn looked(detail: Detail) -> &'static str {
+    match detail {
+        Detail::Original => Detail::High.as_str(),
+        Detail::Auto | Detail::Low | Detail::High => detail.as_str(),
+    }
 }
 
 fn outgoing_call(call: &ToolCall) -> OutgoingCall<'_> {
@@ -282,6 +292,8 @@ struct FileData<'a> {
 #[derive(Serialize)]
 struct ImageUrl<'a> {
     url: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'static str>,
 }
 
 #[derive(Serialize)]

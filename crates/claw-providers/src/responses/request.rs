@@ -4,7 +4,7 @@
 
 use std::io::Write;
 
-use claw_core::message::{JsonText, Message, Part, Thoughts, ToolCall};
+use claw_core::message::{Detail, JsonText, Message, Part, Thoughts, ToolCall};
 use claw_core::provider::{ModelRequest, Sampling, ToolChoice, ToolSpec};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -114,7 +114,7 @@ fn called(ToolCall { id, name, arguments }: &ToolCall) -> Item<'_> {
 fn outgoing_part(part: &Part) -> Content<'_> {
     match part {
         Part::Text { text } => Content::InputText { text },
-        Part::Image { url } => Content::InputImage { image_url: url },
+        Part::Image { url, detail } => Content::InputImage { image_url: url, detail: detail.map(Detail::as_str) },
         Part::File { url, name } if url.starts_with("data:") => Content::InputFile {
             filename: Some(name.as_deref().unwrap_or("file")),
             file_data: Some(url),
@@ -216,6 +216,8 @@ enum Content<'a> {
     },
     InputImage {
         image_url: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        detail: Option<&'static str>,
     },
     InputFile {
         #[serde(skip_serializing_if = "Option::is_none")]

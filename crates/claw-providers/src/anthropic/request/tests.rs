@@ -40,8 +40,8 @@ fn a_conversation_is_told_in_turns() {
         Message::User {
             content: vec![
                 Part::Text { text: "what is".into() },
-                Part::Image { url: "data:image/png;base64,AA".into() },
-                Part::Image { url: "https://x.example/a.png".into() },
+                Part::image("data:image/png;base64,AA"),
+                Part::image("https://x.example/a.png"),
                 Part::File { url: "data:application/pdf;base64,AA".into(), name: Some("a.pdf".into()) },
                 Part::File { url: "https://x.example/b.pdf".into(), name: None },
             ],

@@ -35,12 +35,7 @@ fn every_kind_of_message_is_spelled_as_the_protocol_has_it() {
     let messages = vec![
         Message::System { text: "be brief".into() },
         Message::user("hi"),
-        Message::User {
-            content: vec![
-                Part::Text { text: "what is".into() },
-                Part::Image { url: "data:image/png;base64,AA".into() },
-            ],
-        },
+        Message::User { content: vec![Part::Text { text: "what is".into() }, Part::image("data:image/png;base64,AA")] },
         Message::assistant("", vec![call]),
         Message::Tool { call_id: "x".into(), text: "42".into(), is_error: false },
         Message::assistant("", vec![]),

@@ -28,7 +28,7 @@ fn a_question_is_spelled_as_the_protocol_has_it() {
             Message::User {
                 content: vec![
                     Part::Text { text: "what is".into() },
-                    Part::Image { url: "data:image/png;base64,AA".into() },
+                    Part::Image { url: "data:image/png;base64,AA".into(), detail: Some(Detail::Original) },
                     Part::File { url: "data:application/pdf;base64,AA".into(), name: Some("a.pdf".into()) },
                     Part::File { url: "https://x.example/b.pdf".into(), name: None },
                 ],
@@ -58,7 +58,7 @@ fn a_question_is_spelled_as_the_protocol_has_it() {
             "input": [
                 {"type": "message", "role": "user", "content": [
                     {"type": "input_text", "text": "what is"},
-                    {"type": "input_image", "image_url": "data:image/png;base64,AA"},
+                    {"type": "input_image", "image_url": "data:image/png;base64,AA", "detail": "original"},
                     {"type": "input_file", "filename": "a.pdf", "file_data": "data:application/pdf;base64,AA"},
                     {"type": "input_file", "file_url": "https://x.example/b.pdf"},
                 ]},

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use claw_core::message::Detail;
 use claw_core::{Part, Text};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
@@ -10,9 +11,6 @@ use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use super::file;
 use crate::BadRequest;
 use crate::openai::checks::word_of;
-
-/// How closely a picture may be wanted to be looked at; all are looked at alike.
-const DETAILS: [&str; 4] = ["auto", "low", "high", "original"];
 
 /// A message's content: a text or a list of parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -160,9 +158,10 @@ impl ImageUrl {
     fn into_core(self, beside: Option<String>, part: &str) -> Result<Part, BadRequest> {
         let Self { url, detail, field } = self;
         let at = if detail.is_some() { format!("{part}.image_url.detail") } else { format!("{part}.detail") };
-        word_of(&at, detail.or(beside), &DETAILS)?;
+        let word = word_of(&at, detail.or(beside), &Detail::ALL.map(Detail::as_str))?;
+        let detail = Detail::ALL.into_iter().find(|known| word.as_deref() == Some(known.as_str()));
         match file::check_image(&url) {
-            Ok(()) => Ok(Part::Image { url }),
+            Ok(()) => Ok(Part::Image { url, detail }),
             Err(problem) => Err(BadRequest::of(format!("{part}.{field}"), problem)),
         }
     }

@@ -1,3 +1,4 @@
+use claw_core::message::Detail;
 use claw_core::{Part, ToolCall};
 
 use super::*;
@@ -272,14 +273,17 @@ fn the_new_part_begins_after_the_last_answer_and_its_instructions() {
     let chat = read(
         r#"{"messages":[
             {"role":"system","content":"s"},
-            {"role":"user","content":[{"type":"text","text":"q"},{"type":"image_url","image_url":{"url":"https://x.example/a.png"}}]},
+            {"role":"user","content":[{"type":"text","text":"q"},{"type":"image_url","image_url":{"url":"https://x.example/a.png","detail":"low"}}]},
             {"role":"assistant","content":null,"tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]},
             {"role":"developer","content":"d"},
             {"role":"tool","tool_call_id":"c","content":[{"type":"text","text":"r"}]}]}"#,
     )
     .unwrap();
     let call = ToolCall { id: "c".into(), name: "f".into(), arguments: JsonText::new("{}") };
-    let parts = vec![Part::Text { text: "q".into() }, Part::Image { url: "https://x.example/a.png".into() }];
+    let parts = vec![
+        Part::Text { text: "q".into() },
+        Part::Image { url: "https://x.example/a.png".into(), detail: Some(Detail::Low) },
+    ];
     assert_eq!(
         chat.head,
         [

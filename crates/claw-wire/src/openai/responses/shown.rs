@@ -3,7 +3,7 @@
 //! An item has no row of its own. Its id says whose it is and its place there: `msg_<run>` and `fc_<run>_2` in what a
 //! run answered, `msg_<run>i_2` in what it was asked.
 
-use claw_core::message::{Message, Part, ToolCall};
+use claw_core::message::{Detail, Message, Part, ToolCall};
 use claw_core::task::TaskState;
 use claw_core::turn::Context;
 use claw_core::{Task, TaskId, Text};
@@ -170,7 +170,10 @@ pub fn item_of(task: &Task, id: &str) -> Option<Message> {
 fn shown_part(part: &Part) -> ShownPart<'_> {
     match part {
         Part::Text { text } => ShownPart::InputText { text },
-        Part::Image { url } => ShownPart::InputImage { image_url: url, detail: "auto", file_id: None },
+        Part::Image { url, detail } => {
+            let detail = detail.unwrap_or(Detail::Auto).as_str();
+            ShownPart::InputImage { image_url: url, detail, file_id: None }
+        }
         Part::File { url, name } => {
             let is_data = url.starts_with("data:");
             let (file_data, file_url) = (is_data.then_some(url.as_str()), (!is_data).then_some(url.as_str()));

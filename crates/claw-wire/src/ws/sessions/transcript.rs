@@ -161,7 +161,7 @@ impl ChatMessage {
 fn part(part: &Part) -> Content {
     match part {
         Part::Text { text } => Content::Text { text: text.clone() },
-        Part::Image { url } => Content::Image { url: url.clone() },
+        Part::Image { url, detail: _ } => Content::Image { url: url.clone() },
         Part::File { name, .. } => {
             Content::Text { text: format!("[file {}]", name.as_deref().unwrap_or("without a name")).into() }
         }
