@@ -19,18 +19,27 @@ pub fn plain(complaint: &str) -> String {
         "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, 0 or more",
         "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
         "f32" | "f64" => "a number",
+        "a boolean" => "true or false",
         "a sequence" => "an array",
         "a map" => "an object",
         expected if expected.starts_with("struct ") => "an object",
         expected if expected.starts_with("internally tagged enum ") => "an object with a type that is known",
         expected => expected,
     };
-    let found = match found {
-        "invalid type: sequence" => "invalid type: array",
-        "invalid type: map" => "invalid type: object",
-        found => found,
+    let Some(found) = found.strip_prefix("invalid type: ").or_else(|| found.strip_prefix("invalid value: ")) else {
+        return format!("{found}, expected {expected}");
     };
-    format!("{found}, expected {expected}")
+    let number = ["integer `", "floating point `"].iter().find_map(|kind| found.strip_prefix(kind));
+    let found = match (found, number) {
+        (_, Some(number)) => format!("the number {}", number.trim_end_matches('`')),
+        ("sequence", _) => "an array".to_owned(),
+        ("map", _) => "an object".to_owned(),
+        ("boolean `true`", _) => "true".to_owned(),
+        ("boolean `false`", _) => "false".to_owned(),
+        (text, _) if text.starts_with("string ") => format!("the {text}"),
+        (other, _) => other.to_owned(),
+    };
+    format!("found {found}; allowed: {expected}")
 }
 
 #[cfg(test)]
@@ -42,16 +51,21 @@ mod tests {
         for (serde, said) in [
             (
                 "invalid type: map, expected u32 at line 1 column 5",
-                "invalid type: object, expected a whole number, 0 or more",
+                "found an object; allowed: a whole number, 0 or more",
             ),
-            ("invalid type: map, expected i64", "invalid type: object, expected a whole number"),
-            ("invalid type: map, expected f64", "invalid type: object, expected a number"),
-            ("invalid type: sequence, expected a string", "invalid type: array, expected a string"),
-            ("invalid type: integer `7`, expected a sequence", "invalid type: integer `7`, expected an array"),
-            ("invalid type: integer `7`, expected struct Inner", "invalid type: integer `7`, expected an object"),
+            ("invalid value: integer `-1`, expected u32", "found the number -1; allowed: a whole number, 0 or more"),
+            ("invalid type: floating point `1.5`, expected i64", "found the number 1.5; allowed: a whole number"),
+            (
+                "invalid type: string \"a, expected `b`\", expected f64",
+                "found the string \"a, expected `b`\"; allowed: a number",
+            ),
+            ("invalid type: sequence, expected a string", "found an array; allowed: a string"),
+            ("invalid type: boolean `true`, expected a sequence", "found true; allowed: an array"),
+            ("invalid type: null, expected a boolean", "found null; allowed: true or false"),
+            ("invalid type: integer `7`, expected struct Inner", "found the number 7; allowed: an object"),
             (
                 "invalid type: integer `7`, expected internally tagged enum Choice",
-                "invalid type: integer `7`, expected an object with a type that is known",
+                "found the number 7; allowed: an object with a type that is known",
             ),
             ("unknown field `x`, expected `a` or `b` at line 2 column 1", "unknown field `x`, expected `a` or `b`"),
             ("duplicate field `path` at line 1 column 9", "`path` is given twice, once by another of its names"),

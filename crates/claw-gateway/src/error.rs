@@ -17,7 +17,7 @@ use serde_json::json;
 
 use crate::auth::Denied;
 use crate::auth::border::Turned;
-use crate::limits::RETRY_AFTER_DEFAULT;
+use crate::limits::{COMPLAINT_CHARS_MAX, COMPLAINT_END_CHARS, RETRY_AFTER_DEFAULT};
 
 /// G4's word.
 const KEY_REUSE: &str = "idempotency_key_reuse";
@@ -150,9 +150,22 @@ pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// What a stranger has said is told again only so far: the beginning of a complaint and its end.
+fn cut(message: &str) -> Box<str> {
+    let mut ends = message.char_indices().map(|(place, _)| place);
+    let (head, tail) = (ends.nth(COMPLAINT_CHARS_MAX), ends.nth_back(COMPLAINT_END_CHARS));
+    match (head.and_then(|head| message.get(..head)), tail.and_then(|tail| message.get(tail..))) {
+        (Some(head), Some(tail)) => format!("{head} … {tail}").into(),
+        _ => message.into(),
+    }
+}
+
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
-        let message: Box<str> = error.to_string().into();
+        let message = match &error {
+            Error::Invalid { .. } | Error::UnknownModel(_) => cut(&error.to_string()),
+            _ => error.to_string().into(),
+        };
         let new = |status: StatusCode, code: &'static str| Self::new(status, code, message.clone());
         match error {
             Error::Invalid { field, problem: _ } => {
@@ -256,7 +269,8 @@ const fn of_failure(failure: &Failure) -> (StatusCode, &'static str, &'static st
 impl From<BadRequest> for Problem {
     fn from(bad: BadRequest) -> Self {
         let BadRequest { param, message } = bad;
-        Self { param: param.map(Into::into), ..Self::new(StatusCode::BAD_REQUEST, "invalid_request", message) }
+        let param = param.map(|param| cut(&param));
+        Self { param, ..Self::new(StatusCode::BAD_REQUEST, "invalid_request", cut(&message)) }
     }
 }
 
@@ -318,6 +332,19 @@ mod tests {
 
     fn full() -> Error {
         Error::Limited(Refusal { excess: Excess::Concurrent { limit: 1 }, standing: None })
+    }
+
+    #[test]
+    fn a_complaint_is_as_long_as_somebody_reads_whatever_was_sent() {
+        let long = "é".repeat(100_000);
+        let bad = BadRequest::of(format!("metadata.{long}"), format!("found {long:?}; allowed: true or false"));
+        let Problem { message, param, .. } = bad.into();
+        assert!(message.starts_with("found \"éé") && message.ends_with("éé\"; allowed: true or false"), "{message}");
+        assert!(message.chars().count() < 3_000 && param.is_some_and(|param| param.chars().count() < 3_000));
+        let fits = "é".repeat(COMPLAINT_CHARS_MAX);
+        assert_eq!(*Problem::from(BadRequest::whole(fits.clone())).message, *fits);
+        let model = Problem::from(Error::UnknownModel(format!("there is no model {long:?}; known: p/m")));
+        assert!(model.message.ends_with("known: p/m") && model.message.chars().count() < 3_000);
     }
 
     #[test]

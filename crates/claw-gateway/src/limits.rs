@@ -55,6 +55,10 @@ pub const UNKNOWN_FIELDS_MAX: usize = 256;
 pub const UNKNOWN_FIELD_CHARS_MAX: usize = 80;
 /// Conversations that `status` shows as the last ones.
 pub const RECENT_MAX: u32 = 10;
+/// Characters at the beginning of a complaint about what was sent; longer ones lose their middle.
+pub const COMPLAINT_CHARS_MAX: usize = 2_000;
+/// And at its end.
+pub const COMPLAINT_END_CHARS: usize = 500;
 /// Messages of a conversation in one answer when nothing is said.
 pub const MESSAGES_DEFAULT: u32 = 200;
 /// And at most.

@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 
 use async_trait::async_trait;
+use claw_core::complaint::plain;
 use claw_core::message::JsonText;
 use claw_core::provider::ToolSpec;
 use claw_core::skill::{Requirements, Source, Status};
@@ -68,9 +69,8 @@ impl Tool for SkillsRead {
 fn parse(arguments: &JsonText) -> Result<Wanted, ToolError> {
     let mut reader = serde_json::Deserializer::from_str(arguments.as_str());
     serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let (path, why) = (error.path().to_string(), error.inner().to_string());
-        let why = why.split(" at line ").next().unwrap_or_default();
-        ToolError::Arguments(if path == "." { why.to_owned() } else { format!("{path}: {why}") })
+        let (path, why) = (error.path().to_string(), plain(&error.inner().to_string()));
+        ToolError::Arguments(if path == "." { why } else { format!("{path}: {why}") })
     })
 }
 

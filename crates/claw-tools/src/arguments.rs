@@ -64,13 +64,13 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_named_with_its_place_and_what_is_wanted() {
         let table = [
-            (r#"{"path":"a","limit":"x"}"#, "limit: invalid type: string \"x\", expected a whole number, 0 or more"),
+            (r#"{"path":"a","limit":"x"}"#, "limit: found the string \"x\"; allowed: a whole number, 0 or more"),
             (r#"{"limit":1}"#, "missing field `path`"),
             (r#"{"path":"a","nope":1}"#, "nope: unknown field `nope`, expected one of `file`, `path`, `limit`"),
             (r#"{"path":"a","file":"b"}"#, "`path` is given twice, once by another of its names"),
             (r#"{"path":"#, "path: EOF while parsing a value"),
             (r#"["a",1]"#, "expected an object, found an array"),
-            ("7", "invalid type: integer `7`, expected an object"),
+            ("7", "found the number 7; allowed: an object"),
             (r#"{"path":"a"} x"#, "there is more after the JSON object"),
             ("", "missing field `path`"),
         ];

@@ -138,9 +138,9 @@ mod tests {
     fn a_wrong_type_is_named_by_its_path() {
         let (param, message) = refused(r#"{"inner":[{"number":1},{"number":"x"}]}"#);
         assert_eq!(param.as_deref(), Some("inner[1].number"));
-        assert_eq!(message, "invalid type: string \"x\", expected a whole number, 0 or more");
-        assert_eq!(refused(r#"{"inner":[7]}"#).1, "invalid type: integer `7`, expected an object");
-        assert_eq!(refused(r#"{"inner":7}"#).1, "invalid type: integer `7`, expected an array");
+        assert_eq!(message, "found the string \"x\"; allowed: a whole number, 0 or more");
+        assert_eq!(refused(r#"{"inner":[7]}"#).1, "found the number 7; allowed: an object");
+        assert_eq!(refused(r#"{"inner":7}"#).1, "found the number 7; allowed: an array");
         assert_eq!(refused(r#"{"inner":[{}]}"#).0.as_deref(), Some("inner[0].number"));
         assert_eq!(refused("{}").0.as_deref(), Some("inner"));
         assert_eq!(refused("[]").0, None);

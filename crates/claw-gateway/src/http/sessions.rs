@@ -49,7 +49,7 @@ pub(crate) async fn one(
     let (mut before, mut limit, mut agent) = (None, MESSAGES_DEFAULT, None);
     for (name, value) in query_pairs(query.as_deref().unwrap_or_default()) {
         match name {
-            "limit" => limit = at_least_one(parse_number(name, &value)?)?,
+            "limit" => limit = messages(parse_number(name, &value)?)?,
             "before" => before = Some(parse_number(name, &value)?),
             "agentId" => agent = Some(known(&doors, &value)?),
             _ => {}
@@ -58,7 +58,7 @@ pub(crate) async fn one(
     let key = resolve(&name, agent.as_ref())?;
     let verbs = &doors.app.sessions;
     let found = verbs.get(allowed.principal(), &key).await?.ok_or_else(|| absent(&name))?;
-    let detail = sessions::detail(verbs, &found, before, limit.min(MESSAGES_MAX)).await?;
+    let detail = sessions::detail(verbs, &found, before, limit).await?;
     Ok(render::json(StatusCode::OK, &detail))
 }
 
@@ -87,9 +87,10 @@ fn known(doors: &Doors, name: &str) -> Result<AgentId, Problem> {
     Ok(agent)
 }
 
-fn at_least_one(limit: u32) -> Result<u32, BadRequest> {
-    if limit == 0 {
-        return Err(BadRequest::of("limit", format!("must be 1 to {MESSAGES_MAX}, found 0")));
+/// So many messages of a conversation.
+fn messages(limit: u32) -> Result<u32, BadRequest> {
+    if !(1..=MESSAGES_MAX).contains(&limit) {
+        return Err(BadRequest::of("limit", format!("must be 1 to {MESSAGES_MAX}, found {limit}")));
     }
     Ok(limit)
 }

@@ -56,7 +56,7 @@ async fn only_allowed_tools_are_offered_and_calls_are_counted() {
     let choice = json!({"type": "allowed_tools", "mode": "required", "tools": [named("b"), named("session_status")]});
     let mut body = json!({"input": "x", "tools": [function("a"), function("b")], "tool_choice": choice,
                           "parallel_tool_calls": false, "max_tool_calls": 1, "include": ["reasoning.encrypted_content"],
-                          "service_tier": "flex", "stream_options": {"include_obfuscation": false}});
+                          "service_tier": "flex"});
     let status = || Scripted::tool_call("session_status", "{}");
     house.upstream.script([status(), status().and_tool_call("session_status", "{}"), Scripted::text("enough")]);
     let response = ask(&http, &body).await;

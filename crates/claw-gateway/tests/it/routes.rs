@@ -165,6 +165,7 @@ fn responses() -> Vec<Row> {
                 ("include", json!(["everything"]), "include[0]"),
                 ("conversation", json!({"id": 5}), "conversation.id"),
                 ("stream_options", json!({"include_obfuscation": 5}), "stream_options.include_obfuscation"),
+                ("stream_options", json!({"include_obfuscation": false}), "stream_options"),
                 ("background", json!("yes"), "background"),
                 ("store", json!(1), "store"),
                 ("max_output_tokens", json!(0), "max_output_tokens"),
@@ -236,8 +237,12 @@ fn runs() -> Vec<Row> {
 fn sessions() -> Vec<Row> {
     vec![
         row("GET", "/v1/sessions", "/v1/sessions", 200).queries(&[("limit=x", "limit"), ("cursor=x", "cursor")]),
-        row("GET", "/v1/sessions/{*key}", "/v1/sessions/agent:main:none", 404)
-            .queries(&[("limit=x", "limit"), ("before=x", "before")]),
+        row("GET", "/v1/sessions/{*key}", "/v1/sessions/agent:main:none", 404).queries(&[
+            ("limit=x", "limit"),
+            ("limit=0", "limit"),
+            ("limit=1001", "limit"),
+            ("before=x", "before"),
+        ]),
         row("DELETE", "/v1/sessions/{*key}", "/v1/sessions/agent%3Amain%3Anone", 404),
     ]
 }

@@ -177,7 +177,7 @@ async fn unknown_types_and_wrong_fields_are_named() {
     assert_eq!((nobody.status, &nobody.json()["error"]["param"]), (404, &json!("input.executor")));
     let list = house.http().post("/v1/agent/run", &json!({"message": [{"type": "text"}]})).await;
     let message = list.json()["error"]["message"].as_str().unwrap().to_owned();
-    assert_eq!((list.status, message.as_str()), (400, "invalid type: array, expected a string"));
+    assert_eq!((list.status, message.as_str()), (400, "found an array; allowed: a string"));
     for (id, status) in
         [("nonsense", 404), ("task_7", 404), ("sess_00000000000000000000000000000001", 404), ("%00", 404)]
     {

@@ -18,8 +18,8 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::checks::{
-    SERVICE_TIERS, VERBOSITIES, checked_metadata, checked_name, choice, effort, function_spec, json_text, named,
-    positive, repeated, within, word_of,
+    SERVICE_TIERS, VERBOSITIES, checked_metadata, checked_name, choice, counted, effort, function_spec, json_text,
+    named, repeated, within, word_of,
 };
 use crate::limits::{CHOICES_MAX, STOPS_MAX, TOOLS_MAX};
 use crate::{BadRequest, json};
@@ -39,10 +39,10 @@ pub struct ChatRequest {
     pub stream_options: Option<StreamOptions>,
     pub temperature: Option<f32>,
     pub top_p: Option<f32>,
-    pub n: Option<u32>,
+    pub n: Option<i64>,
     pub stop: Option<StopTexts>,
-    pub max_tokens: Option<u32>,
-    pub max_completion_tokens: Option<u32>,
+    pub max_tokens: Option<i64>,
+    pub max_completion_tokens: Option<i64>,
     pub presence_penalty: Option<f32>,
     pub frequency_penalty: Option<f32>,
     pub seed: Option<i64>,
@@ -166,8 +166,11 @@ impl TryFrom<ChatRequest> for Chat {
         let sampling = Sampling {
             temperature: within("temperature", temperature, 0.0, 2.0)?,
             top_p: within("top_p", top_p, 0.0, 1.0)?,
-            max_tokens: positive("max_completion_tokens", max_completion_tokens)?
-                .or(positive("max_tokens", max_tokens)?),
+            max_tokens: counted("max_completion_tokens", max_completion_tokens, u32::MAX)?.or(counted(
+                "max_tokens",
+                max_tokens,
+                u32::MAX,
+            )?),
             stop: stops(stop)?,
             seed,
             presence_penalty: within("presence_penalty", presence_penalty, -2.0, 2.0)?,
@@ -191,7 +194,7 @@ impl TryFrom<ChatRequest> for Chat {
             tools,
             tool_choice,
             own_tools,
-            n: wanted(n)?,
+            n: counted("n", n, CHOICES_MAX)?.unwrap_or(1),
             thinking: effort("reasoning_effort", reasoning_effort.as_deref())?,
         })
     }
@@ -228,15 +231,6 @@ fn unsupported(raw: &ChatRequest) -> Result<(), BadRequest> {
         return refuse("function_call", "`function_call` is not supported: use `tool_choice`");
     }
     word_of("service_tier", raw.service_tier.clone(), &SERVICE_TIERS).map(drop)
-}
-
-/// How many answers are wanted.
-fn wanted(n: Option<u32>) -> Result<usize, BadRequest> {
-    let n = n.map_or(1, |n| usize::try_from(n).unwrap_or(usize::MAX));
-    if (1..=CHOICES_MAX).contains(&n) {
-        return Ok(n);
-    }
-    Err(BadRequest::of("n", format!("n must be 1 to {CHOICES_MAX}, found {n}")))
 }
 
 /// An output format, its kind known.

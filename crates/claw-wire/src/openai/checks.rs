@@ -1,6 +1,7 @@
 //! What chat completions and responses check alike, each complaint naming its field.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use claw_core::JsonText;
 use claw_core::provider::{ToolChoice as CoreToolChoice, ToolSpec};
@@ -72,11 +73,15 @@ pub(super) fn within(param: &str, value: Option<f32>, low: f32, high: f32) -> Re
     }
 }
 
-/// A number that is at least 1.
-pub(super) fn positive(param: &str, value: Option<u32>) -> Result<Option<u32>, BadRequest> {
-    match value {
-        Some(0) => Err(BadRequest::of(param, format!("{param} must be at least 1, found 0"))),
-        fits => Ok(fits),
+/// A whole number from 1 to the most.
+pub(super) fn counted<N>(param: &str, value: Option<i64>, most: N) -> Result<Option<N>, BadRequest>
+where
+    N: TryFrom<i64> + PartialOrd + Display,
+{
+    let Some(found) = value else { return Ok(None) };
+    match N::try_from(found) {
+        Ok(count) if found > 0 && count <= most => Ok(Some(count)),
+        _ => Err(BadRequest::of(param, format!("{param} must be 1 to {most}, found {found}"))),
     }
 }
 

@@ -9,6 +9,7 @@ use claw_core::provider::Usage;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::checks::counted;
 use crate::BadRequest;
 use crate::limits::{EMBEDDING_DIMENSIONS_MAX, EMBEDDING_INPUTS_MAX};
 
@@ -189,7 +190,7 @@ impl TryFrom<EmbeddingsRequest> for Wanted {
             model: model.ok_or_else(|| BadRequest::of("model", "model must name a model that makes embeddings"))?,
             input,
             encoding,
-            dimensions: dimensions.map(length).transpose()?,
+            dimensions: counted("dimensions", dimensions, EMBEDDING_DIMENSIONS_MAX)?,
             user,
         })
     }
@@ -209,13 +210,6 @@ fn checked(input: EmbeddingInput) -> Result<EmbeddingInput, BadRequest> {
         Some(place) => Err(BadRequest::of(format!("input[{place}]"), format!("input[{place}] must not be empty"))),
         None => Ok(input),
     }
-}
-
-fn length(found: i64) -> Result<u32, BadRequest> {
-    let fits = u32::try_from(found).ok().filter(|length| (1..=EMBEDDING_DIMENSIONS_MAX).contains(length));
-    fits.ok_or_else(|| {
-        BadRequest::of("dimensions", format!("dimensions must be 1 to {EMBEDDING_DIMENSIONS_MAX}, found {found}"))
-    })
 }
 
 /// The answer.

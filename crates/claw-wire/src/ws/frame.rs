@@ -350,7 +350,7 @@ mod tests {
         let raw: Box<RawValue> = serde_json::from_str(r#"{"message":5}"#).unwrap();
         let error = params::<Params>("agent", Some(&raw)).unwrap_err();
         assert_eq!(error.code, "INVALID_REQUEST");
-        assert_eq!(error.message, "invalid agent params: at message: invalid type: integer `5`, expected a string");
+        assert_eq!(error.message, "invalid agent params: at message: found the number 5; allowed: a string");
         let error = params::<Params>("agent", None).unwrap_err();
         assert_eq!(error.message, "invalid agent params: at message: missing field `message`");
     }

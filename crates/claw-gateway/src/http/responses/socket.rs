@@ -193,6 +193,7 @@ impl Line {
         let CreateFrame { generate, previous } = frame;
         let blame = |problem: Problem| (problem, previous.clone());
         let request: ResponsesRequest = body::parse(bytes).await.map_err(|bad: BadRequest| blame(bad.into()))?;
+        let request = ResponsesRequest { stream: Some(true), ..request };
         let principal = self.caller.principal();
         let asked = asked::read(&self.doors, principal, request, &self.headers, &self.memory).await;
         let Asked { mut turn, place, kept, stream: _, named } = asked.map_err(blame)?;

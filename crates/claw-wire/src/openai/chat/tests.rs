@@ -102,6 +102,21 @@ fn a_wrong_field_is_named() {
     }
 }
 
+/// One rule, one message.
+#[test]
+fn a_count_out_of_its_range_is_told_the_range_whatever_it_is() {
+    for (field, range) in
+        [("max_tokens", "1 to 4294967295"), ("max_completion_tokens", "1 to 4294967295"), ("n", "1 to 8")]
+    {
+        for found in ["-1", "0", "5000000000"] {
+            let refused = with(&format!(r#""{field}":{found}"#)).unwrap_err();
+            assert_eq!(refused, BadRequest::of(field, format!("{field} must be {range}, found {found}")));
+        }
+    }
+    let fraction = with(r#""max_tokens":1.5"#).unwrap_err();
+    assert_eq!(fraction, BadRequest::of("max_tokens", "found the number 1.5; allowed: a whole number"));
+}
+
 #[test]
 fn a_wrong_tool_or_format_is_named() {
     for (field, param) in [
@@ -240,7 +255,7 @@ fn a_wrong_message_is_named() {
     assert_eq!(read("{}").unwrap_err().param.as_deref(), Some("messages"));
     assert_eq!(
         read(r#"{"messages":[{"role":"user","content":5}]}"#).unwrap_err().message,
-        "invalid type: integer `5`, expected a string or an array of content parts"
+        "found the number 5; allowed: a string or an array of content parts"
     );
 }
 

@@ -21,7 +21,7 @@ use crate::BadRequest;
 use crate::limits::LABEL_CHARS_MAX;
 use crate::openai::chat::ToolChoice;
 use crate::openai::checks::{
-    SERVICE_TIERS, VERBOSITIES, checked_metadata, checked_name, choice, effort, named, positive, within, word_of,
+    SERVICE_TIERS, VERBOSITIES, checked_metadata, checked_name, choice, counted, effort, named, within, word_of,
 };
 
 /// The body of `POST /v1/responses`.
@@ -41,7 +41,7 @@ pub struct ResponsesRequest {
     pub conversation: Option<Conversation>,
     pub text: Option<TextOptions>,
     pub reasoning: Option<Reasoning>,
-    pub max_output_tokens: Option<u32>,
+    pub max_output_tokens: Option<i64>,
     pub temperature: Option<f32>,
     pub top_p: Option<f32>,
     pub presence_penalty: Option<f32>,
@@ -53,7 +53,7 @@ pub struct ResponsesRequest {
     pub safety_identifier: Option<String>,
     pub prompt_cache_key: Option<String>,
     pub include: Option<Vec<String>>,
-    pub max_tool_calls: Option<u32>,
+    pub max_tool_calls: Option<i64>,
     pub service_tier: Option<String>,
     pub stream_options: Option<StreamOptions>,
     pub prompt: Option<IgnoredAny>,
@@ -224,8 +224,8 @@ impl TryFrom<ResponsesRequest> for Ask {
             instructions,
             previous_response_id,
             conversation: conversation.map(|Conversation(id)| id),
-            max_output_tokens,
-            max_tool_calls: positive("max_tool_calls", max_tool_calls)?,
+            max_output_tokens: counted("max_output_tokens", max_output_tokens, u32::MAX)?,
+            max_tool_calls: counted("max_tool_calls", max_tool_calls, u32::MAX)?,
             temperature,
             top_p,
             presence_penalty,
@@ -251,7 +251,7 @@ fn sampling(kept: &Kept, response_format: Option<JsonText>) -> Result<Sampling, 
     Ok(Sampling {
         temperature: within("temperature", kept.temperature, 0.0, 2.0)?,
         top_p: within("top_p", kept.top_p, 0.0, 1.0)?,
-        max_tokens: positive("max_output_tokens", kept.max_output_tokens)?,
+        max_tokens: kept.max_output_tokens,
         presence_penalty: within("presence_penalty", kept.presence_penalty, -2.0, 2.0)?,
         frequency_penalty: within("frequency_penalty", kept.frequency_penalty, -2.0, 2.0)?,
         response_format,
@@ -266,6 +266,9 @@ fn unsupported(request: &ResponsesRequest) -> Result<(), BadRequest> {
     }
     if request.top_logprobs.is_some_and(|count| count > 0) {
         return refuse("top_logprobs", "logprobs are not supported");
+    }
+    if request.stream_options.is_some() && request.stream != Some(true) {
+        return refuse("stream_options", "stream_options says how to stream: it needs `stream: true`");
     }
     if request.background == Some(true) && request.store == Some(false) {
         return refuse("background", "a background response must be stored");
