@@ -61,7 +61,7 @@ pub enum Source {
     Bundled,
     /// The operator installed it.
     Managed,
-    /// It lies in the agent's workspace.
+    /// It lies in the agent's workspace, where agents write: it counts when the operator has pinned it.
     Workspace,
 }
 
@@ -107,9 +107,9 @@ pub struct Status {
     pub is_blocked: bool,
     /// Whether this agent is given other skills only.
     pub is_filtered: bool,
-    /// Whether it was installed and is not what was installed any more.
+    /// Whether it was installed or pinned, and is not that any more.
     pub is_changed: bool,
-    /// Whether it lies among those that were installed and nobody has said that it is right.
+    /// Whether nobody has said that it is right, where it lies in a workspace or among those that were installed.
     pub is_unpinned: bool,
     /// Whether models are not told of it.
     pub is_hidden: bool,

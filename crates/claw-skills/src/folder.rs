@@ -10,8 +10,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, File, Metadata, OpenOptions, OpenOptionsExt as _};
 
 use crate::contents::{BadContents, Contents, Gatherer};
-use crate::limits::{DEPTH_MAX, FILES_MAX, FILES_SHOWN_MAX};
-use crate::manifest;
+use crate::limits::DEPTH_MAX;
 
 /// `O_NONBLOCK`, so that opening a pipe that took a file's place returns.
 #[cfg(target_os = "linux")]
@@ -115,31 +114,4 @@ fn walk(dir: &Dir, above: &str, depth: usize, gatherer: &mut Gatherer) -> Result
         }
     }
     Ok(())
-}
-
-/// The names of a skill's files but its `SKILL.md`, hidden ones left out; as many as are shown.
-pub(crate) fn names(dir: &Dir) -> Vec<String> {
-    let mut names = Vec::new();
-    list(dir, "", 0, &mut names);
-    names.sort();
-    names
-}
-
-fn list(dir: &Dir, above: &str, depth: usize, names: &mut Vec<String>) {
-    for entry in dir.entries().into_iter().flatten().take(FILES_MAX).filter_map(Result::ok) {
-        let Ok(name) = entry.file_name().into_string() else { continue };
-        if name.starts_with('.') || names.len() >= FILES_SHOWN_MAX {
-            continue;
-        }
-        let path = if above.is_empty() { name } else { format!("{above}/{name}") };
-        match entry.file_type() {
-            Ok(kind) if kind.is_file() && path != manifest::FILE => names.push(path),
-            Ok(kind) if kind.is_dir() && depth < DEPTH_MAX => {
-                if let Ok(inside) = entry.open_dir() {
-                    list(&inside, &path, depth + 1, names);
-                }
-            }
-            _ => {}
-        }
-    }
 }

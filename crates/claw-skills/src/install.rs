@@ -2,9 +2,11 @@
 //!
 //! Parse → scan → write beside → sync → rename: a skill is there whole or not at all, whenever the
 //! machine dies. Files are written without the right to be run, and nothing is ever run. What was
-//! installed is recorded in the skill's folder ([`Origin`]), in a hidden file that no archive can bring along.
+//! installed is recorded in the skill's folder ([`Origin`]), in a hidden file that no archive can bring along; `workspace`
+//! does the same for those that lie where agents work.
 
 mod origin;
+mod workspace;
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
@@ -203,17 +205,8 @@ impl Managed {
     ) -> Result<Installed, InstallError> {
         let path = self.place(name)?;
         let lock = self.lock()?;
-        let contents = folder::gather(&path)?;
-        let bytes = contents.get(manifest::FILE).ok_or(BadContents::NoManifest)?;
-        let manifest = manifest::parse(bytes).map_err(InstallError::NoSkill)?;
-        if manifest.name != name {
-            return Err(InstallError::Absent(name.to_owned()));
-        }
-        let findings = scanner.scan(&contents, SCAN_MAX)?;
-        if !findings.is_empty() && !accepts_findings {
-            return Err(InstallError::Findings(findings));
-        }
-        let digest = hex::encode(contents.digest());
+        let Looked { manifest, findings, digest } =
+            looked_through(&folder::gather(&path)?, name, accepts_findings, scanner)?;
         let here = || From::Folder { path: path.display().to_string() };
         // A record that cannot be read is as good as none.
         let before = Origin::read(&path).ok().flatten();
@@ -227,8 +220,7 @@ impl Managed {
     /// Where the skill of that name lies.
     fn place(&self, name: &str) -> Result<PathBuf, InstallError> {
         let absent = || InstallError::Absent(name.chars().take(80).collect());
-        let is_plain = crate::contents::plain(name).is_ok_and(|plain| plain.as_deref() == Some(name));
-        if !is_plain || name.contains('/') || name.starts_with('.') {
+        if !is_name(name) {
             return Err(absent());
         }
         let place = self.0.join(name);
@@ -332,6 +324,38 @@ impl Managed {
         renameat_with(CWD, beside, CWD, place, flags)?;
         File::open(&self.0)?.sync_all()
     }
+}
+
+/// A skill that somebody has looked through.
+struct Looked {
+    manifest: Manifest,
+    findings: Vec<Finding>,
+    digest: String,
+}
+
+/// Judges and scans what lies in a folder of that name.
+fn looked_through(
+    contents: &Contents,
+    name: &str,
+    accepts_findings: bool,
+    scanner: &Scanner,
+) -> Result<Looked, InstallError> {
+    let bytes = contents.get(manifest::FILE).ok_or(BadContents::NoManifest)?;
+    let manifest = manifest::parse(bytes).map_err(InstallError::NoSkill)?;
+    if manifest.name != name {
+        return Err(InstallError::Absent(name.to_owned()));
+    }
+    let findings = scanner.scan(contents, SCAN_MAX)?;
+    if !findings.is_empty() && !accepts_findings {
+        return Err(InstallError::Findings(findings));
+    }
+    Ok(Looked { manifest, findings, digest: hex::encode(contents.digest()) })
+}
+
+/// Whether it can be the name of one folder.
+fn is_name(name: &str) -> bool {
+    let is_plain = crate::contents::plain(name).is_ok_and(|plain| plain.as_deref() == Some(name));
+    is_plain && !name.contains('/') && !name.starts_with('.')
 }
 
 /// Writes files into a directory of their own, onto the disk.

@@ -4,6 +4,9 @@
 //! changed, so a skill that is installed beside a running gateway is there at the next run. Nothing
 //! is loaded from the directory the program was started in (advisory 63). Blocks on the disk.
 //!
+//! Whoever works in a workspace writes its `skills/`, too. So what lies there is data until the operator has pinned it, takes
+//! no other skill's place, and what is told of it comes from the very bytes that were pinned (advisories 78, 82).
+//!
 //! Surprise: an API key has the bundled skills and those in its own workspace; an installed one only
 //! where the configuration shares it (G13).
 
@@ -18,13 +21,19 @@ use claw_core::skill::{Broken, Report, Source, Status, Variable};
 use claw_core::{AgentId, Clock, Principal, Secret};
 
 use crate::gate::Surroundings;
-use crate::limits::VARIABLE_BYTES_MAX;
+use crate::limits::{FILES_SHOWN_MAX, VARIABLE_BYTES_MAX};
 use crate::manifest::Manifest;
 use crate::pin::{self, Pin, Standing};
-use crate::{bundled, folder, manifest};
+use crate::{bundled, manifest};
 
 pub(crate) use look::Place;
 use look::{Directory, Seen};
+
+/// What says that a skill in a workspace is right as it is.
+pub fn pin_command(name: &str, agent: &AgentId, principal: &Principal) -> String {
+    let key = if is_operator(principal) { String::new() } else { format!(" --key {}", principal.id) };
+    format!("openclaw skills pin {name} --agent {agent}{key}")
+}
 
 /// Where an agent works for somebody; nothing where it works nowhere.
 pub type WorkspaceOf = Arc<dyn Fn(&AgentId, &Principal) -> Option<PathBuf> + Send + Sync>;
@@ -149,27 +158,37 @@ impl Library {
         let settings = &self.0.settings;
         let is_operator = is_operator(principal);
         let mut skills: BTreeMap<String, Skill> = BTreeMap::new();
-        let mut broken = Vec::new();
-        let mut take = |directory: Directory, source: Source, is_ours: &dyn Fn(&Manifest) -> bool| {
-            for (place, manifest, standing) in directory.skills {
-                if is_ours(&manifest) {
-                    let skill = Skill { manifest, source, place, standing };
-                    skills.entry(skill.manifest.name.clone()).or_insert(skill);
-                }
-            }
-            if is_operator || source == Source::Workspace {
-                broken.extend(directory.broken);
-            }
-        };
         let (seen, now) = (&self.0.seen, settings.clock.now());
-        if let Some(workspace) = (settings.workspaces)(agent, principal) {
-            take(seen.workspace(&workspace, is_operator, now), Source::Workspace, &|_| true);
+        let workspace = (settings.workspaces)(agent, principal);
+        let Directory { skills: own, mut broken } = workspace
+            .map(|workspace| seen.workspace(&workspace, &settings.managed, is_operator, now))
+            .unwrap_or_default();
+        // What nobody has let in takes no other's place: else whoever writes in a workspace turned skills off.
+        let (own, strange): (Vec<_>, Vec<_>) = own.into_iter().partition(|(.., standing)| *standing == Standing::Right);
+        let mut take = |(place, manifest, standing): (Place, Arc<Manifest>, Standing), source: Source| {
+            let name = manifest.name.clone();
+            skills.entry(name).or_insert(Skill { manifest, source, place, standing }).source == source
+        };
+        for skill in own {
+            take(skill, Source::Workspace);
         }
+        let managed = seen.managed(&settings.managed, now);
         let may_have = |manifest: &Manifest| is_operator || settings.entry(&manifest.key).is_shared;
-        take(seen.managed(&settings.managed, now), Source::Managed, &may_have);
+        for skill in managed.skills.into_iter().filter(|(_, manifest, _)| may_have(manifest)) {
+            take(skill, Source::Managed);
+        }
+        if is_operator {
+            broken.extend(managed.broken);
+        }
         for (place, manifest) in look::bundled() {
-            let skill = Skill { manifest, source: Source::Bundled, place, standing: Standing::Right };
-            skills.entry(skill.manifest.name.clone()).or_insert(skill);
+            take((place, manifest, Standing::Right), Source::Bundled);
+        }
+        for skill in strange {
+            let (path, command) = (skill.0.shown(is_operator).0, pin_command(&skill.1.name, agent, principal));
+            if !take(skill, Source::Workspace) {
+                let why = "it is not pinned as it is, so another skill of its name counts";
+                broken.push(Broken { path, problems: vec![format!("{why}: `{command}` if this one is right")] });
+            }
         }
         (skills.into_values().collect(), broken)
     }
@@ -258,8 +277,7 @@ pub(crate) struct Opened {
     pub(crate) bytes: Vec<u8>,
     /// Every file by its path, but for the `SKILL.md`.
     pub(crate) others: Vec<String>,
-    /// Whether the operator let these very bytes in, and the scan had found nothing in them. In a workspace agents write,
-    /// whoever they listen to.
+    /// Whether the scan had found nothing in these very bytes, which the operator let in.
     pub(crate) is_vouched_for: bool,
 }
 
@@ -278,26 +296,22 @@ impl Skill {
                 let others = others.filter(|path| path != manifest::FILE).collect();
                 Ok(Opened { bytes: text.as_bytes().to_vec(), others, is_vouched_for: true })
             }
-            Place::Folder { root, inside } => {
+            Place::Folder { root, inside, record } => {
                 let failed = |error: std::io::Error| match error.kind() {
                     std::io::ErrorKind::NotFound => absent(),
                     _ => format!("{path:?} cannot be read: {error}"),
                 };
                 let dir = look::open_skill(root, inside).map_err(failed)?.ok_or_else(absent)?;
-                if self.source == Source::Managed {
-                    // What was judged a moment ago may be another file now: these are the bytes that are pinned.
-                    match pin::look(&dir) {
-                        Pin::Unrecorded | Pin::Changed => {
-                            return Err("the skill was changed this very moment".to_owned());
-                        }
-                        Pin::Intact { contents, has_findings } => {
-                            let bytes = contents.get(&path).ok_or_else(absent)?.to_vec();
-                            return Ok(Opened { bytes, others: folder::names(&dir), is_vouched_for: !has_findings });
-                        }
+                // What was judged a moment ago may be another file now: these are the bytes that are pinned.
+                match pin::look(&dir, record.read(&dir)) {
+                    Pin::Unrecorded | Pin::Changed => Err("the skill was changed this very moment".to_owned()),
+                    Pin::Intact { contents, has_findings } => {
+                        let bytes = contents.get(&path).ok_or_else(absent)?.to_vec();
+                        let others = contents.iter().map(|(path, _)| path).filter(|path| *path != manifest::FILE);
+                        let others = others.take(FILES_SHOWN_MAX).map(str::to_owned).collect();
+                        Ok(Opened { bytes, others, is_vouched_for: !has_findings })
                     }
                 }
-                let bytes = folder::read(&dir, &path, crate::limits::FILE_BYTES_MAX).map_err(failed)?;
-                Ok(Opened { bytes, others: folder::names(&dir), is_vouched_for: false })
             }
         }
     }
@@ -317,3 +331,7 @@ impl Clock for Late {
 #[cfg(test)]
 #[path = "library/tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "library/borders.rs"]
+mod borders;

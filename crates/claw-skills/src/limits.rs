@@ -56,6 +56,9 @@ pub const SKILLS_MAX: usize = 200;
 /// Entries one directory of skills may have before it is not looked at further.
 pub const ENTRIES_MAX: usize = 1_000;
 
+/// Folders that hold no skill, of which the log tells when it is news.
+pub const BROKEN_TOLD_MAX: usize = 10;
+
 /// A file that was changed later than this before it was read may be changed again without a trace.
 pub const CHANGE_SHOWS_AFTER: Duration = Duration::from_secs(1);
 

@@ -1,22 +1,28 @@
-//! Whether an installed skill is still what was installed (advisory 82).
+//! Whether a skill is still what the operator let in (advisory 82).
 //!
 //! One that is not is no longer taught, until it is installed again or somebody says that it is right as it
-//! is. A folder that somebody put there by hand has no record, was looked through by nobody, and is not
-//! taught either until then.
+//! is. A folder that somebody put there by hand, or that lies in a workspace, has no record, was looked through by
+//! nobody, and is not taught either until then. An installed skill's record lies in its folder; that of one in a
+//! workspace beside the installed ones, since agents write what lies in a workspace and nothing else.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::{Path, PathBuf};
 
 use cap_std::fs::{Dir, MetadataExt as _};
+use sha2::{Digest as _, Sha256};
 
 use crate::contents::Contents;
 use crate::folder;
 use crate::install::Origin;
 use crate::limits::{DEPTH_MAX, FILES_MAX};
 
+/// The folder of a workspace that holds skills.
+pub(crate) const IN_WORKSPACE: &str = "skills";
+
 /// Whether a skill is what somebody let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Standing {
-    /// It is, or it lies where that is not asked.
+    /// It is.
     Right,
     /// It was, and is something else now.
     Changed,
@@ -48,9 +54,47 @@ pub(crate) enum Pin {
     Changed,
 }
 
-/// Reads the whole folder. Blocks on the disk.
-pub(crate) fn look(dir: &Dir) -> Pin {
-    match Origin::read_in(dir) {
+/// Where the record of what somebody let in lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Record {
+    /// In the skill's own folder.
+    Inside,
+    /// In a file of its own.
+    Beside(PathBuf),
+}
+
+/// The directory, among the installed skills, of the records of those that lie in workspaces.
+const BESIDE: &str = ".pins";
+
+/// The record of the skill of that name in a workspace: it is of this one place, and says nothing of the same files
+/// elsewhere.
+pub(crate) fn in_workspace(managed: &Path, workspace: &Path, name: &str) -> PathBuf {
+    let place = folder_of(workspace, name);
+    let name = hex::encode(Sha256::digest(place.as_os_str().as_encoded_bytes()));
+    managed.join(BESIDE).join(format!("{name}.json"))
+}
+
+/// The folder of a workspace's skill.
+pub(crate) fn folder_of(workspace: &Path, name: &str) -> PathBuf {
+    // As it is spelled in the plainest way: `/a/b/` and `/a/./b` are one place.
+    workspace.components().collect::<PathBuf>().join(IN_WORKSPACE).join(name)
+}
+
+impl Record {
+    /// What it says; nothing if there is none.
+    ///
+    /// Errors: in words.
+    pub(crate) fn read(&self, dir: &Dir) -> Result<Option<Origin>, String> {
+        match self {
+            Self::Inside => Origin::read_in(dir),
+            Self::Beside(path) => Origin::read_at(path),
+        }
+    }
+}
+
+/// Reads the whole folder, if there is a record of it. Blocks on the disk.
+pub(crate) fn look(dir: &Dir, record: Result<Option<Origin>, String>) -> Pin {
+    match record {
         Ok(None) => Pin::Unrecorded,
         Ok(Some(origin)) => match folder::gather_in(dir) {
             Ok(contents) if hex::encode(contents.digest()) == origin.digest => {

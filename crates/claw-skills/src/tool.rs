@@ -96,7 +96,7 @@ fn read(library: &Library, context: &ToolContext, wanted: &Wanted) -> Result<Str
     let from = match status.source {
         Source::Bundled => "part of OpenClaw",
         Source::Managed => "installed by the operator",
-        Source::Workspace => "from the workspace",
+        Source::Workspace => "from the workspace, pinned by the operator",
     };
     if !is_vouched_for {
         context.run.strangers.note();
@@ -122,10 +122,10 @@ fn offered(library: &Library, context: &ToolContext) -> impl Iterator<Item = Str
 /// What a skill lacks, in words.
 pub(crate) fn why_not(status: &Status) -> String {
     if status.is_changed {
-        return "it is not what was installed any more, and the operator has not said that this is right".to_owned();
+        return "it is not what was let in any more, and the operator has not said that this is right".to_owned();
     }
     if status.is_unpinned {
-        return "it was put there by hand, and the operator has not said that this is right".to_owned();
+        return "nobody has let it in: the operator has not pinned it".to_owned();
     }
     let Requirements { bins, any_bins, env, config, os } = &status.missing;
     let lists = [

@@ -271,7 +271,6 @@ impl ExecTool {
             let relative = workspace.relative(&cwd)?;
             let opened = workspace.dir().open_dir(&relative);
             opened.map_err(|error| crate::workspace::explain("run in", &cwd, &error))?;
-            workspace.make_skills()?;
             let root = workspaces.path(&context)?;
             let room = workspace.room().cloned();
             let file_bytes_max = match &room {

@@ -21,9 +21,6 @@ use crate::room::{Room, Rooms, taken};
 /// A repository's own directory. Whoever writes there has every command of git's run what they like.
 const GIT: &str = ".git";
 
-/// What agents are taught from. Whoever writes there teaches every later run.
-pub(crate) const SKILLS: &str = "skills";
-
 /// `O_NONBLOCK`, so that opening a pipe that took a file's place returns.
 #[cfg(target_os = "linux")]
 pub(crate) const NONBLOCK: i32 = 0o4000;
@@ -314,7 +311,8 @@ impl Workspace {
         let Some(name) = path.file_name().filter(|_| !written.ends_with('/')) else {
             return Err(ToolError::Arguments(format!("path: {written} names no file")));
         };
-        if let Some(why) = self.kept_from_agents(&self.place(written)?) {
+        if self.place(written)?.iter().any(|part| part.eq_ignore_ascii_case(GIT)) {
+            let why = "git's own files say what git runs; a command of git's has to change them";
             return Err(ToolError::Failed(format!("cannot write {written}: {why}")));
         }
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -324,37 +322,6 @@ impl Workspace {
             self.dir.create_dir_with(parent, &builder).map_err(failed)?;
         }
         Ok((self.dir.open_dir(parent).map_err(failed)?, PathBuf::from(name)))
-    }
-
-    /// Makes the directory that agents are taught from, so that no command does; as far as that is permitted here.
-    pub(crate) fn make_skills(&self) -> Result<(), ToolError> {
-        match self.dir.create_dir_with(SKILLS, DirBuilder::new().mode(0o700)) {
-            Ok(()) => {
-                if let Some(room) = &self.room {
-                    room.forget();
-                }
-                Ok(())
-            }
-            Err(error) => match error.kind() {
-                io::ErrorKind::AlreadyExists | io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                    Ok(())
-                }
-                _ => Err(explain("make", SKILLS, &error)),
-            },
-        }
-    }
-
-    /// Why no tool writes at this place.
-    fn kept_from_agents(&self, place: &Path) -> Option<&'static str> {
-        let is_taught = place.iter().next().is_some_and(|first| first.eq_ignore_ascii_case(SKILLS))
-            || self.dir.canonicalize(SKILLS).is_ok_and(|skills| place.starts_with(skills));
-        if is_taught {
-            return Some(
-                "agents are taught from there; write it elsewhere, for a person to put it there or install it",
-            );
-        }
-        let is_gits = place.iter().any(|part| part.eq_ignore_ascii_case(GIT));
-        is_gits.then_some("git's own files say what git runs; a command of git's has to change them")
     }
 
     /// What stands where a file is to be put; an error if it is not to be touched.

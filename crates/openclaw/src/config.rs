@@ -7,6 +7,7 @@
 //! Precedence: flag, environment, file, default. The first two join the tree before it is read,
 //! so a wrong one is reported like any other value, under its own name.
 
+mod apart;
 pub(crate) mod change;
 pub(crate) mod credentials;
 pub(crate) mod disk;
@@ -136,8 +137,11 @@ pub(crate) fn examine_text(
     if matches!(tree.kind, Kind::Object(_)) {
         override_from(&mut tree, environment, flags);
     }
-    let mut reading = reader::read(&tree, environment, Unset::Refuse);
+    let mut reading: Reading<File> = reader::read(&tree, environment, Unset::Refuse);
     reading.warnings.extend(oddities);
+    if let Some(file) = &reading.value {
+        reading.problems.extend(apart::problems(&file.agents, location, environment));
+    }
     Ok(reading)
 }
 

@@ -76,15 +76,20 @@ impl Origin {
 
     /// Puts this record in the place of the one in a skill's folder, in one step.
     pub(super) fn replace(&self, path: &Path) -> io::Result<()> {
+        self.replace_in(path, FILE)
+    }
+
+    /// Puts this record in the place of that file in a directory, in one step.
+    pub(super) fn replace_in(&self, path: &Path, name: &str) -> io::Result<()> {
         let dir = Dir::open_ambient_dir(path, ambient_authority())?;
-        let beside = format!("{FILE}.new");
+        let beside = format!("{name}.new");
         let _none_left = dir.remove_file(&beside);
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).mode(0o600);
         let mut file = dir.open_with(&beside, &options)?;
         file.write_all(self.text().as_bytes())?;
         file.sync_all()?;
-        dir.rename(&beside, &dir, FILE)?;
+        dir.rename(&beside, &dir, name)?;
         std::fs::File::open(path)?.sync_all()
     }
 
@@ -102,7 +107,24 @@ impl Origin {
     ///
     /// Errors: in words.
     pub(crate) fn read_in(dir: &Dir) -> Result<Option<Self>, String> {
-        let bytes = match folder::read(dir, FILE, ORIGIN_BYTES_MAX) {
+        Self::read_file(dir, FILE)
+    }
+
+    /// The record in a file of its own; nothing if there is none.
+    ///
+    /// Errors: in words.
+    pub(crate) fn read_at(path: &Path) -> Result<Option<Self>, String> {
+        let (Some(above), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
+            return Ok(None);
+        };
+        match folder::open(above).map_err(|error| error.to_string())? {
+            Some(dir) => Self::read_file(&dir, name),
+            None => Ok(None),
+        }
+    }
+
+    fn read_file(dir: &Dir, name: &str) -> Result<Option<Self>, String> {
+        let bytes = match folder::read(dir, name, ORIGIN_BYTES_MAX) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.to_string()),

@@ -9,21 +9,19 @@ use cap_std::fs::{Dir, MetadataExt as _};
 use claw_core::Timestamp;
 use claw_core::skill::Broken;
 
-use crate::limits::{CHANGE_SHOWS_AFTER, DIRECTORIES_MAX, ENTRIES_MAX, SKILL_BYTES_MAX, SKILLS_MAX};
+use crate::limits::{BROKEN_TOLD_MAX, CHANGE_SHOWS_AFTER, DIRECTORIES_MAX, ENTRIES_MAX, SKILL_BYTES_MAX, SKILLS_MAX};
 use crate::manifest::{self, Manifest};
-use crate::pin::{self, Mark, Standing};
+use crate::pin::{self, IN_WORKSPACE, Mark, Pin, Record, Standing};
 use crate::{bundled, folder};
-
-/// The folder of a workspace that holds skills.
-const IN_WORKSPACE: &str = "skills";
 
 /// Where a skill's files are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Place {
     /// In this program, under its name.
     Bundled(&'static str),
-    /// On the disk: a directory that the operator named, and a path in it that no link leads out of.
-    Folder { root: PathBuf, inside: String },
+    /// On the disk: a directory that the operator named, a path in it that no link leads out of, and what the operator let in
+    /// there.
+    Folder { root: PathBuf, inside: String, record: Record },
 }
 
 impl Place {
@@ -31,7 +29,7 @@ impl Place {
     pub(super) fn shown(&self, shows_root: bool) -> (String, String) {
         let base = match self {
             Self::Bundled(name) => format!("bundled:{name}"),
-            Self::Folder { root, inside } if shows_root => root.join(inside).display().to_string(),
+            Self::Folder { root, inside, .. } if shows_root => root.join(inside).display().to_string(),
             Self::Folder { inside, .. } => inside.clone(),
         };
         let file = format!("{base}/{}", manifest::FILE);
@@ -76,48 +74,92 @@ type Known = HashMap<String, (Stamp, Read)>;
 pub(super) struct Seen {
     /// By directory and folder in it.
     known: Mutex<HashMap<PathBuf, Known>>,
-    /// Of installed skills by name.
-    pins: Mutex<HashMap<String, Pinned>>,
+    /// How they stand to what the operator let in, by directory and name.
+    pins: Mutex<HashMap<PathBuf, HashMap<String, Pinned>>>,
 }
 
-/// What is remembered of an installed skill.
-#[derive(Debug, Clone, Copy)]
+/// What is remembered of a skill that was held against its record.
+#[derive(Debug, Clone)]
 struct Pinned {
     /// How its folder was, if a change since then would show.
     mark: Option<Mark>,
+    /// The digest it was held against.
+    wanted: Option<String>,
     standing: Standing,
+    /// What it says of itself in the very bytes that were let in.
+    manifest: Option<Arc<Manifest>>,
+}
+
+impl Pinned {
+    fn unseen(standing: Standing) -> Self {
+        Self { mark: None, wanted: None, standing, manifest: None }
+    }
 }
 
 impl Seen {
-    /// The skills of a workspace.
-    pub(super) fn workspace(&self, root: &Path, shows_root: bool, now: Timestamp) -> Directory {
-        self.directory(root, IN_WORKSPACE, shows_root, now)
+    /// The skills of a workspace; `managed` is where it is recorded which the operator let in.
+    pub(super) fn workspace(&self, root: &Path, managed: &Path, shows_root: bool, now: Timestamp) -> Directory {
+        let record = |name: &str| Record::Beside(pin::in_workspace(managed, root, name));
+        let directory = self.directory((root, IN_WORKSPACE), &record, shows_root, now);
+        self.hold(root, directory, now)
     }
 
     /// The skills that were installed.
     pub(super) fn managed(&self, root: &Path, now: Timestamp) -> Directory {
-        let mut directory = self.directory(root, "", true, now);
-        let before = self.pins().clone();
+        let directory = self.directory((root, ""), &|_| Record::Inside, true, now);
+        self.hold(root, directory, now)
+    }
+
+    /// Holds each against its record.
+    fn hold(&self, root: &Path, mut directory: Directory, now: Timestamp) -> Directory {
+        let before = self.pins().get(root).cloned().unwrap_or_default();
         let mut pins = HashMap::with_capacity(directory.skills.len());
+        let mut unpinned = 0;
         for (place, manifest, standing) in &mut directory.skills {
-            // One that is gone by now is not taught either.
             let then = before.get(&manifest.name);
-            let pinned = open_place(place).map(|dir| held_against_its_record(&dir, then, now));
-            *standing = pinned.map_or(Standing::Changed, |pinned| pinned.standing);
+            // One that is gone by now is not taught either.
+            let pinned = held(place, then, now).unwrap_or(Pinned::unseen(Standing::Changed));
+            *standing = pinned.standing;
             if then.is_none_or(|then| then.standing != *standing) {
-                warn(&manifest.name, *standing);
+                match *standing {
+                    Standing::Right => {}
+                    Standing::Changed => warn_of_change(&manifest.name),
+                    Standing::Unpinned => unpinned += 1,
+                }
             }
-            pins.extend(pinned.map(|pinned| (manifest.name.clone(), pinned)));
+            let name = manifest.name.clone();
+            if let Some(told) = &pinned.manifest {
+                *manifest = Arc::clone(told);
+            }
+            pins.insert(name, pinned);
         }
-        *self.pins() = pins;
+        if unpinned > 0 {
+            // One line, however many an agent puts there.
+            tracing::warn!(
+                unpinned,
+                "{unpinned} skills in {} were let in by nobody: they are not taught, see `openclaw skills list`",
+                root.display()
+            );
+        }
+        let mut seen = self.pins();
+        if seen.len() >= DIRECTORIES_MAX && !seen.contains_key(root) {
+            seen.clear();
+        }
+        seen.insert(root.to_owned(), pins);
         directory
     }
 
-    fn pins(&self) -> MutexGuard<'_, HashMap<String, Pinned>> {
+    fn pins(&self) -> MutexGuard<'_, HashMap<PathBuf, HashMap<String, Pinned>>> {
         self.pins.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn directory(&self, root: &Path, inside: &str, shows_root: bool, now: Timestamp) -> Directory {
+    fn directory(
+        &self,
+        (root, inside): (&Path, &str),
+        record: &dyn Fn(&str) -> Record,
+        shows_root: bool,
+        now: Timestamp,
+    ) -> Directory {
         let dir = match open_directory(root, inside) {
             Ok(Some(dir)) => dir,
             Ok(None) => return Directory::default(),
@@ -141,9 +183,10 @@ impl Seen {
                 }
             };
             let place = if inside.is_empty() { name.clone() } else { format!("{inside}/{name}") };
-            let place = Place::Folder { root: root.to_owned(), inside: place };
+            let place = Place::Folder { root: root.to_owned(), inside: place, record: record(&name) };
             match &read {
-                Ok(manifest) => directory.skills.push((place, Arc::clone(manifest), Standing::Right)),
+                // Nobody has looked yet.
+                Ok(manifest) => directory.skills.push((place, Arc::clone(manifest), Standing::Unpinned)),
                 Err(problems) => broken.push((name.clone(), problems.to_vec())),
             }
             if stamp.is_settled(now) {
@@ -174,36 +217,40 @@ impl Seen {
     }
 }
 
-fn open_place(place: &Place) -> Option<Dir> {
-    match place {
-        Place::Folder { root, inside } => open_skill(root, inside).ok().flatten(),
-        Place::Bundled(_) => None,
+/// Reads no file of a folder that nobody has let in, or in which nothing has changed.
+fn held(place: &Place, before: Option<&Pinned>, now: Timestamp) -> Option<Pinned> {
+    let Place::Folder { root, inside, record } = place else { return None };
+    let dir = open_skill(root, inside).ok().flatten()?;
+    let record = record.read(&dir);
+    let wanted = record.as_ref().ok().and_then(|origin| Some(origin.as_ref()?.digest.clone()));
+    if matches!(record, Ok(None)) {
+        return Some(Pinned::unseen(Standing::Unpinned));
     }
-}
-
-/// Reads no file of a folder in which nothing has changed.
-fn held_against_its_record(dir: &Dir, before: Option<&Pinned>, now: Timestamp) -> Pinned {
-    let mark = Mark::of(dir);
+    // Taken before anything is read, so that what changes meanwhile is another state.
+    let mark = Mark::of(&dir);
     match before {
-        Some(before) if before.mark == Some(mark) => *before,
-        _ => Pinned { mark: is_settled(mark.changed, now).then_some(mark), standing: pin::look(dir).standing() },
+        Some(before) if before.mark == Some(mark) && before.wanted == wanted => return Some(before.clone()),
+        Some(_) | None => {}
     }
-}
-
-fn warn(name: &str, standing: Standing) {
-    match standing {
-        Standing::Right => {}
-        Standing::Changed => {
-            tracing::warn!("the skill {name} is not what was installed: it is not taught, see `openclaw skills check`")
+    let pin = pin::look(&dir, record);
+    let manifest = match &pin {
+        // What was listed may have been another file: only these bytes were let in.
+        Pin::Intact { contents, .. } => {
+            let manifest = contents.get(manifest::FILE).and_then(|bytes| manifest::parse(bytes).ok())?;
+            Some(Arc::new(Some(manifest).filter(|manifest| inside.rsplit('/').next() == Some(&manifest.name))?))
         }
-        Standing::Unpinned => tracing::warn!(
-            "the skill {name} was put among the installed ones by hand: it is not taught until `openclaw skills pin {name}`"
-        ),
-    }
+        Pin::Unrecorded | Pin::Changed => None,
+    };
+    Some(Pinned { mark: is_settled(mark.changed, now).then_some(mark), wanted, standing: pin.standing(), manifest })
 }
 
+fn warn_of_change(name: &str) {
+    tracing::warn!("the skill {name} is not what was let in: it is not taught, see `openclaw skills info {name}`");
+}
+
+/// Tells of some, however many an agent makes.
 fn tell(directory: &Directory) {
-    for Broken { path, problems } in &directory.broken {
+    for Broken { path, problems } in directory.broken.iter().take(BROKEN_TOLD_MAX) {
         let first = problems.first().map(String::as_str).unwrap_or_default();
         tracing::warn!(problems = problems.len(), "{path} is no skill: {first}");
     }

@@ -6,12 +6,12 @@ use claw_core::PrincipalId;
 
 use super::*;
 
-struct Shelf {
+pub(super) struct Shelf {
     directory: tempfile::TempDir,
-    library: Library,
+    pub(super) library: Library,
 }
 
-fn settings(root: &Path) -> Settings {
+pub(super) fn settings(root: &Path) -> Settings {
     let workspaces = root.to_owned();
     Settings {
         managed: root.join("managed"),
@@ -24,40 +24,40 @@ fn settings(root: &Path) -> Settings {
     }
 }
 
-fn operator() -> Principal {
+pub(super) fn operator() -> Principal {
     Principal::operator()
 }
 
-fn tenant() -> Principal {
+pub(super) fn tenant() -> Principal {
     Principal { id: PrincipalId::from_stored("key-one".into()), ..operator() }
 }
 
 impl Shelf {
-    fn open() -> Self {
+    pub(super) fn open() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let library = Library::new(settings(directory.path()));
         Self { directory, library }
     }
 
     /// The same directories under other settings.
-    fn under(&mut self, settings: Settings) {
+    pub(super) fn under(&mut self, settings: Settings) {
         self.library = Library::new(settings);
     }
 
-    fn workspace(&self, principal: &Principal) -> PathBuf {
+    pub(super) fn workspace(&self, principal: &Principal) -> PathBuf {
         self.directory.path().join(principal.id.as_str().replace(':', "-")).join("skills")
     }
 
-    fn root(&self) -> PathBuf {
+    pub(super) fn root(&self) -> PathBuf {
         self.directory.path().to_owned()
     }
 
-    fn managed(&self) -> PathBuf {
+    pub(super) fn managed(&self) -> PathBuf {
         self.root().join("managed")
     }
 
     /// The skills that are not bundled: name, where from, whether offered.
-    fn seen(&self, principal: &Principal) -> Vec<(String, Source, bool)> {
+    pub(super) fn seen(&self, principal: &Principal) -> Vec<(String, Source, bool)> {
         let report = self.library.look(&AgentId::main(), principal);
         let own = report.skills.into_iter().filter(|status| status.source != Source::Bundled);
         own.map(|status| (status.name.clone(), status.source, status.is_offered())).collect()
@@ -69,7 +69,7 @@ impl Shelf {
     }
 }
 
-fn put(folder: &Path, name: &str, text: &str) {
+pub(super) fn put(folder: &Path, name: &str, text: &str) {
     fs::create_dir_all(folder.join(name)).unwrap();
     fs::write(folder.join(name).join("SKILL.md"), text).unwrap();
 }
@@ -82,7 +82,23 @@ fn put_in(managed: &Path, name: &str, text: &str) {
     Managed::at(managed).pin(name, at, false, &crate::scan::SCANNER).unwrap();
 }
 
-fn skill(name: &str, description: &str) -> String {
+/// The same in a workspace.
+pub(super) fn put_at_work(shelf: &Shelf, principal: &Principal, name: &str, text: &str) {
+    put(&shelf.workspace(principal), name, text);
+    pin_at_work(shelf, principal, name).unwrap();
+}
+
+pub(super) fn pin_at_work(
+    shelf: &Shelf,
+    principal: &Principal,
+    name: &str,
+) -> Result<(), crate::install::InstallError> {
+    let (skills, at) = (shelf.workspace(principal), "2026-11-21T00:00:00.000Z".to_owned());
+    let managed = crate::install::Managed::at(&shelf.managed());
+    managed.pin_in(skills.parent().unwrap(), name, at, true, &crate::scan::SCANNER).map(drop)
+}
+
+pub(super) fn skill(name: &str, description: &str) -> String {
     format!("---\nname: {name}\ndescription: {description}\n---\nText of {name}.\n")
 }
 
@@ -98,8 +114,15 @@ fn the_workspace_counts_before_what_is_installed_and_that_before_what_is_bundled
     put_in(&shelf.managed(), "git", &skill("git", "of the operator"));
     description("of the operator", Source::Managed);
     put(&shelf.workspace(&operator()), "git", &skill("git", "of the agent"));
+    description("of the operator", Source::Managed);
+    pin_at_work(&shelf, &operator(), "git").unwrap();
     description("of the agent", Source::Workspace);
     put(&shelf.workspace(&operator()), "git", &skill("git", "changed since"));
+    description("of the operator", Source::Managed);
+    let problem = "it is not pinned as it is, so another skill of its name counts: \
+                   `openclaw skills pin git --agent main` if this one is right";
+    assert_eq!(shelf.problems(), [problem]);
+    pin_at_work(&shelf, &operator(), "git").unwrap();
     description("changed since", Source::Workspace);
     fs::remove_dir_all(shelf.workspace(&operator())).unwrap();
     description("of the operator", Source::Managed);
@@ -111,8 +134,8 @@ fn an_api_key_has_its_own_skills_and_those_that_are_shared() {
     let mut shelf = Shelf::open();
     put_in(&shelf.managed(), "private", &skill("private", "D"));
     put(&shelf.managed(), "broken", "x");
-    put(&shelf.workspace(&operator()), "ours", &skill("ours", "D"));
-    put(&shelf.workspace(&tenant()), "theirs", &skill("theirs", "D"));
+    put_at_work(&shelf, &operator(), "ours", &skill("ours", "D"));
+    put_at_work(&shelf, &tenant(), "theirs", &skill("theirs", "D"));
     let named = |name: &str, source| (name.to_owned(), source, true);
     let theirs = named("theirs", Source::Workspace);
     assert_eq!(shelf.seen(&operator()), [named("ours", Source::Workspace), named("private", Source::Managed)]);
@@ -190,21 +213,20 @@ fn no_link_leads_out_of_a_skill_or_its_directory() {
     let outside = tempfile::tempdir().unwrap();
     put(outside.path(), "linked", &skill("linked", "D"));
     fs::write(outside.path().join("secret.md"), "secret").unwrap();
-    for (folder, source, is_offered) in
-        [(shelf.workspace(&operator()), Source::Workspace, true), (shelf.managed(), Source::Managed, false)]
-    {
+    for (folder, source) in [(shelf.workspace(&operator()), Source::Workspace), (shelf.managed(), Source::Managed)] {
         put(&folder, "real", &skill("real", "D"));
+        if source == Source::Workspace {
+            pin_at_work(&shelf, &operator(), "real").unwrap();
+            nothing_leads_out_of(&shelf, "real");
+        }
         symlink(outside.path().join("linked"), folder.join("linked")).unwrap();
         symlink(outside.path().join("secret.md"), folder.join("real/secret.md")).unwrap();
         put(&folder, "inner", "");
         fs::remove_file(folder.join("inner/SKILL.md")).unwrap();
         symlink(outside.path().join("linked/SKILL.md"), folder.join("inner/SKILL.md")).unwrap();
-        assert_eq!(shelf.seen(&operator()), [("real".to_owned(), source, is_offered)]);
+        assert_eq!(shelf.seen(&operator()), [("real".to_owned(), source, false)]);
         assert_eq!(shelf.problems().len(), 2, "{:?}", shelf.problems());
-        if source == Source::Workspace {
-            nothing_leads_out_of(&shelf, "real");
-            fs::remove_dir_all(&folder).unwrap();
-        }
+        fs::remove_dir_all(&folder).unwrap();
     }
 
     // The whole directory of a workspace as a link.
@@ -310,7 +332,7 @@ async fn commands_are_given_what_is_set_for_skills_that_can_be_used_and_nothing_
     put_in(&shelf.managed(), "off", &needy("OFF", ""));
     put_in(&shelf.managed(), "lame", &needy("LAME", ", requires: {bins: [no-such-program]}"));
     put(&shelf.managed(), "strange", &needy("STRANGE", ""));
-    put(&shelf.workspace(&tenant()), "one", &skill("one", "D"));
+    put_at_work(&shelf, &tenant(), "one", &skill("one", "D"));
     let entry = |value: &str| Entry { api_key: Some(Secret::new(value)), ..Entry::default() };
     let one = Entry {
         env: [("ONE_MODE", "m"), ("ONE_KEY", "own"), ("2X", "x"), ("A-B", "x"), ("NUL", "\0")]

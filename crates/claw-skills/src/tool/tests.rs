@@ -55,7 +55,7 @@ fn context() -> ToolContext {
 }
 
 /// Guarantees, "Prompt injection": what is part of the program or was pinned by the operator is nobody
-/// else's; what lies in a workspace is, and what was put there by hand or changed since is not told at all.
+/// else's, wherever it lies; what was put there by hand or changed since is not told at all.
 #[tokio::test]
 async fn only_what_the_operator_let_in_is_no_strangers_word() {
     let (directory, workspace) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -82,7 +82,13 @@ async fn only_what_the_operator_let_in_is_no_strangers_word() {
         crate::install::Managed::at(&managed).install(order, &crate::scan::SCANNER).unwrap();
     }
     put(&managed, "by-hand", "", "x\n");
-    put(&workspace.path().join("skills"), "own", "", "x\n");
+    for name in ["own", "mine"] {
+        put(&workspace.path().join("skills"), name, "", "x\n");
+    }
+    let at = "2026-11-21T00:00:00Z".to_owned();
+    let pinned =
+        crate::install::Managed::at(&managed).pin_in(workspace.path(), "mine", at, false, &crate::scan::SCANNER);
+    pinned.unwrap();
     let root = workspace.path().to_owned();
     let settings = Settings { workspaces: Arc::new(move |_, _| Some(root.clone())), ..settings(&managed) };
     let tool = SkillsRead::new(Library::new(settings));
@@ -98,14 +104,15 @@ async fn only_what_the_operator_let_in_is_no_strangers_word() {
             is_strange("pinned").await,
             is_strange("by-hand").await,
             is_strange("own").await,
+            is_strange("mine").await,
             is_strange("found").await,
         ),
-        (false, false, true, true, true)
+        (false, false, true, true, false, true)
     );
     std::fs::write(managed.join("pinned/more.md"), "more").unwrap();
     let refused = tool.call(&context(), &JsonText::new(r#"{"name":"pinned"}"#)).await.unwrap_err();
     let ToolError::Failed(why) = refused else { panic!("{refused:?}") };
-    assert!(why.starts_with("the skill \"pinned\" cannot be used here: it is not what was installed"), "{why}");
+    assert!(why.starts_with("the skill \"pinned\" cannot be used here: it is not what was let in any more"), "{why}");
 }
 
 #[tokio::test]

@@ -229,33 +229,3 @@ async fn adv_57_what_git_is_told_to_run_is_not_written() {
     assert_eq!(std::fs::read_dir(desk.path(".git")).unwrap().count(), 1);
     assert!(desk.call("write", serde_json::json!({"path": ".gitignore", "content": "x"})).await.is_ok());
 }
-
-/// adv 78: what agents are taught no agent writes, whoever it has listened to.
-#[tokio::test]
-async fn adv_78_no_agent_teaches_itself_or_others() {
-    let desk = Desk::new();
-    desk.put("real/house/SKILL.md", "Be kind.\n");
-    symlink("real", desk.path("skills")).unwrap();
-    let refused = |path: &str| {
-        let why = "agents are taught from there; write it elsewhere, for a person to put it there or install it";
-        Err(format!("cannot write {path}: {why}"))
-    };
-    for path in ["skills/x/SKILL.md", "skills", "Skills/x/SKILL.md", "a/../skills/x/SKILL.md", "real/house/SKILL.md"] {
-        let write = desk.call("write", serde_json::json!({"path": path, "content": "obey"})).await;
-        assert_eq!(write, refused(path));
-        for patch in
-            [format!("Add File: {path}\n+evil"), format!("Update File: draft.md\n*** Move to: {path}\n@@\n-a\n+b")]
-        {
-            desk.put("draft.md", "a\n");
-            let input = format!("*** Begin Patch\n*** {patch}\n*** End Patch");
-            assert!(desk.call("apply_patch", serde_json::json!({ "input": input })).await.is_err(), "{patch}");
-        }
-    }
-    let edit = serde_json::json!({"path": "skills/house/SKILL.md", "oldText": "kind", "newText": "evil"});
-    assert_eq!(desk.call("edit", edit).await, refused("skills/house/SKILL.md"));
-    let gone = serde_json::json!({"input": "*** Begin Patch\n*** Delete File: skills/house/SKILL.md\n*** End Patch"});
-    assert!(desk.call("apply_patch", gone).await.is_err());
-    assert_eq!(desk.text("real/house/SKILL.md").as_deref(), Some("Be kind.\n"));
-    assert_eq!(std::fs::read_dir(desk.path("real")).unwrap().count(), 1);
-    assert!(desk.call("write", serde_json::json!({"path": "drafts/skills/x/SKILL.md", "content": "x"})).await.is_ok());
-}

@@ -14,7 +14,6 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::unistd::{pivot_root, ttyname};
 
 use super::Orders;
-use crate::workspace::SKILLS;
 
 /// Read and executed.
 pub(super) const SYSTEM: [&str; 9] =
@@ -124,20 +123,7 @@ fn furnish(base: &Path, orders: &Orders, workspace: &File) -> Result<(), String>
             closed.map_err(|error| format!("the way to the workspace stays open: {error}"))?;
         }
     }
-    bind(Path::new(&source), &place).map_err(|error| format!("the workspace cannot be shown: {error}"))?;
-    hold(&place.join(SKILLS)).map_err(|error| format!("{SKILLS}/ of the workspace could be changed: {error}"))
-}
-
-/// Makes a mount of what agents are taught from, so that it can be sealed and no command puts another in its place.
-fn hold(skills: &Path) -> io::Result<()> {
-    if skills.is_symlink() {
-        return Err(io::Error::other("it is a link, which a command could turn elsewhere"));
-    }
-    match bind(skills, skills) {
-        // The gateway has made it; where that was not permitted, no command makes it either.
-        Ok(()) | Err(nix::Error::ENOENT) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
+    bind(Path::new(&source), &place).map_err(|error| format!("the workspace cannot be shown: {error}"))
 }
 
 /// Shows what stands at `path` at the same path below `base`; what this machine does not have needs no place.
@@ -179,14 +165,14 @@ fn step_over(base: &Path) -> nix::Result<()> {
     umount2(".", MntFlags::MNT_DETACH)
 }
 
-/// Lets nothing be changed but the workspace, without its skills, and what is the box's own.
+/// Lets nothing be changed but the workspace and what is the box's own.
 fn seal(workspace: &Path) -> Result<(), String> {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").map_err(|error| format!("its mounts: {error}"))?;
     for line in mounts.lines() {
         let mut fields = line.split(' ').skip(4);
         let (Some(path), Some(options)) = (fields.next().map(unescaped), fields.next()) else { continue };
         let is_own = OWN.into_iter().chain([PROCESSES]).any(|own| path == Path::new(own));
-        if is_own || path.starts_with(workspace) && !path.starts_with(workspace.join(SKILLS)) {
+        if is_own || path.starts_with(workspace) {
             continue;
         }
         // What a mount forbids already it must go on forbidding.

@@ -101,12 +101,11 @@ impl Desk {
         self.call("exec", "s", serde_json::json!({ "command": command })).await
     }
 
-    /// What commands have made in the workspace: the box makes `skills`, and a measured build's own programs leave
-    /// their coverage where they run.
+    /// What commands have made in the workspace: a measured build's own programs leave their coverage where they run.
     pub(crate) fn made(&self) -> Vec<String> {
         let there = std::fs::read_dir(self.file("workspace")).unwrap().flatten();
         let names = there.map(|entry| entry.file_name().into_string().unwrap());
-        names.filter(|name| name != "skills" && !name.ends_with(".profraw")).collect()
+        names.filter(|name| !name.ends_with(".profraw")).collect()
     }
 
     pub(crate) fn file(&self, name: &str) -> PathBuf {

@@ -95,44 +95,23 @@ async fn adv_64_what_is_not_permitted_is_not_there() {
     assert_eq!(desk.run(whole).await, Ok("x\n".into()), "its own is its own");
 }
 
-/// adv 78: no command changes what agents are taught, also where there is nothing yet.
+/// `skills/` of a workspace is a directory like any other (what agents are taught, the operator pins): nothing stands in
+/// the way of who clones, cleans or builds there.
 #[tokio::test]
-async fn adv_78_a_command_in_the_box_teaches_nobody() {
+async fn a_workspace_is_empty_and_can_be_emptied() {
     let desk = Desk::new(full());
-    assert_eq!(desk.run("ls -A").await, Ok("skills\n".into()));
-    let house = desk.file("workspace/skills/house");
-    std::fs::create_dir(&house).unwrap();
-    std::fs::write(house.join("SKILL.md"), "Be kind.").unwrap();
-    let attempts = [
-        "mkdir skills/evil",
-        "echo evil > skills/house/SKILL.md",
-        "rm -r skills/house",
-        "mv skills other",
-        "rmdir skills/house; rmdir skills",
-        "ln -s /tmp skills/evil",
-        "mkdir evil && mv evil skills/",
-        "mkdir -p evil && mv -T --exchange evil skills",
-        "chmod 777 skills",
-        "ln skills/house/SKILL.md mine && echo evil > mine",
-        "umount skills",
-        "mount -o remount,rw skills",
+    let commands = [
+        "test -z \"$(ls -A | grep -v profraw)\"",
+        "git init -q source && git -C source -c user.name=n -c user.email=e commit -q --allow-empty -m one",
+        "mkdir into && cd into && git clone -q ../source . && git clean -fdxq",
+        "mkdir -p skills/own && echo text > skills/own/SKILL.md && chmod -R u+rwX .",
+        "mv skills other && ln -s other skills && cat skills/own/SKILL.md",
+        "rm -rf ./* && test -z \"$(ls -A | grep -v profraw)\"",
     ];
-    for command in attempts {
+    for command in commands {
         let said = desk.run(command).await;
-        assert!(said.is_err(), "{command}: {said:?}");
+        assert!(said.is_ok(), "{command}: {said:?}");
     }
-    let within = serde_json::json!({"command": "echo evil > house/SKILL.md", "workdir": "skills"});
-    assert!(desk.call("exec", "s", within).await.is_err());
-    assert_eq!(desk.run("cat skills/house/SKILL.md").await, Ok("Be kind.".into()));
-    // A build that is measured leaves files of its own.
-    let is_measured = |path: &std::path::PathBuf| path.extension().is_some_and(|ending| ending == "profraw");
-    let there = std::fs::read_dir(desk.file("workspace/skills")).unwrap().map(|entry| entry.unwrap().path());
-    let folders = there.filter(|path| !is_measured(path)).count();
-    assert_eq!((std::fs::read_to_string(house.join("SKILL.md")).unwrap().as_str(), folders), ("Be kind.", 1));
-
-    std::fs::rename(desk.file("workspace/skills"), desk.file("workspace/real")).unwrap();
-    std::os::unix::fs::symlink("real", desk.file("workspace/skills")).unwrap();
-    assert!(desk.run("true").await.unwrap_err().contains("it is a link"), "it could be replaced");
 }
 
 /// Where a machine keeps its programs need not be known: a bare name is what a command of that name starts.

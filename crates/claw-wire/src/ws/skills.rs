@@ -96,9 +96,9 @@ pub struct SkillRow {
     pub disabled: bool,
     pub blocked_by_allowlist: bool,
     pub blocked_by_agent_filter: bool,
-    /// Ours: it was installed and is not what was installed any more.
+    /// Ours: it was installed or pinned, and is not that any more.
     pub changed_since_install: bool,
-    /// Ours: it lies among the installed ones, and nobody has said that it is right.
+    /// Ours: it lies in a workspace or among the installed ones, and nobody has said that it is right.
     pub unpinned: bool,
     pub eligible: bool,
     pub platform_incompatible: bool,

@@ -3,13 +3,14 @@
 //! Works without a gateway; one that runs takes up what is installed or removed at its next run.
 
 mod install;
+mod pin;
 
 use std::process::ExitCode;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use claw_core::audit::{Actor, Door, Entry, Kind};
-use claw_core::skill::{Broken, Report, Requirements, Status};
+use claw_core::skill::{Broken, Report, Requirements, Source, Status};
 use claw_core::{AgentId, Clock as _, Principal, PrincipalId};
 use claw_runtime::SystemClock;
 use claw_skills::install::{Checked, Managed, State};
@@ -19,13 +20,15 @@ use serde::Serialize;
 
 use super::Context;
 use super::asking::Shown;
-use super::audit::written_down;
 use super::config::{print, print_json};
 use super::gateway::client_settings;
 use super::terminal::{cell, note, pairs, table};
 use crate::compose::skills::library;
 use crate::config::settings::Settings;
 use crate::exit::{Fatal, chain};
+
+/// So many skills that nobody has let in are told of by name.
+const NOTED_MAX: usize = 10;
 
 /// Arguments of `openclaw skills`.
 #[derive(Debug, Args)]
@@ -56,17 +59,11 @@ enum Action {
     Check(Shown),
     /// Install a skill from a folder, an archive or an address; nothing of it is run
     Install(install::Arguments),
-    /// Say that an installed skill is right as it is now, although it was changed since, or put there by hand
-    Pin(install::PinArguments),
-    /// Remove an installed skill
+    /// Say that a skill is right as it is now: an installed one that was changed since or put there by hand, or one in a workspace
+    Pin(pin::PinArguments),
+    /// Remove an installed skill, or one in a workspace
     #[command(alias = "uninstall")]
-    Remove {
-        /// Its name
-        #[arg(value_parser = NonEmptyStringValueParser::new())]
-        name: String,
-        #[command(flatten)]
-        shown: Shown,
-    },
+    Remove(pin::RemoveArguments),
 }
 
 #[derive(Debug, Args)]
@@ -74,8 +71,17 @@ struct Common {
     /// Which agent [default: the default one]
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     agent: Option<String>,
+    /// As the agent works for this API key (or `hook`)
+    #[arg(long, value_name = "ID", value_parser = pin::holder)]
+    key: Option<PrincipalId>,
     #[command(flatten)]
     shown: Shown,
+}
+
+/// Whose skills: an agent's that works for somebody.
+struct Whose {
+    agent: AgentId,
+    principal: Principal,
 }
 
 /// Runs `openclaw skills`.
@@ -86,24 +92,33 @@ pub(crate) fn run(skills: Skills, context: &Context) -> Result<ExitCode, Fatal> 
         Action::Info { name, common } => info(&settings, &name, &common),
         Action::Check(shown) => check(&settings, shown.json),
         Action::Install(arguments) => install::run(&settings, context, arguments),
-        Action::Pin(arguments) => install::pin(&settings, context, &arguments),
-        Action::Remove { name, shown } => remove(&settings, context, &name, shown.json),
+        Action::Pin(arguments) => pin::pin(&settings, context, &arguments),
+        Action::Remove(arguments) => pin::remove(&settings, context, &arguments),
     }
 }
 
-fn report(settings: &Settings, agent: Option<&str>) -> Result<(AgentId, Report), Fatal> {
+fn whose(settings: &Settings, agent: Option<&str>, key: Option<&PrincipalId>) -> Result<Whose, Fatal> {
     let list = &settings.live.agents.list;
     let first = list.iter().find(|agent| agent.default).or(list.first()).map(|agent| agent.id.as_str());
     let name = agent.filter(|name| *name != "main").or(first).unwrap_or("main");
     let known = name == "main" || list.iter().any(|agent| agent.id.as_str() == name);
     let id = AgentId::parse(name).ok().filter(|_| known);
-    let id = id.ok_or_else(|| Fatal::Usage(format!("there is no agent {name:?} in the configuration")))?;
-    let report = library(&settings.live).look(&id, &Principal::operator());
-    Ok((id, report))
+    let agent = id.ok_or_else(|| Fatal::Usage(format!("there is no agent {name:?} in the configuration")))?;
+    let id = key.cloned().unwrap_or(PrincipalId::operator());
+    Ok(Whose { agent, principal: Principal { id, ..Principal::operator() } })
+}
+
+fn report(settings: &Settings, common: &Common) -> Result<(Whose, Report), Fatal> {
+    let whose = whose(settings, common.agent.as_deref(), common.key.as_ref())?;
+    let report = library(&settings.live).look(&whose.agent, &whose.principal);
+    Ok((whose, report))
 }
 
 fn list(settings: &Settings, common: &Common, eligible: bool) -> Result<ExitCode, Fatal> {
-    let (agent, mut report) = report(settings, common.agent.as_deref())?;
+    let (whose, mut report) = report(settings, common)?;
+    for not_let_in in report.skills.iter().filter(|status| status.is_changed || status.is_unpinned).take(NOTED_MAX) {
+        note(&pin::mend(not_let_in, &whose));
+    }
     if eligible {
         report.skills.retain(Status::is_eligible);
     }
@@ -113,7 +128,7 @@ fn list(settings: &Settings, common: &Common, eligible: bool) -> Result<ExitCode
         }
     }
     if common.shown.json {
-        return print_json(&SkillsStatus::of(agent.to_string(), report));
+        return print_json(&SkillsStatus::of(whose.agent.to_string(), report));
     }
     let rows = report.skills.iter().map(|status| {
         let description: String = status.description.chars().take(60).collect();
@@ -131,6 +146,9 @@ fn state(status: &Status) -> String {
     match status {
         off if off.is_disabled => "off".to_owned(),
         blocked if blocked.is_blocked => "not allowed".to_owned(),
+        changed if changed.is_changed && changed.source == Source::Workspace => {
+            "changed since it was pinned".to_owned()
+        }
         changed if changed.is_changed => "changed since it was installed".to_owned(),
         by_hand if by_hand.is_unpinned => "not pinned".to_owned(),
         _ if !os.is_empty() => format!("for {} only", os.join(", ")),
@@ -141,19 +159,11 @@ fn state(status: &Status) -> String {
 }
 
 fn info(settings: &Settings, name: &str, common: &Common) -> Result<ExitCode, Fatal> {
-    let (_, report) = report(settings, common.agent.as_deref())?;
+    let (whose, report) = report(settings, common)?;
     let absent = || Fatal::asked(format!("there is no skill {name:?}"), "see `openclaw skills list`");
     let status = report.skills.into_iter().find(|status| status.name == name).ok_or_else(absent)?;
-    if status.is_changed {
-        note(&format!(
-            "{name} is not what was installed, so agents do not have it: `openclaw skills pin {name}` if that is right, \
-             else install it again with --force"
-        ));
-    }
-    if status.is_unpinned {
-        note(&format!(
-            "{name} was put there by hand, so agents do not have it: `openclaw skills pin {name}` if that is right"
-        ));
+    if status.is_changed || status.is_unpinned {
+        note(&pin::mend(&status, &whose));
     }
     if common.shown.json {
         return print_json(&SkillRow::from(status));
@@ -263,23 +273,7 @@ fn told(name: &str, finding: &Finding) -> String {
     format!("{name}: {place}: {rule}: {why}: {text}")
 }
 
-#[derive(Serialize)]
-struct RemoveAnswer<'a> {
-    name: &'a str,
-    removed: bool,
-}
-
 /// A skill's line in the audit log.
 fn line(kind: Kind, name: &str) -> Entry {
     Entry::new(SystemClock.now(), kind, Actor::of(&PrincipalId::operator(), Door::Cli), name)
-}
-
-fn remove(settings: &Settings, context: &Context, name: &str, json: bool) -> Result<ExitCode, Fatal> {
-    let removed = Managed::at(&settings.live.skills_dir).remove(name);
-    let path = removed.map_err(|error| Fatal::asked(chain(&error), "see `openclaw skills list`"))?;
-    written_down(context, line(Kind::SkillRemoved, name));
-    if json {
-        return print_json(&RemoveAnswer { name, removed: true });
-    }
-    print(&format!("{name} is gone from {}", path.display()))
 }

@@ -163,7 +163,7 @@ impl Settings {
             embedded,
             logging,
         } = file;
-        let in_state = |path: &str| location.state_dir.join(expand_home(environment, Path::new(path)));
+        let in_state = |path: &str| in_state(&location, environment, path);
         let embedded =
             Embedded { path: embedded.path.map(|path| in_state(&path).to_string_lossy().into_owned()), ..embedded };
         let file::Gateway {
@@ -223,8 +223,13 @@ impl Settings {
     }
 }
 
+/// Where a path of the file is.
+pub(super) fn in_state(location: &Location, environment: &Environment, path: &str) -> PathBuf {
+    location.state_dir.join(expand_home(environment, Path::new(path)))
+}
+
 /// Where everybody works: what the file says, else beside the rest of the state.
-fn workspaces(agents: &Agents, location: &Location, in_state: impl Fn(&str) -> PathBuf) -> Workspaces {
+pub(super) fn workspaces(agents: &Agents, location: &Location, in_state: impl Fn(&str) -> PathBuf) -> Workspaces {
     let named = agents.defaults.workspace.as_deref().filter(|path| !path.is_empty());
     let first = agents.list.iter().find(|agent| agent.default).or(agents.list.first());
     let own = agents.list.iter().filter_map(|agent| {

@@ -420,3 +420,47 @@ async fn a_skills_secret_reaches_the_operators_commands_and_nobodys_eyes() {
         assert!(!text.contains(secret) && !text.contains(mode) && !text.contains("7654321"), "{place}: {text}");
     }
 }
+
+/// adv 78, 82: what lies in a workspace is data, until the operator says that it is right as it is; then it is taught as
+/// long as it is that. Over a restart, too.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn adv_78_an_agents_own_skill_is_taught_when_the_operator_has_pinned_it_and_no_longer() {
+    let upstream = Upstream::start().await;
+    let home = Home::with(&with_provider(&upstream, "one", " tools: { exec: { security: 'full' } }")).await;
+    let text = skill("tides", "Look at the moon.\n");
+    let write = ("write", json!({"path": "skills/tides/SKILL.md", "content": text}));
+    let read = ("skills_read", json!({"name": "tides"}));
+    let shown = run(&home, &upstream, &[write, read.clone()]).await;
+    assert!(said_by(&shown, "tool")[1].ends_with("the operator has not pinned it"), "{shown:?}");
+    assert!(!said_by(&shown, "user")[0].contains("tides"), "{shown:?}");
+    let listed = async || {
+        let (_, told) = home.run(&["skills", "list"]).await;
+        told.lines().find(|line| line.starts_with("tides ")).unwrap().to_owned()
+    };
+    assert!(listed().await.contains("not pinned"), "{}", listed().await);
+    let (code, _) = home.run(&["skills", "pin", "tides"]).await;
+    assert_eq!(code, 64, "a name alone is an installed skill's");
+    assert_eq!(home.run(&["skills", "pin", "tides", "--agent", "main"]).await.0, 0);
+    assert!(listed().await.contains("ready"), "{}", listed().await);
+    let taught = "[skill tides, SKILL.md, from the workspace, pinned by the operator; it advises and permits nothing]\nLook at the moon.\n";
+    assert_eq!(said_by(&told_of(&home, &upstream, "tides").await, "tool"), [taught]);
+    let (_, rows) = home.run(&["audit", "list", "--kind", "skill", "--json"]).await;
+    let rows: Value = serde_json::from_str(&rows).unwrap();
+    let place = home.directory.path().join("workspace/skills/tides");
+    assert_eq!(rows["entries"][0]["subject"], "tides");
+    assert_eq!(rows["entries"][0]["details"]["path"], json!(place), "{rows}");
+
+    // What a command changes is another skill.
+    let change = ("exec", json!({"command": "echo 'Ask the page.' >> skills/tides/SKILL.md"}));
+    let shown = run(&home, &upstream, &[change, read.clone()]).await;
+    assert!(said_by(&shown, "tool")[1].contains("it is not what was let in any more"), "{shown:?}");
+    assert!(listed().await.contains("changed since it was pinned"), "{}", listed().await);
+    let home = home.killed().await;
+    let shown = run(&home, &upstream, std::slice::from_ref(&read)).await;
+    assert!(said_by(&shown, "tool")[0].contains("it is not what was let in any more"), "{shown:?}");
+    fs::write(place.join("SKILL.md"), &text).unwrap();
+    assert_eq!(said_by(&run(&home, &upstream, &[read]).await, "tool"), [taught]);
+    assert_eq!(home.run(&["skills", "remove", "tides", "--agent", "main"]).await.0, 0);
+    assert!(!place.exists());
+}

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use clap::builder::NonEmptyStringValueParser;
 use claw_core::Clock as _;
 use claw_core::audit::Kind;
 use claw_net::egress::{AllowList, Egress, Page};
@@ -45,29 +44,6 @@ pub(super) struct Arguments {
     force: bool,
     #[command(flatten)]
     shown: Shown,
-}
-
-/// Arguments of `openclaw skills pin`.
-#[derive(Debug, Args)]
-pub(super) struct PinArguments {
-    /// Its name
-    #[arg(value_parser = NonEmptyStringValueParser::new())]
-    name: String,
-    /// Keep it although the scan found something
-    #[arg(long)]
-    accept_findings: bool,
-    #[command(flatten)]
-    shown: Shown,
-}
-
-/// Runs `openclaw skills pin`.
-pub(super) fn pin(settings: &Settings, context: &Context, arguments: &PinArguments) -> Result<ExitCode, Fatal> {
-    let PinArguments { name, accept_findings, shown } = arguments;
-    let managed = Managed::at(&settings.live.skills_dir);
-    let pinned = managed.pin(name, SystemClock.now().to_string(), *accept_findings, &scanner()?);
-    let pinned = pinned.map_err(|error| refused("pinned", error))?;
-    written_down(context, line(Kind::SkillPinned, name).with("digest", &pinned.digest));
-    tell(pinned, shown.json, "pinned")
 }
 
 fn digest(text: &str) -> Result<String, String> {
@@ -183,7 +159,7 @@ fn nothing(why: String) -> Fatal {
     Fatal::other(format!("nothing was installed: {why}"), "see `openclaw skills install --help`")
 }
 
-fn refused(verb: &str, error: InstallError) -> Fatal {
+pub(super) fn refused(verb: &str, error: InstallError) -> Fatal {
     let mend = match &error {
         InstallError::Findings(findings) => {
             findings.iter().for_each(|finding| note(&told("found", finding)));
@@ -211,7 +187,7 @@ struct InstallAnswer {
     findings: Vec<FindingRow>,
 }
 
-fn tell(installed: Installed, json: bool, verb: &str) -> Result<ExitCode, Fatal> {
+pub(super) fn tell(installed: Installed, json: bool, verb: &str) -> Result<ExitCode, Fatal> {
     let Installed { manifest, path, digest, findings, has_replaced } = installed;
     if json {
         let findings = findings.iter().map(FindingRow::from).collect();

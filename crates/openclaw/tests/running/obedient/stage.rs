@@ -196,11 +196,11 @@ impl Pages {
     }
 }
 
-/// What an agent is told of its workspace, and what is not there.
+/// What an agent is told of its workspace, and what is not there. (What lies in `skills/` it is told by nobody's leave but
+/// the operator's: the table reads it.)
 fn told(workspace: &Path) -> Vec<Option<String>> {
     let names = ["AGENTS.md", "SOUL.md", "TOOLS.md", "MEMORY.md", "memory/2026-11-21.md"];
-    let skills = ["skills/house-rules/SKILL.md", "skills/helper/SKILL.md"];
-    names.into_iter().chain(skills).map(|name| fs::read_to_string(workspace.join(name)).ok()).collect()
+    names.into_iter().map(|name| fs::read_to_string(workspace.join(name)).ok()).collect()
 }
 
 /// Every file below, with what stands in it.
