@@ -3,7 +3,8 @@
 use claw_app::tasks::{Accepted, NewRun};
 use claw_app::{App, Idempotency};
 use claw_core::task::StateName;
-use claw_core::{Principal, Timestamp};
+use claw_core::{Principal, Timestamp, Turn};
+use claw_wire::BadRequest;
 use claw_wire::limits::IDEMPOTENCY_KEY_CHARS_MAX;
 use claw_wire::v2::task::{Submission, Task};
 use http::StatusCode;
@@ -43,11 +44,29 @@ fn checked_key(value: &http::HeaderValue) -> Result<String, Problem> {
     Ok(key.to_owned())
 }
 
+/// Puts the tools' own names in the place of those by which `field` names what a turn may use (K10).
+pub(crate) fn name_tools(app: &App, principal: &Principal, turn: &mut Turn, field: &str) -> Result<(), Problem> {
+    let Some(names) = turn.own_tools.take() else { return Ok(()) };
+    app.models.agent(&turn.agent)?;
+    let resolve = |(index, name): (usize, String)| {
+        let absent = || BadRequest::of(format!("{field}[{index}]"), format!("there is no tool {name:?}"));
+        app.models.tool_named(principal, &turn.agent, &name).ok_or_else(absent)
+    };
+    turn.own_tools = Some(names.into_iter().enumerate().map(resolve).collect::<Result<_, _>>()?);
+    Ok(())
+}
+
 /// A task as the app is told it. A client that names no conversation gets one of its own.
-pub(crate) fn new_run(app: &App, submission: &Submission, idempotency: Option<Idempotency>) -> NewRun {
-    let turn = submission.turn(|| format!("task:{}", app.ids().next().hyphenated()));
+pub(crate) fn new_run(
+    app: &App,
+    principal: &Principal,
+    submission: &Submission,
+    idempotency: Option<Idempotency>,
+) -> Result<NewRun, Problem> {
+    let mut turn = submission.turn(|| format!("task:{}", app.ids().next().hyphenated()));
+    name_tools(app, principal, &mut turn, submission.tools_field)?;
     let Submission { lane, priority, attempts_max, on_crash, callback, delay, .. } = submission;
-    NewRun {
+    Ok(NewRun {
         priority: *priority,
         on_crash: *on_crash,
         attempts_max: *attempts_max,
@@ -55,7 +74,7 @@ pub(crate) fn new_run(app: &App, submission: &Submission, idempotency: Option<Id
         callback: callback.clone(),
         idempotency,
         ..NewRun::of(turn, *lane)
-    }
+    })
 }
 
 /// What was just accepted, without reading it back: its commit is on disk and nothing else is known.

@@ -6,7 +6,7 @@
 //! - [`model`] the list of models, and the spellings by which `model` selects an agent (K11)
 
 pub mod chat;
-mod checks;
+pub(crate) mod checks;
 pub mod chunk;
 pub mod completion;
 pub mod embeddings;

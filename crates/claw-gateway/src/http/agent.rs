@@ -54,7 +54,9 @@ async fn answer(
     must_stream: bool,
 ) -> Result<Response, Problem> {
     let (asked, is_wanted) = AgentCall::try_from(value)?.streamed_unless_said(false);
-    let AgentCall { mut turn, idempotency_key, when_busy, named, stream: _ } = asked;
+    let AgentCall { mut turn, tools, idempotency_key, when_busy, named, stream: _ } = asked;
+    let named_tools = submit::name_tools(&doors.app, caller.principal(), &mut turn, tools);
+    named_tools.map_err(|problem| problem.named(named))?;
     let is_stream = must_stream || is_wanted;
     turn.stream = is_stream;
     let by_body = idempotency_key.map(|key| submit::idempotency(key, &bytes));

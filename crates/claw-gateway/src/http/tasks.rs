@@ -34,8 +34,10 @@ pub(crate) async fn submit(
     let idempotency = submit::idempotency_of(&headers, &bytes)?;
     drop(bytes);
     let submission = Submission::try_from(value)?;
-    let run = submit::new_run(&doors.app, &submission, idempotency);
-    let fresh = Fresh::submit(&doors.app, allowed.principal(), run).await;
+    let fresh = match submit::new_run(&doors.app, allowed.principal(), &submission, idempotency) {
+        Ok(run) => Fresh::submit(&doors.app, allowed.principal(), run).await,
+        Err(problem) => Err(problem),
+    };
     let fresh = fresh.map_err(|problem| problem.named(submission.named))?;
     let id = fresh.accepted().id.to_string();
     let mut response = if fresh.accepted().is_replay {

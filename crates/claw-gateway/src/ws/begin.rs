@@ -34,10 +34,11 @@ impl Begun {
 ///
 /// The main conversation's turn is told what `system-event` and `wake` left for it.
 pub(crate) async fn begin(call: &Call, asked: AgentCall) -> Result<Begun, Problem> {
-    let AgentCall { mut turn, idempotency_key, when_busy, stream: _, named } = asked;
+    let AgentCall { mut turn, tools, idempotency_key, when_busy, stream: _, named } = asked;
     // The key stands for what the client sent, not for what we add.
     let digested = frame::to_json(&turn);
     let (app, stage) = (&call.doors().app, &call.doors().stage);
+    submit::name_tools(app, call.principal(), &mut turn, tools).map_err(|problem| problem.named(named))?;
     let agent = turn.agent.to_string();
     let is_main = call.place(&turn.session).await? == SessionKey::main(&turn.agent);
     let remembered = if is_main { stage.take_remembered() } else { Vec::new() };

@@ -20,7 +20,7 @@ async fn a_run_answers_with_its_response_and_what_it_used() {
                       "options": {"thinking": "medium", "model": "mock/mock-2"}});
     let reply = house.http().post("/v1/agent/run", &body).await;
     let answer = reply.json();
-    assert_eq!(reply.status, 200, "{answer}");
+    assert_eq!((reply.status, &answer["finishReason"]), (200, &json!("stop")), "{answer}");
     let task = reply.header("x-openclaw-task-id").unwrap();
     assert_eq!(answer["runId"], json!(task.replace("task_", "run_")));
     assert_eq!((&answer["sessionKey"], &answer["response"]), (&json!("agent:main:main"), &json!("one two three")));
@@ -379,6 +379,54 @@ async fn adv_18_a_caller_says_nothing_that_only_the_gateway_may() {
     assert_eq!(house.upstream.counts().requests, 0);
     let unknown = json!({"message": "x", "sessionKey": "main", "somethingNew": "/etc"});
     assert_eq!(house.http().post("/v1/agent/run", &unknown).await.status, 200);
+    house.stop().await;
+}
+
+/// K10, at every door that begins a run: what is asked for is a restriction, so it holds or is refused.
+#[tokio::test]
+async fn only_the_tools_that_are_named_are_offered_by_whichever_door() {
+    let house = House::open().await;
+    let offered = || -> Vec<Value> {
+        let body = house.upstream.requests().pop().unwrap().body;
+        body["tools"].as_array().into_iter().flatten().map(|tool| tool["function"]["name"].clone()).collect()
+    };
+    let mut socket = house.socket().await;
+    assert_eq!(house.http().post("/v1/agent/run", &json!({"message": "x"})).await.status, 200);
+    assert!(offered().len() > 1, "all, where nothing is said");
+    for (tools, expected) in [(json!(["session_status"]), vec![json!("session_status")]), (json!([]), vec![])] {
+        for run in [json!({"message": "x", "tools": tools}), json!({"message": "x", "options": {"tools": tools}})] {
+            for path in ["/v1/agent/run", "/v1/agent/run/stream"] {
+                assert_eq!((house.http().post(path, &run).await.status, offered()), (200, expected.clone()), "{path}");
+            }
+            let ask = socket.ask("agent", &run).await;
+            assert_eq!(socket.answer(&ask).await["payload"]["status"], json!("accepted"));
+            assert_eq!((&socket.answer(&ask).await["payload"]["status"], offered()), (&json!("ok"), expected.clone()));
+            let task = house.http().post("/v2/tasks", &json!({"input": run})).await.json();
+            crate::tasks::ended(&house, task["id"].as_str().unwrap()).await;
+            assert_eq!(offered(), expected, "{task}");
+        }
+    }
+    let asked = house.upstream.counts().requests;
+    for (field, param) in [("tools", "tools[1]"), ("options", "options.tools[1]")] {
+        let names = json!(["session_status", "nothing"]);
+        let run = if field == "tools" {
+            json!({"message": "x", "tools": names})
+        } else {
+            json!({"message": "x", "options": {"tools": names}})
+        };
+        for path in ["/v1/agent/run", "/v1/agent/run/stream"] {
+            let refused = house.http().post(path, &run).await;
+            assert_eq!((refused.status, &refused.json()["error"]["param"]), (400, &json!(param)), "{path}");
+        }
+        let refused = socket.call("agent", &run).await;
+        assert_eq!(refused["error"]["details"]["param"], json!(param), "{refused}");
+        let refused = house.http().post("/v2/tasks", &json!({"input": run})).await;
+        let param = format!("input.{param}");
+        assert_eq!((refused.status, &refused.json()["error"]["param"]), (400, &json!(param)), "{}", refused.text);
+        let refused = socket.call("tasks.submit", &json!({"input": run})).await;
+        assert_eq!(refused["error"]["details"]["param"], json!(param), "{refused}");
+    }
+    assert_eq!(house.upstream.counts().requests, asked, "nothing was begun");
     house.stop().await;
 }
 

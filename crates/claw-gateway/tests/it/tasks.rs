@@ -12,7 +12,7 @@ fn task(text: &str) -> Value {
     json!({"type": "agent", "input": {"message": text}})
 }
 
-async fn ended(house: &House, id: &str) -> Value {
+pub(crate) async fn ended(house: &House, id: &str) -> Value {
     let id = id.parse().unwrap();
     house.app.tasks.wait(id, Duration::from_secs(10)).await.unwrap().expect("it ends");
     house.http().get(&format!("/v2/tasks/{id}")).await.json()

@@ -64,7 +64,7 @@ pub(super) fn checked_metadata(metadata: BTreeMap<String, String>) -> Result<BTr
 }
 
 /// A number in a range.
-pub(super) fn within(param: &str, value: Option<f32>, low: f32, high: f32) -> Result<Option<f32>, BadRequest> {
+pub(crate) fn within(param: &str, value: Option<f32>, low: f32, high: f32) -> Result<Option<f32>, BadRequest> {
     match value {
         Some(found) if !(low..=high).contains(&found) => {
             Err(BadRequest::of(param, format!("{param} must be {low} to {high}, found {found}")))
@@ -74,7 +74,7 @@ pub(super) fn within(param: &str, value: Option<f32>, low: f32, high: f32) -> Re
 }
 
 /// A whole number from 1 to the most.
-pub(super) fn counted<N>(param: &str, value: Option<i64>, most: N) -> Result<Option<N>, BadRequest>
+pub(crate) fn counted<N>(param: &str, value: Option<i64>, most: N) -> Result<Option<N>, BadRequest>
 where
     N: TryFrom<i64> + PartialOrd + Display,
 {

@@ -15,13 +15,16 @@ pub struct RunAnswer<'a> {
     pub run_id: &'a str,
     pub session_key: &'a str,
     pub response: &'a str,
+    /// As the stream's last event tells it.
+    pub finish_reason: &'static str,
     pub usage: PromptCounts,
 }
 
 impl<'a> RunAnswer<'a> {
     /// What a finished run says.
     pub fn new(run_id: &'a str, session_key: &'a str, output: &'a Output) -> Self {
-        Self { run_id, session_key, response: &output.text, usage: output.usage.into() }
+        let finish_reason = output.finish.as_str();
+        Self { run_id, session_key, response: &output.text, finish_reason, usage: output.usage.into() }
     }
 }
 

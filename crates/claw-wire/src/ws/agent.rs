@@ -18,6 +18,7 @@ use crate::BadRequest;
 use crate::target::Target;
 
 pub use asked::{AgentCall, RunParams, checked_key, thinking_level, when_busy};
+pub(crate) use asked::{at_most, first, sampling};
 pub use finished::{Finished, TokenCounts};
 
 /// The first answer to `agent`.

@@ -25,8 +25,10 @@ impl Method for TasksSubmit {
         // A fresh session differs each time, so the digest is of what the client chose.
         let digested = frame::to_json(&submission.turn(String::new));
         let idempotency = key.map(|key| submit::idempotency(key, digested.as_bytes()));
-        let run = submit::new_run(app, &submission, idempotency);
-        let fresh = Fresh::submit(app, call.principal(), run).await;
+        let fresh = match submit::new_run(app, call.principal(), &submission, idempotency) {
+            Ok(run) => Fresh::submit(app, call.principal(), run).await,
+            Err(problem) => Err(problem),
+        };
         let fresh = fresh.map_err(|problem| problem.named(submission.named))?;
         if fresh.accepted().is_replay {
             let task = app.tasks.find(call.principal(), &fresh.accepted().id.to_string()).await?;

@@ -34,7 +34,8 @@ impl Method for Wake {
         }
         let turn = Turn::text(SessionKey::main(&AgentId::main()), text);
         let named = Named { agent: "sessionKey", model: "model" };
-        let asked = AgentCall { turn, idempotency_key: None, when_busy: WhenBusy::Follow, stream: None, named };
+        let asked =
+            AgentCall { turn, tools: "tools", idempotency_key: None, when_busy: WhenBusy::Follow, stream: None, named };
         let begun = begin(call, asked).await?;
         tell_the_end(Arc::clone(&call.line_arc().doors), call.principal().clone(), begun.id);
         call.answer(&Woken { ok: true, run_id: Some(begun.run_id), reason: None });

@@ -13,7 +13,7 @@ use crate::BadRequest;
 use crate::limits::{ATTEMPTS_MAX, CALLBACK_HEADERS_MAX, CALLBACK_URL_BYTES_MAX, DELAY_SECONDS_MAX};
 use crate::openai::model::Selection;
 use crate::target::{Named, Target, is_said, one_agent};
-use crate::ws::agent::thinking_level;
+use crate::ws::agent::{at_most, first, sampling, thinking_level};
 
 /// The body of `POST /v2/tasks` (D20).
 #[derive(Debug, Deserialize)]
@@ -67,6 +67,8 @@ pub struct TaskInput {
     pub model: Option<String>,
     /// The gateway that carries the run out, as `executors` names it (A12).
     pub executor: Option<String>,
+    /// The only ones of the gateway's tools that may be used; all when absent.
+    pub tools: Option<Vec<String>>,
     /// How to run.
     pub options: Option<RunOptions>,
 }
@@ -82,7 +84,10 @@ pub struct RunOptions {
     /// 0 to 2.
     pub temperature: Option<f32>,
     /// Most tokens to generate.
-    pub max_tokens: Option<u32>,
+    #[serde(alias = "max_tokens")]
+    pub max_tokens: Option<i64>,
+    /// The only ones of the gateway's tools that may be used; what stands here counts.
+    pub tools: Option<Vec<String>>,
 }
 
 /// An address to call when the task ended.
@@ -105,6 +110,10 @@ pub struct Submission {
     pub model: Option<String>,
     /// Who carries the run out.
     pub executor: Option<String>,
+    /// The only tools it may use, as the client names them.
+    pub tools: Option<Vec<String>>,
+    /// The field that names them.
+    pub tools_field: &'static str,
     /// How to sample.
     pub sampling: Sampling,
     /// How much to reason.
@@ -133,6 +142,7 @@ impl Submission {
         Turn {
             model: self.model.clone(),
             executor: self.executor.clone(),
+            own_tools: self.tools.clone(),
             sampling: self.sampling.clone(),
             thinking: self.thinking.clone(),
             ..Turn::text(session, self.message.clone())
@@ -148,14 +158,18 @@ impl TryFrom<NewTask> for Submission {
         known_type(kind.as_deref())?;
         let mut input = input.ok_or_else(|| BadRequest::of("input", "missing field `input`"))?;
         let executor = input.executor.take().map(|id| id.trim().to_owned()).filter(|id| !id.is_empty());
+        let tools = input.tools.take();
         let Asked { target, named, message, model, options } = asked(input)?;
-        let RunOptions { thinking, model: _, temperature, max_tokens } = options;
+        let RunOptions { thinking, model: _, temperature, max_tokens, tools: narrower } = options;
+        let (tools, tools_field) = first(narrower, tools, ["input.options.tools", "input.tools"]);
         Ok(Self {
             target,
             message,
             model,
             executor,
-            sampling: sampling(temperature, max_tokens)?,
+            tools: at_most(tools_field, tools)?,
+            tools_field,
+            sampling: sampling("input.options", temperature, max_tokens)?,
             thinking: thinking_level(thinking).map_err(|bad| bad.at("input.options.thinking"))?,
             lane: lane.map_or(Ok(Lane::Standard), |name| parse_lane(&name))?,
             priority: priority.map_or(Ok(Priority::NORMAL), parse_priority)?,
@@ -190,7 +204,7 @@ struct Asked {
 
 fn asked(input: TaskInput) -> Result<Asked, BadRequest> {
     let TaskInput { message, agent_id, bot_id, session_key, session_id, session_id_v1, .. } = input;
-    let TaskInput { conversation_id, conversation_id_v1, model, executor: _, options, .. } = input;
+    let TaskInput { conversation_id, conversation_id_v1, model, executor: _, tools: _, options, .. } = input;
     let message = message.filter(|text| !text.trim().is_empty());
     let message = message.ok_or_else(|| BadRequest::of("input.message", "message must be a text that is not empty"))?;
     let mut options = options.unwrap_or_default();
@@ -229,17 +243,6 @@ fn selection(model: Option<String>, field: &'static str) -> Result<Selection, Ba
         }
         Some(model) => Selection::parse(&model).map_err(|bad| bad.at(field)),
     }
-}
-
-fn sampling(temperature: Option<f32>, max_tokens: Option<u32>) -> Result<Sampling, BadRequest> {
-    if let Some(found) = temperature.filter(|value| !(0.0..=2.0).contains(value)) {
-        let message = format!("temperature must be 0 to 2, found {found}");
-        return Err(BadRequest::of("input.options.temperature", message));
-    }
-    if max_tokens == Some(0) {
-        return Err(BadRequest::of("input.options.maxTokens", "maxTokens must be at least 1, found 0"));
-    }
-    Ok(Sampling { temperature, max_tokens, ..Sampling::default() })
 }
 
 fn parse_lane(name: &str) -> Result<Lane, BadRequest> {

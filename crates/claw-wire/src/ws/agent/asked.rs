@@ -1,14 +1,15 @@
 //! What every method that begins a run takes: `agent`, `chat.send`, `sessions.send`, `chat.run` and
 //! `/v1/agent/run`. Each has names of its own for the same things; all are read everywhere.
 
-use claw_core::provider::Thinking;
+use claw_core::provider::{Sampling, Thinking};
 use claw_core::{SessionKey, Turn, WhenBusy};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::BadRequest;
-use crate::limits::IDEMPOTENCY_KEY_CHARS_MAX;
+use crate::limits::{IDEMPOTENCY_KEY_CHARS_MAX, TOOLS_MAX};
+use crate::openai::checks::{counted, within};
 use crate::openai::model::Selection;
 use crate::target::{Named, Target, is_said, one_agent};
 
@@ -37,13 +38,18 @@ pub struct RunParams {
     pub model: Option<String>,
     pub thinking: Option<String>,
     pub stream: Option<bool>,
-    /// The API reference's place for `model`, `thinking` and `stream`; what stands here counts.
+    /// The only ones of the gateway's tools that may be used; all when absent.
+    pub tools: Option<Vec<String>>,
+    /// The API reference's place for `model`, `thinking`, `stream` and `tools`; what stands here counts.
     pub options: Option<RunOptions>,
     pub idempotency_key: Option<String>,
     /// `followup`, `interrupt`, `steer` or `reject`: what to do while the conversation is busy.
     pub queue_mode: Option<String>,
     /// Seconds the run may take; without it, or with 0, as long as it needs (A17).
     pub timeout: Option<u32>,
+    /// Refused where it holds any: a message has no place for them.
+    #[schemars(skip)]
+    pub attachments: Option<Vec<IgnoredAny>>,
     /// These three only the gateway says; whoever asks is refused (advisory 18).
     #[schemars(skip)]
     pub workspace_dir: Option<IgnoredAny>,
@@ -55,18 +61,27 @@ pub struct RunParams {
 
 /// How to run (C8, C47).
 #[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "the fields are the protocol's")]
 pub struct RunOptions {
     pub thinking: Option<String>,
     pub stream: Option<bool>,
     pub model: Option<String>,
+    pub tools: Option<Vec<String>>,
+    /// 0 to 2.
+    pub temperature: Option<f32>,
+    /// Most tokens to generate.
+    #[serde(alias = "max_tokens")]
+    pub max_tokens: Option<i64>,
 }
 
 /// What they ask for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AgentCall {
-    /// The turn to run.
+    /// The turn to run; the tools it may use, as the client names them.
     pub turn: Turn,
+    /// The field that names them.
+    pub tools: &'static str,
     /// The client's own name of the run.
     pub idempotency_key: Option<String>,
     /// What to do while the conversation is busy.
@@ -101,8 +116,13 @@ impl TryFrom<RunParams> for AgentCall {
     fn try_from(raw: RunParams) -> Result<Self, BadRequest> {
         let RunParams { message, key, session_key, session_id, session_id_v1, .. } = raw;
         let RunParams { conversation_id, conversation_id_v1, agent_id, bot_id, model, thinking, .. } = raw;
-        let RunParams { stream, options, idempotency_key, queue_mode, timeout, .. } = raw;
-        let RunParams { workspace_dir, spawned_by, principal, .. } = raw;
+        let RunParams { stream, options, idempotency_key, queue_mode, timeout, tools, .. } = raw;
+        let RunParams { attachments, workspace_dir, spawned_by, principal, .. } = raw;
+        if attachments.is_some_and(|all| !all.is_empty()) {
+            let message =
+                "a message comes without files: send pictures and files to /v1/chat/completions or /v1/responses";
+            return Err(BadRequest::of("attachments", message));
+        }
         for (field, said) in [("workspaceDir", workspace_dir), ("spawnedBy", spawned_by), ("principal", principal)] {
             if said.is_some() {
                 return Err(BadRequest::of(field, "is said by the gateway alone: leave it out"));
@@ -114,6 +134,7 @@ impl TryFrom<RunParams> for AgentCall {
         let options = options.unwrap_or_default();
         let (thinking, thinking_field) = first(options.thinking, thinking, ["options.thinking", "thinking"]);
         let (model, model_field) = first(options.model, model, ["options.model", "model"]);
+        let (own_tools, tools) = first(options.tools, tools, ["options.tools", "tools"]);
         if model.as_ref().is_some_and(|model| model.trim().is_empty()) {
             let message = "must name a model; without it the agent's own one answers";
             return Err(BadRequest::of(model_field, message));
@@ -137,16 +158,18 @@ impl TryFrom<RunParams> for AgentCall {
         let Target { agent, session } = Target::resolve((agent_field, agent.as_deref()), &sessions)?;
         let mut turn = Turn::text(session.unwrap_or_else(|| SessionKey::main(&agent)), message);
         turn.model = selection.model;
+        turn.own_tools = at_most(tools, own_tools)?;
+        turn.sampling = sampling("options", options.temperature, options.max_tokens)?;
         turn.thinking = thinking_level(thinking).map_err(|bad| bad.at(thinking_field))?;
         turn.time_limit_s = timeout.filter(|seconds| *seconds > 0);
         let when_busy = when_busy(queue_mode.as_deref())?;
         let stream = options.stream.or(stream);
-        Ok(Self { turn, idempotency_key: checked_key(idempotency_key)?, when_busy, stream, named })
+        Ok(Self { turn, tools, idempotency_key: checked_key(idempotency_key)?, when_busy, stream, named })
     }
 }
 
 /// The first of two that is there, with the field it stood in.
-fn first(one: Option<String>, other: Option<String>, fields: [&'static str; 2]) -> (Option<String>, &'static str) {
+pub(crate) fn first<T>(one: Option<T>, other: Option<T>, fields: [&'static str; 2]) -> (Option<T>, &'static str) {
     let [field, other_field] = fields;
     if one.is_some() { (one, field) } else { (other, other_field) }
 }
@@ -172,6 +195,35 @@ impl AgentCall {
         self.turn.stream = is_streamed;
         (self, is_streamed)
     }
+}
+
+/// The tools that a run may use, not too many.
+///
+/// # Errors
+/// Too many.
+pub(crate) fn at_most(field: &str, tools: Option<Vec<String>>) -> Result<Option<Vec<String>>, BadRequest> {
+    match tools {
+        Some(tools) if tools.len() > TOOLS_MAX => {
+            Err(BadRequest::of(field, format!("at most {TOOLS_MAX} tools, found {}", tools.len())))
+        }
+        fits => Ok(fits),
+    }
+}
+
+/// How to sample, as `options` says it.
+///
+/// # Errors
+/// A number out of its range.
+pub(crate) fn sampling(
+    options: &str,
+    temperature: Option<f32>,
+    max_tokens: Option<i64>,
+) -> Result<Sampling, BadRequest> {
+    Ok(Sampling {
+        temperature: within(&format!("{options}.temperature"), temperature, 0.0, 2.0)?,
+        max_tokens: counted(&format!("{options}.maxTokens"), max_tokens, u32::MAX)?,
+        ..Sampling::default()
+    })
 }
 
 /// A level of reasoning (C47); blank counts as none.
@@ -245,6 +297,12 @@ mod tests {
             (r#"{"message":"x","model":" "}"#, "model"),
             (r#"{"message":"x","options":{"stream":"yes"}}"#, "options.stream"),
             (r#"{"message":"x","options":[]}"#, "options"),
+            (r#"{"message":"x","options":{"temperature":3}}"#, "options.temperature"),
+            (r#"{"message":"x","options":{"maxTokens":0}}"#, "options.maxTokens"),
+            (r#"{"message":"x","tools":"ls"}"#, "tools"),
+            (r#"{"message":"x","tools":[{"type":"function"}]}"#, "tools[0]"),
+            (r#"{"message":"x","options":{"tools":[5]}}"#, "options.tools[0]"),
+            (r#"{"message":"x","attachments":[{"url":"https://x.example/a"}]}"#, "attachments"),
             (r#"{"message":"x","key":"agent:main:"}"#, "key"),
             (r#"{"message":"x","stream":"yes"}"#, "stream"),
         ] {
@@ -265,6 +323,21 @@ mod tests {
         assert_eq!((run.turn.thinking.as_deref(), run.turn.model.as_deref()), (Some("medium"), Some("p/m")));
         let (run, is_streamed) = run.streamed_unless_said(true);
         assert!(!is_streamed && !run.turn.stream);
+    }
+
+    #[test]
+    fn a_run_may_be_allowed_some_tools_alone_and_told_how_to_sample() {
+        for (text, tools, field) in [
+            (r#"{"message":"x"}"#, None, "tools"),
+            (r#"{"message":"x","tools":["ls"],"attachments":[]}"#, Some(vec!["ls".to_owned()]), "tools"),
+            (r#"{"message":"x","tools":["ls"],"options":{"tools":[]}}"#, Some(vec![]), "options.tools"),
+        ] {
+            let call = read(text).unwrap();
+            assert_eq!((call.turn.own_tools, call.tools), (tools, field), "{text}");
+        }
+        let told = read(r#"{"message":"x","options":{"temperature":0.5,"maxTokens":7}}"#).unwrap();
+        let expected = Sampling { temperature: Some(0.5), max_tokens: Some(7), ..Sampling::default() };
+        assert_eq!(told.turn.sampling, expected);
     }
 
     #[test]
