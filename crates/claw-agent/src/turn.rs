@@ -10,6 +10,7 @@ mod gate;
 mod heard;
 mod live;
 mod media;
+mod pairs;
 mod repeats;
 mod spent;
 mod steering;

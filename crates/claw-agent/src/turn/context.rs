@@ -17,7 +17,7 @@ use claw_store::{StoreError, StoredMessage};
 use super::fit::{Material, Window};
 use super::media::Media;
 use super::repeats::Repeats;
-use super::{Stop, thoughts};
+use super::{Stop, pairs, thoughts};
 use crate::agent::Parts;
 use crate::catalog::{Catalog, Resolved, UnknownModel};
 use crate::equipment::Offered;
@@ -35,6 +35,8 @@ pub(super) struct Conversation {
     pub(super) material: Material,
     /// The new input, and what has been said since.
     pub(super) messages: Vec<Message>,
+    /// Where in them the input ends.
+    pub(super) input_end: usize,
     pub(super) specs: Arc<[ToolSpec]>,
     pub(super) message_count: u64,
     /// Who answers, by its own id.
@@ -69,6 +71,7 @@ impl Conversation {
         let agent_id = about.agent.clone();
         let (stored, sections) = futures::join!(stored(parts, task), catalog.briefing(about, parts.clock.now()));
         let Stored { history, summary, message_count } = stored?;
+        let (history, messages) = pairs::paired(history, turn.input.clone());
         let material = Material {
             prompt: agent.system_prompt.clone(),
             sections,
@@ -83,7 +86,8 @@ impl Conversation {
             answered: 0,
             model_name,
             material,
-            messages: turn.input.clone(),
+            input_end: messages.len(),
+            messages,
             specs: specs(task, &tools),
             message_count,
             agent: agent_id,
@@ -93,6 +97,13 @@ impl Conversation {
             repeats: Repeats::default(),
             media: Media::default(),
         })
+    }
+
+    /// Adds what somebody says meanwhile.
+    pub(super) fn join(&mut self, input: Vec<Message>) {
+        let (history, said) = pairs::paired(std::mem::take(&mut self.material.history), input);
+        self.material.history = history;
+        self.messages.extend(said);
     }
 
     /// What this candidate is shown.
@@ -174,9 +185,7 @@ async fn stored(parts: &Parts, task: &Task) -> Result<Stored, Stop> {
             };
             // The input is stored already, and a repeated run must not see its own first try.
             let earlier = history.into_iter().filter(|stored| stored.task != Some(task.id));
-            let earlier = earlier.map(|StoredMessage { message, .. }| message);
-            // Where the history is cut, an answer may stand without the call it answers; no provider takes that.
-            let history = earlier.skip_while(|message| matches!(message, Message::Tool { .. })).collect();
+            let history = earlier.map(|StoredMessage { message, .. }| message).collect();
             Ok(Stored { history, summary, message_count })
         }
     }

@@ -34,7 +34,7 @@ impl Attempt {
             let text = input.iter().filter(|message| matches!(message, Message::User { .. })).map(Message::text);
             self.recorder.emit(RunEvent::Steered { task: id, text: text.collect::<Vec<_>>().join("\n") });
             let first = produced.messages.len();
-            talk.messages.extend_from_slice(&input);
+            talk.join(input.clone());
             produced.messages.extend(input);
             produced.steered.push(Steered { id, messages: first..produced.messages.len() });
         }

@@ -15,6 +15,7 @@ mod limits;
 mod media;
 mod memory;
 mod mixed;
+mod open_calls;
 mod recovery;
 mod sink;
 mod steering;
