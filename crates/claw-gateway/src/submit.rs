@@ -32,14 +32,26 @@ pub(crate) fn idempotency_of(headers: &HeaderMap, request: &[u8]) -> Result<Opti
     Ok(key.map(|key| idempotency(key, request)))
 }
 
-fn checked_key(value: &http::HeaderValue) -> Result<String, Problem> {
-    let refuse = |problem: &str| Problem {
+/// Refuses a key where nothing is kept by which it could be known again: who sends one counts on it.
+pub(crate) fn without_key(headers: &HeaderMap) -> Result<(), Problem> {
+    match headers.get(IDEMPOTENCY_KEY) {
+        Some(_) => Err(refused_key("is not kept on this route: what is asked twice is done twice")),
+        None => Ok(()),
+    }
+}
+
+fn refused_key(problem: &str) -> Problem {
+    let message = format!("Idempotency-Key {problem}");
+    Problem {
         param: Some("Idempotency-Key".into()),
-        ..Problem::new(StatusCode::BAD_REQUEST, "invalid_request", format!("Idempotency-Key {problem}"))
-    };
-    let key = value.to_str().map_err(|_| refuse("must be visible ASCII"))?.trim();
+        ..Problem::new(StatusCode::BAD_REQUEST, "invalid_request", message)
+    }
+}
+
+fn checked_key(value: &http::HeaderValue) -> Result<String, Problem> {
+    let key = value.to_str().map_err(|_| refused_key("must be visible ASCII"))?.trim();
     if key.is_empty() || key.chars().count() > IDEMPOTENCY_KEY_CHARS_MAX {
-        return Err(refuse("must be 1 to 255 characters"));
+        return Err(refused_key("must be 1 to 255 characters"));
     }
     Ok(key.to_owned())
 }

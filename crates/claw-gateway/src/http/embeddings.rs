@@ -8,20 +8,24 @@ use claw_app::limiter::Claim;
 use claw_core::embedding::EmbeddingRequest;
 use claw_wire::openai::embeddings::{EmbeddingList, EmbeddingsRequest, Wanted};
 use http::StatusCode;
+use http::header::HeaderMap;
 
 use super::body::Json;
 use super::caller::Generating;
 use super::render;
 use crate::doors::Doors;
 use crate::error::Problem;
+use crate::submit;
 
 /// Answers whole. A caller who hangs up closes the upstream's connection.
 pub(crate) async fn create(
     State(doors): State<Arc<Doors>>,
     caller: Generating,
+    headers: HeaderMap,
     Json { value, bytes }: Json<EmbeddingsRequest>,
 ) -> Result<Response, Problem> {
     drop(bytes);
+    submit::without_key(&headers)?;
     let Wanted { model, input, encoding, dimensions, user } = Wanted::try_from(value)?;
     let request = EmbeddingRequest { model: model.clone(), input, dimensions, user };
     let _place = caller.admit(&doors, Claim::ONE, None).await?;

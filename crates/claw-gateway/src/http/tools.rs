@@ -14,6 +14,7 @@ use claw_core::run::ToolOutcome;
 use claw_wire::target::Target;
 use claw_wire::v1::tool::{InvokeRequest, Invoked, Rehearsed};
 use http::StatusCode;
+use http::header::HeaderMap;
 use serde_json::Value;
 
 use super::body::Json;
@@ -21,13 +22,16 @@ use super::caller::{Allowed, Write};
 use super::render;
 use crate::doors::Doors;
 use crate::error::Problem;
+use crate::submit;
 
 /// Calls it, and says what it says. A caller who hangs up ends the call.
 pub(crate) async fn invoke(
     State(doors): State<Arc<Doors>>,
     allowed: Allowed<Write>,
+    headers: HeaderMap,
     Json { value, bytes: _ }: Json<InvokeRequest>,
 ) -> Result<Response, Problem> {
+    submit::without_key(&headers)?;
     let names = [("sessionKey", value.session_key.as_deref()), ("sessionId", value.session_id.as_deref())];
     let Target { agent, session } = Target::resolve(("agentId", value.agent_id.as_deref()), &names)?;
     let session = session.unwrap_or_else(|| SessionKey::main(&agent));

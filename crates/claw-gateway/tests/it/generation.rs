@@ -189,7 +189,7 @@ async fn several_answers_to_one_request_count_and_take_places_as_several() {
 #[tokio::test]
 async fn what_is_told_again_under_its_key_is_neither_counted_nor_refused() {
     let background = json!({"model": "openclaw", "input": "hi", "background": true});
-    let kept = doors().into_iter().filter(|(path, _)| !["/v1/responses/compact", "/v1/embeddings"].contains(path));
+    let kept = doors().into_iter().filter(|(path, _)| *path != "/v1/embeddings");
     for (path, body) in kept.chain([("/v1/responses", background)]) {
         let (house, _clock) = house(quota(1, 1), Quota::NONE).await;
         let keyed = house.http().with("idempotency-key", "k-1");
@@ -204,6 +204,23 @@ async fn what_is_told_again_under_its_key_is_neither_counted_nor_refused() {
         assert_eq!((new.status, new.code().as_str()), (429, "rate_limited"), "{path}");
         house.stop().await;
     }
+}
+
+/// G4: what cannot be done once is not begun under a key.
+#[tokio::test]
+async fn a_key_is_refused_where_nothing_is_kept_under_it() {
+    let house = House::open().await;
+    let invoke = json!({"tool": "session_status", "arguments": {}});
+    for (path, body) in [
+        ("/v1/tools/invoke", invoke.clone()),
+        ("/tools/invoke", invoke),
+        ("/v1/embeddings", json!({"model": "mock/mock-1", "input": "hi"})),
+    ] {
+        let refused = house.http().with("idempotency-key", "k-1").post(path, &body).await;
+        assert_eq!((refused.status, &refused.json()["error"]["param"]), (400, &json!("Idempotency-Key")), "{path}");
+    }
+    assert_eq!(house.upstream.counts().requests, 0);
+    house.stop().await;
 }
 
 /// G4, K19.

@@ -8,9 +8,10 @@ use axum::response::Response;
 use claw_app::Error;
 use claw_app::chat::Place;
 use claw_app::limiter::Claim;
+use claw_app::tasks::NewRun;
 use claw_core::provider::ToolChoice;
 use claw_core::turn::Context;
-use claw_core::{AgentId, Failure, FailureReason, Message, Turn};
+use claw_core::{AgentId, Failure, FailureReason, Lane, Message, Turn};
 use claw_wire::openai::model::Selection;
 use claw_wire::openai::responses::compaction::{ASKED, CompactRequest, Compacted};
 use claw_wire::target::Target;
@@ -23,7 +24,7 @@ use crate::doors::Doors;
 use crate::error::Problem;
 use crate::http::body::Json;
 use crate::http::caller::Generating;
-use crate::http::chat::AGENT;
+use crate::http::chat::{AGENT, idempotency};
 use crate::http::render;
 
 /// Asks the model for notes; no tool is called.
@@ -33,6 +34,7 @@ pub(crate) async fn compact(
     headers: HeaderMap,
     Json { value, bytes }: Json<CompactRequest>,
 ) -> Result<Response, Problem> {
+    let key = idempotency(&headers, &bytes)?;
     drop(bytes);
     let CompactRequest { model, mut input, previous_response_id, instructions, prompt_cache_key: _ } = value;
     let names_untrusted = references::resolve(&doors, caller.principal(), input.as_mut()).await?;
@@ -59,10 +61,17 @@ pub(crate) async fn compact(
         untrusted,
         ..Turn::text(doors.app.chat.fresh_session(&agent), "")
     };
-    let pass = caller.admit(&doors, Claim::ONE, None).await?;
-    let run = doors.app.chat.start(caller.principal(), turn, Place::Fresh).await?.holding(pass);
-    let (task, created) = (run.id, run.created_at.seconds());
-    let output = run.output().await?;
+    let pass = caller.admit(&doors, Claim::ONE, key.as_ref()).await?;
+    let (chat, principal) = (&doors.app.chat, caller.principal());
+    let run = match key {
+        None => chat.start(principal, turn, Place::Fresh).await?.holding(pass),
+        Some(_) => {
+            chat.start_keyed(principal, NewRun { idempotency: key, ..NewRun::of(turn, Lane::Interactive) }, pass)
+                .await?
+        }
+    };
+    let (task, created, is_replay) = (run.id, run.created_at.seconds(), run.is_replay);
+    let output = run.output().await.map_err(|error| Problem::of_run(error, is_replay))?;
     if output.text.trim().is_empty() {
         let failure = Failure::new(FailureReason::Provider, "the model gave no notes");
         return Err(Error::Run(Failure { is_transient: true, ..failure }).into());
@@ -71,5 +80,5 @@ pub(crate) async fn compact(
     let run = doors.app.tasks.find(caller.principal(), &task.to_string()).await?;
     let strangers = doors.app.sessions.is_untrusted(&run).await?;
     let answer = render::json(StatusCode::OK, &Compacted::new(task, created, said, &output, strangers));
-    Ok(render::of_task(answer, task, false))
+    Ok(render::of_task(answer, task, is_replay))
 }
