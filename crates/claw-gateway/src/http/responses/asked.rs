@@ -166,7 +166,8 @@ pub(super) async fn before(
         found => found?,
     };
     if task.state.name() != StateName::Completed {
-        let message = format!("{id} is {}; only a completed response can be continued", task.state.name().as_str());
+        let state = task.state.name().as_str();
+        let message = format!("{id} is {state}; only a response with an answer, whole or incomplete, can be continued");
         return Err(refuse("invalid_request", message));
     }
     Ok((doors.app.sessions.thread(&task).await?, doors.app.sessions.is_untrusted(&task).await?))

@@ -157,6 +157,7 @@ impl ImageUrl {
     /// As a part of a message; `part` is where it stands, `beside` what is said of its detail there.
     fn into_core(self, beside: Option<String>, part: &str) -> Result<Part, BadRequest> {
         let Self { url, detail, field } = self;
+        let url = file::spelled(url);
         let at = if detail.is_some() { format!("{part}.image_url.detail") } else { format!("{part}.detail") };
         let word = word_of(&at, detail.or(beside), &Detail::ALL.map(Detail::as_str))?;
         let detail = Detail::ALL.into_iter().find(|known| word.as_deref() == Some(known.as_str()));

@@ -31,6 +31,7 @@ impl GivenFile {
     pub(super) fn into_core(self, at: impl Fn(&str) -> String) -> Result<Part, BadRequest> {
         let Self { filename, file_data, file_url, file_id } = self;
         let refuse = |field: &str, message: &str| Err(BadRequest::of(at(field), message));
+        let (file_data, file_url) = (file_data.map(spelled), file_url.map(spelled));
         if file_id.is_some() {
             return refuse("file_id", "files are not kept here: send file_data or file_url");
         }
@@ -43,6 +44,16 @@ impl GivenFile {
             (Some(_), Some(_)) => refuse("file_url", "send file_data or file_url, not both"),
             (None, None) => refuse("file_data", "missing field `file_data`"),
         }
+    }
+}
+
+/// An address or `data:` URL with its scheme in small letters, as everybody looks for it; schemes know no case.
+pub(super) fn spelled(url: Text) -> Text {
+    let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
+    let known = ["data", "http", "https"].into_iter().find(|known| scheme.eq_ignore_ascii_case(known));
+    match known.filter(|known| *known != scheme) {
+        Some(known) => format!("{known}{}", url.strip_prefix(scheme).unwrap_or_default()).into(),
+        None => url,
     }
 }
 
@@ -137,8 +148,14 @@ mod tests {
         ] {
             assert_eq!(read(given.clone()), expected, "{given:?}");
         }
-        let url = GivenFile { file_url: Some("https://x.example/a.pdf".into()), ..GivenFile::default() };
-        assert_eq!(read(url), file("https://x.example/a.pdf", None));
+        for url in ["https://x.example/a.pdf", "HTTPS://x.example/a.pdf"] {
+            let url = GivenFile { file_url: Some(url.into()), ..GivenFile::default() };
+            assert_eq!(read(url), file("https://x.example/a.pdf", None));
+        }
+        assert_eq!(
+            read(of(None, "Data:application/pdf;base64,JVBERg==")),
+            file("data:application/pdf;base64,JVBERg==", None)
+        );
     }
 
     #[test]
@@ -148,6 +165,7 @@ mod tests {
         {
             assert_eq!(check_image(good), Ok(()), "{good}");
         }
+        assert_eq!(*spelled("DATA:image/png;base64,AAAA".into()), *"data:image/png;base64,AAAA");
         for bad in [
             "",
             "a.png",

@@ -7,18 +7,24 @@ use super::{ChatMessage, Content, GivenCall, GivenFunction};
 use crate::BadRequest;
 use crate::openai::checks::word_of;
 
-/// Splits after the last assistant message; leading instructions of the new part count as known.
+/// Splits after the last assistant message; leading instructions of the new part count as known. Where nothing
+/// is said behind it, the new part begins with what was said last, or holds the instructions alone.
 pub(super) fn split(raw: Vec<ChatMessage>) -> Result<(Vec<Message>, Vec<Message>), BadRequest> {
     let messages = raw.into_iter().enumerate().map(|(index, raw)| message(index, raw));
     let mut head = messages.collect::<Result<Vec<Message>, BadRequest>>()?;
+    if head.is_empty() {
+        return Err(BadRequest::of("messages", "messages must not be empty"));
+    }
+    let is_said = |message: &Message| matches!(message, Message::User { .. } | Message::Tool { .. });
     let answered = head.iter().rposition(|message| matches!(message, Message::Assistant { .. }));
     let begin = answered.map_or(0, |index| index + 1);
     let instructions = head.iter().skip(begin).take_while(|message| matches!(message, Message::System { .. })).count();
-    let tail = head.split_off(begin + instructions);
-    if tail.iter().any(|message| matches!(message, Message::User { .. } | Message::Tool { .. })) {
-        return Ok((head, tail));
-    }
-    Err(BadRequest::of("messages", "messages must end with a message of role user or tool"))
+    let begin = match head.iter().rposition(is_said) {
+        Some(last) => last.min(begin + instructions),
+        None => 0,
+    };
+    let tail = head.split_off(begin);
+    Ok((head, tail))
 }
 
 fn message(index: usize, raw: ChatMessage) -> Result<Message, BadRequest> {

@@ -246,8 +246,6 @@ fn a_wrong_message_is_named() {
         (r#"[{"role":"tool","tool_call_id":"c"}]"#, "messages[0].content"),
         (r#"[{"role":"user","content":"x","name":5}]"#, "messages[0].name"),
         (r#"[{"role":"tool","content":"x"}]"#, "messages[0].tool_call_id"),
-        (r#"[{"role":"system","content":"x"}]"#, "messages"),
-        (r#"[{"role":"user","content":"x"},{"role":"assistant","content":"y"}]"#, "messages"),
     ] {
         let error = read(&format!(r#"{{"messages":{messages}}}"#)).expect_err(messages);
         assert_eq!(error.param.as_deref(), Some(param), "{messages}: {}", error.message);
@@ -309,6 +307,29 @@ fn the_new_part_begins_after_the_last_answer_and_its_instructions() {
         ]
     );
     assert_eq!(chat.tail, [Message::Tool { call_id: "c".into(), text: "r".into(), is_error: false }]);
+}
+
+#[test]
+fn what_ends_with_an_answer_or_is_instructions_alone_is_new_from_the_last_word_on() {
+    let system = || Message::System { text: "s".into() };
+    let (first, second) = (|| Message::user("a"), || Message::user("b"));
+    let answer = || Message::assistant("y", vec![]);
+    let said =
+        [r#"{"role":"system","content":"s"}"#, r#"{"role":"user","content":"a"}"#, r#"{"role":"user","content":"b"}"#];
+    let [s, a, b] = said;
+    let y = r#"{"role":"assistant","content":"y"}"#;
+    for (messages, head, tail) in [
+        (vec![s], vec![], vec![system()]),
+        (vec![y], vec![], vec![answer()]),
+        (vec![a, y], vec![], vec![first(), answer()]),
+        (vec![s, a, y, b, y], vec![system(), first(), answer()], vec![second(), answer()]),
+        (vec![a, y, s], vec![], vec![first(), answer(), system()]),
+        (vec![a, y, s, b], vec![first(), answer(), system()], vec![second()]),
+        (vec![a, b], vec![], vec![first(), second()]),
+    ] {
+        let chat = read(&format!(r#"{{"messages":[{}]}}"#, messages.join(","))).unwrap();
+        assert_eq!((chat.head, chat.tail), (head, tail), "{messages:?}");
+    }
 }
 
 #[test]
