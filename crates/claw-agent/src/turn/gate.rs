@@ -81,15 +81,7 @@ impl Attempt {
         if !self.untrusted && (plan.acts || acts(&own)) {
             self.untrusted = self.has_heard_strangers().await;
         }
-        let gate = match (self.reason(&own, &plan, talk), &plan.verdict) {
-            (None, Verdict::Unbound(_)) => Gate::Open(None),
-            (None, _) => Gate::Open(Some(plan.digest)),
-            (Some(_), Verdict::Unbound(why)) => shut(why.clone()),
-            (Some(reason), _) => match self.asked(own, reason, plan, entry, talk) {
-                Some(asked) => self.answered(asked, entry, talk).await?,
-                None => shut("the call was denied: it is too long to be shown whole to whoever has to allow it"),
-            },
-        };
+        let gate = self.decided(own, plan, entry, talk).await?;
         if tool.brings_untrusted()
             && matches!(gate, Gate::Open(_) | Gate::Granted { .. })
             && let Some(refused) = self.mark_untrusted().await?
@@ -97,6 +89,46 @@ impl Attempt {
             return Ok(Gate::Shut(refused));
         }
         Ok(gate)
+    }
+
+    /// What the rules of this moment say, and what somebody has said. A question that was asked once stands, whatever the
+    /// rules have become since: who denied a call, or left it undecided, must not find it made.
+    async fn decided(
+        &mut self,
+        own: String,
+        plan: Plan,
+        entry: &JournalEntry,
+        talk: &Conversation,
+    ) -> Result<Gate, Stop> {
+        let by_rules = self.reason(&own, &plan, talk);
+        // Only what a run has given up before can have been asked for.
+        let known = match entry.is_planned || by_rules.is_some() {
+            true => self.parts.store.approvals_of(self.task.id).await,
+            false => Ok(Vec::new()),
+        };
+        let Ok(known) = known else {
+            return Ok(shut("the call was denied: whether it is approved cannot be read"));
+        };
+        let is_same = |known: &&Approval| known.round == entry.round && known.call_id == entry.call.id;
+        let (count, known) = (known.len(), known.into_iter().rev().find(|known| is_same(&known)));
+        let standing = known.filter(|known| !matches!(known.state, ApprovalState::Used | ApprovalState::Void));
+        let Some(reason) = by_rules.or(standing.as_ref().map(|known| known.reason)) else {
+            return Ok(Gate::Open((!matches!(plan.verdict, Verdict::Unbound(_))).then_some(plan.digest)));
+        };
+        if let Verdict::Unbound(why) = plan.verdict {
+            return Ok(shut(why));
+        }
+        match (self.asked(own, reason, plan, entry, talk), standing) {
+            (None, _) => Ok(shut("the call was denied: it is too long to be shown whole to whoever has to allow it")),
+            (Some(asked), Some(known)) => self.answered(&asked, known, entry).await,
+            (Some(_), None) if count >= APPROVALS_PER_TASK_MAX => {
+                Ok(shut("the call was denied: this task has asked too often already"))
+            }
+            (Some(asked), None) => {
+                self.has_asked = true;
+                Ok(Gate::Ask(Box::new(self.question(asked, entry, talk))))
+            }
+        }
     }
 
     /// Why somebody has to be asked, if anybody.
@@ -139,27 +171,16 @@ impl Attempt {
         Some(Asked { tool, reason, shown, plan: own, digest: digest.finalize().into() })
     }
 
-    /// What somebody has said, or the question.
-    async fn answered(&mut self, asked: Asked, entry: &JournalEntry, talk: &Conversation) -> Result<Gate, Stop> {
+    /// What somebody has said to a question, or the question again while nobody has.
+    async fn answered(&mut self, asked: &Asked, known: Approval, entry: &JournalEntry) -> Result<Gate, Stop> {
         self.has_asked = true;
-        let Ok(approvals) = self.parts.store.approvals_of(self.task.id).await else {
-            return Ok(shut("the call was denied: whether it is approved cannot be read"));
-        };
-        let is_same = |known: &&Approval| known.round == entry.round && known.call_id == entry.call.id;
-        let count = approvals.len();
-        let known = approvals.into_iter().rev().find(|known| is_same(&known));
-        let now = self.parts.clock.now();
-        match known.map(|known| (known.state_at(now), known)) {
-            Some((ApprovalState::Pending, known)) => Ok(Gate::Ask(Box::new(known))),
-            Some((ApprovalState::Allowed | ApprovalState::Denied | ApprovalState::Expired, known)) => {
-                self.use_up(known.id, &asked, entry).await
-            }
-            Some((ApprovalState::Used | ApprovalState::Void, _)) | None if count >= APPROVALS_PER_TASK_MAX => {
-                Ok(shut("the call was denied: this task has asked too often already"))
-            }
-            Some((ApprovalState::Used | ApprovalState::Void, _)) | None => {
-                Ok(Gate::Ask(Box::new(self.question(asked, entry, talk))))
-            }
+        match known.state_at(self.parts.clock.now()) {
+            ApprovalState::Pending => Ok(Gate::Ask(Box::new(known))),
+            ApprovalState::Allowed
+            | ApprovalState::Denied
+            | ApprovalState::Expired
+            | ApprovalState::Used
+            | ApprovalState::Void => self.use_up(known.id, asked, entry).await,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -27,18 +27,25 @@ use crate::house::{Calls, Effect, House, SOON, all, catalog, operator, stranger,
 pub(crate) struct Counting {
     name: &'static str,
     untrusted: bool,
-    asks: bool,
+    asks: AtomicBool,
     plan: AtomicU32,
     done: AtomicU32,
 }
 
 impl Counting {
     pub(crate) fn new(name: &'static str) -> Arc<Self> {
-        Arc::new(Self { name, untrusted: false, asks: false, plan: 0.into(), done: 0.into() })
+        Arc::new(Self { name, untrusted: false, asks: false.into(), plan: 0.into(), done: 0.into() })
     }
     /// One that answers with strangers' words.
     pub(crate) fn of_strangers(name: &'static str) -> Self {
-        Self { name, untrusted: true, asks: false, plan: 0.into(), done: 0.into() }
+        Self { name, untrusted: true, asks: false.into(), plan: 0.into(), done: 0.into() }
+    }
+    /// One that wants somebody asked for each call.
+    pub(crate) fn that_asks(name: &'static str) -> Arc<Self> {
+        Arc::new(Self { name, untrusted: false, asks: true.into(), plan: 0.into(), done: 0.into() })
+    }
+    pub(crate) fn ask_no_more(&self) {
+        self.asks.store(false, Ordering::SeqCst);
     }
     pub(crate) fn done(&self) -> u32 {
         self.done.load(Ordering::SeqCst)
@@ -60,7 +67,7 @@ impl Tool for Counting {
     async fn plan(&self, _: &ToolContext, _: &JsonText) -> Result<Plan, ToolError> {
         let verdict = match self.name {
             "unbound" => Verdict::Unbound("nobody could be asked for it".into()),
-            _ if self.asks => Verdict::Ask,
+            _ if self.asks.load(Ordering::SeqCst) => Verdict::Ask,
             _ => Verdict::Allow,
         };
         let digest = [u8::try_from(self.plan.load(Ordering::SeqCst)).unwrap(); 32];
@@ -312,7 +319,7 @@ async fn a_cancelled_task_takes_its_question_along() {
 #[tokio::test]
 async fn adv_58_a_plan_that_changed_since_its_approval_is_not_carried_out() {
     let (directory, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await);
-    let tool = Arc::new(Counting { name: "exec", untrusted: false, asks: true, plan: 0.into(), done: 0.into() });
+    let tool = Counting::that_asks("exec");
     let house = open(directory.path(), &upstream, vec![Arc::<Counting>::clone(&tool)], Permissions::default()).await;
     upstream.script([Reply::tool_call("exec", "{}"), Reply::text("done")]);
     let id = house.app.tasks.submit(&operator(), task("s", "go")).await.unwrap().id;

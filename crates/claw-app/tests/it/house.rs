@@ -136,7 +136,7 @@ pub(crate) struct Calls {
 }
 
 impl Calls {
-    fn callbacks(self) -> Callbacks {
+    pub(crate) fn callbacks(self) -> Callbacks {
         Callbacks {
             courier: Arc::new(Egress::new(AllowList::new(self.allow.iter().map(|entry| entry.parse().unwrap())))),
             render: claw_wire::v2::delivery::task_ended,

@@ -18,6 +18,7 @@ mod mixed;
 mod open_calls;
 mod recovery;
 mod sink;
+mod standing;
 mod steering;
 mod strangers;
 mod talk;
