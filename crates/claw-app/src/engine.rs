@@ -38,6 +38,7 @@ use crate::memory::{Keeper, Memories};
 use crate::models::Models;
 use crate::notice::{Notices, SessionNotice, TaskNotice};
 use crate::sessions::Sessions;
+use crate::strangers::Strangers;
 use crate::sweep;
 use crate::tasks::Tasks;
 use crate::usage::Usage;
@@ -133,6 +134,8 @@ pub struct App {
     pub models: Models,
     /// What agents remember.
     pub memory: Memories,
+    /// Files with strangers' words.
+    pub strangers: Strangers,
     /// API keys.
     pub keys: ApiKeys,
     /// What runs want to do and somebody has to allow.
@@ -260,6 +263,7 @@ impl App {
             usage: Usage(Arc::clone(&engine)),
             models: Models(Arc::clone(&engine)),
             memory: Memories(Arc::clone(&engine)),
+            strangers: Strangers(Arc::clone(&engine)),
             keys: ApiKeys(Arc::clone(&engine)),
             approvals: Approvals(Arc::clone(&engine)),
             audit: Audit(Arc::clone(&engine)),

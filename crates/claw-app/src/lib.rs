@@ -7,7 +7,7 @@
 //! - [`sessions`] conversations; [`usage`] what was used; [`models`] what can be asked; [`keys`] API keys
 //! - [`approvals`] what runs want to do and somebody has to allow; [`audit`] what is written down for good
 //! - [`devices`] machines that prove themselves by a key, and their tokens
-//! - [`memory`] what agents remember
+//! - [`memory`] what agents remember; [`strangers`] files with strangers' words
 //! - [`limiter`] how much a key may have generated; `admission` asks it
 //! - [`config`] the configuration, without its secrets
 //! - [`health`] how it goes; [`notice`] what changes, as it changes
@@ -42,6 +42,7 @@ pub mod memory;
 pub mod models;
 pub mod notice;
 pub mod sessions;
+pub mod strangers;
 mod sweep;
 pub mod tasks;
 pub mod usage;

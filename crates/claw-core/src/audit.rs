@@ -83,6 +83,8 @@ words! {
         SkillRemoved = "skill.removed",
         /// A changed skill was accepted as it is.
         SkillPinned = "skill.pinned",
+        /// Strangers' words in files were accepted as they are.
+        FilesTrusted = "files.trusted",
     }
 }
 

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use claw_core::Timestamp;
+use claw_core::audit::Entry;
 
 use crate::{Commit, StoreError};
 
@@ -13,6 +14,10 @@ pub trait Provenance: Send + Sync {
 
     /// Forgets what was noted of these places.
     async fn forget_strangers(&self, places: Vec<String>) -> Commit<()>;
+
+    /// Forgets, for good and with its entry in the audit log, what was noted of `place` and of all that begin with `below`; how
+    /// many that were. Nothing is written where nothing was noted.
+    async fn trust_strangers(&self, place: String, below: String, entry: Entry) -> Commit<u64>;
 
     /// Whether one of these places is noted.
     async fn strangers_at(&self, places: &[String]) -> Result<bool, StoreError>;

@@ -258,7 +258,10 @@ impl ExecTool {
             Ok(carried) => return Ok(Some(carried)),
             Err(why) => why,
         };
-        tracing::warn!("{} counts as written by strangers, since it cannot be followed: {why}", root.display());
+        tracing::warn!(
+            "{} counts as written by strangers until `openclaw tools trust .`, since it cannot be followed: {why}",
+            root.display()
+        );
         let noted = carried::note_all(root, &*self.provenance).await;
         noted.map_err(|why| ToolError::Failed(format!("nothing runs, because it cannot be noted: {why}")))?;
         Ok(None)

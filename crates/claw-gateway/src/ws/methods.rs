@@ -90,6 +90,7 @@ mod tasks_submit;
 mod tasks_watch;
 mod tools_catalog;
 mod tools_invoke;
+mod tools_trust;
 mod usage_cost;
 mod usage_status;
 mod wake;
@@ -186,6 +187,7 @@ const METHODS: &[Entry] = &[
     on::<agent_identity_get::AgentIdentityGet>(),
     on::<tools_catalog::ToolsCatalog>(),
     on::<tools_invoke::ToolsInvoke>(),
+    on::<tools_trust::ToolsTrust>(),
     on::<skills_status::SkillsStatus>(),
     on::<skills_update::SkillsUpdate>(),
     on::<commands_list::Commands>(),

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use claw_core::Timestamp;
+use claw_core::audit::Entry;
 
 use super::SqliteStore;
 use super::act::{Act, ProvenanceAct};
@@ -14,6 +15,9 @@ impl Provenance for SqliteStore {
     }
     async fn forget_strangers(&self, places: Vec<String>) -> Commit<()> {
         self.act(|told| Act::Provenance(ProvenanceAct::Forget { places, told })).await
+    }
+    async fn trust_strangers(&self, place: String, below: String, entry: Entry) -> Commit<u64> {
+        self.act(|told| Act::Provenance(ProvenanceAct::Trust { place, below, entry, told })).await
     }
     async fn strangers_at(&self, places: &[String]) -> Result<bool, StoreError> {
         Ok(self.reader.strangers_at(places).await?)

@@ -14,6 +14,7 @@ mod tasks;
 pub(super) use messages::USAGE_OF_ONE;
 #[cfg(test)]
 pub(super) use messages::{CONTEXT, ENDS, HISTORY};
+pub(super) use provenance::behind;
 #[cfg(test)]
 pub(super) use sessions::Walk;
 #[cfg(test)]

@@ -81,7 +81,10 @@ async fn note((root, which): (PathBuf, Which), before: Files, provenance: Arc<dy
             if files.is_empty() { Ok(()) } else { provenance.note(&files).await }
         }
         Err(why) => {
-            tracing::warn!("{} counts as written by strangers, since it cannot be followed: {why}", root.display());
+            tracing::warn!(
+                "{} counts as written by strangers until `openclaw tools trust .`, since it cannot be followed: {why}",
+                root.display()
+            );
             note_all(&root, &*provenance).await
         }
     };

@@ -6,7 +6,7 @@ use claw_core::approval::Verdict;
 use claw_core::message::JsonText;
 use claw_core::permission::{Profile, group_of, is_for_callers};
 use claw_core::provider::ToolSpec;
-use claw_core::{AgentId, SessionKey};
+use claw_core::{AgentId, PrincipalId, SessionKey};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -186,6 +186,58 @@ impl InvokeParams {
             is_dry: dry_run.unwrap_or(false),
         })
     }
+}
+
+/// Parameters of `tools.trust`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the fields are the protocol's")]
+pub struct TrustParams {
+    /// A file of the workspace, or a directory for all that lies in it.
+    pub path: String,
+    #[serde(alias = "agent_id", alias = "bot_id")]
+    pub agent_id: Option<String>,
+    /// The API key (or `hook`) for whom the agent works there; the operator if left out.
+    pub key_id: Option<String>,
+    /// Whether it is only asked which files it is about.
+    pub dry_run: Option<bool>,
+}
+
+impl TrustParams {
+    /// Whose workspace: the agent, and for whom it works there.
+    ///
+    /// # Errors
+    /// A name has the wrong form.
+    pub fn place(&self) -> Result<(Option<AgentId>, PrincipalId), BadRequest> {
+        let agent = super::memory::agent(self.agent_id.as_deref())?;
+        let owner = match self.key_id.as_deref() {
+            None => PrincipalId::operator(),
+            Some("hook") => PrincipalId::hook(),
+            Some(id) => {
+                let id = id.parse().map_err(|_| BadRequest::of("keyId", "must be the id of an API key, or hook"))?;
+                PrincipalId::api_key(id)
+            }
+        };
+        Ok((agent, owner))
+    }
+}
+
+/// The answer to `tools.trust`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the fields are the protocol's")]
+pub struct TrustedHere {
+    pub agent_id: String,
+    /// The place from the workspace's root, links followed; a dot for the whole workspace.
+    pub path: String,
+    /// The files that strangers' words were noted in, from there; a part of them where there are many.
+    pub files: Vec<String>,
+    pub has_more: bool,
+    /// How many are the operator's words now.
+    pub trusted: u64,
+    /// A directory above that counts as strangers' as a whole: as long as it does, so does this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub above: Option<String>,
 }
 
 /// The answer to `tools.invoke`: of a tool that failed, too.

@@ -15,7 +15,7 @@ use serde::Deserialize;
 pub(crate) use audit::{AuditEntry, AuditPage};
 pub(crate) use devices::{Device, DeviceList, RotatedToken, short};
 pub(crate) use memory::{FoundMemories, FoundMemory, MemoryList, OneMemory};
-pub(crate) use tools::{InvokedTool, ToolCatalog};
+pub(crate) use tools::{InvokedTool, ToolCatalog, TrustedFiles};
 
 /// `hello-ok`.
 #[derive(Debug, Default, Deserialize)]

@@ -12,8 +12,8 @@ use serde_json::{Map, Value, json};
 use super::Context;
 use super::asking::Asking;
 use super::config::print;
-use super::terminal::{Terminal, note, table};
-use crate::client::answers::{InvokedTool, ToolCatalog};
+use super::terminal::{Terminal, cell, note, table};
+use crate::client::answers::{InvokedTool, ToolCatalog, TrustedFiles};
 use crate::client::{self, Connection, Target};
 use crate::exit::Fatal;
 
@@ -60,6 +60,24 @@ enum Action {
         #[command(flatten)]
         common: Common,
     },
+    /// Say that what lies in a file is right, although strangers' words may be in it: agents take it as yours
+    Trust(Trust),
+}
+
+/// Which files.
+#[derive(Debug, Args)]
+struct Trust {
+    /// A file of the workspace, or a directory for all that lies in it; `.` is the whole workspace
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    path: String,
+    /// Only say which files it is about
+    #[arg(long)]
+    dry_run: bool,
+    /// The workspace in which the agent works for this API key (or `hook`)
+    #[arg(long, value_name = "ID")]
+    key: Option<String>,
+    #[command(flatten)]
+    common: Common,
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
@@ -79,11 +97,36 @@ pub(crate) fn run(tools: Tools, context: &Context) -> Result<ExitCode, Fatal> {
             let params = json!({"agentId": agent, "withParameters": asking.json});
             asking.answered(context, "tools.catalog", &params, list)
         }
+        Action::Trust(Trust { path, dry_run, key, common: Common { agent, asking } }) => {
+            let params = json!({"path": path, "agentId": agent, "keyId": key, "dryRun": dry_run});
+            asking.answered(context, "tools.trust", &params, |answer| trusted(answer, dry_run))
+        }
         Action::Invoke { tool, arguments, args, session, dry_run, common: Common { agent, asking } } => {
             let call = Call { tool, arguments, args, session, dry_run, agent };
             invoke(call, &asking, &asking.target(context)?, Terminal::of(&context.environment))
         }
     }
+}
+
+/// What was noted there, and what became of it.
+fn trusted(TrustedFiles { path, files, has_more, trusted, above }: TrustedFiles, dry: bool) -> Result<ExitCode, Fatal> {
+    if let Some(above) = above {
+        let cause = format!("{path} counts as strangers', because {above:?} does as a whole");
+        return Err(Fatal::asked(cause, format!("look through it, then `openclaw tools trust {above}`")));
+    }
+    if files.is_empty() {
+        note(&format!("no strangers' words are noted in {path}"));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let rows = files.iter().map(|file| vec![cell(file)]);
+    let told = print(&table(&["FILE"], rows.collect()))?;
+    if has_more {
+        note("and more");
+    }
+    if !dry {
+        note(&format!("{trusted} of what was noted is yours now: the next run takes it so"));
+    }
+    Ok(told)
 }
 
 fn list(ToolCatalog { agent_id, groups }: ToolCatalog) -> Result<ExitCode, Fatal> {

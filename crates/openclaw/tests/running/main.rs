@@ -16,3 +16,4 @@ mod skills;
 mod surface;
 mod system;
 mod tools;
+mod trust;

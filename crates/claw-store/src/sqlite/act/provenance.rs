@@ -1,18 +1,21 @@
 //! Places with strangers' words, noted and forgotten.
 
 use claw_core::Timestamp;
+use claw_core::audit::Entry;
 use sqlx::Row;
 use sqlx::sqlite::SqliteConnection;
 
-use super::Slot;
+use super::{Slot, append_if};
 use crate::StoreError;
 use crate::limits::{STRANGERS_ANSWERS_MAX, STRANGERS_PLACES_MAX};
 use crate::sqlite::fault::Fault;
+use crate::sqlite::read::behind;
 
 /// A write about places with somebody waiting.
 pub(in crate::sqlite) enum ProvenanceAct {
     Note { places: Vec<String>, at: Timestamp, told: Slot<bool> },
     Forget { places: Vec<String>, told: Slot<()> },
+    Trust { place: String, below: String, entry: Entry, told: Slot<u64> },
 }
 
 impl ProvenanceAct {
@@ -20,6 +23,7 @@ impl ProvenanceAct {
         match self {
             Self::Note { told, .. } => told.resolve(fate),
             Self::Forget { told, .. } => told.resolve(fate),
+            Self::Trust { told, .. } => told.resolve(fate),
         }
     }
 
@@ -32,6 +36,13 @@ impl ProvenanceAct {
                     delete.execute(&mut *connection).await?;
                 }
                 told.answer = Some(());
+            }
+            Self::Trust { place, below, entry, told } => {
+                let delete = "DELETE FROM strangers_words WHERE place = ?1 OR place >= ?2 AND place < ?3";
+                let delete = sqlx::query(delete).bind(&*place).bind(&*below).bind(behind(below));
+                let delete = delete.execute(&mut *connection).await?;
+                append_if(delete.rows_affected() > 0, connection, entry).await?;
+                told.answer = Some(delete.rows_affected());
             }
         }
         Ok(())

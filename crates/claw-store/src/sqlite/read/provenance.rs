@@ -21,9 +21,18 @@ impl Reader {
 
     /// Those that begin so.
     pub(in crate::sqlite) async fn strangers_below(&self, prefix: &str, limit: u32) -> Result<Vec<String>, Fault> {
-        let behind = format!("{prefix}\u{10ffff}");
-        let query = sqlx::query(BELOW).bind(prefix).bind(behind).bind(limit.clamp(1, PAGE_ROWS_MAX));
+        let query = sqlx::query(BELOW).bind(prefix).bind(behind(prefix)).bind(limit.clamp(1, PAGE_ROWS_MAX));
         let rows = query.fetch_all(&self.pool).await?;
         rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    }
+}
+
+/// The first text that is behind all that begin so.
+pub(in crate::sqlite) fn behind(prefix: &str) -> String {
+    let mut letters = prefix.chars();
+    match letters.next_back() {
+        // As places do: `/` and then `0`, `:` and then `;`.
+        Some(last) if last.is_ascii_punctuation() => letters.chain(char::from_u32(u32::from(last) + 1)).collect(),
+        _ => format!("{prefix}\u{10ffff}"),
     }
 }

@@ -38,6 +38,17 @@ impl ToolCatalog {
     }
 }
 
+/// `tools.trust`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct TrustedFiles {
+    pub(crate) path: String,
+    pub(crate) files: Vec<String>,
+    pub(crate) has_more: bool,
+    pub(crate) trusted: u64,
+    pub(crate) above: Option<String>,
+}
+
 /// `tools.invoke`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
