@@ -97,10 +97,14 @@ def places(events):
             case "response.output_item.added":
                 assert at[0] == len(items), event
                 items[at[0]] = None
-            case "response.output_text.delta" | "response.function_call_arguments.delta":
+            case "response.output_text.delta" | "response.function_call_arguments.delta" | "response.refusal.delta":
                 texts[at] = texts.get(at, "") + event["delta"]
-            case "response.output_text.done":
+            case "response.reasoning_summary_text.delta":
+                texts[at] = texts.get(at, "") + event["delta"]
+            case "response.output_text.done" | "response.reasoning_summary_text.done":
                 assert texts.get(at, "") == event["text"], event
+            case "response.refusal.done":
+                assert texts.get(at, "") == event["refusal"], event
             case "response.function_call_arguments.done":
                 assert texts.get(at, "") == event["arguments"], event
             case "response.output_item.done":
@@ -156,6 +160,35 @@ def streams():
     assert broken[-1]["response"]["error"]["message"], broken[-1]
 
 
+def reasoning():
+    """A model that reasons and one that refuses: items, parts and events of their own, streamed as whole."""
+    for fields, kinds in (
+        ({"reasoning": {"summary": "auto"}}, ["reasoning", "message"]),
+        ({"reasoning": {"effort": "low"}, "include": ["reasoning.encrypted_content"]}, ["reasoning", "message"]),
+        ({"tools": [function], "store": False}, ["reasoning", "function_call"]),
+    ):
+        events = streamed(model="mock/thoughtful", **fields)
+        places(events)
+        said = [item["type"] for item in events[-1]["response"]["output"]]
+        whole = [getattr(item, "root", item).type for item in created(model="mock/thoughtful", **fields).output]
+        assert said == whole == kinds, (said, whole)
+    thought = events_of(streamed(model="mock/thoughtful", reasoning={"summary": "auto"}), "response.reasoning_summary_text.done")
+    assert [event["text"] for event in thought] == ["Let me think."], thought
+    events = streamed(model="mock/unwilling")
+    places(events)
+    assert events[-1]["response"]["output"][0]["content"] == [{"type": "refusal", "refusal": "I will not."}], events[-1]
+    # What was given is taken again.
+    first = client.post("/responses", json={**question, "model": "mock/thoughtful", "tools": [function]}).json()
+    call = first["output"][-1]
+    output = {"type": "function_call_output", "call_id": call["call_id"], "output": "rain"}
+    items = [{"type": "message", "role": "user", "content": "Weather?"}, *first["output"], output]
+    created(model="mock/thoughtful", input=items, tools=[function])
+
+
+def events_of(events, kind):
+    return [event for event in events if event["type"] == kind]
+
+
 def background():
     queued = created(background=True)
     assert queued.status in ("queued", "in_progress"), queued
@@ -175,6 +208,6 @@ def compaction():
     assert items["object"] == "list" and items["data"][0]["type"] == "message", items
 
 
-for check in (answers, inputs, streams, background, compaction):
+for check in (answers, inputs, streams, reasoning, background, compaction):
     check()
     print(f"ok  {check.__name__}")

@@ -137,6 +137,26 @@ def responses():
     refused(NotFoundError, lambda: client.responses.retrieve(told.id))
 
 
+def reasoning():
+    model = "mock/thoughtful"
+    whole = client.responses.create(model=model, input="Hello", reasoning={"summary": "auto"})
+    assert [item.type for item in whole.output] == ["reasoning", "message"], whole
+    assert whole.output[0].summary[0].text == "Let me think.", whole
+    with client.responses.stream(model=model, input="Hello", reasoning={"summary": "auto"}) as stream:
+        words = [event.delta for event in stream if event.type == "response.reasoning_summary_text.delta"]
+        final = stream.get_final_response()
+    assert "".join(words) == final.output[0].summary[0].text == "Let me think.", final
+    refusal = client.responses.create(model="mock/unwilling", input="Hello").output[0].content[0]
+    assert (refusal.type, refusal.refusal) == ("refusal", "I will not."), refusal
+    with client.responses.stream(model="mock/unwilling", input="Hello") as stream:
+        stream.until_done()
+        assert stream.get_final_response().output[0].content[0].refusal == "I will not."
+    message = client.chat.completions.create(model="mock/unwilling", messages=messages).choices[0].message
+    assert (message.content, message.refusal) == (None, "I will not."), message
+    with client.chat.completions.stream(model="mock/unwilling", messages=messages) as stream:
+        assert stream.get_final_completion().choices[0].message.refusal == "I will not."
+
+
 def embeddings():
     # Its strict check comes before it decodes the base64 it asks for by default; Node's asks for that.
     made = client.embeddings.create(model="mock/quick", input=["one", "two"], encoding_format="float")
@@ -244,6 +264,6 @@ def without_waiting():
     asyncio.run(ask())
 
 
-for part in (models, chat, parts, embeddings, responses, compaction, background, refusals, broken, without_waiting):
+for part in (models, chat, parts, embeddings, responses, reasoning, compaction, background, refusals, broken, without_waiting):
     part()
     print(f"{part.__name__}: ok")

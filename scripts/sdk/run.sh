@@ -72,7 +72,7 @@ token=oc_gw_sdk
 {
   gateway: { auth: { token: "$token" }, limits: { requestsPerMinute: 0, maxConcurrent: 0 } },
   models: { providers: { mock: { baseUrl: "$upstream/v1",
-    models: [{ id: "quick" }, { id: "busy" }, { id: "slow" }, { id: "broken" }, { id: "denied" }, { id: "org/deep" }] } } },
+    models: [{ id: "quick" }, { id: "busy" }, { id: "slow" }, { id: "broken" }, { id: "denied" }, { id: "unwilling" }, { id: "thoughtful" }, { id: "org/deep" }] } } },
   agents: { defaults: { model: { primary: "mock/quick" } } },
 }
 JSON

@@ -23,6 +23,7 @@ use std::time::Duration;
 use claw_core::provider::{Cut, FinishReason, ToolChoice, Usage};
 use claw_core::run::JournalEntry;
 use claw_core::run::RunEvent;
+use claw_core::task::Reasoned;
 use claw_core::{Approval, Failure, FailureReason, Message, Output, Text, Thoughts, ToolCall};
 use claw_store::Steered;
 
@@ -45,11 +46,17 @@ pub(crate) struct Produced {
     pub(crate) steered: Vec<Steered>,
     /// What the model has said in the current round.
     pub(crate) text: String,
+    /// Where in it the model began to refuse.
+    pub(crate) refused_from: Option<usize>,
     /// Whether what it says next begins anew behind that.
     pub(crate) is_continued: bool,
     /// What it said in the rounds before, where it said something.
     pub(crate) asides: Vec<String>,
-    /// What it thought there, for its provider alone.
+    /// What it has reasoned in the current round before it said something, if it did and the turn keeps that.
+    pub(crate) reasoning: Option<String>,
+    /// The same of the rounds before.
+    pub(crate) reasoned: Vec<Reasoned>,
+    /// What it thought, for its provider alone.
     pub(crate) thoughts: Option<Box<Thoughts>>,
     /// How many bytes it has thought, in all rounds.
     pub(crate) thought_bytes: usize,
@@ -69,6 +76,32 @@ impl Produced {
         if let Some(spent) = self.spent.take() {
             self.usage = spent.settle(end);
         }
+    }
+
+    /// Keeps what was said and reasoned in a round behind which others follow; what it had said.
+    fn end_round(&mut self) -> Text {
+        let text = Text::from(std::mem::take(&mut self.text));
+        self.refused_from = None;
+        let reasoning = self.reasoning.take();
+        self.keep_round(reasoning, &text);
+        text
+    }
+
+    fn keep_round(&mut self, reasoning: Option<String>, said: &str) {
+        let behind = self.asides.len();
+        self.reasoned.extend(reasoning.map(|text| Reasoned { behind, text, thoughts: None }));
+        self.asides.extend(Some(said.to_owned()).filter(|said| !said.is_empty()));
+    }
+
+    /// All that was reasoned, the last with what its provider wants back.
+    fn all_reasoned(&mut self) -> Vec<Reasoned> {
+        let reasoning = self.reasoning.take();
+        self.keep_round(reasoning, "");
+        let mut all = std::mem::take(&mut self.reasoned);
+        if let Some(last) = all.last_mut() {
+            last.thoughts.clone_from(&self.thoughts);
+        }
+        all
     }
 
     /// Takes what was thought in the last round of tools.
@@ -172,7 +205,7 @@ impl Attempt {
                 self.take_up(&mut talk, produced).await?;
             }
             produced.text.clear();
-            produced.thoughts = None;
+            (produced.refused_from, produced.reasoning, produced.thoughts) = (None, None, None);
             let asked = self.ask(&mut talk, produced).await;
             produced.is_crowded = talk.is_crowded();
             let Round { calls, finish, cut: _ } = asked?;
@@ -216,8 +249,9 @@ impl Attempt {
             (true, FinishReason::ToolCalls) => FinishReason::Stop,
             (true, finish) => finish,
         };
-        let (text, asides, model) =
-            (Text::from(std::mem::take(&mut produced.text)), produced.asides.clone(), produced.model.clone());
-        Output { text, asides, tool_calls, finish, usage: produced.usage, model, answered_by: None }
+        let (text, refused_from) = (Text::from(std::mem::take(&mut produced.text)), produced.refused_from.take());
+        let reasoned = produced.all_reasoned();
+        let (asides, usage, model) = (produced.asides.clone(), produced.usage, produced.model.clone());
+        Output { text, refused_from, asides, reasoned, tool_calls, finish, usage, model, answered_by: None }
     }
 }

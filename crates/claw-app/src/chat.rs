@@ -257,6 +257,7 @@ pub fn ended(event: &RunEvent, task: TaskId) -> Option<Result<&Output, Error>> {
         RunEvent::Cancelled { .. } => Some(Err(Error::Cancelled(task))),
         RunEvent::Started { .. }
         | RunEvent::Text { .. }
+        | RunEvent::Refusal { .. }
         | RunEvent::Thinking { .. }
         | RunEvent::ToolCall { .. }
         | RunEvent::ToolOutput { .. }

@@ -316,7 +316,7 @@ impl Engine {
                 if let Err(error) = self.queue.remove(TicketKind::Run, id.uuid()).await {
                     tracing::debug!(task.id = %id, "the ticket of cancelled {id} stays and will be found stale: {error}");
                 }
-                self.hub.publish(id, event);
+                self.hub.publish(id, *event);
                 self.tell_closed(id).await;
                 if let Some(task) = self.store.task(id, &Visibility::All).await? {
                     self.tell(id, &task.principal.id, &task.turn.session, StateName::Cancelled, task.attempt);

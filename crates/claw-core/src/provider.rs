@@ -227,6 +227,8 @@ pub struct Sampling {
     pub parallel_tool_calls: Option<bool>,
     /// How many words to make: `low`, `medium` or `high`.
     pub verbosity: Option<String>,
+    /// How to sum up its reasoning for people: `auto`, `concise` or `detailed`.
+    pub reasoning_summary: Option<String>,
 }
 
 /// Tokens used; the one struct behind all four wire spellings (K13).
@@ -310,7 +312,9 @@ impl FinishReason {
 pub enum ModelEvent {
     /// More text.
     Text(String),
-    /// More of its reasoning.
+    /// More of the words with which it refuses; they end what it says.
+    Refusal(String),
+    /// More of its reasoning; an empty one says that it reasons, where it does so silently.
     Thinking(String),
     /// A whole tool call, arguments complete.
     ToolCall(ToolCall),

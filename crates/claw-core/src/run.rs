@@ -39,6 +39,11 @@ pub enum RunEvent {
         /// What to append.
         delta: String,
     },
+    /// More of the words with which the model refuses; they end the answer's text.
+    Refusal {
+        /// What to append.
+        delta: String,
+    },
     /// More of the model's reasoning.
     Thinking {
         /// What to append.
@@ -156,11 +161,14 @@ impl RunEvent {
     /// About how many bytes it holds.
     pub fn bytes(&self) -> usize {
         match self {
-            Self::Text { delta } | Self::Thinking { delta } | Self::ToolOutput { delta, .. } => delta.len(),
+            Self::Text { delta }
+            | Self::Refusal { delta }
+            | Self::Thinking { delta }
+            | Self::ToolOutput { delta, .. } => delta.len(),
             Self::ToolCall { call } => call.arguments.as_str().len(),
             Self::ToolResult { text, .. } => text.len(),
             Self::Steered { text, .. } | Self::ApprovalRequested { shown: text, .. } => text.len(),
-            Self::Completed { output } => output.text.len() + output.asides.iter().map(String::len).sum::<usize>(),
+            Self::Completed { output } => output.bytes(),
             Self::Failed { partial, .. } | Self::Cancelled { partial } => partial.len(),
             Self::Started { .. }
             | Self::Progress { .. }
@@ -184,6 +192,9 @@ pub struct JournalEntry {
     pub round: u32,
     /// What the model said before it called.
     pub text: Text,
+    /// Its reasoning's words, if it reasoned and the turn keeps that; with the round's first call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoned: Option<String>,
     /// What it thought, for its provider alone; with the round's first call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thoughts: Option<Box<Thoughts>>,
@@ -212,7 +223,8 @@ impl JournalEntry {
         let result = self.result.as_ref().map_or(0, |outcome| outcome.text.len());
         let beside = self.beside.iter().flat_map(|beside| beside.ours.iter().chain(&beside.callers));
         let beside: usize = beside.map(|call| call.arguments.as_str().len()).sum();
-        self.text.len() + thoughts + beside + self.call.arguments.as_str().len() + result
+        let reasoned = self.reasoned.as_ref().map_or(0, String::len);
+        self.text.len() + reasoned + thoughts + beside + self.call.arguments.as_str().len() + result
     }
     /// Whether it was begun and its answer is not known.
     pub const fn is_open(&self) -> bool {

@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::message::ToolCall;
+use crate::message::{Thoughts, ToolCall};
 use crate::principal::Principal;
 use crate::provider::{FinishReason, Usage};
 use crate::run::JournalEntry;
@@ -339,9 +339,15 @@ pub enum Outcome {
 pub struct Output {
     /// The answer.
     pub text: Text,
+    /// Where in it, in bytes, the model began to refuse, where its provider tells that apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused_from: Option<usize>,
     /// What was said before tools of ours were called, in order; the answer came after.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub asides: Vec<String>,
+    /// What was reasoned, in order, where the turn asks for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasoned: Vec<Reasoned>,
     /// Calls of the caller's own tools, for the caller to run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tool_calls: Vec<ToolCall>,
@@ -354,6 +360,35 @@ pub struct Output {
     /// The task whose run took this one up and answered it; that one used the tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answered_by: Option<TaskId>,
+}
+
+/// What a model reasoned before it said or called something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reasoned {
+    /// How many of the asides stand before it.
+    pub behind: usize,
+    /// Its words; empty where they are not told or not kept.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub text: String,
+    /// What its provider wants back with what follows; the last one's alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thoughts: Option<Box<Thoughts>>,
+}
+
+impl Output {
+    /// What was said, and with what words the model refused to say more.
+    pub fn said(&self) -> (&str, Option<&str>) {
+        let parts = self.refused_from.and_then(|from| self.text.split_at_checked(from));
+        parts.map_or((&self.text, None), |(said, refused)| (said, Some(refused)))
+    }
+    /// About how many bytes it holds.
+    pub fn bytes(&self) -> usize {
+        let asides: usize = self.asides.iter().map(String::len).sum();
+        let reasoned = self.reasoned.iter().map(|reasoned| {
+            reasoned.text.len() + reasoned.thoughts.as_ref().map_or(0, |thoughts| thoughts.payload.as_str().len())
+        });
+        self.text.len() + asides + reasoned.sum::<usize>()
+    }
 }
 
 /// Why a run failed. Stored; version 1.
@@ -425,6 +460,8 @@ mod tests {
     fn output() -> Output {
         Output {
             text: "hi".into(),
+            refused_from: None,
+            reasoned: Vec::new(),
             asides: vec![],
             tool_calls: vec![],
             finish: FinishReason::Stop,

@@ -40,6 +40,9 @@ pub struct Turn {
     /// One of [`THINKING_LEVELS`]: how much the model should reason.
     #[serde(default)]
     pub thinking: Option<String>,
+    /// How much of its reasoning stays with the answer.
+    #[serde(default, skip_serializing_if = "Reasoning::is_none")]
+    pub reasoning: Reasoning,
     /// Whether somebody wants the answer piece by piece; if not, providers may answer whole.
     #[serde(default = "yes")]
     pub stream: bool,
@@ -65,6 +68,26 @@ pub struct Turn {
     /// How it came here, for the permissions of tools.
     #[serde(default, skip_serializing_if = "Origin::is_direct")]
     pub origin: Origin,
+}
+
+/// How much of a model's reasoning stays with its answer. Watchers hear of it in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reasoning {
+    /// Nothing.
+    #[default]
+    None,
+    /// Where it reasoned, and what its provider wants back of it.
+    Places,
+    /// That, and its words.
+    Words,
+}
+
+impl Reasoning {
+    /// Whether nothing of it stays.
+    pub fn is_none(&self) -> bool {
+        *self == Self::None
+    }
 }
 
 /// How a turn came here. A turn that a run passes on keeps the origin of that run, so that nobody
@@ -208,6 +231,7 @@ impl Turn {
             client_tools: Vec::new(),
             tool_choice: ToolChoice::default(),
             thinking: None,
+            reasoning: Reasoning::None,
             stream: true,
             instructions: None,
             own_tools: None,

@@ -156,6 +156,7 @@ fn translate_sampling(sampling: &port::Sampling) -> Sampling {
         response_format: _,
         parallel_tool_calls: _,
         verbosity: _,
+        reasoning_summary: _,
     } = sampling;
     Sampling {
         temperature: *temperature,

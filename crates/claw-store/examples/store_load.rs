@@ -142,6 +142,8 @@ fn finish(id: TaskId) -> Finish {
     let usage = Usage { input_tokens: 10, output_tokens: 5, ..Usage::default() };
     let output = Output {
         text: "The capital of France is Paris.".into(),
+        refused_from: None,
+        reasoned: Vec::new(),
         asides: Vec::new(),
         tool_calls: Vec::new(),
         finish: FinishReason::Stop,

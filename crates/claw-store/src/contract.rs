@@ -318,6 +318,8 @@ async fn won(store: &dyn Store, n: u128, attempt: u32) -> StartedRun {
 fn output(text: &str) -> Output {
     Output {
         text: text.into(),
+        refused_from: None,
+        reasoned: Vec::new(),
         asides: vec!["let me see".to_owned()],
         tool_calls: Vec::new(),
         finish: FinishReason::Stop,

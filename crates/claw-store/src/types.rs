@@ -216,7 +216,7 @@ pub enum Cancelled {
     /// It waited and is cancelled now.
     Done {
         /// The terminal event, as stored.
-        event: Sequenced,
+        event: Box<Sequenced>,
         /// The session's next waiting task.
         next: Option<DueTicket>,
     },

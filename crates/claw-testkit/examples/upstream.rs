@@ -56,6 +56,11 @@ fn for_sdk(seen: &Seen) -> Reply {
         "denied" => Reply::status(401, "the key is not valid"),
         "busy" => Reply::status(429, "too many at once").retry_after("7"),
         "broken" => Reply::chunks(["one ", "two"]).cut_after(1),
+        "unwilling" => Reply::refusal(["I will ", "not."]),
+        "thoughtful" if has_function && seen.last_role() != "tool" => {
+            Reply::tool_call("get_weather", r#"{"city":"Paris"}"#).thinking("Where?")
+        }
+        "thoughtful" => Reply::echo(seen).thinking("Let me think."),
         "slow" => Reply::echo(seen).late(Duration::from_secs(10)),
         _ if has_function && seen.last_role() != "tool" => Reply::tool_call("get_weather", r#"{"city":"Paris"}"#),
         _ if seen.body.get("response_format").is_some() => Reply::text(r#"{"city":"Paris","celsius":21}"#),

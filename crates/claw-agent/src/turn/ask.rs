@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use claw_core::provider::{Cut, FinishReason, ModelEvent, ModelRequest, ProviderError, Thinking, ToolChoice};
 use claw_core::run::RunEvent;
+use claw_core::turn::Reasoning;
 use claw_core::{Failure, FailureReason, Message, Thoughts, ToolCall};
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -111,17 +112,10 @@ impl Attempt {
             spent.note(&event);
         }
         match event {
-            ModelEvent::Text(delta) => {
-                let delta = produced.next_to_what_was_said(delta);
-                let said = produced.asides.iter().map(String::len).sum::<usize>() + produced.text.len();
-                if said + delta.len() > ANSWER_BYTES_MAX {
-                    let message = format!("the answer is longer than {ANSWER_BYTES_MAX} bytes");
-                    return Err(Failure::new(FailureReason::Limit, message).into());
-                }
-                answer.shown = true;
-                produced.text.push_str(&delta);
-                self.recorder.emit(RunEvent::Text { delta });
-                self.show_progress(answer, produced.text.len());
+            ModelEvent::Text(delta) => self.say(delta, answer, produced)?,
+            ModelEvent::Refusal(delta) => {
+                produced.refused_from.get_or_insert(produced.text.len());
+                self.say(delta, answer, produced)?;
             }
             ModelEvent::Thinking(delta) => {
                 produced.thought_bytes += delta.len();
@@ -129,7 +123,7 @@ impl Attempt {
                     let message = format!("the model's reasoning is longer than {ANSWER_BYTES_MAX} bytes");
                     return Err(Failure::new(FailureReason::Limit, message).into());
                 }
-                self.recorder.emit(RunEvent::Thinking { delta });
+                self.think(delta, produced);
             }
             ModelEvent::ToolCall(call) => answer.calls.push(call),
             ModelEvent::Thoughts(payload) => {
@@ -143,6 +137,38 @@ impl Attempt {
             ModelEvent::Done(finish) => return Ok(Some(finish)),
         }
         Ok(None)
+    }
+
+    /// Tells more of the reasoning, and keeps what stands before the answer.
+    fn think(&mut self, delta: String, produced: &mut Produced) {
+        let kept = self.task.turn.reasoning;
+        if !kept.is_none() && produced.text.is_empty() {
+            let reasoning = produced.reasoning.get_or_insert_default();
+            if kept == Reasoning::Words {
+                reasoning.push_str(&delta);
+            }
+        }
+        if !(kept.is_none() && delta.is_empty()) {
+            self.recorder.emit(RunEvent::Thinking { delta });
+        }
+    }
+
+    /// Adds to what is said; nothing follows a refusal that is none.
+    fn say(&mut self, delta: String, answer: &mut Answer, produced: &mut Produced) -> Result<(), Stop> {
+        let delta = produced.next_to_what_was_said(delta);
+        let said = produced.asides.iter().map(String::len).sum::<usize>() + produced.text.len();
+        if said + delta.len() > ANSWER_BYTES_MAX {
+            let message = format!("the answer is longer than {ANSWER_BYTES_MAX} bytes");
+            return Err(Failure::new(FailureReason::Limit, message).into());
+        }
+        answer.shown = true;
+        produced.text.push_str(&delta);
+        self.recorder.emit(match produced.refused_from {
+            None => RunEvent::Text { delta },
+            Some(_) => RunEvent::Refusal { delta },
+        });
+        self.show_progress(answer, produced.text.len());
+        Ok(())
     }
 
     /// Guesses how far a background run is: against `max_tokens` when it is known, else along a

@@ -272,6 +272,7 @@ impl Attempt {
         let entry = JournalEntry {
             round: *round,
             text: Text::default(),
+            reasoned: None,
             thoughts: None,
             used: Some(self.used(produced)),
             beside: None,

@@ -43,7 +43,7 @@ impl Spent {
     pub(super) fn note(&mut self, event: &ModelEvent) {
         self.has_begun = true;
         match event {
-            ModelEvent::Text(text) | ModelEvent::Thinking(text) => self.made.add(text),
+            ModelEvent::Text(text) | ModelEvent::Refusal(text) | ModelEvent::Thinking(text) => self.made.add(text),
             ModelEvent::ToolCall(call) => {
                 self.made.add(&call.name);
                 self.made.add(call.arguments.as_str());

@@ -50,14 +50,14 @@ impl Attempt {
         let Asked { ours: mut calls, callers } = asked;
         calls.truncate(CALLS_PER_ROUND_MAX);
         let refused = calls.clone().split_off(self.calls_left(produced).min(calls.len()));
-        let text = Text::from(std::mem::take(&mut produced.text));
-        produced.asides.extend(Some(text.to_string()).filter(|text| !text.is_empty()));
-        let mut thoughts = produced.thoughts.take();
+        let reasoned = produced.reasoning.clone();
+        let text = produced.end_round();
+        let thoughts = produced.thoughts.take();
         let said = Message::Assistant { text: text.clone(), tool_calls: calls.clone(), thoughts: thoughts.clone() };
         append(talk, produced, said);
         calls.truncate(calls.len() - refused.len());
         let asked = Asked { ours: calls, callers };
-        self.make(round, text, thoughts.take(), asked, talk, produced).await?;
+        self.make((round, text, reasoned), thoughts, asked, talk, produced).await?;
         for call in refused {
             self.recorder.emit(RunEvent::ToolCall { call: call.clone() });
             let text = "not called: as many tools have been called as this request allows".into();
@@ -81,8 +81,7 @@ impl Attempt {
     /// Makes the calls of one round.
     async fn make(
         &mut self,
-        round: u32,
-        text: Text,
+        (round, text, mut reasoned): (u32, Text, Option<String>),
         mut thoughts: Option<Box<Thoughts>>,
         asked: Asked,
         talk: &mut Conversation,
@@ -96,6 +95,7 @@ impl Attempt {
             .map(|call| JournalEntry {
                 round,
                 text: text.clone(),
+                reasoned: reasoned.take(),
                 thoughts: thoughts.take(),
                 used: used.take(),
                 beside: beside.take(),
@@ -180,13 +180,18 @@ impl Attempt {
         produced: &mut Produced,
     ) -> Result<Vec<ToolCall>, Stop> {
         let for_caller = whole(&mut entries, talk);
-        let text = entries.first().map(|entry| entry.text.clone()).unwrap_or_default();
+        let first = entries.first();
+        let text = first.map(|entry| entry.text.clone()).unwrap_or_default();
+        let (reasoned, thoughts) =
+            first.map(|entry| (entry.reasoned.clone(), entry.thoughts.clone())).unwrap_or_default();
         let tool_calls = entries.iter().map(|entry| entry.call.clone()).collect();
+        if let Some(delta) = reasoned.clone() {
+            self.tell(RunEvent::Thinking { delta });
+        }
         if !text.is_empty() {
             self.tell(RunEvent::Text { delta: text.to_string() });
-            produced.asides.push(text.to_string());
         }
-        let thoughts = entries.first().and_then(|entry| entry.thoughts.clone());
+        produced.keep_round(reasoned, &text);
         append(talk, produced, Message::Assistant { text, tool_calls, thoughts });
         self.one_by_one(entries, talk, produced).await?;
         Ok(for_caller)
@@ -423,6 +428,7 @@ fn whole(entries: &mut Vec<JournalEntry>, talk: &Conversation) -> Vec<ToolCall> 
             entries.push(JournalEntry {
                 round: first.round,
                 text: first.text.clone(),
+                reasoned: None,
                 thoughts: None,
                 used: None,
                 beside: None,

@@ -13,7 +13,7 @@ use claw_app::tasks::NewRun;
 use claw_app::{Error, Idempotency};
 use claw_core::message::Message;
 use claw_core::provider::Usage;
-use claw_core::turn::{Context, Origin};
+use claw_core::turn::{Context, Origin, Reasoning};
 use claw_core::{AgentId, Lane, Output, Principal, SessionKey, TaskId, Timestamp, Turn};
 use claw_wire::BadRequest;
 use claw_wire::openai::chat::{Chat, ChatRequest, check_calls, unasked};
@@ -156,10 +156,16 @@ impl Wording for Chunks {
         self.writer.text(delta).into()
     }
 
-    fn complete(&mut self, output: &Output, said: bool, _at: Timestamp) -> Vec<Bytes> {
+    fn refusal(&mut self, delta: &str) -> Bytes {
+        self.writer.refusal(delta).into()
+    }
+
+    fn complete(&mut self, output: &Output, was_told: bool, _at: Timestamp) -> Vec<Bytes> {
         let mut pieces = Vec::new();
-        if !said && !output.text.is_empty() {
-            pieces.push(self.writer.text(&output.text).into());
+        if !was_told {
+            let (said, refusal) = output.said();
+            pieces.extend(Some(said).filter(|said| !said.is_empty()).map(|said| Bytes::from(self.writer.text(said))));
+            pieces.extend(refusal.map(|refusal| Bytes::from(self.writer.refusal(refusal))));
         }
         let calls = output.tool_calls.iter().enumerate();
         pieces.extend(calls.map(|(index, call)| Bytes::from(self.writer.tool_call(index, call))));
@@ -244,6 +250,7 @@ async fn asked(
         client_tools: tools,
         tool_choice,
         thinking,
+        reasoning: Reasoning::None,
         stream,
         instructions: None,
         own_tools,

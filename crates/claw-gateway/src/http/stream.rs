@@ -39,6 +39,18 @@ pub(crate) trait Wording: Send + 'static {
     fn began(&mut self, _attempt: u32) {}
     /// More of the answer; empty when there is nothing to send.
     fn text(&mut self, delta: &str) -> Bytes;
+    /// More of the words with which the model refuses.
+    fn refusal(&mut self, delta: &str) -> Bytes {
+        self.text(delta)
+    }
+    /// More of its reasoning; empty when there is nothing to send.
+    fn thinking(&mut self, _delta: &str) -> Bytes {
+        Bytes::new()
+    }
+    /// Whether an answer can begin with this.
+    fn begins_with(event: &RunEvent) -> bool {
+        matches!(event, RunEvent::Text { .. } | RunEvent::Refusal { .. })
+    }
     /// A tool is called; empty when there is nothing to send.
     fn pause(&mut self) -> Bytes {
         Bytes::new()
@@ -57,7 +69,7 @@ pub(crate) async fn answer<W: Wording>(
     request_id: Arc<str>,
 ) -> Result<Response, Problem> {
     let wait = doors.app.wait_max();
-    let first = match tokio::time::timeout(wait, first_sign(&mut run)).await {
+    let first = match tokio::time::timeout(wait, first_sign::<W>(&mut run)).await {
         Ok(first) => first.map_err(|error| Problem::of_run(error, run.is_replay))?,
         Err(_elapsed) => return Err(run.leave(wait).await.into()),
     };
@@ -72,7 +84,7 @@ pub(crate) async fn answer_many<W: Wording>(
     request_id: Arc<str>,
 ) -> Result<Response, Problem> {
     let wait = doors.app.wait_max();
-    let signs = try_join_all(runs.iter_mut().map(|(run, _)| first_sign(run)));
+    let signs = try_join_all(runs.iter_mut().map(|(run, _)| first_sign::<W>(run)));
     let Ok(signs) = tokio::time::timeout(wait, signs).await else {
         let mut left = Vec::new();
         for (run, _) in runs {
@@ -120,10 +132,10 @@ fn events(pieces: impl Stream<Item = Bytes> + Send + 'static) -> Response {
 }
 
 /// The first event that an answer can begin with.
-async fn first_sign(run: &mut AttachedRun) -> Result<Arc<Sequenced>, Error> {
+async fn first_sign<W: Wording>(run: &mut AttachedRun) -> Result<Arc<Sequenced>, Error> {
     let task = run.id;
     while let Some(event) = run.next().await? {
-        if matches!(event.event, RunEvent::Text { .. }) {
+        if W::begins_with(&event.event) {
             return Ok(event);
         }
         if let Some(end) = ended(&event.event, task) {
@@ -219,6 +231,10 @@ impl<W: Wording> Streaming<W> {
                 self.said = true;
                 Some(self.wording.text(delta)).filter(|piece| !piece.is_empty())
             }
+            RunEvent::Refusal { delta } => {
+                self.said = true;
+                Some(self.wording.refusal(delta)).filter(|piece| !piece.is_empty())
+            }
             RunEvent::ToolCall { .. } => Some(self.wording.pause()).filter(|piece| !piece.is_empty()),
             RunEvent::Completed { output } => {
                 let pieces = self.wording.complete(output, self.said, event.at);
@@ -238,8 +254,12 @@ impl<W: Wording> Streaming<W> {
                 self.wording.began(*attempt);
                 None
             }
-            RunEvent::Thinking { .. }
-            | RunEvent::ToolOutput { .. }
+            RunEvent::Thinking { delta } => {
+                let piece = Some(self.wording.thinking(delta)).filter(|piece| !piece.is_empty());
+                self.said |= piece.is_some();
+                piece
+            }
+            RunEvent::ToolOutput { .. }
             | RunEvent::ToolResult { .. }
             | RunEvent::Progress { .. }
             | RunEvent::Usage { .. }

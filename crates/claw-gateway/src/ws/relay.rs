@@ -144,7 +144,7 @@ impl<'a> Relay<'a> {
                 self.began = event.at;
                 self.tell(Said::Started);
             }
-            RunEvent::Text { delta } => {
+            RunEvent::Text { delta } | RunEvent::Refusal { delta } => {
                 self.text.push_str(delta);
                 if self.is_known() {
                     (self.told, self.drafted) = (self.text.len(), self.text.len());

@@ -18,7 +18,7 @@ use claw_gateway::Settings;
 use claw_gateway::auth::Credentials;
 use claw_net::HttpClient;
 use claw_net::egress::{AllowList, Egress};
-use claw_providers::OpenAi;
+use claw_providers::{OpenAi, Responses};
 use claw_queue::memory::{self, MemoryQueue};
 use claw_queue::worker;
 use claw_runtime::{SystemClock, SystemIds, TaskScope};
@@ -60,6 +60,8 @@ pub(crate) struct Plan {
     pub(crate) permissions: Permissions,
     /// None, unless a test is about them.
     pub(crate) quotas: Quotas,
+    /// Whether there is `sealing/o4-mini`, too, which speaks OpenAI's responses.
+    has_sealing: bool,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     credentials: watch::Sender<Arc<Credentials>>,
@@ -75,6 +77,7 @@ impl Plan {
             wait_max: Duration::from_secs(300),
             permissions: Permissions::default(),
             quotas: Quotas::NONE,
+            has_sealing: false,
             clock: Arc::new(SystemClock),
             ids: Arc::new(SystemIds),
             credentials,
@@ -90,6 +93,11 @@ impl Plan {
     /// Time is what this clock says.
     pub(crate) fn by(self, clock: Arc<FakeClock>) -> Self {
         Self { clock, ..self }
+    }
+
+    /// With `sealing/o4-mini`.
+    pub(crate) fn with_sealing(self) -> Self {
+        Self { has_sealing: true, ..self }
     }
 
     pub(crate) fn open_to_all(self) -> Self {
@@ -109,7 +117,7 @@ impl Plan {
         let parts = Parts {
             store: Arc::clone(&store),
             queue: Arc::new(MemoryQueue::new(memory::Settings::default())),
-            catalog: Arc::new(catalog(&upstream).with_tools(Vec::new(), self.permissions)),
+            catalog: Arc::new(catalog(&upstream, self.has_sealing).with_tools(Vec::new(), self.permissions)),
             memory: Arc::new(Keeper::new(
                 Arc::clone(&store),
                 Arc::clone(&self.clock) as _,
@@ -224,14 +232,19 @@ impl Courier for Nobody {
     }
 }
 
-fn catalog(upstream: &Upstream) -> Catalog {
+fn catalog(upstream: &Upstream, has_sealing: bool) -> Catalog {
     let client = HttpClient::new(claw_net::Settings::default()).unwrap();
     let mut settings = claw_providers::Settings::new("mock", upstream.base_url());
     settings.models = ["mock-1", "mock-2"].map(ModelInfo::named).to_vec();
-    let provider: Arc<dyn Provider> = Arc::new(OpenAi::new(settings, client).unwrap());
+    let mut providers: Vec<Arc<dyn Provider>> = vec![Arc::new(OpenAi::new(settings, client.clone()).unwrap())];
+    if has_sealing {
+        let mut settings = claw_providers::Settings::new("sealing", upstream.base_url());
+        settings.models = vec![ModelInfo::named("o4-mini")];
+        providers.push(Arc::new(Responses::new(settings, client).unwrap()));
+    }
     let ops = AgentId::parse("ops").unwrap();
     let ops =
         AgentProfile { id: ops, name: None, system_prompt: None, model: Some("mock/mock-2".into()), fallbacks: None };
     let guard = Arc::new(Egress::new(AllowList::default()));
-    Catalog::new(vec![provider], vec![ops], AgentId::main(), None).with_guard(guard)
+    Catalog::new(providers, vec![ops], AgentId::main(), None).with_guard(guard)
 }

@@ -27,6 +27,7 @@ mod operator;
 mod paper;
 mod plans;
 mod raw;
+mod reasoning;
 mod responses;
 mod responses_items;
 mod responses_socket;

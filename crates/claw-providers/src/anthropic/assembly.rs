@@ -85,9 +85,12 @@ impl Blocks {
             }
             BlockKind::Thinking => {
                 self.thoughts.begin(index, thoughts::Block::Thinking { thinking: thinking.clone(), signature });
-                say(events, ModelEvent::Thinking, thinking);
+                events.push_back(ModelEvent::Thinking(thinking));
             }
-            BlockKind::RedactedThinking => self.thoughts.begin(index, thoughts::Block::RedactedThinking { data }),
+            BlockKind::RedactedThinking => {
+                self.thoughts.begin(index, thoughts::Block::RedactedThinking { data });
+                events.push_back(ModelEvent::Thinking(String::new()));
+            }
             BlockKind::ToolUse if name.is_empty() => {
                 return Err(Fault::Unreadable("a tool call without a name".to_owned()));
             }

@@ -26,11 +26,17 @@ fn events(stream: &str) -> Vec<ModelEvent> {
 
 #[test]
 fn thoughts_are_apart_from_text_and_cached_input_is_counted() {
+    let kept = concat!(
+        r#"[{"type":"thinking","thinking":"Hm, Paris?","signature":"EqQB"},"#,
+        r#"{"type":"text","text":"Grüße aus Paris.\n"}]"#
+    );
     let expected = [
+        thought(""),
         thought("Hm, "),
         thought("Paris?"),
         text("Grüße aus "),
         text("Paris.\n"),
+        ModelEvent::Thoughts(JsonText::new(kept)),
         ModelEvent::Usage(Usage {
             input_tokens: 33,
             output_tokens: 17,
@@ -74,7 +80,9 @@ fn signed_thoughts_that_led_to_a_call_are_kept_where_they_stood() {
         r#"{"type":"text","text":"Let me look."},{"type":"tool_use","id":"toolu_a"}]"#
     );
     let expected = [
+        thought(""),
         thought("Where?"),
+        thought(""),
         text("Let me look."),
         call("toolu_a", "weather", r#"{"city":"Oslo"}"#),
         ModelEvent::Thoughts(JsonText::new(kept)),

@@ -39,6 +39,7 @@ pub(super) fn write(
         response_format,
         parallel_tool_calls,
         verbosity: _,
+        reasoning_summary: _,
     } = sampling;
     let format = response_format.as_ref().map(wanted_format).transpose()?.flatten();
     let thinking = thinking.filter(|_| may_think(messages, tool_choice)).and_then(|level| thought(model, level));

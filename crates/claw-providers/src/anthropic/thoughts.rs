@@ -1,4 +1,4 @@
-//! The blocks of an answer that thought before it called tools, in their order.
+//! The blocks of an answer that thought, in their order.
 //!
 //! The signature on a thought is good only where it stood, so the order of all blocks is kept: thoughts
 //! and texts whole, calls by their ids, since the message has them anyway.
@@ -58,14 +58,13 @@ impl Blocks {
         }
     }
 
-    /// All of it, if it has thoughts and calls, and is whole.
+    /// All of it, if it has thoughts and is whole.
     pub(super) fn take(&mut self) -> Option<JsonText> {
         let Self { blocks, bytes } = std::mem::take(self);
         let blocks: Vec<Block> = blocks.into_iter().map(|(_, block)| block).collect();
         let has = |is: fn(&Block) -> bool| blocks.iter().any(is);
         let thinks = has(|block| matches!(block, Block::Thinking { .. } | Block::RedactedThinking { .. }));
-        let calls = has(|block| matches!(block, Block::ToolUse { .. }));
-        (thinks && calls && bytes <= BYTES_MAX)
+        (thinks && bytes <= BYTES_MAX)
             .then(|| JsonText::new(serde_json::to_string(&blocks).expect("texts always serialise")))
     }
 }

@@ -9,7 +9,7 @@ use super::wire::{Answer, Choice, CompletionDetails, Delta, FunctionDelta, Objec
 use crate::body::Assembly;
 use crate::fault::{Fault, failure, reported};
 use crate::gathered::{self, Gathered, PartialCall, say};
-use crate::lenient::{Text, text_of};
+use crate::lenient::text_of;
 use claw_core::provider::{FinishReason, ModelEvent, Usage};
 
 /// What ends a stream.
@@ -61,9 +61,8 @@ impl Completion {
             delta.or(message).unwrap_or_default();
         let thought = if reasoning_content.0.is_empty() { reasoning } else { reasoning_content };
         say(events, ModelEvent::Thinking, thought.0);
-        for Text(said) in [content, refusal] {
-            say(events, ModelEvent::Text, said);
-        }
+        say(events, ModelEvent::Text, content.0);
+        say(events, ModelEvent::Refusal, refusal.0);
         for shred in tool_calls {
             self.take_shred(shred, is_whole)?;
         }

@@ -58,6 +58,7 @@ fn plain<'a>(request: &'a ModelRequest, model: &'a str, token_limit: TokenLimit)
         response_format,
         parallel_tool_calls: _,
         verbosity,
+        reasoning_summary: _,
     } = sampling;
     Ok(Outgoing {
         model,

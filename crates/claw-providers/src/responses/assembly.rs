@@ -30,12 +30,21 @@ impl Assembly for Items {
         if name == "error" {
             return Err(reported(data));
         }
-        let Event { kind, delta, item, response } = object(data)?;
+        let Event { kind, delta, item, summary_index, response } = object(data)?;
         self.gathered.has_answered = true;
         match kind.as_str() {
-            "response.output_text.delta" | "response.refusal.delta" => self.say(delta, events),
+            "response.output_text.delta" => self.say(ModelEvent::Text, delta, events),
+            "response.refusal.delta" => self.say(ModelEvent::Refusal, delta, events),
             "response.reasoning_summary_text.delta" | "response.reasoning_text.delta" => {
                 say(events, ModelEvent::Thinking, delta);
+            }
+            // The next part of a summary is a paragraph of its own.
+            "response.reasoning_summary_part.added" if summary_index > 0 => {
+                say(events, ModelEvent::Thinking, "\n\n".to_owned());
+            }
+            "response.output_item.added" => {
+                let item = item.as_deref().map(read_item).transpose()?.filter(|item| item.kind == "reasoning");
+                events.extend(item.map(|_| ModelEvent::Thinking(String::new())));
             }
             "response.output_item.done" => {
                 if let Some(raw) = item {
@@ -67,14 +76,14 @@ impl Assembly for Items {
 }
 
 impl Items {
-    fn say(&mut self, text: String, events: &mut VecDeque<ModelEvent>) {
+    fn say(&mut self, how: fn(String) -> ModelEvent, text: String, events: &mut VecDeque<ModelEvent>) {
         self.has_spoken |= !text.is_empty();
-        say(events, ModelEvent::Text, text);
+        say(events, how, text);
     }
 
     /// Takes an item that is whole.
     fn item(&mut self, raw: Box<RawValue>) -> Result<(), Fault> {
-        let item: Item = serde_json::from_str(raw.get()).map_err(|wrong| Fault::Unreadable(wrong.to_string()))?;
+        let item = read_item(&raw)?;
         match item.kind.as_str() {
             "reasoning" if item.encrypted_content.is_some() => self.thoughts.add(thoughts::Item::Reasoning(raw)),
             "message" => self.thoughts.add(thoughts::Item::Message),
@@ -123,12 +132,17 @@ impl Items {
         let was_silent = !self.has_spoken;
         let is_news = self.thoughts.is_empty();
         for raw in output {
-            let item: Item = serde_json::from_str(raw.get()).map_err(|wrong| Fault::Unreadable(wrong.to_string()))?;
+            let item = read_item(&raw)?;
             match item.kind.as_str() {
+                "reasoning" if is_news => {
+                    let Item { content, summary, .. } = item;
+                    let texts: Vec<String> = summary.into_iter().chain(content).map(|part| part.text).collect();
+                    events.push_back(ModelEvent::Thinking(texts.join("\n\n")));
+                }
                 "message" if was_silent => {
                     for Content { text, refusal } in item.content {
-                        self.say(text, events);
-                        self.say(refusal, events);
+                        self.say(ModelEvent::Text, text, events);
+                        self.say(ModelEvent::Refusal, refusal, events);
                     }
                 }
                 "function_call" if !is_news => self.call(item)?,
@@ -143,6 +157,10 @@ impl Items {
     }
 }
 
+fn read_item(raw: &RawValue) -> Result<Item, Fault> {
+    serde_json::from_str(raw.get()).map_err(|wrong| Fault::Unreadable(wrong.to_string()))
+}
+
 /// Every kind of event at once: each has some of the fields.
 #[derive(Deserialize)]
 struct Event {
@@ -151,6 +169,8 @@ struct Event {
     #[serde(default, deserialize_with = "text_or_nothing")]
     delta: String,
     item: Option<Box<RawValue>>,
+    #[serde(default)]
+    summary_index: u32,
     response: Option<Response>,
 }
 
@@ -195,6 +215,8 @@ struct Item {
     arguments: String,
     #[serde(deserialize_with = "null_is_default")]
     content: Vec<Content>,
+    #[serde(deserialize_with = "null_is_default")]
+    summary: Vec<Content>,
     encrypted_content: Option<IgnoredAny>,
 }
 

@@ -30,8 +30,8 @@ fn text_thoughts_usage_and_end_are_read() {
     let usage_of_text =
         Usage { input_tokens: 11, output_tokens: 6, cached_tokens: 4, reasoning_tokens: 2, ..Usage::default() };
     let counted = ModelEvent::Usage(usage_of_text);
-    assert_eq!(events(TEXT), [thought("Hm."), text("Grüße"), text(" dir."), counted, done]);
-    assert_eq!(events(WHOLE), [text("Hi"), usage(1, 2, 0), ModelEvent::Done(FinishReason::Length)]);
+    assert_eq!(events(TEXT), [thought(""), thought("Hm."), text("Grüße"), text(" dir."), counted, done]);
+    assert_eq!(events(WHOLE), [thought(""), text("Hi"), usage(1, 2, 0), ModelEvent::Done(FinishReason::Length)]);
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn a_call_is_told_once_and_whole() {
     assert_eq!(events(TOOLS), expected);
 }
 
-/// Streamed or whole: sealed reasoning is kept in its place, and only where tools are called.
+/// Streamed or whole: sealed reasoning is kept in its place, and silent reasoning is told of.
 #[test]
 fn reasoning_that_led_to_a_call_is_kept_as_it_came() {
     let payload = concat!(
@@ -53,6 +53,7 @@ fn reasoning_that_led_to_a_call_is_kept_as_it_came() {
         r#"{"call":"call_a"}]"#
     );
     let expected = [
+        thought(""),
         text("Let me look."),
         call("call_a", "weather", r#"{"city":"Oslo"}"#),
         ModelEvent::Thoughts(JsonText::new(payload)),
@@ -61,8 +62,8 @@ fn reasoning_that_led_to_a_call_is_kept_as_it_came() {
     ];
     assert_eq!(events(REASONED), expected);
     let last = REASONED.rfind("data: ").unwrap();
-    let event: serde_json::Value = serde_json::from_str(REASONED[last + 6..].trim_end()).unwrap();
-    assert_eq!(events(&event["response"].to_string()).len(), expected.len(), "whole");
+    let (_, whole) = REASONED[last..].split_once("\"response\":").unwrap();
+    assert_eq!(events(whole.trim_end().strip_suffix('}').unwrap()), expected, "whole");
 }
 
 /// G8: cut anywhere before the last event, there is no `Done`.
@@ -119,4 +120,26 @@ proptest! {
             prop_assert!(stays_honest(Items::default(), stream, at, &bytes));
         }
     }
+}
+
+/// A summary in parts has a paragraph for each, and a refusal is no text.
+#[test]
+fn a_summary_in_parts_and_a_refusal_are_told_as_what_they_are() {
+    let part = |number: u32| {
+        format!(r#"{{"type":"response.reasoning_summary_part.added","summary_index":{number},"part":{{"text":""}}}}"#)
+    };
+    let delta = |kind: &str, delta: &str| format!(r#"{{"type":"response.{kind}.delta","delta":"{delta}"}}"#);
+    let end = r#"{"type":"response.completed","response":{"status":"completed","output":[]}}"#;
+    let words = |text| delta("reasoning_summary_text", text);
+    let stream = [part(0), words("a"), part(1), words("b"), delta("refusal", "No."), end.to_owned()];
+    let stream: String = stream.iter().map(|event| format!("data: {event}\n\n")).collect();
+    let no = || ModelEvent::Refusal("No.".into());
+    assert_eq!(
+        events(&stream),
+        [thought("a"), thought("\n\n"), thought("b"), no(), ModelEvent::Done(FinishReason::Stop)]
+    );
+    let whole = r#"{"status":"completed","output":[
+        {"type":"reasoning","summary":[{"type":"summary_text","text":"a"},{"type":"summary_text","text":"b"}]},
+        {"type":"message","content":[{"type":"refusal","refusal":"No."}]}]}"#;
+    assert_eq!(events(whole), [thought("a\n\nb"), no(), ModelEvent::Done(FinishReason::Stop)]);
 }

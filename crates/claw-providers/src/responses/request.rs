@@ -30,8 +30,12 @@ pub(super) fn write(request: &ModelRequest, to: &mut dyn Write) -> Result<(), Un
         response_format,
         parallel_tool_calls,
         verbosity,
+        reasoning_summary,
     } = sampling;
     let effort = thinking.and_then(|level| effort(model, level));
+    // Models that do not reason refuse to be asked for it.
+    let has_reasoning = effort.is_some() || reasons(model);
+    let summary = reasoning_summary.as_deref();
     let outgoing = Outgoing {
         model,
         instructions: instructions(messages),
@@ -44,9 +48,8 @@ pub(super) fn write(request: &ModelRequest, to: &mut dyn Write) -> Result<(), Un
         temperature: *temperature,
         top_p: *top_p,
         max_output_tokens: *max_tokens,
-        // Models that do not reason refuse to be asked for it.
-        include: if effort.is_some() || reasons(model) { &[SEALED] } else { &[] },
-        reasoning: effort.map(|effort| Reasoning { effort }),
+        include: if has_reasoning { &[SEALED] } else { &[] },
+        reasoning: (has_reasoning && (effort.is_some() || summary.is_some())).then_some(Reasoning { effort, summary }),
         text: (response_format.is_some() || verbosity.is_some())
             .then(|| {
                 let format = response_format.as_ref().map(format).transpose()?;
@@ -188,7 +191,7 @@ struct Outgoing<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     max_output_tokens: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reasoning: Option<Reasoning>,
+    reasoning: Option<Reasoning<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<Text<'a>>,
 }
@@ -256,8 +259,11 @@ enum OutgoingChoice<'a> {
 }
 
 #[derive(Serialize)]
-struct Reasoning {
-    effort: &'static str,
+struct Reasoning<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    effort: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    summary: Option<&'a str>,
 }
 
 #[derive(Serialize)]

@@ -1,4 +1,4 @@
-//! The items of an answer that reasoned before it called tools, in their order.
+//! The items of an answer that reasoned, in their order.
 //!
 //! An item of reasoning is good only before the item it led to, so the order of all items is kept:
 //! reasoning whole and sealed, the others by what they are.
@@ -49,17 +49,27 @@ impl Items {
         self.items.is_empty()
     }
 
-    /// All of them, if there is reasoning and a call, and nothing is missing.
+    /// All of them, if there is reasoning and nothing is missing.
     pub(super) fn take(&mut self) -> Option<JsonText> {
         let Self { items, bytes } = std::mem::take(self);
         let reasons = items.iter().any(|item| matches!(item, Item::Reasoning(_)));
-        let calls = items.iter().any(|item| matches!(item, Item::Call(_)));
-        (reasons && calls && bytes <= BYTES_MAX)
+        (reasons && bytes <= BYTES_MAX)
             .then(|| JsonText::new(serde_json::to_string(&items).expect("JSON can always be written as JSON")))
     }
 }
 
-/// The items that were kept; nothing where they are not ours.
+/// The items that were kept; nothing where they are not ours. A client may have kept them, so what is said to be
+/// reasoning has to be that.
 pub(super) fn read(payload: &JsonText) -> Option<Vec<Item>> {
-    serde_json::from_str(payload.as_str()).ok()
+    #[derive(Deserialize)]
+    struct Kind<'a> {
+        #[serde(rename = "type")]
+        kind: &'a str,
+    }
+    let items: Vec<Item> = serde_json::from_str(payload.as_str()).ok()?;
+    let is_itself = |item: &Item| match item {
+        Item::Reasoning(raw) => serde_json::from_str(raw.get()).is_ok_and(|Kind { kind }| kind == "reasoning"),
+        Item::Message | Item::Call(_) => true,
+    };
+    items.iter().all(is_itself).then_some(items)
 }

@@ -108,7 +108,7 @@ pub(super) async fn a_waiting_task_is_cancelled_at_once(fixture: &mut dyn Fixtur
     let by = |who: Principal| async move { store.cancel(id(1), who.visibility(), at(3)).await.await.unwrap() };
     assert_eq!(by(tenant(2)).await, Cancelled::Absent);
     let event = Sequenced { seq: 1, at: at(3), event: RunEvent::Cancelled { partial: String::new() } };
-    assert_eq!(by(tenant(1)).await, Cancelled::Done { event: event.clone(), next: None });
+    assert_eq!(by(tenant(1)).await, Cancelled::Done { event: Box::new(event.clone()), next: None });
     assert_eq!(by(tenant(1)).await, Cancelled::Ended(StateName::Cancelled));
     assert_eq!(read(store, 1).await.state, TaskState::Cancelled { at: at(3) });
     assert_eq!(store.events(id(1), 0, 10).await, Ok(vec![event]));

@@ -15,6 +15,7 @@ async fn recover(store: &dyn Store) -> Recovered {
 pub(super) fn step(call: &str, is_idempotent: bool) -> JournalEntry {
     JournalEntry {
         round: 0,
+        reasoned: None,
         thoughts: None,
         used: None,
         beside: None,

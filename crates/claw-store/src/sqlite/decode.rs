@@ -112,7 +112,8 @@ fn forgotten(row: &SqliteRow, bare: &TaskRow, result: Option<&str>, form: i64) -
     let state = match bare.state {
         StateName::Completed => {
             let output: Output = value(ended()?, form, "a task's output")?;
-            let output = Output { text: Text::default(), asides: Vec::new(), tool_calls: Vec::new(), ..output };
+            let (text, asides, tool_calls) = (Text::default(), Vec::new(), Vec::new());
+            let output = Output { text, refused_from: None, asides, reasoned: Vec::new(), tool_calls, ..output };
             TaskState::Completed { output, at }
         }
         StateName::Failed => {

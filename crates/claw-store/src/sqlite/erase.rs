@@ -24,7 +24,7 @@ const PLACES: [&str; 4] = [
 ];
 /// What a task keeps of its result: tokens and model, or the kind of failure.
 const RESULT: &str = "UPDATE tasks SET result = CASE state \
-     WHEN 2 THEN json_remove(json_set(result, '$.text', ''), '$.tool_calls', '$.asides') \
+     WHEN 2 THEN json_remove(json_set(result, '$.text', ''), '$.refused_from', '$.reasoned', '$.tool_calls', '$.asides') \
      WHEN 3 THEN json_set(result, '$.message', '') END WHERE n = ?1 AND result IS NOT NULL";
 const TURN_PIECES: &str = "DELETE FROM pieces WHERE kind = 0 AND place = ?1";
 const APPROVALS: &str = "DELETE FROM approvals WHERE task = ?1";

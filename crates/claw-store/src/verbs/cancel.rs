@@ -67,6 +67,6 @@ impl Cancel {
         if let Some(callback) = callback {
             unit.add_delivery(DeliveryRow { place, task: n, callback, at: self.at });
         }
-        Ok(Cancelled::Done { event, next: due(unit, session).filter(|_| was_due) })
+        Ok(Cancelled::Done { event: Box::new(event), next: due(unit, session).filter(|_| was_due) })
     }
 }

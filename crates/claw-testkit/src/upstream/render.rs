@@ -31,6 +31,7 @@ impl Frame {
         let text = match step {
             Step::Text(text) => self.delta(&json!({ "content": text }), None),
             Step::Thinking(text) => self.delta(&json!({ "reasoning_content": text }), None),
+            Step::Refusal(text) => self.delta(&json!({ "refusal": text }), None),
             Step::ToolCall { index, name, arguments } => self.tool_call(*index, name, arguments),
             Step::Finish(reason) if self.wants_usage => {
                 self.delta(&json!({}), Some(reason)) + &self.event(&json!([]), Some(&self.usage(chunks)))
@@ -46,11 +47,13 @@ impl Frame {
 
     /// The whole answer as one object.
     pub(super) fn whole(&self, steps: &[Step]) -> Value {
-        let (mut content, mut thought, mut calls, mut reason) = (String::new(), String::new(), Vec::new(), None);
+        let (mut content, mut thought, mut refusal) = (String::new(), String::new(), String::new());
+        let (mut calls, mut reason) = (Vec::new(), None);
         for step in steps {
             match step {
                 Step::Text(text) => content.push_str(text),
                 Step::Thinking(text) => thought.push_str(text),
+                Step::Refusal(text) => refusal.push_str(text),
                 Step::ToolCall { index, name, arguments } => calls.push(self.call(*index, name, arguments)),
                 Step::Finish(why) => reason = Some(why),
                 Step::Error(message) => return error(message, "server_error"),
@@ -62,6 +65,9 @@ impl Frame {
         if let Some(fields) = message.as_object_mut() {
             if !thought.is_empty() {
                 fields.insert("reasoning_content".to_owned(), Value::from(thought));
+            }
+            if !refusal.is_empty() {
+                fields.insert("refusal".to_owned(), Value::from(refusal));
             }
             if !calls.is_empty() {
                 fields.insert("tool_calls".to_owned(), Value::from(calls));

@@ -49,6 +49,7 @@ pub(super) enum Answer {
 pub(super) enum Step {
     Text(String),
     Thinking(String),
+    Refusal(String),
     ToolCall {
         index: usize,
         name: String,
@@ -92,6 +93,11 @@ impl Reply {
     /// A text in these chunks.
     pub fn chunks(chunks: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self::completion(chunks.into_iter().map(|chunk| Step::Text(chunk.into())).collect(), "stop")
+    }
+
+    /// A refusal in these chunks, which is no text.
+    pub fn refusal(chunks: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self::completion(chunks.into_iter().map(|chunk| Step::Refusal(chunk.into())).collect(), "stop")
     }
 
     /// The last user message, word by word.
@@ -324,7 +330,7 @@ impl Reply {
 }
 
 fn is_chunk(step: &Step) -> bool {
-    matches!(step, Step::Text(_) | Step::Thinking(_) | Step::ToolCall { .. })
+    matches!(step, Step::Text(_) | Step::Thinking(_) | Step::Refusal(_) | Step::ToolCall { .. })
 }
 
 fn end_of_content(steps: &[Step]) -> usize {

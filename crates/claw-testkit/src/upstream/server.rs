@@ -125,7 +125,12 @@ async fn completion(seen: &Seen, steps: Vec<Step>, under: Under) -> Response {
             Step::Error(message) => {
                 return json(StatusCode::INTERNAL_SERVER_ERROR, &render::error(message, "server_error"));
             }
-            Step::Text(_) | Step::Thinking(_) | Step::ToolCall { .. } | Step::Finish(_) | Step::Done => {}
+            Step::Text(_)
+            | Step::Thinking(_)
+            | Step::Refusal(_)
+            | Step::ToolCall { .. }
+            | Step::Finish(_)
+            | Step::Done => {}
         }
     }
     json(StatusCode::OK, &frame.whole(&steps))
@@ -162,7 +167,7 @@ impl Playing {
                     flush().await;
                     return Some(Err(cut()));
                 }
-                Step::Text(_) | Step::ToolCall { .. } => self.chunks += 1,
+                Step::Text(_) | Step::Refusal(_) | Step::ToolCall { .. } => self.chunks += 1,
                 Step::Thinking(_) | Step::Finish(_) | Step::Error(_) | Step::Garbage(_) | Step::Done => {}
             }
             return Some(Ok(self.frame.chunk(&step, self.chunks)));

@@ -178,6 +178,7 @@ impl TryFrom<ChatRequest> for Chat {
             response_format: response_format.map(format).transpose()?,
             parallel_tool_calls,
             verbosity: word_of("verbosity", verbosity, &VERBOSITIES)?,
+            reasoning_summary: None,
         };
         let (head, tail) = split(messages)?;
         let mut tools = specs(tools.unwrap_or_default())?;

@@ -61,6 +61,15 @@ impl ChunkWriter {
         })
     }
 
+    /// More of the words with which it is refused.
+    pub fn refusal(&self, delta: &str) -> Vec<u8> {
+        self.chunk(delta.len() + 32, |out| {
+            out.extend_from_slice(b"\"refusal\":");
+            write_json(out, delta);
+            None
+        })
+    }
+
     /// A call of a client's tool, whole.
     pub fn tool_call(&self, index: usize, call: &ToolCall) -> Vec<u8> {
         let ToolCall { id, name, arguments } = call;

@@ -37,12 +37,13 @@ impl<'a> ChatCompletion<'a> {
 
 impl<'a> Choice<'a> {
     fn new(index: u32, output: &'a Output) -> Self {
-        let Output { text, asides: _, tool_calls, finish, usage: _, model: _, answered_by: _ } = output;
-        let only_calls = text.is_empty() && !tool_calls.is_empty();
+        let Output { tool_calls, finish, .. } = output;
+        let (said, refusal) = output.said();
+        let is_needed = tool_calls.is_empty() && refusal.is_none();
         let message = AnswerMessage {
             role: "assistant",
-            content: (!only_calls).then_some(text.as_str()),
-            refusal: None,
+            content: Some(said).filter(|said| is_needed || !said.is_empty()),
+            refusal,
             tool_calls: tool_calls.iter().map(Call::from).collect(),
         };
         Self { index, message, logprobs: None, finish_reason: finish_reason(*finish) }
@@ -71,10 +72,10 @@ pub struct Choice<'a> {
 pub struct AnswerMessage<'a> {
     /// `assistant`.
     pub role: &'static str,
-    /// Its words; null when it only calls tools.
+    /// Its words; null when it only calls tools or refuses.
     pub content: Option<&'a str>,
-    /// Never given.
-    pub refusal: Option<()>,
+    /// The words with which it refuses.
+    pub refusal: Option<&'a str>,
     /// Calls of the client's tools.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tool_calls: Vec<Call<'a>>,
@@ -160,7 +161,18 @@ mod tests {
 
     fn output(text: &str, tool_calls: Vec<ToolCall>, finish: FinishReason) -> Output {
         let usage = CoreUsage { input_tokens: 2, output_tokens: 3, ..CoreUsage::default() };
-        Output { text: text.into(), asides: vec![], tool_calls, finish, usage, model: "p/m".into(), answered_by: None }
+        let (text, model) = (text.into(), "p/m".into());
+        Output {
+            text,
+            refused_from: None,
+            asides: vec![],
+            reasoned: vec![],
+            tool_calls,
+            finish,
+            usage,
+            model,
+            answered_by: None,
+        }
     }
 
     #[test]

@@ -3,13 +3,15 @@
 //! - [`request`] what is asked: [`request::Ask`]; [`items`] its input, [`shown`] the same again; [`tools`] its tools, by name or
 //!   brought along (K10)
 //! - [`object`] the response object, made anew at every look from a task and what was kept with it
-//! - [`events`] the streamed answer, each event numbered; [`compaction`] a conversation made short
+//! - [`events`] the streamed answer, each event numbered; [`compaction`] a conversation made short; `sealed` reasoning in
+//!   a client's keeping
 
 pub mod compaction;
 pub mod events;
 pub mod items;
 pub mod object;
 pub mod request;
+mod sealed;
 pub mod shown;
 pub mod tools;
 
@@ -53,6 +55,9 @@ pub struct Kept {
     pub frequency_penalty: Option<f32>,
     pub effort: Option<String>,
     pub summary: Option<String>,
+    /// Whether reasoning comes in a form that can be sent back.
+    #[serde(default)]
+    pub sealed: bool,
     pub user: Option<String>,
     pub safety_identifier: Option<String>,
     pub prompt_cache_key: Option<String>,

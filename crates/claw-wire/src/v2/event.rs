@@ -70,7 +70,7 @@ impl<'a> From<&'a RunEvent> for Happening<'a> {
     fn from(event: &'a RunEvent) -> Self {
         match event {
             RunEvent::Started { attempt, model } => Self::Started { attempt: *attempt, model },
-            RunEvent::Text { delta } => Self::Text { delta },
+            RunEvent::Text { delta } | RunEvent::Refusal { delta } => Self::Text { delta },
             RunEvent::Thinking { delta } => Self::Thinking { delta },
             RunEvent::ToolCall { call } => Self::ToolCall { call: call.into() },
             RunEvent::ToolOutput { call_id, name, delta } => Self::ToolOutput { call_id, name, delta },

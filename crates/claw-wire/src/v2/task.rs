@@ -136,7 +136,8 @@ pub struct TaskResult<'a> {
 
 impl<'a> From<&'a Output> for TaskResult<'a> {
     fn from(output: &'a Output) -> Self {
-        let Output { text, asides: _, tool_calls, finish, usage, model, answered_by } = output;
+        let Output { text, refused_from: _, asides: _, reasoned: _, tool_calls, finish, usage, model, answered_by } =
+            output;
         Self {
             response: text,
             usage: Usage::from(*usage),

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use claw_app::chat::Place;
 use claw_core::task::StateName;
-use claw_core::turn::{Context, Origin};
+use claw_core::turn::{Context, Origin, Reasoning};
 use claw_core::{AgentId, Message, Principal, Turn};
 use claw_wire::BadRequest;
 use claw_wire::openai::model::Selection;
@@ -131,6 +131,7 @@ pub(super) async fn read(
         client_tools: tools.clients,
         tool_choice,
         thinking,
+        reasoning: if kept.summary.is_some() { Reasoning::Words } else { Reasoning::Places },
         // Whoever comes back may want to watch.
         stream: stream || kept.background,
         instructions: kept.instructions.clone(),

@@ -1,6 +1,7 @@
 //! A response as a stream of its events.
 
 use bytes::Bytes;
+use claw_core::run::RunEvent;
 use claw_core::{Output, TaskId, Timestamp};
 use claw_wire::openai::responses::events::EventWriter;
 use http::StatusCode;
@@ -23,6 +24,18 @@ impl Wording for Events {
 
     fn text(&mut self, delta: &str) -> Bytes {
         self.0.text(delta).into()
+    }
+
+    fn refusal(&mut self, delta: &str) -> Bytes {
+        self.0.refusal(delta).into()
+    }
+
+    fn thinking(&mut self, delta: &str) -> Bytes {
+        self.0.thinking(delta).into()
+    }
+
+    fn begins_with(event: &RunEvent) -> bool {
+        matches!(event, RunEvent::Text { .. } | RunEvent::Refusal { .. } | RunEvent::Thinking { .. })
     }
 
     fn pause(&mut self) -> Bytes {

@@ -1,11 +1,11 @@
 //! Items that a request only names are looked up, and put in the place of their names.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
-use claw_core::{Principal, Task, TaskId};
+use claw_core::{Message, Principal, Task, TaskId};
 use claw_wire::BadRequest;
-use claw_wire::openai::responses::items::Input;
+use claw_wire::openai::responses::items::{Input, Reference};
 use claw_wire::openai::responses::response_id;
 use claw_wire::openai::responses::shown::{item_of, run_of_item};
 use http::StatusCode;
@@ -26,8 +26,8 @@ pub(super) async fn resolve(doors: &Doors, principal: &Principal, input: Option<
         return Err(BadRequest::of("input", message).into());
     }
     let mut runs: HashMap<TaskId, Task> = HashMap::new();
-    let mut untrusted = false;
-    for (place, id) in references {
+    let (mut looked_at, mut untrusted) = (HashSet::new(), false);
+    for Reference { place, id, is_needed } in references {
         let absent = || {
             let message = format!("there is no item {:?}", id.chars().take(80).collect::<String>());
             let message = format!("{message}: only items of responses that were stored can be named");
@@ -36,19 +36,34 @@ pub(super) async fn resolve(doors: &Doors, principal: &Principal, input: Option<
                 ..Problem::new(StatusCode::NOT_FOUND, "not_found", message)
             }
         };
-        let run = run_of_item(&id).ok_or_else(absent)?;
-        let task = match runs.entry(run) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(unknown) => {
-                let (task, _) = match own(doors, principal, &response_id(run), false).await {
-                    Err(problem) if problem.status == StatusCode::NOT_FOUND => return Err(absent()),
-                    found => found?,
-                };
-                untrusted |= doors.app.sessions.is_untrusted(&task).await?;
-                unknown.insert(task)
+        let Some((task, item)) = find(doors, principal, &id, &mut runs).await? else {
+            if is_needed {
+                return Err(absent());
             }
+            continue;
         };
-        input.put(place, item_of(task, &id).ok_or_else(absent)?);
+        input.put(place, item);
+        if looked_at.insert(task.id) {
+            untrusted |= doors.app.sessions.is_untrusted(task).await?;
+        }
     }
     Ok(untrusted)
+}
+
+/// An item and the run it is of; nothing where there is none for this caller.
+async fn find<'a>(
+    doors: &Doors,
+    principal: &Principal,
+    id: &str,
+    runs: &'a mut HashMap<TaskId, Task>,
+) -> Result<Option<(&'a Task, Message)>, Problem> {
+    let Some(run) = run_of_item(id) else { return Ok(None) };
+    let task = match runs.entry(run) {
+        Entry::Occupied(known) => known.into_mut(),
+        Entry::Vacant(unknown) => match own(doors, principal, &response_id(run), false).await {
+            Err(problem) if problem.status == StatusCode::NOT_FOUND => return Ok(None),
+            found => unknown.insert(found?.0),
+        },
+    };
+    Ok(item_of(task, id).map(|item| (&*task, item)))
 }

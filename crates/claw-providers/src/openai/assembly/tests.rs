@@ -112,13 +112,13 @@ fn a_reason_to_finish_is_understood_in_every_dialect() {
 }
 
 #[test]
-fn only_the_first_alternative_counts_and_a_refusal_is_shown() {
+fn only_the_first_alternative_counts_and_a_refusal_is_no_text() {
     let mut events = VecDeque::new();
     let chunk = br#"{"choices":[{"index":1,"delta":{"content":"other"},"finish_reason":"stop"},
         {"index":0,"delta":{"content":null,"refusal":"I will not."},"finish_reason":""}]}"#;
     let mut assembly = Completion::new(0);
     assembly.take(chunk, &mut events).unwrap();
-    assert_eq!(events, [ModelEvent::Text("I will not.".into())]);
+    assert_eq!(events, [ModelEvent::Refusal("I will not.".into())]);
     assert!(!assembly.is_finished());
 }
 

@@ -74,6 +74,7 @@ fn sampling_and_tools_go_along_only_when_given() {
     asked.stream = false;
     asked.tools = Arc::new([spec.clone()]);
     asked.sampling = Sampling {
+        reasoning_summary: None,
         temperature: Some(0.7),
         top_p: Some(0.9),
         max_tokens: Some(5),

@@ -45,6 +45,7 @@ fn every_field_arrives() {
     assert_eq!(
         chat.sampling,
         Sampling {
+            reasoning_summary: None,
             temperature: Some(0.5),
             top_p: Some(1.0),
             max_tokens: Some(7),

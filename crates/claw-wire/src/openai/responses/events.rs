@@ -1,16 +1,22 @@
 //! The streamed response: events in the contract's order, each with its number.
 //!
 //! The numbers follow from the run's own events alone, so that a stream that is taken up again
-//! counts as the first one did. Each attempt has numbers of its own: no number ever stands for two texts. The parts of a delta that do not change are written once. What is said
-//! before the agent calls tools of its own is a message by itself, closed when the first call begins.
+//! counts as the first one did. Each attempt has numbers of its own: no number ever stands for two
+//! texts. The parts of a delta that do not change are written once. What is said before the agent
+//! calls tools of its own is a message by itself, closed when the first call begins.
 
-use std::io::Write;
+mod message;
+mod thought;
+mod told;
 
 use claw_core::{Output, TaskId};
 use serde::Serialize;
 
-use super::object::{Response, call_id, called, has_message, message_id, status_of};
-use super::shown::{ShownItem, ShownPart};
+use message::OpenMessage;
+use thought::OpenThought;
+use told::{Arguments, Broken, WithItem, WithResponse};
+
+use super::object::{Piece, Response, call_id, called, pieces};
 use super::{Kept, response_id};
 
 /// The first attempt's events have numbers below this, the second's from here on, and so forth.
@@ -39,87 +45,16 @@ pub struct EventWriter {
     next: u64,
     /// Numbers up to here were seen before and are left out.
     seen: Option<u64>,
-    /// Messages that were closed.
-    closed: usize,
-    open: Option<OpenMessage>,
-}
-
-/// The message that is being said.
-#[derive(Debug)]
-struct OpenMessage {
-    id: String,
-    /// Its place in the output.
-    index: usize,
-    text: String,
-    /// A delta's event from its number up to its text.
-    before_text: Vec<u8>,
-}
-
-#[derive(Serialize)]
-struct WithResponse<'a> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    sequence_number: u64,
-    response: Response<'a>,
-}
-
-#[derive(Serialize)]
-struct WithItem<'a> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    sequence_number: u64,
-    output_index: usize,
-    item: ShownItem<'a>,
-}
-
-#[derive(Serialize)]
-struct WithPart<'a> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    sequence_number: u64,
-    item_id: &'a str,
-    output_index: usize,
-    content_index: usize,
-    part: ShownPart<'a>,
-}
-
-#[derive(Serialize)]
-struct TextDone<'a> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    sequence_number: u64,
-    item_id: &'a str,
-    output_index: usize,
-    content_index: usize,
-    text: &'a str,
-    logprobs: [(); 0],
-}
-
-#[derive(Serialize)]
-struct Arguments<'a> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    sequence_number: u64,
-    item_id: &'a str,
-    output_index: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    delta: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    arguments: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-struct Broken<'a> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    sequence_number: u64,
-    code: &'a str,
-    message: &'a str,
-    param: Option<&'a str>,
-    /// The same, where the specification has it.
-    error: ErrorPayload<'a>,
+    /// How many items were opened.
+    opened: usize,
+    /// How many of them are messages.
+    messages: usize,
+    /// How many are reasoning.
+    thoughts: usize,
+    message: Option<OpenMessage>,
+    thought: Option<OpenThought>,
+    /// Whether tools are called, behind which the model is asked anew.
+    has_paused: bool,
 }
 
 /// What went wrong, as events tell it.
@@ -158,16 +93,6 @@ fn first_number(attempt: u32) -> u64 {
     u64::from(attempt.saturating_sub(1)) * NUMBERS_PER_ATTEMPT
 }
 
-/// A delta's event up to its number.
-const fn before_number(framing: Framing) -> &'static [u8] {
-    match framing {
-        Framing::Sse => {
-            b"event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"sequence_number\":"
-        }
-        Framing::Lines => b"{\"type\":\"response.output_text.delta\",\"sequence_number\":",
-    }
-}
-
 /// What follows an event.
 const fn after(framing: Framing) -> &'static [u8] {
     match framing {
@@ -179,7 +104,21 @@ const fn after(framing: Framing) -> &'static [u8] {
 impl EventWriter {
     /// A writer for the response of `task`; events up to number `seen` are left out.
     pub fn new(task: TaskId, created_at: i64, kept: Kept, seen: Option<u64>, framing: Framing) -> Self {
-        Self { id: response_id(task), task, created_at, kept, framing, next: 0, seen, closed: 0, open: None }
+        Self {
+            id: response_id(task),
+            task,
+            created_at,
+            kept,
+            framing,
+            next: 0,
+            seen,
+            opened: 0,
+            messages: 0,
+            thoughts: 0,
+            message: None,
+            thought: None,
+            has_paused: false,
+        }
     }
 
     /// The events before anything is said.
@@ -203,31 +142,55 @@ impl EventWriter {
 
     /// An attempt begins, from 1, and counts in its own numbers.
     pub fn began(&mut self, attempt: u32) {
-        self.next = self.opened() + first_number(attempt);
+        self.next = self.preamble() + first_number(attempt);
     }
 
     /// How many events [`EventWriter::opening`] has, which say nothing of the answer.
-    const fn opened(&self) -> u64 {
+    const fn preamble(&self) -> u64 {
         if self.kept.background { 3 } else { 2 }
     }
 
     /// Whether `number` was told by an attempt before this one, which has said something else since.
     pub const fn is_outdated(&self, number: u64, attempt: u32) -> bool {
-        number >= self.opened() && number / NUMBERS_PER_ATTEMPT + 1 < attempt as u64
+        number >= self.preamble() && number / NUMBERS_PER_ATTEMPT + 1 < attempt as u64
+    }
+
+    /// More of the model's reasoning; the first piece opens an item. What it reasons while it answers is not told here.
+    pub fn thinking(&mut self, delta: &str) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.go_on(&mut out);
+        if self.message.is_none() {
+            self.open_thought(&mut out);
+            self.think(&mut out, delta);
+        }
+        out
     }
 
     /// More of the answer; the first piece opens a message.
     pub fn text(&mut self, delta: &str) -> Vec<u8> {
         let mut out = Vec::with_capacity(320 + delta.len());
-        self.open_message(&mut out);
+        self.begin_message(&mut out);
         self.say(&mut out, delta);
         out
     }
 
-    /// A tool is called: what was said before it is a message by itself. Nothing, if nothing was said.
+    /// More of the words with which the model refuses.
+    pub fn refusal(&mut self, delta: &str) -> Vec<u8> {
+        let mut out = Vec::with_capacity(320 + delta.len());
+        self.begin_message(&mut out);
+        self.refuse(&mut out, delta);
+        out
+    }
+
+    /// A tool is called: what was said before it is a message by itself. It is not done before the reasoning that led
+    /// to it. Nothing, if nothing was said.
     pub fn pause(&mut self) -> Vec<u8> {
         let mut out = Vec::new();
-        self.close_message(&mut out, "completed");
+        self.end_thought(&mut out);
+        if self.thought.is_none() {
+            self.close_message(&mut out, "completed");
+        }
+        self.has_paused = true;
         out
     }
 
@@ -235,18 +198,29 @@ impl EventWriter {
     pub fn complete(&mut self, output: &Output, at: i64) -> Vec<u8> {
         let mut out = Vec::with_capacity(4096);
         // A reader who came late was told nothing of it.
-        for aside in output.asides.iter().skip(self.closed) {
-            self.open_message(&mut out);
-            self.say_rest(&mut out, aside);
-            self.close_message(&mut out, "completed");
-        }
-        if has_message(output) && self.closed <= output.asides.len() {
-            self.open_message(&mut out);
-            self.say_rest(&mut out, &output.text);
-            self.close_message(&mut out, status_of(output));
-        }
-        for index in 0..output.tool_calls.len() {
-            self.call(&mut out, output, index, self.closed + index);
+        for (index, piece) in pieces(output).into_iter().enumerate() {
+            let is_news = index >= self.opened;
+            match piece {
+                Piece::Reasoned(_, reasoned) => {
+                    if is_news {
+                        self.open_thought(&mut out);
+                        self.think(&mut out, &reasoned.text);
+                    }
+                    if self.thought.as_ref().is_some_and(|open| open.index == index) {
+                        self.close_thought(&mut out, reasoned.thoughts.as_deref());
+                    }
+                }
+                Piece::Said { said, refusal, status, .. } => {
+                    if is_news {
+                        self.open_message(&mut out);
+                    }
+                    if self.message.as_ref().is_some_and(|open| open.index == index) {
+                        self.say_rest(&mut out, said, refusal);
+                        self.close_message(&mut out, status);
+                    }
+                }
+                Piece::Called(number, _) => self.call(&mut out, output, number),
+            }
         }
         let sequence_number = self.number();
         let open = Response::open(&self.id, self.created_at, "completed", &self.kept);
@@ -284,65 +258,32 @@ impl EventWriter {
         out
     }
 
-    fn open_message(&mut self, out: &mut Vec<u8>) {
-        if self.open.is_some() {
-            return;
-        }
-        let (index, id) = (self.closed, message_id(self.task, self.closed));
-        let before_text =
-            format!(",\"item_id\":\"{id}\",\"output_index\":{index},\"content_index\":0,\"logprobs\":[],\"delta\":");
-        let open = OpenMessage { id, index, text: String::new(), before_text: before_text.into() };
-        let (kind, sequence_number) = ("response.output_item.added", self.number());
-        let item = ShownItem::assistant(open.id.clone(), "in_progress", None);
-        self.write(out, kind, sequence_number, &WithItem { kind, sequence_number, output_index: index, item });
-        self.part(out, "response.content_part.added", &open, "");
-        self.open = Some(open);
+    /// The place of the item that is opened now.
+    const fn place(&mut self) -> usize {
+        let place = self.opened;
+        self.opened += 1;
+        place
     }
 
-    fn say(&mut self, out: &mut Vec<u8>, delta: &str) {
-        let number = self.number();
-        let (is_new, framing) = (self.is_new(number), self.framing);
-        let Some(open) = &mut self.open else { return };
-        open.text.push_str(delta);
-        if is_new {
-            out.extend_from_slice(before_number(framing));
-            let _infallible = write!(out, "{number}");
-            out.extend_from_slice(&open.before_text);
-            serde_json::to_writer(&mut *out, delta).expect("texts always serialise into memory");
-            out.push(b'}');
-            out.extend_from_slice(after(framing));
+    /// The model speaks or reasons: behind tools, for the next time.
+    fn go_on(&mut self, out: &mut Vec<u8>) {
+        if std::mem::take(&mut self.has_paused) {
+            self.close_thought(out, None);
+            self.close_message(out, "completed");
         }
     }
 
-    /// Says what is not said yet of a text that is whole now.
-    fn say_rest(&mut self, out: &mut Vec<u8>, text: &str) {
-        if self.open.as_ref().is_some_and(|open| open.text.is_empty()) && !text.is_empty() {
-            self.say(out, text);
+    fn begin_message(&mut self, out: &mut Vec<u8>) {
+        self.go_on(out);
+        if self.message.is_none() {
+            self.end_thought(out);
+            self.open_message(out);
         }
     }
 
-    fn close_message(&mut self, out: &mut Vec<u8>, status: &'static str) {
-        let Some(open) = self.open.take() else { return };
-        self.closed += 1;
-        let (kind, sequence_number) = ("response.output_text.done", self.number());
-        let (item_id, output_index, text) = (open.id.as_str(), open.index, open.text.as_str());
-        let done = TextDone { kind, sequence_number, item_id, output_index, content_index: 0, text, logprobs: [] };
-        self.write(out, kind, sequence_number, &done);
-        self.part(out, "response.content_part.done", &open, text);
-        let (kind, sequence_number) = ("response.output_item.done", self.number());
-        let item = ShownItem::assistant(open.id.clone(), status, Some(text));
-        self.write(out, kind, sequence_number, &WithItem { kind, sequence_number, output_index, item });
-    }
-
-    fn part(&mut self, out: &mut Vec<u8>, kind: &'static str, of: &OpenMessage, text: &str) {
-        let sequence_number = self.number();
-        let (item_id, output_index, part) = (of.id.as_str(), of.index, ShownPart::output(text));
-        let event = WithPart { kind, sequence_number, item_id, output_index, content_index: 0, part };
-        self.write(out, kind, sequence_number, &event);
-    }
-
-    fn call(&mut self, out: &mut Vec<u8>, output: &Output, index: usize, output_index: usize) {
+    fn call(&mut self, out: &mut Vec<u8>, output: &Output, index: usize) {
         let Some(call) = output.tool_calls.get(index) else { return };
+        let output_index = self.place();
         let opened = claw_core::ToolCall { arguments: claw_core::JsonText::new(""), ..call.clone() };
         let item = called(self.task, index, &opened, "in_progress");
         let (kind, sequence_number) = ("response.output_item.added", self.number());

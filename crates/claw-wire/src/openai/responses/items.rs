@@ -5,16 +5,20 @@
 use std::fmt;
 
 use claw_core::message::{JsonText, Message, ToolCall};
-use claw_core::{Text, Unpaired, unpaired};
+use claw_core::{Text, Thoughts, Unpaired, unpaired};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 
 use super::compaction::unseal;
+use super::sealed;
 use crate::BadRequest;
 use crate::openai::chat::Content;
 
 /// The type of an item that names another one.
 const REFERENCE: &str = "item_reference";
+
+/// The type of an item of reasoning.
+const REASONING: &str = "reasoning";
 
 /// The field `input`.
 #[derive(Debug)]
@@ -51,6 +55,23 @@ impl Item {
         let is_bare = self.kind.is_none() && self.role.is_none() && self.content.is_none();
         self.id.as_deref().filter(|_| is_bare || self.kind.as_deref() == Some(REFERENCE))
     }
+
+    /// The id of reasoning that came without what its provider wants back.
+    fn thought(&self) -> Option<&str> {
+        let is_bare = self.kind.as_deref() == Some(REASONING) && self.encrypted_content.is_none();
+        self.id.as_deref().filter(|id| is_bare && id.starts_with("rs_"))
+    }
+}
+
+/// The name of an item.
+#[derive(Debug)]
+pub struct Reference {
+    /// Where it stands.
+    pub place: usize,
+    /// The id.
+    pub id: String,
+    /// Whether nothing can stand for it. Reasoning may be another gateway's, and is of use but no need.
+    pub is_needed: bool,
 }
 
 impl<'de> Deserialize<'de> for Input {
@@ -77,10 +98,14 @@ impl<'de> Deserialize<'de> for Input {
 }
 
 impl Input {
-    /// Items that only name another one: their places, and those ids.
-    pub fn references(&self) -> Vec<(usize, String)> {
+    /// Items that only name another one.
+    pub fn references(&self) -> Vec<Reference> {
         let Self::Items(items) = self else { return Vec::new() };
-        let named = |(place, item): (usize, &Item)| Some((place, item.reference()?.to_owned()));
+        let named = |(place, item): (usize, &Item)| {
+            let needed = item.reference().map(|id| (id, true));
+            let (id, is_needed) = needed.or_else(|| Some((item.thought()?, false)))?;
+            Some(Reference { place, id: id.to_owned(), is_needed })
+        };
         items.iter().enumerate().filter_map(named).collect()
     }
 
@@ -121,7 +146,20 @@ impl Input {
     }
 }
 
+/// Adds an item; reasoning stays with what the model said or called next.
 fn add(index: usize, item: Item, given: &mut Given) -> Result<(), BadRequest> {
+    let is_reasoning = item.kind.as_deref() == Some(REASONING);
+    let before = given.thoughts.take();
+    place(index, item, given)?;
+    if let (Some(before), false, Some(Message::Assistant { thoughts, .. })) =
+        (before, is_reasoning, given.messages.last_mut())
+    {
+        *thoughts = Some(before);
+    }
+    Ok(())
+}
+
+fn place(index: usize, item: Item, given: &mut Given) -> Result<(), BadRequest> {
     let messages = &mut given.messages;
     let reference = item.reference().map(str::to_owned);
     let Item { kind, id: _, status: _, role, content, call_id, name, arguments, .. } = item;
@@ -134,14 +172,7 @@ fn add(index: usize, item: Item, given: &mut Given) -> Result<(), BadRequest> {
     if let Some(id) = reference {
         let found =
             found.ok_or_else(|| BadRequest::of(at("id"), format!("the item {id:?} cannot be looked up here")))?;
-        match (found, messages.last_mut()) {
-            (Message::Assistant { text, tool_calls: calls, .. }, Some(Message::Assistant { tool_calls, .. }))
-                if text.is_empty() =>
-            {
-                tool_calls.extend(calls);
-            }
-            (found, _) => messages.push(found),
-        }
+        again(found, given);
         return Ok(());
     }
     match kind.as_deref() {
@@ -171,8 +202,16 @@ fn add(index: usize, item: Item, given: &mut Given) -> Result<(), BadRequest> {
             given.untrusted |= strangers;
         }
         Some(REFERENCE) => drop(required("id", None)?),
-        // What a model thought for itself is not shown to another one.
-        Some("reasoning") => {}
+        Some(REASONING) => {
+            let kept = match (encrypted_content, found) {
+                (Some(content), _) => {
+                    sealed::unseal(&content).map_err(|wrong| BadRequest::of(at("encrypted_content"), wrong))?
+                }
+                (None, Some(Message::Assistant { thoughts, .. })) => thoughts.map(|thoughts| *thoughts),
+                (None, _) => None,
+            };
+            given.thoughts = kept.map(Box::new);
+        }
         Some(found) => {
             let message = format!(
                 "an item is of type message, function_call, function_call_output, item_reference, reasoning or compaction; found {found:?}"
@@ -181,6 +220,23 @@ fn add(index: usize, item: Item, given: &mut Given) -> Result<(), BadRequest> {
         }
     }
     Ok(())
+}
+
+/// Adds an item that was looked up.
+fn again(found: Message, given: &mut Given) {
+    match (found, given.messages.last_mut()) {
+        (Message::Assistant { text, tool_calls, thoughts: thoughts @ Some(_) }, _)
+            if text.is_empty() && tool_calls.is_empty() =>
+        {
+            given.thoughts = thoughts;
+        }
+        (Message::Assistant { text, tool_calls: calls, .. }, Some(Message::Assistant { tool_calls, .. }))
+            if text.is_empty() =>
+        {
+            tool_calls.extend(calls);
+        }
+        (found, _) => given.messages.push(found),
+    }
 }
 
 fn said(index: usize, role: &str, content: Content) -> Result<Message, BadRequest> {
@@ -207,6 +263,8 @@ pub struct Given {
     places: Vec<usize>,
     /// The calls it names and their items.
     calls: Vec<(String, usize)>,
+    /// What was reasoned before what comes next.
+    thoughts: Option<Box<Thoughts>>,
 }
 
 impl Given {

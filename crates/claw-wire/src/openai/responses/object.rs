@@ -1,13 +1,14 @@
 //! The response object: every field of it present, whatever its state.
 
 use claw_core::provider::{FinishReason, Usage as CoreUsage};
-use claw_core::task::{Failure, FailureReason, TaskState};
-use claw_core::{Output, Task, TaskId, ToolCall};
+use claw_core::task::{Failure, FailureReason, Reasoned, TaskState};
+use claw_core::{Message, Output, Task, TaskId, Text, Thoughts, ToolCall};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::Kept;
-use super::shown::ShownItem;
+use super::sealed::seal;
+use super::shown::{ShownItem, ShownPart, parts};
 
 /// A value that is carried as the JSON it is.
 pub(super) fn raw<T: Serialize + ?Sized>(value: &T) -> Box<RawValue> {
@@ -51,6 +52,8 @@ pub struct Response<'a> {
     pub usage: Option<Usage>,
     pub user: Option<&'a str>,
     pub metadata: &'a std::collections::BTreeMap<String, String>,
+    #[serde(skip)]
+    kept: &'a Kept,
 }
 
 /// Why a response failed.
@@ -160,6 +163,7 @@ impl<'a> Response<'a> {
             usage: None,
             user: kept.user.as_deref(),
             metadata: &kept.metadata,
+            kept,
         }
     }
 
@@ -170,7 +174,7 @@ impl<'a> Response<'a> {
             status: if reason.is_some() { "incomplete" } else { "completed" },
             incomplete_details: reason.map(|reason| Incomplete { reason }),
             completed_at: reason.is_none().then_some(at),
-            output: items(task, output),
+            output: pieces(output).into_iter().map(|piece| piece.shown(task, self.kept)).collect(),
             usage: Some(output.usage.into()),
             ..self
         }
@@ -234,28 +238,84 @@ pub(super) fn call_id(task: TaskId, index: usize) -> String {
     format!("fc_{}_{index}", task.uuid().as_simple())
 }
 
-/// How an answer's last message ended.
-pub(super) const fn status_of(output: &Output) -> &'static str {
-    if incomplete(output.finish).is_some() { "incomplete" } else { "completed" }
+/// The id of a response's reasoning number `index`.
+pub(super) fn reasoning_id(task: TaskId, index: usize) -> String {
+    format!("rs_{}_{index}", task.uuid().as_simple())
 }
 
-/// What was said and is to be called.
-fn items(task: TaskId, output: &Output) -> Vec<ShownItem<'_>> {
-    let Output { text, asides, tool_calls, finish: _, usage: _, model: _, answered_by: _ } = output;
-    let mut items = Vec::with_capacity(1 + asides.len() + tool_calls.len());
-    for aside in asides {
-        items.push(ShownItem::assistant(message_id(task, items.len()), "completed", Some(aside)));
-    }
-    if has_message(output) {
-        items.push(ShownItem::assistant(message_id(task, items.len()), status_of(output), Some(text)));
-    }
-    items.extend(tool_calls.iter().enumerate().map(|(index, call)| called(task, index, call, "completed")));
-    items
+/// What its provider wants back of a reasoning, as a client keeps it, if that was asked for.
+pub(super) fn sealed(kept: &Kept, thoughts: Option<&Thoughts>) -> Option<String> {
+    thoughts.filter(|_| kept.sealed).map(seal)
 }
 
-/// Whether an answer ends with a message: calls alone need none.
-pub(super) fn has_message(output: &Output) -> bool {
-    !output.text.is_empty() || output.tool_calls.is_empty()
+/// One item of an answer, with its number among its kind.
+pub(super) enum Piece<'a> {
+    Reasoned(usize, &'a Reasoned),
+    Said { number: usize, said: &'a str, refusal: Option<&'a str>, status: &'static str },
+    Called(usize, &'a ToolCall),
+}
+
+/// What an answer consists of, in order.
+pub(super) fn pieces(output: &Output) -> Vec<Piece<'_>> {
+    let Output { asides, reasoned, tool_calls, finish, .. } = output;
+    let mut pieces = Vec::with_capacity(1 + asides.len() + reasoned.len() + tool_calls.len());
+    let mut thoughts = reasoned.iter().enumerate().peekable();
+    for number in 0..=asides.len() {
+        while let Some((place, thought)) = thoughts.next_if(|(_, thought)| thought.behind <= number) {
+            pieces.push(Piece::Reasoned(place, thought));
+        }
+        match asides.get(number) {
+            Some(said) => pieces.push(Piece::Said { number, said, refusal: None, status: "completed" }),
+            // Calls alone need no message.
+            None if output.text.is_empty() && !tool_calls.is_empty() => {}
+            None => {
+                let (said, refusal) = output.said();
+                let status = if incomplete(*finish).is_some() { "incomplete" } else { "completed" };
+                pieces.push(Piece::Said { number, said, refusal, status });
+            }
+        }
+    }
+    pieces.extend(tool_calls.iter().enumerate().map(|(number, call)| Piece::Called(number, call)));
+    pieces
+}
+
+impl<'a> Piece<'a> {
+    /// Its id.
+    pub(super) fn id(&self, task: TaskId) -> String {
+        match self {
+            Self::Reasoned(number, _) => reasoning_id(task, *number),
+            Self::Said { number, .. } => message_id(task, *number),
+            Self::Called(number, _) => call_id(task, *number),
+        }
+    }
+
+    /// As answers show it.
+    fn shown(self, task: TaskId, kept: &Kept) -> ShownItem<'a> {
+        let id = self.id(task);
+        match self {
+            Self::Reasoned(_, Reasoned { behind: _, text, thoughts }) => {
+                let is_told = kept.summary.is_some() && !text.is_empty();
+                let summary = is_told.then_some(ShownPart::SummaryText { text }).into_iter().collect();
+                ShownItem::Reasoning { id, summary, encrypted_content: sealed(kept, thoughts.as_deref()) }
+            }
+            Self::Said { number: _, said, refusal, status } => {
+                ShownItem::Message { id, status, role: "assistant", content: parts(said, refusal) }
+            }
+            Self::Called(number, call) => called(task, number, call, "completed"),
+        }
+    }
+
+    /// As it is said again.
+    pub(super) fn to_message(&self) -> Message {
+        let bare = |text: String, calls: Vec<ToolCall>| Message::assistant(text, calls);
+        match *self {
+            Self::Reasoned(_, Reasoned { thoughts, .. }) => {
+                Message::Assistant { text: Text::default(), tool_calls: Vec::new(), thoughts: thoughts.clone() }
+            }
+            Self::Said { said, refusal, .. } => bare(format!("{said}{}", refusal.unwrap_or_default()), Vec::new()),
+            Self::Called(_, call) => bare(String::new(), vec![call.clone()]),
+        }
+    }
 }
 
 /// A call of a client's tool.

@@ -204,7 +204,8 @@ impl TryFrom<ResponsesRequest> for Ask {
         let ResponsesRequest { reasoning, max_output_tokens, temperature, top_p, presence_penalty, .. } = request;
         let ResponsesRequest { frequency_penalty, truncation, metadata, user, safety_identifier, .. } = request;
         let ResponsesRequest { prompt_cache_key, include, max_tool_calls, service_tier, .. } = request;
-        checked_include(include.unwrap_or_default())?;
+        let include = include.unwrap_or_default();
+        checked_include(&include)?;
         word_of("service_tier", service_tier, &SERVICE_TIERS)?;
         let input = input.ok_or_else(|| BadRequest::of("input", "missing field `input`"))?.read()?;
         let (mut tools, shown_tools) = Tools::read(tools.unwrap_or_default())?;
@@ -239,9 +240,11 @@ impl TryFrom<ResponsesRequest> for Ask {
             tool_choice: shown_choice,
             text: shown_text,
             effort: word,
+            sealed: include.iter().any(|part| part == SEALED),
         };
         let thinking = effort("reasoning.effort", kept.effort.as_deref())?;
-        let sampling = Sampling { parallel_tool_calls, verbosity, ..sampling(&kept, wanted)? };
+        let reasoning_summary = kept.summary.clone();
+        let sampling = Sampling { parallel_tool_calls, verbosity, reasoning_summary, ..sampling(&kept, wanted)? };
         let (tool_calls_max, stream) = (kept.max_tool_calls, stream.unwrap_or(false));
         Ok(Self { input, sampling, tools, tool_choice, thinking, tool_calls_max, stream, kept })
     }
@@ -279,10 +282,12 @@ fn unsupported(request: &ResponsesRequest) -> Result<(), BadRequest> {
     Ok(())
 }
 
+/// Asks for reasoning in a form that can be sent back.
+const SEALED: &str = "reasoning.encrypted_content";
+
 /// Further parts of the answer: those that this gateway's answers never have cost nothing, the others are not given.
-fn checked_include(include: Vec<String>) -> Result<(), BadRequest> {
-    const ABSENT: [&str; 7] = [
-        "reasoning.encrypted_content",
+fn checked_include(include: &[String]) -> Result<(), BadRequest> {
+    const ABSENT: [&str; 6] = [
         "file_search_call.results",
         "web_search_call.results",
         "web_search_call.action.sources",
@@ -294,6 +299,7 @@ fn checked_include(include: Vec<String>) -> Result<(), BadRequest> {
         let refuse = |message: String| Err(BadRequest::of(format!("include[{index}]"), message));
         match wanted.as_str() {
             "message.output_text.logprobs" => return refuse("logprobs are not supported".to_owned()),
+            SEALED => {}
             absent if ABSENT.contains(&absent) => {}
             found => return refuse(format!("there is nothing called {found:?} to be included")),
         }

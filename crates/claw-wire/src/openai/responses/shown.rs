@@ -6,20 +6,45 @@
 use claw_core::message::{Detail, Message, Part, ToolCall};
 use claw_core::task::TaskState;
 use claw_core::turn::Context;
-use claw_core::{Task, TaskId, Text};
+use claw_core::{Task, TaskId, Text, Thoughts};
 use serde::Serialize;
 
-use super::object::{call_id, has_message, message_id};
+use super::object;
 
 /// An item as answers show it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the fields are OpenAI's")]
 pub enum ShownItem<'a> {
-    Message { id: String, status: &'static str, role: &'static str, content: Vec<ShownPart<'a>> },
-    FunctionCall { id: String, status: &'static str, call_id: &'a str, name: &'a str, arguments: &'a str },
-    FunctionCallOutput { id: String, status: &'static str, call_id: &'a str, output: &'a str },
-    Compaction { id: String, encrypted_content: String },
+    Message {
+        id: String,
+        status: &'static str,
+        role: &'static str,
+        content: Vec<ShownPart<'a>>,
+    },
+    Reasoning {
+        id: String,
+        summary: Vec<ShownPart<'a>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        encrypted_content: Option<String>,
+    },
+    FunctionCall {
+        id: String,
+        status: &'static str,
+        call_id: &'a str,
+        name: &'a str,
+        arguments: &'a str,
+    },
+    FunctionCallOutput {
+        id: String,
+        status: &'static str,
+        call_id: &'a str,
+        output: &'a str,
+    },
+    Compaction {
+        id: String,
+        encrypted_content: String,
+    },
 }
 
 /// A part of a message as answers show it.
@@ -48,6 +73,12 @@ pub enum ShownPart<'a> {
         annotations: [(); 0],
         logprobs: [(); 0],
     },
+    Refusal {
+        refusal: &'a str,
+    },
+    SummaryText {
+        text: &'a str,
+    },
 }
 
 impl<'a> ShownPart<'a> {
@@ -57,17 +88,19 @@ impl<'a> ShownPart<'a> {
     }
 }
 
-impl<'a> ShownItem<'a> {
-    /// What the model said; nothing yet without a text.
-    pub fn assistant(id: String, status: &'static str, text: Option<&'a str>) -> Self {
-        let content = text.map(ShownPart::output).into_iter().collect();
-        Self::Message { id, status, role: "assistant", content }
-    }
+/// What a message of the model's consists of: a text, unless it only refuses.
+pub(super) fn parts<'a>(said: &'a str, refusal: Option<&'a str>) -> Vec<ShownPart<'a>> {
+    let said = Some(said).filter(|said| refusal.is_none() || !said.is_empty());
+    let refusal = refusal.map(|refusal| ShownPart::Refusal { refusal });
+    said.map(ShownPart::output).into_iter().chain(refusal).collect()
+}
 
+impl ShownItem<'_> {
     /// Its id.
     pub fn id(&self) -> &str {
         match self {
             Self::Message { id, .. }
+            | Self::Reasoning { id, .. }
             | Self::FunctionCall { id, .. }
             | Self::FunctionCallOutput { id, .. }
             | Self::Compaction { id, .. } => id,
@@ -80,6 +113,7 @@ enum Piece<'a> {
     Whole(&'a Message),
     /// What an assistant said, without its calls.
     Said(&'a Text),
+    Thought(&'a Thoughts),
     Call(&'a ToolCall),
 }
 
@@ -88,6 +122,10 @@ impl Piece<'_> {
         match self {
             Self::Whole(message) => (*message).clone(),
             Self::Said(text) => Message::assistant((*text).clone(), Vec::new()),
+            Self::Thought(thoughts) => {
+                let thoughts = Some(Box::new((*thoughts).clone()));
+                Message::Assistant { text: Text::default(), tool_calls: Vec::new(), thoughts }
+            }
             Self::Call(call) => Message::assistant("", vec![(*call).clone()]),
         }
     }
@@ -97,7 +135,8 @@ fn pieces(messages: &[Message]) -> Vec<Piece<'_>> {
     let mut pieces = Vec::with_capacity(messages.len());
     for message in messages {
         match message {
-            Message::Assistant { text, tool_calls, thoughts: _ } => {
+            Message::Assistant { text, tool_calls, thoughts } => {
+                pieces.extend(thoughts.as_deref().map(Piece::Thought));
                 if !text.is_empty() || tool_calls.is_empty() {
                     pieces.push(Piece::Said(text));
                 }
@@ -131,6 +170,8 @@ fn item<'a>(id: impl Fn(&str) -> String, piece: Piece<'a>) -> ShownItem<'a> {
     let said = |role, content| ShownItem::Message { id: id("msg"), status, role, content };
     match piece {
         Piece::Said(text) => said("assistant", vec![ShownPart::output(text)]),
+        // It is shown to the model that wrote it, and here is its place.
+        Piece::Thought(_) => ShownItem::Reasoning { id: id("rs"), summary: Vec::new(), encrypted_content: None },
         Piece::Call(ToolCall { id: call_id, name, arguments }) => {
             ShownItem::FunctionCall { id: id("fc"), status, call_id, name, arguments: arguments.as_str() }
         }
@@ -158,13 +199,7 @@ pub fn item_of(task: &Task, id: &str) -> Option<Message> {
         return pieces(&asked).get(place).map(Piece::to_message);
     }
     let TaskState::Completed { output, at: _ } = &task.state else { return None };
-    let said = output.asides.iter().map(|aside| Text::from(aside.as_str()));
-    let said = said.chain(has_message(output).then(|| output.text.clone())).enumerate();
-    let calls = output.tool_calls.iter().enumerate();
-    let mut said = said.filter(|(index, _)| message_id(task.id, *index) == id);
-    let mut calls = calls.filter(|(index, _)| call_id(task.id, *index) == id);
-    let message = said.next().map(|(_, text)| Message::assistant(text, Vec::new()));
-    message.or_else(|| calls.next().map(|(_, call)| Piece::Call(call).to_message()))
+    object::pieces(output).into_iter().find(|piece| piece.id(task.id) == id).map(|piece| piece.to_message())
 }
 
 fn shown_part(part: &Part) -> ShownPart<'_> {

@@ -154,6 +154,8 @@ fn a_finished_task_shows_its_result() {
         claw_core::provider::Usage { input_tokens: 1, output_tokens: 2, cached_tokens: 0, ..Default::default() };
     let output = Output {
         text: "done".into(),
+        refused_from: None,
+        reasoned: Vec::new(),
         asides: vec![],
         tool_calls: vec![],
         finish: FinishReason::Stop,
@@ -194,6 +196,8 @@ fn a_callback_tells_the_end_in_bytes_that_survive_javascript() {
 
     let output = Output {
         text: "Grüße \u{2028}\u{7f}\u{1}\n\"</script>\" 🦀".into(),
+        refused_from: None,
+        reasoned: Vec::new(),
         asides: vec![],
         tool_calls: vec![],
         finish: FinishReason::Stop,

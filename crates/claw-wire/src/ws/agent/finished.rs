@@ -127,6 +127,8 @@ mod tests {
         let usage = CoreUsage { input_tokens: 50, output_tokens: 100, ..CoreUsage::default() };
         Output {
             text: "hi".into(),
+            refused_from: None,
+            reasoned: Vec::new(),
             asides: vec![],
             tool_calls: vec![],
             finish: FinishReason::Stop,

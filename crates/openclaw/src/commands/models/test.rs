@@ -100,7 +100,7 @@ async fn listen(chosen: &Resolved, began: Instant, tested: &mut Tested) -> Resul
     });
     while let Some(event) = events.next().await {
         match event? {
-            ModelEvent::Text(text) => {
+            ModelEvent::Text(text) | ModelEvent::Refusal(text) => {
                 tested.first_token_ms.get_or_insert_with(|| millis(began.elapsed()));
                 tested.text.push_str(&text);
             }
