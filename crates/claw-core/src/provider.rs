@@ -23,6 +23,10 @@ pub trait Provider: Send + Sync {
     fn known(&self, _model: &str) -> Option<ModelInfo> {
         None
     }
+    /// Whether a model wants its reasoning back for as long as its calls are shown, and not only until the user speaks again.
+    fn keeps_thoughts(&self, _model: &str) -> bool {
+        false
+    }
     /// Starts answering. Nothing is sent before the stream is first polled.
     fn stream(&self, request: ModelRequest) -> BoxStream<'static, Result<ModelEvent, ProviderError>>;
     /// Where its server is. One that tells no address is handed none: what it would fetch is fetched here.
@@ -435,6 +439,31 @@ impl ProviderError {
         *status == 413 || SAID.iter().any(|words| message.contains(words))
     }
 
+    /// Whether a "bad request" is none: the operator's key or account is refused. By how its words begin, since
+    /// further on they may repeat what somebody asked.
+    pub fn is_operators(&self) -> bool {
+        let Self::Status { status: 400, message, .. } = self else { return false };
+        const SAID: [&str; 9] = [
+            "your credit balance is too low",
+            "this organization has been disabled",
+            "you have reached your specified api usage limits",
+            "api key not valid",
+            "api key not found",
+            "api key expired",
+            "user location is not supported",
+            "billing hard limit has been reached",
+            "access denied, please make sure your account is in good standing",
+        ];
+        let message = message.trim_start().to_ascii_lowercase();
+        SAID.iter().any(|words| message.starts_with(words))
+    }
+
+    /// Whether the question is refused for what it is. Another model may take it, the same one with another key does not.
+    pub fn is_at_fault(&self) -> bool {
+        // What is too long for one may be shown to it in part.
+        matches!(self, Self::Status { status: 400 | 413 | 422, .. }) && !self.is_too_long() && !self.is_operators()
+    }
+
     /// What went wrong without the provider's own words: those may repeat what somebody asked, and
     /// must not be told to anybody else (G13).
     pub fn outline(&self) -> String {
@@ -495,6 +524,27 @@ mod tests {
         assert_eq!(all.total(), u64::MAX);
         let twice = Usage { input_tokens: u64::MAX, output_tokens: 2, cached_tokens: u64::MAX, ..Usage::default() };
         assert_eq!(all.plus(all), twice);
+    }
+
+    #[test]
+    fn a_bad_request_is_the_operators_only_by_its_first_words() {
+        let said = |message: &str| ProviderError::Status {
+            provider: "p".into(),
+            status: 400,
+            message: message.into(),
+            retry_after: None,
+        };
+        for operators in [
+            "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing.",
+            "API key not valid. Please pass a valid API key.",
+            "User location is not supported for the API use.",
+        ] {
+            assert!(said(operators).is_operators() && !said(operators).is_at_fault(), "{operators}");
+        }
+        let echoed = said("no tool is called \"API key not valid\"");
+        assert!(!echoed.is_operators() && echoed.is_at_fault());
+        assert!(!said("this model's maximum context length is 5").is_at_fault());
+        assert!(!status(401).is_at_fault() && status(422).is_at_fault());
     }
 
     #[test]

@@ -55,15 +55,23 @@ pub(crate) fn failure(error: &RawValue) -> Fault {
 
 /// What an event named `error` says.
 pub(crate) fn reported(data: &[u8]) -> Fault {
-    match serde_json::from_slice::<Envelope>(data) {
-        Ok(Envelope { error: Some(error), .. }) => failure(&error),
+    match envelope(data) {
+        Some(Envelope { error: Some(error), .. }) => failure(&error),
         _ => Fault::Failed { status: None, message: error_words(data) },
+    }
+}
+
+/// An error object; Google sends a list of one.
+fn envelope(body: &[u8]) -> Option<Envelope> {
+    match body.trim_ascii_start().first() {
+        Some(b'[') => serde_json::from_slice::<Vec<Envelope>>(body).ok()?.into_iter().next(),
+        _ => serde_json::from_slice(body).ok(),
     }
 }
 
 /// The message in the body of an HTTP error; the body itself where it is not an error object.
 pub(crate) fn error_words(body: &[u8]) -> String {
-    let Ok(answer) = serde_json::from_slice::<Envelope>(body) else {
+    let Some(answer) = envelope(body) else {
         return String::from_utf8_lossy(body).into_owned();
     };
     match (answer.error, answer.message.or(answer.detail)) {

@@ -8,6 +8,7 @@ use std::collections::{HashSet, VecDeque};
 use claw_core::message::{JsonText, ToolCall};
 use claw_core::provider::{FinishReason, ModelEvent, Usage};
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 
 use crate::fault::Fault;
 
@@ -41,6 +42,8 @@ pub(crate) struct PartialCall {
     pub(crate) name: String,
     /// JSON, in the end; nothing counts as an empty object.
     pub(crate) arguments: String,
+    /// What its server wants back with it.
+    pub(crate) extra: Option<Box<RawValue>>,
 }
 
 impl Gathered {
@@ -128,7 +131,7 @@ pub(crate) fn say(events: &mut VecDeque<ModelEvent>, kind: fn(String) -> ModelEv
 }
 
 fn whole(call: PartialCall, number: Option<usize>) -> Result<ToolCall, Fault> {
-    let PartialCall { index: _, id, name, arguments } = call;
+    let PartialCall { index: _, id, name, arguments, extra: _ } = call;
     if name.is_empty() {
         return Err(Fault::Unreadable("a tool call without a name".to_owned()));
     }

@@ -19,13 +19,14 @@ use url::Url;
 
 pub(crate) use self::assembly::{Completion, DONE};
 pub(crate) use self::request::write_plain;
-use self::request::{TokenLimit, ToolTexts};
+use self::request::{Manners, TokenLimit, ToolTexts, Vendor};
 use crate::embeddings;
 use crate::settings::{BadSettings, Settings};
 use crate::source::{Manner, Source, Unwritable, Wire};
 
 mod assembly;
 mod request;
+mod thoughts;
 mod wire;
 
 /// The host that wants its own name for the limit of tokens.
@@ -40,7 +41,7 @@ pub struct OpenAi {
 
 #[derive(Debug)]
 struct Chat {
-    token_limit: TokenLimit,
+    manners: Manners,
     tool_texts: ToolTexts,
 }
 
@@ -51,7 +52,7 @@ impl OpenAi {
     pub fn new(settings: Settings, client: HttpClient) -> Result<Self, BadSettings> {
         let path = &["chat", "completions"];
         let manner = Manner { path, key: (AUTHORIZATION, "Bearer "), headers: &[] };
-        let wire = Chat::at(&settings.base_url);
+        let wire = Chat::at(&settings.id, &settings.base_url);
         let embeddings = embeddings::address(&settings)?;
         Ok(Self { source: Source::new(settings, manner, wire, client)?, embeddings })
     }
@@ -70,6 +71,10 @@ impl Provider for OpenAi {
         self.source.known(model)
     }
 
+    fn keeps_thoughts(&self, model: &str) -> bool {
+        model.contains("deepseek")
+    }
+
     fn address(&self) -> Option<&str> {
         Some(self.source.url.as_str())
     }
@@ -84,10 +89,17 @@ impl Provider for OpenAi {
 }
 
 impl Chat {
-    fn at(base_url: &str) -> Self {
-        let is_openai = base_url.trim().parse::<Url>().is_ok_and(|url| url.host_str() == Some(OPENAI_HOST));
-        let token_limit = if is_openai { TokenLimit::Completion } else { TokenLimit::Classic };
-        Self { token_limit, tool_texts: ToolTexts::default() }
+    fn at(id: &str, base_url: &str) -> Self {
+        let url = base_url.trim().parse::<Url>().ok();
+        let host = url.as_ref().and_then(Url::host_str).unwrap_or_default();
+        let token_limit = if host == OPENAI_HOST { TokenLimit::Completion } else { TokenLimit::Classic };
+        let vendor = match () {
+            // By its name as well: a proxy of the vendor's is as strict.
+            () if id == "gemini" || host.ends_with(".googleapis.com") => Vendor::Google,
+            () if id == "deepseek" || host.ends_with(".deepseek.com") => Vendor::DeepSeek,
+            () => Vendor::Other,
+        };
+        Self { manners: Manners { token_limit, vendor }, tool_texts: ToolTexts::default() }
     }
 }
 
@@ -95,7 +107,7 @@ impl Wire for Chat {
     type Assembly = Completion;
 
     fn write(&self, request: &ModelRequest, to: &mut dyn Write) -> Result<(), Unwritable> {
-        request::write(request, self.token_limit, &self.tool_texts, to)
+        request::write(request, self.manners, &self.tool_texts, to)
     }
 
     fn assembly(&self, request: &ModelRequest) -> Completion {

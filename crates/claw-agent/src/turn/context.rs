@@ -110,7 +110,8 @@ impl Conversation {
     pub(super) fn shown_to(&self, candidate: &Resolved, answer: Option<u32>) -> Arc<[Message]> {
         let window = Window { tokens: candidate.context_tokens, answer };
         let shown = self.material.shown(window, self.offered_to(candidate), &self.messages);
-        thoughts::shown_to(&candidate.full_name(), shown).into()
+        let keeps = candidate.provider.keeps_thoughts(&candidate.model);
+        thoughts::shown_to(&candidate.full_name(), keeps, shown).into()
     }
 
     /// Whether the session's history should be compacted for whoever answered last.

@@ -1,14 +1,15 @@
 //! Whose reasoning goes back to whom.
 //!
 //! Providers that sign or seal a model's reasoning want it back with the answers of its tools. It means
-//! something only to the model that wrote it, and only until the user speaks again.
+//! something only to the model that wrote it, and to most only until the user speaks again.
 
 use claw_core::Message;
 use claw_core::message::turn_begins;
 
-/// The conversation as the model `name` is shown it: with its own reasoning of this turn, and nobody else's.
-pub(super) fn shown_to(name: &str, mut shown: Vec<Message>) -> Vec<Message> {
-    let begin = turn_begins(&shown);
+/// The conversation as the model `name` is shown it: with its own reasoning of this turn, or where it `keeps` it of all
+/// turns, and nobody else's.
+pub(super) fn shown_to(name: &str, keeps: bool, mut shown: Vec<Message>) -> Vec<Message> {
+    let begin = if keeps { 0 } else { turn_begins(&shown) };
     for (place, message) in shown.iter_mut().enumerate() {
         if let Message::Assistant { thoughts, .. } = message
             && thoughts.as_ref().is_some_and(|own| place < begin || own.by != name)
@@ -35,7 +36,7 @@ mod tests {
     }
 
     fn kept(messages: &[Message]) -> Vec<bool> {
-        let shown = shown_to("p/m", messages.to_vec());
+        let shown = shown_to("p/m", false, messages.to_vec());
         let has = |message: &Message| matches!(message, Message::Assistant { thoughts: Some(_), .. });
         shown.iter().filter(|message| matches!(message, Message::Assistant { .. })).map(has).collect()
     }
@@ -47,6 +48,9 @@ mod tests {
         assert_eq!(kept(&[user(), own(), answered(), other(), answered()]), [true, false]);
         assert_eq!(kept(&[user(), own(), answered(), own(), user()]), [false, false], "the turn is over");
         assert_eq!(kept(&[user(), own(), answered(), user(), own(), answered()]), [true, true], "steered");
+        let shown = shown_to("p/m", true, vec![user(), own(), answered(), other(), user()]);
+        let stays = |place: usize| matches!(&shown[place], Message::Assistant { thoughts: Some(_), .. });
+        assert_eq!((stays(1), stays(3)), (true, false), "some keep theirs");
         let system = Message::System { text: "s".into() };
         assert_eq!(kept(&[user(), own(), answered(), system, user(), own()]), [true, true], "steered with a note");
     }

@@ -9,7 +9,7 @@ use claw_app::chat::Place;
 use claw_core::provider::{ModelInfo, Provider, ToolSpec};
 use claw_core::{AgentId, JsonText, Message, Output, Turn};
 use claw_net::HttpClient;
-use claw_providers::{Anthropic, Responses};
+use claw_providers::{Anthropic, OpenAi, Responses};
 use claw_testkit::{Reply, Upstream};
 use serde_json::{Value, json};
 
@@ -120,4 +120,73 @@ async fn thoughts_behind_a_callers_function_wait_for_its_output() {
     let (thinking, message) = given_back(&first);
     assert_eq!((&thinking["type"], &message["content"][0]["type"]), (&json!("enabled"), &json!("thinking")));
     house.stop().await;
+}
+
+/// A house whose agent asks a server that its preset knows as `id`.
+async fn compatible(directory: &Path, id: &str, model: &str, upstream: &Upstream) -> House {
+    claw_net::install_crypto();
+    let client = HttpClient::new(claw_net::Settings::default()).unwrap();
+    let settings = claw_providers::Settings {
+        models: vec![ModelInfo::named(model)],
+        ..claw_providers::Settings::new(id, upstream.base_url())
+    };
+    let provider: Arc<dyn Provider> = Arc::new(OpenAi::new(settings, client).unwrap());
+    let main = AgentProfile {
+        id: AgentId::main(),
+        name: None,
+        system_prompt: None,
+        model: Some(format!("{id}/{model}")),
+        fallbacks: None,
+    };
+    let catalog = Catalog::new(vec![provider], vec![main], AgentId::main(), None);
+    House::open_over(directory, catalog, Vec::new(), Settings::default(), Calls::default()).await
+}
+
+/// An answer of a chat completion with a call of `tool`, and what its vendor adds.
+fn calls(id: &str, tool: &str, added: &Value, extra: &Value) -> Reply {
+    let mut call = json!({"id": id, "type": "function", "function": {"name": tool, "arguments": "{}"}});
+    let mut message = json!({"role": "assistant", "content": null});
+    for (to, from) in [(&mut call, extra), (&mut message, added)] {
+        to.as_object_mut().unwrap().extend(from.as_object().unwrap().clone());
+    }
+    message["tool_calls"] = json!([call]);
+    let whole = json!({"choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}]});
+    Reply::verbatim("application/json", whole.to_string())
+}
+
+/// Gemini 3 refuses a call of the turn without its signature, DeepSeek one without its reasoning, that one also when the
+/// user has spoken again.
+#[tokio::test]
+async fn what_gemini_and_deepseek_want_back_with_their_calls_goes_back() {
+    for (id, model, added, extra, lasts) in [
+        ("gemini", "gemini-3-pro", json!({}), json!({"extra_content": {"google": {"thought_signature": "c2ln"}}}), false),
+        ("deepseek", "deepseek-v4-pro", json!({"reasoning_content": "Look first."}), json!({}), true),
+    ] {
+        let (directory, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await);
+        let house = compatible(directory.path(), id, model, &upstream).await;
+        upstream.script([calls("c1", "session_status", &added, &extra), Reply::text("Well.")]);
+        assert_eq!(ask(&house, turn("s", "how are you?")).await.text, "Well.", "{id}");
+        let said = |number: usize| {
+            let requests = upstream.requests();
+            requests[number].messages().iter().find(|message| message["role"] == "assistant").unwrap().clone()
+        };
+        let holds = |message: &Value, wanted: &Value| {
+            wanted.as_object().unwrap().iter().all(|(name, value)| message.get(name) == Some(value))
+        };
+        let message = said(1);
+        assert!(holds(&message, &added) && holds(&message["tool_calls"][0], &extra), "{id}: {message}");
+        upstream.script([Reply::text("Still well.")]);
+        ask(&house, turn("s", "and now?")).await;
+        assert_eq!(holds(&said(2), &added) && holds(&said(2)["tool_calls"][0], &extra), lasts, "{id}: {}", said(2));
+
+        // The caller's own function, answered in a conversation of ours.
+        upstream.script([calls("c2", "look_up", &added, &extra), Reply::text("Found.")]);
+        let client_tools = vec![ToolSpec::new("look_up", "", JsonText::new(r#"{"type":"object"}"#))];
+        ask(&house, Turn { client_tools: client_tools.clone(), ..turn("t", "look") }).await;
+        let output = Message::Tool { call_id: "c2".into(), text: "42".into(), is_error: false };
+        assert_eq!(ask(&house, Turn { client_tools, input: vec![output], ..turn("t", "") }).await.text, "Found.");
+        let message = said(upstream.requests().len() - 1);
+        assert!(holds(&message, &added) && holds(&message["tool_calls"][0], &extra), "{id}: {message}");
+        house.stop().await;
+    }
 }

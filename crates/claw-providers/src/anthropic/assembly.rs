@@ -99,7 +99,7 @@ impl Blocks {
                 let input = input.map(|input| input.get().to_owned()).filter(|input| input != "{}" && input != "null");
                 self.thoughts.begin(index, thoughts::Block::ToolUse { id: id.clone() });
                 let arguments = input.unwrap_or_default();
-                self.gathered.begin(PartialCall { index: Some(index), id, name, arguments })?;
+                self.gathered.begin(PartialCall { index: Some(index), id, name, arguments, extra: None })?;
             }
             BlockKind::Other => {}
         }

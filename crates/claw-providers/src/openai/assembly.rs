@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 
+use super::thoughts::Kept;
 use super::wire::{Answer, Choice, CompletionDetails, Delta, FunctionDelta, Object, PromptDetails, ToolCallDelta};
 use crate::body::Assembly;
 use crate::fault::{Fault, failure, reported};
@@ -17,12 +18,15 @@ pub(crate) const DONE: &[u8] = b"[DONE]";
 
 /// An answer under way.
 #[derive(Debug)]
-pub(crate) struct Completion(Gathered);
+pub(crate) struct Completion {
+    gathered: Gathered,
+    kept: Kept,
+}
 
 impl Completion {
     /// Nothing yet; calls without an id are numbered from `first_call_number`.
     pub(crate) fn new(first_call_number: usize) -> Self {
-        Self(Gathered::numbered_from(first_call_number))
+        Self { gathered: Gathered::numbered_from(first_call_number), kept: Kept::default() }
     }
 
     /// Takes one chunk, or one whole answer, and appends what it says to `events`.
@@ -36,11 +40,11 @@ impl Completion {
             return Err(Fault::Failed { status: None, message: said });
         }
         if let Some(usage) = usage {
-            self.0.usage = Some(counted(usage));
+            self.gathered.usage = Some(counted(usage));
         }
         // We never ask for alternatives; a server that sends them all the same is not mixed up.
         for choice in choices.into_iter().filter(|choice| choice.index == 0) {
-            self.0.has_answered = true;
+            self.gathered.has_answered = true;
             self.take_choice(choice, events)?;
         }
         Ok(())
@@ -49,16 +53,17 @@ impl Completion {
     /// Takes the server's word that nothing follows. An answer without a reason to finish then
     /// simply stopped; no answer at all stays unfinished.
     fn take_done(&mut self) {
-        if self.0.finish.is_none() && self.0.has_answered {
-            self.0.finish = Some(FinishReason::Stop);
+        if self.gathered.finish.is_none() && self.gathered.has_answered {
+            self.gathered.finish = Some(FinishReason::Stop);
         }
     }
 
     fn take_choice(&mut self, choice: Choice, events: &mut VecDeque<ModelEvent>) -> Result<(), Fault> {
         let Choice { index: _, delta, message, finish_reason } = choice;
         let is_whole = delta.is_none() && message.is_some();
-        let Delta { content, reasoning_content, reasoning, refusal, tool_calls } =
+        let Delta { content, reasoning_content, reasoning, reasoning_details, refusal, tool_calls } =
             delta.or(message).unwrap_or_default();
+        self.kept.add(&reasoning_content.0, reasoning_details.as_deref());
         let thought = if reasoning_content.0.is_empty() { reasoning } else { reasoning_content };
         say(events, ModelEvent::Thinking, thought.0);
         say(events, ModelEvent::Text, content.0);
@@ -67,24 +72,24 @@ impl Completion {
             self.take_shred(shred, is_whole)?;
         }
         if let Some(reason) = finish_reason.filter(|reason| !reason.is_empty()) {
-            self.0.finish = Some(finish(&reason)?);
+            self.gathered.finish = Some(finish(&reason)?);
         }
         Ok(())
     }
 
     /// Adds a shred to its call; where calls come whole, each is one by itself.
     fn take_shred(&mut self, shred: ToolCallDelta, is_whole: bool) -> Result<(), Fault> {
-        let ToolCallDelta { index, id, function: FunctionDelta { name, arguments } } = shred;
+        let ToolCallDelta { index, id, function: FunctionDelta { name, arguments }, extra_content } = shred;
         let arguments = arguments.as_deref().map(text_of).unwrap_or_default();
-        self.0.count_arguments(arguments.len())?;
+        self.gathered.count_arguments(arguments.len())?;
         let place = match self.place_of(index, &id, &name) {
             Some(place) if !is_whole => place,
             Some(_) | None => {
-                self.0.begin(PartialCall { index, ..PartialCall::default() })?;
-                self.0.calls().len() - 1
+                self.gathered.begin(PartialCall { index, ..PartialCall::default() })?;
+                self.gathered.calls().len() - 1
             }
         };
-        if let Some(call) = self.0.call_mut(place) {
+        if let Some(call) = self.gathered.call_mut(place) {
             // Some servers repeat id and name in every shred; only arguments add up.
             if call.id.is_empty() {
                 call.id = id;
@@ -93,6 +98,7 @@ impl Completion {
                 call.name = name;
             }
             call.arguments.push_str(&arguments);
+            call.extra = extra_content.or(call.extra.take());
         }
         Ok(())
     }
@@ -102,7 +108,7 @@ impl Completion {
     /// The index says it, unless ids disagree (servers that number every call 0). Without an
     /// index the id says it, and without either a shred with a name begins a call.
     fn place_of(&self, index: Option<u32>, id: &str, name: &str) -> Option<usize> {
-        let calls = self.0.calls();
+        let calls = self.gathered.calls();
         let same_id = |call: &PartialCall| id.is_empty() || call.id.is_empty() || call.id == id;
         match index {
             Some(_) => calls
@@ -136,8 +142,27 @@ impl Assembly for Completion {
         Ok(())
     }
 
+    fn end(&mut self, events: &mut VecDeque<ModelEvent>) -> Result<bool, Fault> {
+        let first = events.len();
+        let extras: Vec<_> = self.gathered.calls().iter().map(|call| call.extra.clone()).collect();
+        if !self.gathered.end(None, events)? {
+            return Ok(false);
+        }
+        // Only now every call has the id by which it will be answered.
+        let calls = events.iter().skip(first).map_while(|event| match event {
+            ModelEvent::ToolCall(call) => Some(call.id.clone()),
+            _ => None,
+        });
+        let ids: Vec<String> = calls.collect();
+        let behind = first + ids.len();
+        if let Some(thoughts) = std::mem::take(&mut self.kept).with_calls(ids.into_iter().zip(extras)) {
+            events.insert(behind, ModelEvent::Thoughts(thoughts));
+        }
+        Ok(true)
+    }
+
     fn gathered(&mut self) -> &mut Gathered {
-        &mut self.0
+        &mut self.gathered
     }
 }
 

@@ -66,6 +66,62 @@ fn what_smaller_servers_leave_out_is_filled_in() {
     assert_eq!(events(COMPATIBLE), expected);
 }
 
+/// Streamed or whole: reasoning, its details and what Google and others add to a call are kept where tools are called.
+#[test]
+fn what_is_wanted_back_with_calls_is_kept() {
+    let signature = r#"{"google":{"thought_signature":"c2ln"}}"#;
+    let shred = |index: u32, id: &str, extra: &str| {
+        format!(
+            r#"data: {{"choices":[{{"delta":{{"tool_calls":[{{"index":{index},"id":"{id}","type":"function",
+               "function":{{"name":"f","arguments":"{{}}"}}{extra}}}]}}}}]}}"#
+        )
+        .replace('\n', "")
+    };
+    let detail = |detail: &str| format!(r#"data: {{"choices":[{{"delta":{{"reasoning_details":[{detail}]}}}}]}}"#);
+    let signed = format!(r#","extra_content":{signature}"#);
+    let stream = [
+        r#"data: {"choices":[{"delta":{"reasoning_content":"Hm"}}]}"#.to_owned(),
+        r#"data: {"choices":[{"delta":{"reasoning_content":"m."}}]}"#.to_owned(),
+        detail(r#"{"type":"reasoning.text","text":"a","index":0,"signature":null}"#),
+        detail(r#"{"type":"reasoning.text","text":"b","index":0,"signature":"s"}"#),
+        detail(r#"{"type":"reasoning.encrypted","data":"x","index":1}"#),
+        shred(0, "", &signed),
+        shred(1, "twice", ""),
+        shred(2, "twice", &signed),
+        r#"data: {"choices":[{"delta":{},"finish_reason":"tool_calls"}]}"#.to_owned(),
+    ]
+    .join("\n\n");
+    let payload = format!(
+        concat!(
+            r#"{{"reasoning_content":"Hmm.","#,
+            r#""reasoning_details":[{{"index":0,"signature":"s","text":"ab","type":"reasoning.text"}},"#,
+            r#"{{"data":"x","index":1,"type":"reasoning.encrypted"}}],"#,
+            r#""calls":{{"call_0":{0},"twice_2":{0}}}}}"#
+        ),
+        signature
+    );
+    let kept = |stream: &str| {
+        let mut said = events(stream);
+        said.retain(|event| !matches!(event, ModelEvent::Thinking(_) | ModelEvent::Done(_)));
+        said
+    };
+    let expected = [
+        call("call_0", "f", "{}"),
+        call("twice", "f", "{}"),
+        call("twice_2", "f", "{}"),
+        ModelEvent::Thoughts(claw_core::JsonText::new(payload)),
+    ];
+    assert_eq!(kept(&format!("{stream}\n\n")), expected);
+    let whole = format!(
+        r#"{{"choices":[{{"message":{{"content":null,"reasoning_content":"Hm","tool_calls":[{{"id":"a",
+           "function":{{"name":"f","arguments":"{{}}"}},"extra_content":{signature}}}]}},"finish_reason":"stop"}}]}}"#
+    );
+    let payload = format!(r#"{{"reasoning_content":"Hm","calls":{{"a":{signature}}}}}"#);
+    assert_eq!(kept(&whole), [call("a", "f", "{}"), ModelEvent::Thoughts(claw_core::JsonText::new(payload))]);
+    let no_call = r#"{"choices":[{"message":{"content":"x","reasoning_content":"Hm"},"finish_reason":"stop"}]}"#;
+    assert_eq!(kept(no_call), [text("x")]);
+}
+
 /// G8: cut anywhere before the server said that it finished, there is no `Done`; and no cut
 /// changes what was said before it.
 #[test]

@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use claw_core::message::{Detail, JsonText, Message, Part, ToolCall};
 use claw_core::provider::{ModelRequest, Sampling, ToolChoice, ToolSpec};
 use serde::Serialize;
+use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
+use super::thoughts::Kept;
 use crate::effort::{effort, switch};
 use crate::source::{Unwritable, write_json};
 
@@ -20,10 +22,25 @@ pub(super) enum TokenLimit {
     Completion,
 }
 
+/// Who made the server, where that matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Vendor {
+    Google,
+    DeepSeek,
+    Other,
+}
+
+/// What a server wants to be told in a way of its own.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Manners {
+    pub(super) token_limit: TokenLimit,
+    pub(super) vendor: Vendor,
+}
+
 /// Writes the body.
 pub(super) fn write(
     request: &ModelRequest,
-    token_limit: TokenLimit,
+    manners: Manners,
     texts: &ToolTexts,
     to: &mut dyn Write,
 ) -> Result<(), Unwritable> {
@@ -33,18 +50,20 @@ pub(super) fn write(
         tools: tool_text.as_deref(),
         tool_choice: if tools.is_empty() { None } else { outgoing_choice(tool_choice) },
         parallel_tool_calls: sampling.parallel_tool_calls.filter(|_| !tools.is_empty()),
-        ..plain(request, model, token_limit)?
+        ..plain(request, model, manners)?
     };
     write_json(&outgoing, to)
 }
 
 /// Writes a question without tools, for a server that has its own.
 pub(crate) fn write_plain(model: &str, request: &ModelRequest, to: &mut dyn Write) -> Result<(), Unwritable> {
-    write_json(&plain(request, model, TokenLimit::Classic)?, to)
+    let manners = Manners { token_limit: TokenLimit::Classic, vendor: Vendor::Other };
+    write_json(&plain(request, model, manners)?, to)
 }
 
 /// Everything but tools.
-fn plain<'a>(request: &'a ModelRequest, model: &'a str, token_limit: TokenLimit) -> Result<Outgoing<'a>, Unwritable> {
+fn plain<'a>(request: &'a ModelRequest, model: &'a str, manners: Manners) -> Result<Outgoing<'a>, Unwritable> {
+    let Manners { token_limit, vendor } = manners;
     let ModelRequest { model: _, messages, tools: _, tool_choice: _, sampling, thinking, conversation: _, stream } =
         request;
     let Sampling {
@@ -60,9 +79,10 @@ fn plain<'a>(request: &'a ModelRequest, model: &'a str, token_limit: TokenLimit)
         verbosity,
         reasoning_summary: _,
     } = sampling;
+    let owed = owed(vendor, model);
     Ok(Outgoing {
         model,
-        messages: messages.iter().map(outgoing_message).collect::<Result<_, _>>()?,
+        messages: messages.iter().map(|message| outgoing_message(message, owed)).collect::<Result<_, _>>()?,
         stream: *stream,
         stream_options: stream.then_some(StreamOptions { include_usage: true }),
         tools: None,
@@ -100,18 +120,59 @@ fn raw(text: &JsonText, place: impl FnOnce() -> String) -> Result<&RawValue, Unw
     serde_json::from_str(text.as_str()).map_err(|_| Unwritable::NotJson(place()))
 }
 
-fn outgoing_message(message: &Message) -> Result<OutgoingMessage<'_>, Unwritable> {
+/// What a server demands with each call, and what it takes where that was never there or is lost: another model made
+/// the call, or a caller has not kept it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owed {
+    /// A signature on the first call; Google names a word that stands for it.
+    Signature,
+    /// The reasoning that led there; none is a text, too.
+    Reasoning,
+    Nothing,
+}
+
+fn owed(vendor: Vendor, model: &str) -> Owed {
+    match vendor {
+        // Those before the third generation sign nothing.
+        Vendor::Google if !["gemini-1", "gemini-2"].iter().any(|old| model.contains(old)) => Owed::Signature,
+        Vendor::DeepSeek if model != "deepseek-chat" => Owed::Reasoning,
+        Vendor::Google | Vendor::DeepSeek | Vendor::Other => Owed::Nothing,
+    }
+}
+
+/// Google's word for a call whose signature is not there.
+const NO_SIGNATURE: &str = r#"{"google":{"thought_signature":"skip_thought_signature_validator"}}"#;
+
+fn outgoing_message(message: &Message, owed: Owed) -> Result<OutgoingMessage<'_>, Unwritable> {
     Ok(match message {
         Message::System { text } => OutgoingMessage::System { content: text },
         Message::User { content } => OutgoingMessage::User { content: outgoing_content(content)? },
-        Message::Assistant { text, tool_calls, thoughts: _ } => OutgoingMessage::Assistant {
-            // Null beside tool calls is what the protocol's own answers hold; a message that has
-            // neither must still be a text.
-            content: (!text.is_empty() || tool_calls.is_empty()).then_some(text.as_str()),
-            tool_calls: tool_calls.iter().map(outgoing_call).collect(),
-        },
+        Message::Assistant { text, tool_calls, thoughts } => {
+            let kept = thoughts.as_ref().and_then(|thoughts| Kept::read(&thoughts.payload)).unwrap_or_default();
+            let Kept { reasoning_content, reasoning_details, mut calls, .. } = kept;
+            let is_owed = owed == Owed::Reasoning && !tool_calls.is_empty();
+            let mut unsigned = owed == Owed::Signature && calls.is_empty();
+            OutgoingMessage::Assistant {
+                // Null beside tool calls is what the protocol's own answers hold; a message that has
+                // neither must still be a text.
+                content: (!text.is_empty() || tool_calls.is_empty()).then_some(text.as_str()),
+                reasoning_content: Some(reasoning_content).filter(|reasoning| is_owed || !reasoning.is_empty()),
+                reasoning_details,
+                tool_calls: tool_calls
+                    .iter()
+                    .map(|call| {
+                        let extra = calls.remove(&call.id).or_else(|| no_signature(std::mem::take(&mut unsigned)));
+                        outgoing_call(call, extra)
+                    })
+                    .collect(),
+            }
+        }
         Message::Tool { call_id, text, is_error: _ } => OutgoingMessage::Tool { tool_call_id: call_id, content: text },
     })
+}
+
+fn no_signature(is_wanted: bool) -> Option<Box<RawValue>> {
+    RawValue::from_string(NO_SIGNATURE.to_owned()).ok().filter(|_| is_wanted)
 }
 
 /// A plain text where that says it all: many small servers know nothing else.
@@ -144,9 +205,10 @@ const fn looked(detail: Detail) -> &'static str {
     }
 }
 
-fn outgoing_call(call: &ToolCall) -> OutgoingCall<'_> {
+fn outgoing_call(call: &ToolCall, extra_content: Option<Box<RawValue>>) -> OutgoingCall<'_> {
     let ToolCall { id, name, arguments } = call;
-    OutgoingCall { id, kind: "function", function: CalledFunction { name, arguments: arguments.as_str() } }
+    let function = CalledFunction { name, arguments: arguments.as_str() };
+    OutgoingCall { id, kind: "function", function, extra_content }
 }
 
 /// The tools of the last question as they are sent: an agent's are the same with each question.
@@ -260,6 +322,10 @@ enum OutgoingMessage<'a> {
     },
     Assistant {
         content: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reasoning_content: Option<String>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        reasoning_details: Vec<Value>,
         #[serde(skip_serializing_if = "Vec::is_empty")]
         tool_calls: Vec<OutgoingCall<'a>>,
     },
@@ -303,6 +369,8 @@ struct OutgoingCall<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
     function: CalledFunction<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    extra_content: Option<Box<RawValue>>,
 }
 
 #[derive(Serialize)]

@@ -40,6 +40,8 @@ pub(super) struct Delta {
     pub(super) reasoning_content: Text,
     /// The same under another name; some servers send both.
     pub(super) reasoning: Text,
+    /// The same in OpenRouter's own form, signed or sealed where its model does so.
+    pub(super) reasoning_details: Option<Box<RawValue>>,
     pub(super) refusal: Text,
     #[serde(deserialize_with = "null_is_default")]
     pub(super) tool_calls: Vec<ToolCallDelta>,
@@ -53,6 +55,8 @@ pub(super) struct ToolCallDelta {
     pub(super) id: String,
     #[serde(deserialize_with = "null_is_default")]
     pub(super) function: FunctionDelta,
+    /// Google's signature of the thoughts that led to it.
+    pub(super) extra_content: Option<Box<RawValue>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

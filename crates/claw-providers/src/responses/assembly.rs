@@ -108,7 +108,7 @@ impl Items {
         if self.gathered.calls().iter().any(|call| call.id == id) {
             return Ok(());
         }
-        self.gathered.begin(PartialCall { index: None, id, name, arguments })
+        self.gathered.begin(PartialCall { index: None, id, name, arguments, extra: None })
     }
 
     /// Takes the response as it stands at the end; what its events had not said is said now.

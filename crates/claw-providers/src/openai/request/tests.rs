@@ -9,7 +9,8 @@ use super::*;
 
 fn body(request: &ModelRequest, token_limit: TokenLimit, texts: &ToolTexts) -> Result<Vec<u8>, Unwritable> {
     let mut body = Vec::new();
-    write(request, token_limit, texts, &mut body).map(|()| body)
+    let manners = Manners { token_limit, vendor: Vendor::Other };
+    write(request, manners, texts, &mut body).map(|()| body)
 }
 
 fn request(messages: Vec<Message>) -> ModelRequest {
@@ -174,4 +175,58 @@ fn thinking_is_said_as_the_models_family_takes_it() {
         expected.as_object_mut().unwrap().extend(said.as_object().unwrap().clone());
         assert_eq!(sent(&request), expected);
     }
+}
+
+/// The assistant's messages as a server of this vendor gets them.
+fn said_to(vendor: Vendor, model: &str, messages: Vec<Message>) -> Vec<Value> {
+    let mut body = Vec::new();
+    let asked = ModelRequest { model: model.into(), ..request(messages) };
+    let manners = Manners { token_limit: TokenLimit::Classic, vendor };
+    write(&asked, manners, &ToolTexts::default(), &mut body).unwrap();
+    let sent: Value = serde_json::from_slice(&body).unwrap();
+    sent["messages"].as_array().unwrap().iter().filter(|message| message["role"] == "assistant").cloned().collect()
+}
+
+#[test]
+fn what_came_with_calls_goes_back_with_them_in_the_fields_in_which_it_came() {
+    let call = |id: &str| ToolCall { id: id.into(), name: "n".into(), arguments: JsonText::new("{}") };
+    let outgoing = |id: &str| json!({"id": id, "type": "function", "function": {"name": "n", "arguments": "{}"}});
+    let signed = |id: &str, signature: &str| {
+        let mut call = outgoing(id);
+        call["extra_content"] = json!({"google": {"thought_signature": signature}});
+        call
+    };
+    let with = |payload: &str| Message::Assistant {
+        text: "".into(),
+        tool_calls: vec![call("a"), call("b")],
+        thoughts: Some(Box::new(claw_core::Thoughts { by: "p/m".into(), payload: JsonText::new(payload) })),
+    };
+    let bare = || Message::assistant("", vec![call("a"), call("b")]);
+    let plain = json!({"role": "assistant", "content": null, "tool_calls": [outgoing("a"), outgoing("b")]});
+
+    let payload = r#"{"calls":{"b":{"google":{"thought_signature":"c2ln"}}}}"#;
+    let expected = json!([outgoing("a"), signed("b", "c2ln")]);
+    assert_eq!(said_to(Vendor::Google, "gemini-3-pro", vec![with(payload)])[0]["tool_calls"], expected);
+    let skipped = signed("a", "skip_thought_signature_validator");
+    let lost = said_to(Vendor::Google, "gemini-flash-latest", vec![bare(), with("[]")]);
+    for message in lost {
+        assert_eq!(message["tool_calls"], json!([skipped, outgoing("b")]), "on the first call alone");
+    }
+    assert_eq!(said_to(Vendor::Google, "gemini-2.5-pro", vec![bare()]), [plain.clone()]);
+
+    let mut thought = plain.clone();
+    thought["reasoning_content"] = json!("Hm.");
+    assert_eq!(said_to(Vendor::Other, "m", vec![with(r#"{"reasoning_content":"Hm."}"#)]), [thought]);
+    let mut silent = plain.clone();
+    silent["reasoning_content"] = json!("");
+    let no_call = json!({"role": "assistant", "content": "hi"});
+    let messages = || vec![bare(), Message::assistant("hi", vec![])];
+    assert_eq!(said_to(Vendor::DeepSeek, "deepseek-v4-pro", messages()), [silent, no_call.clone()]);
+    assert_eq!(said_to(Vendor::DeepSeek, "deepseek-chat", messages()), [plain.clone(), no_call.clone()]);
+    assert_eq!(said_to(Vendor::Other, "m", messages()), [plain.clone(), no_call], "who sent none gets none");
+
+    let mut detailed = plain;
+    detailed["reasoning_details"] = json!([{"type": "reasoning.encrypted", "data": "x"}]);
+    let payload = r#"{"reasoning_details":[{"type":"reasoning.encrypted","data":"x"}]}"#;
+    assert_eq!(said_to(Vendor::Other, "m", vec![with(payload)]), [detailed]);
 }
