@@ -3,7 +3,8 @@
 //! Each candidate is asked once in a pass; a later pass asks those that may answer now, and nobody before the
 //! wait it asked for is over. What its breaker holds open is passed over; if nobody else could be asked, those
 //! that merely refuse are asked all the same, so that a lone provider's own words reach the caller. After its
-//! first text an answer is never begun anew elsewhere: what was read cannot be taken back.
+//! first text an answer is never begun anew elsewhere: what was read cannot be taken back. A question that a model
+//! finds wrong is put to the other models, since each vendor has rules of its own, and to no other key of the same.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use super::context::Conversation;
 use super::{Produced, Round, Stop};
 use crate::agent::{Attempt, chance};
 use crate::breaker::{Admission, Kind, Trial};
+use crate::catalog::Resolved;
 use crate::limits::{ASKED_AGAIN_MAX, ASKED_AGAIN_WITHIN, ATTACHED_RETRY_AFTER_MAX};
 
 /// Why a question got no answer.
@@ -120,29 +122,40 @@ impl Question {
         self.failures.get(self.latest).map(|failed| &failed.error)
     }
 
-    /// Whether the last answer was one that nobody else would better.
-    fn is_at_fault(&self) -> bool {
-        // What is too long for one may fit the next.
-        self.last_word().is_some_and(|error| {
-            matches!(error, ProviderError::Status { status: 400 | 413 | 422, .. }) && !error.is_too_long()
+    /// The first of them that found fault with the question itself.
+    fn fault(&self) -> Option<&ProviderError> {
+        self.failures.iter().map(|failed| &failed.error).find(|error| error.is_at_fault())
+    }
+
+    /// Whether a model has found fault with the question: another key of the same makes it no better.
+    fn is_wrong_for(&self, candidate: &Resolved, route: &[Resolved]) -> bool {
+        self.failures.iter().filter(|failed| failed.error.is_at_fault()).any(|failed| {
+            route.get(failed.place).is_some_and(|other| {
+                other.provider.id() == candidate.provider.id() && other.model == candidate.model
+            })
         })
     }
 
-    /// One failure for all: worth another try if one of them is, by the kind of the first such. The last one
-    /// speaks for all where nobody else would do better, or readers have seen some of its answer.
-    fn summed_up(&self, is_last_word: bool) -> Unanswered {
+    /// One failure for all. Who found fault with the question speaks for all: it is wrong, whoever else failed or rests;
+    /// and so does the last one if readers have seen some of its answer. Else it is worth another try if one of them
+    /// is, by the kind of the first such.
+    fn summed_up(&self, is_shown: bool) -> Unanswered {
         let errors = || self.failures.iter().map(|failed| &failed.error);
         let retryable = || errors().filter(|error| error.is_retryable());
-        let main = if is_last_word { self.last_word() } else { retryable().next().or(errors().next()) };
+        let main = match is_shown {
+            true => self.last_word(),
+            false => self.fault().or_else(|| retryable().next()).or_else(|| errors().next()),
+        };
         let words: Vec<String> = errors().map(ToString::to_string).collect();
         // One that asks for no wait may be asked at once.
         let waits = retryable().map(ProviderError::retry_after);
         let retry_after = waits.reduce(|a, b| Some(a?.min(b?))).flatten();
+        let is_retryable = main.is_some_and(ProviderError::is_retryable);
         Unanswered {
             reason: main.map_or(FailureReason::Provider, reason_of),
             message: words.join("; "),
-            retry_after,
-            is_retryable: main.is_some_and(ProviderError::is_retryable),
+            retry_after: retry_after.filter(|_| is_retryable),
+            is_retryable,
             shown: false,
         }
     }
@@ -166,17 +179,20 @@ impl Attempt {
             if question.is_late() {
                 break;
             }
+            if talk.route.get(place).is_some_and(|candidate| question.is_wrong_for(candidate, &talk.route)) {
+                continue;
+            }
             match self.admitted(talk, place) {
                 Ok(trial) => {
                     if let Some(round) = self.ask_one(place, trial, talk, produced, question).await? {
                         return Ok(round);
                     }
-                    if question.is_at_fault() {
-                        return Err(Broken::Provider(question.summed_up(true)));
-                    }
                 }
                 Err(passed) => question.put_off.push(passed),
             }
+        }
+        if question.fault().is_some() {
+            return Err(Broken::Provider(question.summed_up(false)));
         }
         for PutOff { place, kind, error } in std::mem::take(&mut question.put_off) {
             // Whoever asked for a pause gets it, and whoever fails and fails is left alone as long as there are others.
@@ -188,8 +204,8 @@ impl Attempt {
             if let Some(round) = self.ask_one(place, trial, talk, produced, question).await? {
                 return Ok(round);
             }
-            if question.is_at_fault() {
-                return Err(Broken::Provider(question.summed_up(true)));
+            if question.fault().is_some() {
+                break;
             }
         }
         question.went_round = true;
@@ -282,6 +298,7 @@ pub(crate) fn reason_of(error: &ProviderError) -> FailureReason {
         | ProviderError::Busy { .. }
         | ProviderError::SetAside { is_asked: true, .. } => FailureReason::RateLimited,
         ProviderError::Status { status: 404, .. } => FailureReason::UnknownModel,
+        ProviderError::Status { .. } if error.is_operators() => FailureReason::Provider,
         ProviderError::Status { status: 400 | 413 | 422, .. } | ProviderError::Unsupported { .. } => {
             FailureReason::Request
         }

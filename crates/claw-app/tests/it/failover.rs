@@ -178,16 +178,56 @@ async fn an_answer_that_breaks_after_its_first_text_is_not_restarted_elsewhere()
     }
 }
 
+/// Each vendor has rules of its own: what one finds wrong the other models are asked, no other key of the same one is,
+/// and nobody is left alone for it. What all find wrong is wrong, and so is what one does while the others fail.
 #[tokio::test]
-async fn a_bad_question_is_put_to_nobody_else() {
+async fn a_question_that_one_model_finds_wrong_is_put_to_the_others_and_to_no_other_key() {
     let (directory, a, b) = (tempfile::tempdir().unwrap(), Upstream::start().await, Upstream::start().await);
-    let house = house_of(directory.path(), &[a.base_url(), b.base_url()]).await;
-    a.script([Reply::status(400, "no such parameter")]);
-    let Err(Error::Run(failure)) = ask(&house, "hi").await else { panic!("a refusal is no answer") };
-    assert_eq!(failure.reason, FailureReason::Request);
-    assert_eq!((failure.message.as_str(), b.counts().requests), ("a answered HTTP 400: no such parameter", 0));
-    assert_eq!(breakers(&house), []);
+    let keys = ["one", "two"].map(|key| provider("a", &a.base_url(), key));
+    let providers = keys.into_iter().chain([provider("b", &b.base_url(), "key")]).collect();
+    let catalog = Catalog::new(providers, main_agent(&["b/m"]), AgentId::main(), None);
+    let house = House::open_over(directory.path(), catalog, Vec::new(), Settings::default(), Calls::default()).await;
+    a.respond_with(|_| Reply::status(400, "no such parameter"));
+    let output = ask(&house, "hi").await.unwrap();
+    assert_eq!((output.text.as_str(), output.model.as_str()), ("hi", "b/m"));
+    assert_eq!((a.counts().requests, b.counts().requests), (1, 1));
+    for (reply, words) in [
+        (Reply::status(422, "nor here"), "a answered HTTP 400: no such parameter; b answered HTTP 422: nor here"),
+        (Reply::status(500, "broken"), "a answered HTTP 400: no such parameter; b answered HTTP 500: broken"),
+    ] {
+        b.script([reply]);
+        let Err(Error::Run(failure)) = ask(&house, "hi").await else { panic!("a refusal is no answer") };
+        assert_eq!((failure.reason, failure.is_transient), (FailureReason::Request, false));
+        assert_eq!(failure.message, words);
+    }
+    assert_eq!((a.counts().requests, b.counts().requests), (3, 3));
+    assert!(breakers(&house).iter().all(|breaker| breaker.position == Position::Closed), "{:?}", breakers(&house));
     house.stop().await;
+}
+
+/// "No credit" and "wrong key" are the operator's trouble also where they come as a bad request: the next key is asked, the
+/// next candidate, and the caller has done nothing wrong (C39).
+#[tokio::test]
+async fn a_bad_request_that_is_the_operators_trouble_goes_on_and_is_nobodys_bad_request() {
+    for words in ["Your credit balance is too low to access the Anthropic API.", "API key not valid. Please pass one."] {
+        let (directory, a, b) = (tempfile::tempdir().unwrap(), Upstream::start().await, Upstream::start().await);
+        let keys = ["one", "two"].map(|key| provider("a", &a.base_url(), key));
+        let providers = keys.into_iter().chain([provider("b", &b.base_url(), "key")]).collect();
+        let catalog = Catalog::new(providers, main_agent(&["b/m"]), AgentId::main(), None);
+        let house =
+            House::open_over(directory.path(), catalog, Vec::new(), Settings::default(), Calls::default()).await;
+        a.respond_with(move |_| Reply::status(400, words));
+        assert_eq!(ask(&house, "hi").await.unwrap().model, "b/m");
+        assert_eq!((a.counts().requests, b.counts().requests), (2, 1));
+        // It is left alone, and asked all the same where nobody else answers.
+        assert_eq!(ask(&house, "hi").await.unwrap().model, "b/m");
+        assert_eq!((a.counts().requests, b.counts().requests), (2, 2));
+        b.respond_with(|_| Reply::status(403, "not yours"));
+        let Err(Error::Run(failure)) = ask(&house, "hi").await else { panic!("a refusal is no answer") };
+        assert_eq!(failure.reason, FailureReason::Provider);
+        assert!(failure.message.contains(words), "{}", failure.message);
+        house.stop().await;
+    }
 }
 
 #[tokio::test]
