@@ -87,11 +87,16 @@ impl Desk {
         }
     }
 
-    /// Refuses a callback that asks for a signature which cannot be made.
+    /// Refuses a callback to an address that will not be called, and one that asks for a signature which cannot
+    /// be made.
     ///
-    /// Errors: `Invalid`, naming the header and the setting.
-    pub(crate) fn check(&self, callback: &Callback) -> Result<(), Error> {
-        match letter::placeholder(callback).filter(|_| self.post().signer.is_none()) {
+    /// Errors: `Invalid`, naming the address, or the header and the setting.
+    pub(crate) async fn check(&self, callback: &Callback) -> Result<(), Error> {
+        let post = self.post();
+        if let Err(why) = post.courier.may_call(&callback.url).await {
+            return Err(Error::invalid("callback.url", why.to_string()));
+        }
+        match letter::placeholder(callback).filter(|_| post.signer.is_none()) {
             None => Ok(()),
             Some(name) => Err(Error::invalid(
                 format!("callback.headers.{name}"),

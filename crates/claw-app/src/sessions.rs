@@ -47,6 +47,13 @@ impl Sessions {
             .items)
     }
 
+    /// How many of them an agent has. Waits for nothing.
+    pub async fn count(&self, principal: &Principal, agent: &AgentId) -> Result<u64, Error> {
+        let filter = SessionFilter { agent: Some(agent.clone()), ..SessionFilter::default() };
+        let page = self.0.store.sessions(&filter, &principal.visibility(), PageStart::Offset(0), 1).await?;
+        Ok(page.total.unwrap_or_default())
+    }
+
     /// One session; nothing when there is none, or not for this caller.
     pub async fn get(&self, principal: &Principal, key: &SessionKey) -> Result<Option<Session>, Error> {
         self.0.store.settled().await?;

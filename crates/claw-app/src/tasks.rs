@@ -86,6 +86,9 @@ impl Tasks {
         let engine = &self.0;
         new.turn.session = engine.place(principal, &new.turn.session).await?;
         engine.check(principal, &new.turn).await?;
+        if let Some(callback) = &new.callback {
+            engine.desk.check(callback).await?;
+        }
         engine.afford_new(principal, new.idempotency.as_ref()).await?;
         let when_busy = new.when_busy;
         let task = engine.new_task(principal, new)?;
@@ -287,7 +290,6 @@ impl Engine {
             let problem = format!("must be 1 to {IDEMPOTENCY_KEY_BYTES_MAX} bytes, found {}", key.len());
             return Err(Error::invalid("idempotencyKey", problem));
         }
-        callback.as_ref().map_or(Ok(()), |callback| self.desk.check(callback))?;
         let label = idempotency.as_ref().filter(|_| is_labelled).map(|idempotency| idempotency.key.clone());
         let at = self.clock.now();
         let steers = when_busy == WhenBusy::Steer && turn.may_steer();

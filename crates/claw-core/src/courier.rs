@@ -21,6 +21,12 @@ pub trait Courier: Send + Sync {
     /// Errors: [`CourierError::Refused`] – it must not be sent, and trying again is of no use;
     /// [`CourierError::Failed`] – it could not be handed over, now.
     async fn deliver(&self, letter: Letter) -> Result<Receipt, CourierError>;
+
+    /// Whether an address might be called, as far as its text tells: no name is looked up, so it is judged again
+    /// before a letter leaves.
+    ///
+    /// Errors: [`CourierError::Refused`] – it never will be.
+    async fn may_call(&self, url: &str) -> Result<(), CourierError>;
 }
 
 /// What is to be carried, and where.

@@ -80,13 +80,17 @@ pub(crate) async fn health(doors: &Doors, principal: &Principal) -> Health {
     let snapshot = doors.app.health.snapshot().await;
     let sight = Sight::of(doors, principal, &snapshot).await;
     let default_agent = doors.app.models.default_agent();
-    let sessions = SessionsHealth { path: sight.path.clone(), count: sight.counts.sessions, recent: Vec::new() };
-    let agents = doors.app.models.agents(principal).into_iter().map(|agent| AgentHealth {
-        is_default: agent.id == default_agent,
-        agent_id: agent.id.to_string(),
-        heartbeat: Heartbeat::NONE,
-        sessions: sessions.clone(),
-    });
+    let sessions = |count| SessionsHealth { path: sight.path.clone(), count, recent: Vec::new() };
+    let mut agents = Vec::new();
+    for agent in doors.app.models.agents(principal) {
+        let count = doors.app.sessions.count(principal, &agent.id).await.unwrap_or_default();
+        agents.push(AgentHealth {
+            is_default: agent.id == default_agent,
+            agent_id: agent.id.to_string(),
+            heartbeat: Heartbeat::NONE,
+            sessions: sessions(count),
+        });
+    }
     Health {
         ok: snapshot.failing.is_empty(),
         ts: snapshot.at.millis(),
@@ -98,8 +102,8 @@ pub(crate) async fn health(doors: &Doors, principal: &Principal) -> Health {
         channel_labels: BTreeMap::new(),
         heartbeat_seconds: 0,
         default_agent_id: default_agent.to_string(),
-        agents: agents.collect(),
-        sessions,
+        agents,
+        sessions: sessions(sight.counts.sessions),
         tasks: counts(sight.counts),
         queue: sight.overview(queue(&snapshot)),
         workers: sight.overview(snapshot.workers.map(workers)),

@@ -24,7 +24,7 @@ use claw_core::guard::{Found, Guard, Reach};
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use rustls_platform_verifier::ConfigVerifierExt as _;
 
-use guard::{Lookup, Pinned, SystemLookup};
+use guard::{ByTheLetter, Denied, Lookup, Pinned, SystemLookup};
 
 pub use fetch::{Page, Question};
 
@@ -108,6 +108,13 @@ impl Courier for Egress {
         let limit = self.0.whole_max;
         let late = || CourierError::Failed(format!("no answer within {} ms", limit.as_millis()));
         tokio::time::timeout(limit, self.carry(letter)).await.unwrap_or_else(|_elapsed| Err(late()))
+    }
+
+    async fn may_call(&self, url: &str) -> Result<(), CourierError> {
+        match guard::check(url, &self.0.allow, &ByTheLetter).await {
+            Err(Denied::Refused(why)) => Err(CourierError::Refused(why)),
+            Ok(_) | Err(Denied::Unresolved(_)) => Ok(()),
+        }
     }
 }
 

@@ -178,17 +178,37 @@ async fn what_one_process_owes_the_next_one_delivers() {
 }
 
 #[tokio::test]
-async fn an_address_inside_is_given_up_and_sees_nobody() {
+async fn an_address_inside_is_refused_at_submit_and_given_up_where_it_was_taken_before() {
     let (directory, upstream, sink) = (tempfile::tempdir().unwrap(), Upstream::start().await, Sink::start());
+    let house = open(directory.path(), &upstream, &sink, None).await;
+    sink.script(["503 Later"]);
+    let id = submit(&house, calling(sink.url(), &[])).await;
+    sink.reached_by(1).await;
+    assert_eq!(owed(&house, YEAR).await, 1);
+    house.die().await;
+
     let house = House::open(directory.path(), &upstream).await;
+    house.clock.advance(Duration::from_hours(1));
+    assert_eq!(owed(&house, YEAR).await, 0, "the operator's list no longer names it: given up at once");
+    let done = house.app.tasks.wait(id, SOON).await.unwrap().unwrap();
+    assert_eq!(done.state.name(), StateName::Completed, "the task itself is not harmed");
     let port = sink.address.port();
-    for host in ["127.0.0.1", "localhost", "2130706433", "[::ffff:127.0.0.1]"] {
-        let id = submit(&house, calling(format!("http://{host}:{port}/"), &[])).await;
-        let done = house.app.tasks.wait(id, SOON).await.unwrap().unwrap();
-        assert_eq!(done.state.name(), StateName::Completed, "the task itself is not harmed");
-        assert_eq!(owed(&house, YEAR).await, 0, "{host} is given up at once");
+    for host in [
+        "127.0.0.1",
+        "localhost",
+        "LOCALHOST.",
+        "a.localhost",
+        "2130706433",
+        "0x7f.1",
+        "[::ffff:127.0.0.1]",
+        "169.254.169.254",
+        "10.0.0.1",
+    ] {
+        let refused = house.app.tasks.submit(&operator(), calling(format!("http://{host}:{port}/"), &[])).await;
+        let refused = refused.unwrap_err();
+        assert!(matches!(&refused, Error::Invalid { field, .. } if field == "callback.url"), "{host}: {refused:?}");
     }
-    assert_eq!(sink.hits().len(), 0);
+    assert_eq!(sink.hits().len(), 1);
     house.stop().await;
 }
 

@@ -230,6 +230,9 @@ impl Courier for Nobody {
     async fn deliver(&self, _letter: Letter) -> Result<Receipt, CourierError> {
         Err(CourierError::Refused("nobody carries letters here".into()))
     }
+    async fn may_call(&self, _url: &str) -> Result<(), CourierError> {
+        Ok(())
+    }
 }
 
 fn catalog(upstream: &Upstream, has_sealing: bool) -> Catalog {

@@ -39,6 +39,7 @@ mod sockets;
 mod stage;
 mod steering;
 mod stock;
+mod talk;
 mod tasks;
 mod tenants;
 mod websocket;

@@ -364,3 +364,32 @@ async fn adv_84_sixty_four_writers_at_once_lose_nothing() {
     assert_eq!(keys["keys"].as_array().unwrap().len(), 256);
     house.stop().await;
 }
+
+/// G13 beside it: a key is told of its own alone.
+#[tokio::test]
+async fn health_tells_each_agents_conversations_apart() {
+    let house = House::open().await;
+    let (_, key) = house.key(&[Scope::Read, Scope::Write]).await;
+    let by_key = Http::new(house.address, &[("x-api-key", &key)]);
+    for (http, session) in [
+        (&house.http(), "agent:main:a"),
+        (&house.http(), "agent:ops:a"),
+        (&house.http(), "agent:ops:b"),
+        (&by_key, "agent:ops:c"),
+    ] {
+        let run = json!({"message": "hi", "sessionKey": session});
+        assert_eq!(http.post("/v1/agent/run", &run).await.status, 200, "{session}");
+    }
+    let counts = |health: &Value| -> Vec<(String, u64)> {
+        let agents = health["agents"].as_array().unwrap().iter();
+        let count = |agent: &Value| agent["sessions"]["count"].as_u64().unwrap();
+        agents.map(|agent| (agent["agentId"].as_str().unwrap().to_owned(), count(agent))).collect()
+    };
+    let told = |main, ops| vec![("main".to_owned(), main), ("ops".to_owned(), ops)];
+    let health = house.socket().await.payload("health", &json!({"probe": true})).await;
+    assert_eq!((counts(&health), &health["sessions"]["count"]), (told(1, 3), &json!(4)));
+    let mut socket = WsClient::connect(house.address, &key).await;
+    let health = socket.payload("health", &json!({"probe": true})).await;
+    assert_eq!((counts(&health), &health["sessions"]["count"]), (told(0, 1), &json!(1)));
+    house.stop().await;
+}

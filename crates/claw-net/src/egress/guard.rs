@@ -4,7 +4,7 @@
 //! resolved a second time could be told something else (DNS rebinding).
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use async_trait::async_trait;
 use thiserror::Error;
@@ -31,6 +31,19 @@ impl Lookup for SystemLookup {
     async fn addresses(&self, name: &str) -> io::Result<Vec<IpAddr>> {
         // One more than allowed, so that too many can be told from just enough.
         Ok(tokio::net::lookup_host((name, 0)).await?.map(|found| found.ip()).take(ADDRESSES_MAX + 1).collect())
+    }
+}
+
+/// Knows no name but that of this machine itself (RFC 6761), and asks nobody.
+pub(super) struct ByTheLetter;
+
+#[async_trait]
+impl Lookup for ByTheLetter {
+    async fn addresses(&self, name: &str) -> io::Result<Vec<IpAddr>> {
+        match name == "localhost" || name.ends_with(".localhost") {
+            true => Ok(vec![IpAddr::V4(Ipv4Addr::LOCALHOST)]),
+            false => Err(io::ErrorKind::NotFound.into()),
+        }
     }
 }
 
