@@ -142,9 +142,7 @@ fn verdict(error: &ProviderError) -> Verdict {
             (401..=404, asked) => {
                 Verdict::Refusal { kind: Kind::Refused, asked: Some(asked.unwrap_or(REFUSED_FOR_MIN)) }
             }
-            (400, _) if error.is_operators() => {
-                Verdict::Refusal { kind: Kind::Refused, asked: Some(REFUSED_FOR_MIN) }
-            }
+            (400, _) if error.is_operators() => Verdict::Refusal { kind: Kind::Refused, asked: Some(REFUSED_FOR_MIN) },
             (408 | 409 | 425 | 500..=599, _) => Verdict::Accident,
             _ => Verdict::Faultless,
         },

@@ -130,9 +130,9 @@ impl Question {
     /// Whether a model has found fault with the question: another key of the same makes it no better.
     fn is_wrong_for(&self, candidate: &Resolved, route: &[Resolved]) -> bool {
         self.failures.iter().filter(|failed| failed.error.is_at_fault()).any(|failed| {
-            route.get(failed.place).is_some_and(|other| {
-                other.provider.id() == candidate.provider.id() && other.model == candidate.model
-            })
+            route
+                .get(failed.place)
+                .is_some_and(|other| other.provider.id() == candidate.provider.id() && other.model == candidate.model)
         })
     }
 

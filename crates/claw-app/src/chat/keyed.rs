@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use claw_agent::EventReader;
 use claw_core::run::{RunEvent, Sequenced};
 use claw_core::task::TaskState;
 use claw_core::{Principal, Task, TaskId, Visibility};
@@ -31,6 +32,12 @@ impl Chat {
         let principal = principal.clone();
         let started = Box::pin(async move { engine.start_keyed(principal, run, pass).await }.in_current_span());
         self.0.scope.spawn(|_short| started).await.unwrap_or(Err(Error::Stopping))
+    }
+
+    /// What the last attempt of a task has told, from its beginning.
+    pub async fn reread(&self, id: TaskId) -> Result<EventReader, Error> {
+        let (_, Begun { after, attempt: _ }) = self.0.last_begun(id).await?;
+        Ok(self.0.hub.read(id, after))
     }
 
     /// Watches a run from the beginning of its last attempt, which may be still to come; whoever hangs up ends

@@ -209,7 +209,8 @@ async fn a_question_that_one_model_finds_wrong_is_put_to_the_others_and_to_no_ot
 /// next candidate, and the caller has done nothing wrong (C39).
 #[tokio::test]
 async fn a_bad_request_that_is_the_operators_trouble_goes_on_and_is_nobodys_bad_request() {
-    for words in ["Your credit balance is too low to access the Anthropic API.", "API key not valid. Please pass one."] {
+    for words in ["Your credit balance is too low to access the Anthropic API.", "API key not valid. Please pass one."]
+    {
         let (directory, a, b) = (tempfile::tempdir().unwrap(), Upstream::start().await, Upstream::start().await);
         let keys = ["one", "two"].map(|key| provider("a", &a.base_url(), key));
         let providers = keys.into_iter().chain([provider("b", &b.base_url(), "key")]).collect();

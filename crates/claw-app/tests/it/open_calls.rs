@@ -32,8 +32,10 @@ async fn strict(vendor: Vendor) -> Upstream {
         (Vendor::OpenAi, None) => Reply::text("said"),
         (Vendor::Anthropic, None) => {
             let number = seen.number;
-            let uses = ["a", "b"].map(|id| json!({"type": "tool_use", "id": format!("{id}{number}"),
-                                                  "name": "look_up", "input": {}}));
+            let uses = ["a", "b"].map(|id| {
+                json!({"type": "tool_use", "id": format!("{id}{number}"),
+                                                  "name": "look_up", "input": {}})
+            });
             let (content, reason) = match wants_call(seen) {
                 true => (json!(uses), "tool_use"),
                 false => (json!([{"type": "text", "text": "said"}]), "end_turn"),

@@ -159,7 +159,13 @@ fn calls(id: &str, tool: &str, added: &Value, extra: &Value) -> Reply {
 #[tokio::test]
 async fn what_gemini_and_deepseek_want_back_with_their_calls_goes_back() {
     for (id, model, added, extra, lasts) in [
-        ("gemini", "gemini-3-pro", json!({}), json!({"extra_content": {"google": {"thought_signature": "c2ln"}}}), false),
+        (
+            "gemini",
+            "gemini-3-pro",
+            json!({}),
+            json!({"extra_content": {"google": {"thought_signature": "c2ln"}}}),
+            false,
+        ),
         ("deepseek", "deepseek-v4-pro", json!({"reasoning_content": "Look first."}), json!({}), true),
     ] {
         let (directory, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await);

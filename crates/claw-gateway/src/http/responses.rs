@@ -18,6 +18,7 @@ use axum::response::{IntoResponse, Response as Answer};
 use claw_app::limiter::{Claim, Pass};
 use claw_app::tasks::{Accepted, NewRun};
 use claw_app::{Error, Idempotency};
+use claw_core::task::StateName;
 use claw_core::{Lane, Principal, Task, Turn};
 use claw_wire::BadRequest;
 use claw_wire::openai::responses::events::{EventWriter, Framing};
@@ -106,7 +107,7 @@ async fn begin(
         stream::streaming(doors.app.chat.rejoin(task).await?, Events(writer), None, request_id)
     } else if is_replay {
         let task = doors.app.tasks.find(principal, &id.to_string()).await?;
-        render::json(StatusCode::OK, &Response::of(&response_id(id), &task, &kept))
+        as_it_stands(doors, &task, &kept).await?
     } else {
         render::json(StatusCode::OK, &Response::open(&response_id(id), created.seconds(), "queued", &kept))
     };
@@ -147,9 +148,20 @@ pub(crate) async fn one(
         let writer = writer.from_attempt(run.attempt);
         stream::streaming(run, Events(writer), None, arrival.request_id)
     } else {
-        render::json(StatusCode::OK, &Response::of(&response_id(name), &task, &kept))
+        as_it_stands(&doors, &task, &kept).await?
     };
     Ok(render::of_task(answer, name, false))
+}
+
+/// The response as it is now; of one that broke off or was cancelled what it had said.
+async fn as_it_stands(doors: &Doors, task: &Task, kept: &Kept) -> Result<Answer, Problem> {
+    let id = response_id(task.id);
+    let response = Response::of(&id, task, kept);
+    if !matches!(task.state.name(), StateName::Failed | StateName::Cancelled) {
+        return Ok(render::json(StatusCode::OK, &response));
+    }
+    let told = events::broken_off(doors, task, kept).await?;
+    Ok(render::json(StatusCode::OK, &response.with_items(told.items())))
 }
 
 /// `DELETE /v1/responses/{id}`.
@@ -186,7 +198,7 @@ pub(crate) async fn cancel(
         Err(Error::Conflict { .. }) => doors.app.tasks.find(allowed.principal(), &name).await?,
         Err(error) => return Err(error.into()),
     };
-    Ok(render::of_task(render::json(StatusCode::OK, &Response::of(&id, &task, &kept)), task.id, false))
+    Ok(render::of_task(as_it_stands(&doors, &task, &kept).await?, task.id, false))
 }
 
 /// `GET /v1/responses/{id}/input_items?limit=&order=&after=`.

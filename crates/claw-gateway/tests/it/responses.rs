@@ -172,9 +172,25 @@ async fn a_response_that_breaks_is_failed_and_never_done() {
         (&data["response"]["status"], &data["response"]["error"]["code"]),
         (&json!("failed"), &json!("server_error"))
     );
+    let order = [
+        "created",
+        "in_progress",
+        "output_item.added",
+        "content_part.added",
+        "output_text.delta",
+        "output_text.done",
+        "content_part.done",
+        "output_item.done",
+        "failed",
+    ];
+    assert_eq!(names(&all), order, "what was announced ends");
+    let item = &data["response"]["output"][0];
+    assert_eq!((&item["status"], &item["content"][0]["text"]), (&json!("incomplete"), &json!("one ")));
+    assert_eq!((&all[7].1["item"], &data["response"]["output"]), (item, &json!([item])));
     let id = data["response"]["id"].as_str().unwrap();
     let stored = house.http().get(&format!("{PATH}/{id}")).await.json();
     assert_eq!((&stored["status"], &stored["error"]), (&json!("failed"), &data["response"]["error"]));
+    assert_eq!(stored["output"], data["response"]["output"]);
     house.upstream.respond_with(|_| Scripted::status(429, "slow down"));
     for body in [body, json!({"input": "x"})] {
         let reply = house.http().post(PATH, &body).await;
@@ -319,6 +335,7 @@ async fn a_response_in_the_background_is_polled_watched_and_cancelled() {
     until(&http, id, "in_progress").await;
     let cancelled = http.send("POST", &format!("{PATH}/{id}/cancel"), None).await;
     assert_eq!((cancelled.status, &cancelled.json()["status"]), (200, &json!("cancelled")), "{}", cancelled.text);
+    assert_eq!(cancelled.json()["output"], json!([]), "nothing was said");
     let (all, is_done) = told(&http.get(&format!("{PATH}/{id}?stream=true")).await.text);
     assert_eq!((names(&all).last().copied(), is_done), (Some("error"), false));
     house.stop().await;

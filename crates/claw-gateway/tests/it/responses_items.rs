@@ -1,7 +1,7 @@
 //! Items of responses that are named instead of sent, and which responses can be cancelled.
 
 use claw_core::Scope;
-use claw_testkit::Reply as Scripted;
+use claw_testkit::{Gate, Reply as Scripted};
 use serde_json::{Value, json};
 
 use crate::house::House;
@@ -14,6 +14,28 @@ async fn a_response_that_was_waited_for_cannot_be_cancelled() {
     let done = ask(&house.http(), &json!({"input": "x"})).await;
     let cancelled = house.http().send("POST", &format!("{PATH}/{}/cancel", done["id"].as_str().unwrap()), None).await;
     assert_eq!((cancelled.status, cancelled.code().as_str()), (400, "invalid_request"), "{}", cancelled.text);
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn a_cancelled_response_keeps_what_it_had_said() {
+    let house = House::open().await;
+    let http = house.http();
+    let gate = Gate::new();
+    let status = || Scripted::chunks(["Let me see."]).and_tool_call("session_status", "{}");
+    house.upstream.script([status(), Scripted::chunks(["one ", "two"]).gated(&gate)]);
+    gate.open(1);
+    let queued = ask(&http, &json!({"input": "x", "background": true})).await;
+    let path = format!("{PATH}/{}", queued["id"].as_str().unwrap());
+    let mut watching = http.watch(&format!("{path}?stream=true")).await;
+    watching.until("\"one \"").await;
+    let cancelled = http.send("POST", &format!("{path}/cancel"), None).await.json();
+    let said = |item: &Value| (item["status"].clone(), item["content"][0]["text"].clone());
+    let output: Vec<_> = cancelled["output"].as_array().unwrap().iter().map(said).collect();
+    let expected = [("completed", "Let me see."), ("incomplete", "one ")];
+    assert_eq!(output, expected.map(|(status, text)| (json!(status), json!(text))), "{cancelled}");
+    assert_eq!(cancelled["status"], json!("cancelled"));
+    assert_eq!(http.get(&path).await.json(), cancelled);
     house.stop().await;
 }
 

@@ -1,14 +1,36 @@
 //! A response as a stream of its events.
 
 use bytes::Bytes;
+use claw_app::Error;
 use claw_core::run::RunEvent;
-use claw_core::{Output, TaskId, Timestamp};
-use claw_wire::openai::responses::events::EventWriter;
+use claw_core::{Output, Task, TaskId, Timestamp};
+use claw_wire::openai::responses::Kept;
+use claw_wire::openai::responses::events::{EventWriter, Framing};
 use http::StatusCode;
 
+use crate::doors::Doors;
 use crate::error::{Problem, UPSTREAM};
 use crate::http::render;
 use crate::http::stream::Wording;
+
+/// What a run that ended without an answer had said, as items of its response.
+pub(super) async fn broken_off(doors: &Doors, task: &Task, kept: &Kept) -> Result<EventWriter, Problem> {
+    // Only the items are wanted: all events count as seen.
+    let (created, seen) = (task.created_at.seconds(), Some(u64::MAX));
+    let mut writer = EventWriter::new(task.id, created, kept.clone(), seen, Framing::Lines);
+    let mut events = doors.app.chat.reread(task.id).await?;
+    while let Some(event) = events.next().await.map_err(Error::from)? {
+        drop(match &event.event {
+            RunEvent::Text { delta } => writer.text(delta),
+            RunEvent::Refusal { delta } => writer.refusal(delta),
+            RunEvent::Thinking { delta } => writer.thinking(delta),
+            RunEvent::ToolCall { .. } => writer.pause(),
+            _ => Vec::new(),
+        });
+    }
+    drop(writer.break_off());
+    Ok(writer)
+}
 
 /// A stream in the events of `/v1/responses`.
 pub(super) struct Events(pub(super) EventWriter);

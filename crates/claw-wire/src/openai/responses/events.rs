@@ -17,6 +17,7 @@ use thought::OpenThought;
 use told::{Arguments, Broken, WithItem, WithResponse};
 
 use super::object::{Piece, Response, call_id, called, pieces};
+use super::shown::{ShownItem, ShownPart, parts};
 use super::{Kept, response_id};
 
 /// The first attempt's events have numbers below this, the second's from here on, and so forth.
@@ -53,8 +54,32 @@ pub struct EventWriter {
     thoughts: usize,
     message: Option<OpenMessage>,
     thought: Option<OpenThought>,
+    /// The items that are done.
+    told: Vec<Told>,
     /// Whether tools are called, behind which the model is asked anew.
     has_paused: bool,
+}
+
+/// An item that is done, as it was told.
+#[derive(Debug)]
+enum Told {
+    Message { id: String, status: &'static str, text: Option<String>, refusal: Option<String> },
+    Thought { id: String, text: Option<String>, sealed: Option<String> },
+}
+
+impl Told {
+    fn shown(&self) -> ShownItem<'_> {
+        match self {
+            Self::Message { id, status, text, refusal } => {
+                let content = parts(text.as_deref().unwrap_or_default(), refusal.as_deref());
+                ShownItem::Message { id: id.clone(), status, role: "assistant", content }
+            }
+            Self::Thought { id, text, sealed } => {
+                let summary = text.as_deref().map(|text| ShownPart::SummaryText { text }).into_iter().collect();
+                ShownItem::Reasoning { id: id.clone(), summary, encrypted_content: sealed.clone() }
+            }
+        }
+    }
 }
 
 /// What went wrong, as events tell it.
@@ -117,6 +142,7 @@ impl EventWriter {
             thoughts: 0,
             message: None,
             thought: None,
+            told: Vec::new(),
             has_paused: false,
         }
     }
@@ -241,11 +267,26 @@ impl EventWriter {
         out
     }
 
-    /// The event that ends a broken answer.
+    /// Ends what is open of an answer that goes on no more: what was said of it stays.
+    pub fn break_off(&mut self) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.close_thought(&mut out, None);
+        if self.message.is_some() {
+            self.close_message(&mut out, "incomplete");
+        }
+        out
+    }
+
+    /// What was told, as items; what is open not yet.
+    pub fn items(&self) -> Vec<ShownItem<'_>> {
+        self.told.iter().map(Told::shown).collect()
+    }
+
+    /// The events that end a broken answer.
     pub fn fail(&mut self, code: &'static str, message: &str) -> Vec<u8> {
-        let (mut out, kind, sequence_number) = (Vec::new(), "response.failed", self.number());
+        let (mut out, kind, sequence_number) = (self.break_off(), "response.failed", self.number());
         let open = Response::open(&self.id, self.created_at, "failed", &self.kept);
-        let response = open.with_failure(code, message);
+        let response = open.with_failure(code, message).with_items(self.items());
         self.write_end(&mut out, kind, sequence_number, &WithResponse { kind, sequence_number, response });
         out
     }

@@ -190,6 +190,11 @@ impl<'a> Response<'a> {
         Self { status: "failed", error: Some(ResponseError { code, message }), ..self }
     }
 
+    /// The same with what was said before that.
+    pub fn with_items(self, output: Vec<ShownItem<'a>>) -> Self {
+        Self { output, ..self }
+    }
+
     /// A task as a response; `id` is [`response_id`](super::response_id)'s.
     pub fn of(id: &'a str, task: &'a Task, kept: &'a Kept) -> Self {
         let open = |status| Self::open(id, task.created_at.seconds(), status, kept);

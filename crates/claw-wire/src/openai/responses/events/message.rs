@@ -3,9 +3,9 @@
 use std::io::Write as _;
 
 use super::super::object::message_id;
-use super::super::shown::{ShownItem, ShownPart, parts};
+use super::super::shown::{ShownItem, ShownPart};
 use super::told::{Refused, TextDone, WithItem, WithPart};
-use super::{EventWriter, Framing, after};
+use super::{EventWriter, Framing, Told, after};
 
 /// The message that is being said.
 #[derive(Debug)]
@@ -129,9 +129,11 @@ impl EventWriter {
             }
         }
         let (kind, sequence_number) = ("response.output_item.done", self.number());
-        let content = parts(open.text.as_deref().unwrap_or_default(), open.refusal.as_deref());
-        let item = ShownItem::Message { id: open.id.clone(), status, role: "assistant", content };
-        self.write(out, kind, sequence_number, &WithItem { kind, sequence_number, output_index: open.index, item });
+        let OpenMessage { id, index: output_index, text, refusal, before_text: _ } = open;
+        let told = Told::Message { id, status, text, refusal };
+        let item = told.shown();
+        self.write(out, kind, sequence_number, &WithItem { kind, sequence_number, output_index, item });
+        self.told.push(told);
     }
 
     /// Nothing more is said in the message; nothing where nothing was.

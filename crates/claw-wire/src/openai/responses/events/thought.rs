@@ -5,8 +5,8 @@
 
 use super::super::object::{reasoning_id, sealed};
 use super::super::shown::{ShownItem, ShownPart};
-use super::EventWriter;
 use super::told::{Summary, WithItem};
+use super::{EventWriter, Told};
 use claw_core::Thoughts;
 
 /// The reasoning that is told, or waits for its end.
@@ -61,12 +61,12 @@ impl EventWriter {
     /// It is done, and this is what its provider wants back.
     pub(super) fn close_thought(&mut self, out: &mut Vec<u8>, thoughts: Option<&Thoughts>) {
         self.end_summary(out);
-        let Some(OpenThought { id, index, text, is_said: _ }) = self.thought.take() else { return };
+        let Some(OpenThought { id, index: output_index, text, is_said: _ }) = self.thought.take() else { return };
         let (kind, sequence_number) = ("response.output_item.done", self.number());
-        let summary = text.as_deref().map(|text| ShownPart::SummaryText { text }).into_iter().collect();
-        let encrypted_content = sealed(&self.kept, thoughts);
-        let item = ShownItem::Reasoning { id, summary, encrypted_content };
-        self.write(out, kind, sequence_number, &WithItem { kind, sequence_number, output_index: index, item });
+        let told = Told::Thought { id, text, sealed: sealed(&self.kept, thoughts) };
+        let item = told.shown();
+        self.write(out, kind, sequence_number, &WithItem { kind, sequence_number, output_index, item });
+        self.told.push(told);
     }
 
     fn end_summary(&mut self, out: &mut Vec<u8>) {
