@@ -21,7 +21,7 @@ use claw_core::{AgentId, Failure, FailureReason, PrincipalId, Text, Timestamp, T
 use crate::breaker::{Breakers, Position};
 use crate::equipment::{Equipment, Offered};
 use crate::executors::Executor;
-use crate::limits::TOOL_TIME_DEFAULT;
+use crate::limits::{ROUNDS_DEFAULT, TOOL_TIME_DEFAULT};
 use crate::tools::Offer;
 
 mod route;
@@ -105,6 +105,7 @@ pub struct Catalog {
     tools: Vec<Offer>,
     permissions: Permissions,
     tool_time: Option<Duration>,
+    rounds_max: u32,
     briefings: Vec<Arc<dyn Briefing>>,
     skills: Option<Arc<dyn Skills>>,
     guard: Option<Arc<dyn Guard>>,
@@ -148,6 +149,7 @@ impl Catalog {
             tools: Vec::new(),
             permissions: Permissions::default(),
             tool_time: None,
+            rounds_max: ROUNDS_DEFAULT,
             briefings: Vec::new(),
             skills: None,
             guard: None,
@@ -219,6 +221,17 @@ impl Catalog {
     #[must_use]
     pub fn with_tool_time(self, tool_time: Option<Duration>) -> Self {
         Self { tool_time, ..self }
+    }
+
+    /// How often a run may ask for tools in a row, unless it is as often as most need.
+    #[must_use]
+    pub fn with_rounds_max(self, rounds_max: Option<u32>) -> Self {
+        Self { rounds_max: rounds_max.unwrap_or(ROUNDS_DEFAULT), ..self }
+    }
+
+    /// How many rounds of tools a run may have.
+    pub(crate) fn rounds_max(&self) -> u32 {
+        self.rounds_max
     }
 
     /// How long a call of this tool may take.

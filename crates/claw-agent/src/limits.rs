@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-/// Rounds of model and tools in one run; more is a loop.
-pub const ROUNDS_MAX: u32 = 32;
+/// Rounds of model and tools in one run, unless the configuration says otherwise.
+pub const ROUNDS_DEFAULT: u32 = 200;
+
+/// What the tools of one run may answer in all, in bytes.
+pub const RUN_RESULTS_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// What others said meanwhile and one run takes up; the rest waits for its turn.
 pub const STEERED_MAX: u32 = 64;
@@ -23,7 +26,7 @@ pub const MISFIT_CHARS_MAX: usize = 40;
 /// So often the same call may have the same result before the model is told that it repeats itself.
 pub const REPEATS_TOLD: u32 = 3;
 
-/// So often, and the run ends: the model is caught in a loop.
+/// So often, and the model is asked for its answer: it is caught in a loop.
 pub const REPEATS_MAX: u32 = 6;
 
 /// Messages of history a model is shown.

@@ -2,6 +2,7 @@
 
 mod ask;
 mod briefing;
+mod closing;
 mod context;
 mod delegate;
 pub(crate) mod failover;
@@ -24,12 +25,11 @@ use claw_core::provider::{Cut, FinishReason, ToolChoice, Usage};
 use claw_core::run::JournalEntry;
 use claw_core::run::RunEvent;
 use claw_core::task::Reasoned;
-use claw_core::{Approval, Failure, FailureReason, Message, Output, Text, Thoughts, ToolCall};
+use claw_core::{Approval, Failure, Message, Output, Text, Thoughts, ToolCall};
 use claw_store::Steered;
 
 use crate::agent::Attempt;
 use crate::catalog::UnknownExecutor;
-use crate::limits::ROUNDS_MAX;
 use crate::recorder::Fenced;
 use crate::sessions::StopReason;
 
@@ -192,13 +192,16 @@ impl Attempt {
         let mut talk = Conversation::open(&self.parts, &self.catalog, &self.task).await?;
         produced.model = talk.model_name.clone();
         self.tell(RunEvent::Started { attempt: self.task.attempt, model: produced.model.clone() });
-        for round in 0..ROUNDS_MAX {
+        let mut round = 0;
+        loop {
+            talk.repeats.next_round();
             if let Some(entries) = self.journal.replay(round)? {
                 let for_caller = self.replay_round(entries, &mut talk, produced).await?;
-                if for_caller.is_empty() {
-                    continue;
+                if !for_caller.is_empty() {
+                    return Ok(self.hand_over(produced, for_caller));
                 }
-                return Ok(self.hand_over(produced, for_caller));
+                round += 1;
+                continue;
             }
             self.resumes = None;
             if round > 0 {
@@ -206,9 +209,13 @@ impl Attempt {
             }
             produced.text.clear();
             (produced.refused_from, produced.reasoning, produced.thoughts) = (None, None, None);
+            self.close(round, &mut talk);
             let asked = self.ask(&mut talk, produced).await;
             produced.is_crowded = talk.is_crowded();
             let Round { calls, finish, cut: _ } = asked?;
+            if let Some(why) = talk.closed.take() {
+                return self.cut_off(produced, why);
+            }
             let may_call = self.task.turn.tool_choice != ToolChoice::None;
             let is_callers = |call: &ToolCall| may_call && talk.is_clients(&call.name);
             let (for_caller, ours): (Vec<_>, Vec<_>) = calls.into_iter().partition(is_callers);
@@ -220,9 +227,8 @@ impl Attempt {
             if !for_caller.is_empty() {
                 return Ok(self.hand_over(produced, for_caller));
             }
+            round += 1;
         }
-        let message = format!("the model asked for tools {ROUNDS_MAX} times in a row without coming to an end");
-        Err(Failure::new(FailureReason::Limit, message).into())
     }
 
     /// Shows what happens, unless readers have seen it: who goes on after an approval repeats nothing.

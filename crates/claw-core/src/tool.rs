@@ -27,6 +27,11 @@ pub trait Tool: Send + Sync {
     fn brings_untrusted(&self) -> bool {
         false
     }
+    /// Whether this answer of its says that it waits for something that goes on by itself: to ask again is no
+    /// repetition then.
+    fn waits(&self, _answer: &str) -> bool {
+        false
+    }
     /// How long a call may take where that is longer than tools usually do; whoever calls ends it then.
     fn time_max(&self) -> Option<Duration> {
         None

@@ -65,8 +65,11 @@ pub const BACKGROUND_MAX: usize = 32;
 /// And of everybody.
 pub const BACKGROUND_ALL_MAX: usize = 256;
 
-/// How long a poll waits for an end.
+/// How long a poll waits for an end unless it is told otherwise.
 pub const POLL_WAIT: Duration = Duration::from_secs(5);
+
+/// And at most.
+pub const POLL_WAIT_MAX: Duration = Duration::from_mins(2);
 
 /// Largest file a command may write, in bytes.
 pub const COMMAND_FILE_BYTES_MAX: u64 = 1024 * 1024 * 1024;

@@ -194,6 +194,9 @@ impl Attempt {
     /// A call that is demanded and that no caller waits for is demanded until one was made: an answer follows it.
     fn tool_choice(&self, talk: &Conversation) -> ToolChoice {
         let turn = &self.task.turn;
+        if talk.closed.is_some() {
+            return ToolChoice::None;
+        }
         let mut since = talk.messages.iter().skip(talk.input_end);
         let is_done = turn.client_tools.is_empty() && since.any(|message| matches!(message, Message::Tool { .. }));
         match &turn.tool_choice {

@@ -48,6 +48,10 @@ pub(super) struct Conversation {
     tools: Arc<Offered>,
     /// Calls made so far, with what came of them.
     pub(super) repeats: Repeats,
+    /// What the tools have answered so far, in bytes.
+    pub(super) result_bytes: usize,
+    /// Why no more tools may be called, where that is so.
+    pub(super) closed: Option<String>,
     /// What was fetched in place of addresses.
     pub(super) media: Media,
 }
@@ -95,6 +99,8 @@ impl Conversation {
             client_tools: turn.client_tools.iter().map(|tool| tool.name.clone()).collect(),
             tools,
             repeats: Repeats::default(),
+            result_bytes: 0,
+            closed: None,
             media: Media::default(),
         })
     }

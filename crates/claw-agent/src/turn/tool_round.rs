@@ -9,7 +9,7 @@ use claw_core::permission::{Asker, canonical, is_for_callers};
 use claw_core::provider::ToolChoice;
 use claw_core::run::{Beside, JournalEntry, RunEvent, ToolOutcome};
 use claw_core::tool::{RunFacts, Strangers, Tool, ToolContext, ToolError};
-use claw_core::{Approval, Failure, FailureReason, Message, Text, Thoughts, ToolCall};
+use claw_core::{Approval, Message, Text, Thoughts, ToolCall};
 
 use super::context::Conversation;
 use super::gate::Gate;
@@ -18,7 +18,7 @@ use super::{Produced, Stop};
 use crate::agent::{Agent, Attempt, Invoked};
 use crate::catalog::Catalog;
 use crate::journal::NotWritten;
-use crate::limits::{CALLS_PER_ROUND_MAX, REPEATS_MAX, REPEATS_TOLD, TOOL_RESULT_BYTES_MAX};
+use crate::limits::{CALLS_PER_ROUND_MAX, REPEATS_MAX, REPEATS_TOLD, RUN_RESULTS_BYTES_MAX, TOOL_RESULT_BYTES_MAX};
 use crate::sessions::StopReason;
 use crate::tools::{call_in_time, in_time};
 
@@ -61,7 +61,7 @@ impl Attempt {
         for call in refused {
             self.recorder.emit(RunEvent::ToolCall { call: call.clone() });
             let text = "not called: as many tools have been called as this request allows".into();
-            self.answer(&call, ToolOutcome { text, is_error: true }, talk, produced)?;
+            self.answer(&call, ToolOutcome { text, is_error: true }, talk, produced);
         }
         Ok(())
     }
@@ -124,7 +124,7 @@ impl Attempt {
             match entry.result.clone() {
                 Some(outcome) => {
                     self.tell(RunEvent::ToolCall { call: entry.call.clone() });
-                    self.answer(&entry.call, outcome, talk, produced)?;
+                    self.answer(&entry.call, outcome, talk, produced);
                 }
                 None => {
                     let resumes = self.resumes.take();
@@ -166,7 +166,7 @@ impl Attempt {
         for (call, outcome) in calls.iter().zip(outcomes) {
             let outcome = self.let_in(&context, outcome).await?;
             self.journal.result(call, outcome.clone()).await;
-            self.answer(call, outcome, talk, produced)?;
+            self.answer(call, outcome, talk, produced);
         }
         Ok(())
     }
@@ -211,7 +211,7 @@ impl Attempt {
             Gate::Ask(approval) => return Ok(Some(approval)),
             Gate::Shut(outcome) => {
                 self.begin(JournalEntry { result: Some(outcome.clone()), ..entry }).await?;
-                self.answer(&call, outcome, talk, produced)?;
+                self.answer(&call, outcome, talk, produced);
                 return Ok(None);
             }
             Gate::Open(planned) => {
@@ -229,7 +229,7 @@ impl Attempt {
         let outcome = self.watched(&call, context.clone(), talk).await?;
         let outcome = self.let_in(&context, outcome).await?;
         self.journal.result(&call, outcome.clone()).await;
-        self.answer(&call, outcome, talk, produced)?;
+        self.answer(&call, outcome, talk, produced);
         Ok(None)
     }
 
@@ -270,16 +270,11 @@ impl Attempt {
         }
     }
 
-    /// Adds what a call came to; a model that only repeats itself is told, and stopped at last.
-    fn answer(
-        &mut self,
-        call: &ToolCall,
-        outcome: ToolOutcome,
-        talk: &mut Conversation,
-        produced: &mut Produced,
-    ) -> Result<(), Stop> {
+    /// Adds what a call came to; a model that only repeats itself is told, and has to come to its end at last.
+    fn answer(&mut self, call: &ToolCall, outcome: ToolOutcome, talk: &mut Conversation, produced: &mut Produced) {
         let ToolOutcome { mut text, is_error } = outcome;
-        let times = talk.repeats.count(call, &text);
+        let waits = talk.tool(&call.name).is_some_and(|tool| tool.waits(&text));
+        let times = talk.repeats.count(call, &text, waits);
         if (REPEATS_TOLD..REPEATS_MAX).contains(&times) {
             text = format!(
                 "{text}\n[this call has had this same result {times} times; do something else, or say why you cannot go on]"
@@ -288,13 +283,18 @@ impl Attempt {
         }
         let (call_id, name) = (call.id.clone(), call.name.clone());
         self.tell(RunEvent::ToolResult { call_id: call_id.clone(), name, text: text.clone(), is_error });
+        talk.result_bytes += text.len();
         append(talk, produced, Message::Tool { call_id, text, is_error });
-        if times < REPEATS_MAX {
-            return Ok(());
+        if times >= REPEATS_MAX {
+            let why = format!(
+                "the model made the same call of {:?} {times} times, with the same result each time",
+                call.name
+            );
+            talk.closed.get_or_insert(why);
+        } else if talk.result_bytes > RUN_RESULTS_BYTES_MAX {
+            let why = format!("its tools have answered with more than {RUN_RESULTS_BYTES_MAX} bytes");
+            talk.closed.get_or_insert(why);
         }
-        let message =
-            format!("the model made the same call of {:?} {times} times, with the same result each time", call.name);
-        Err(Failure::new(FailureReason::Limit, message).into())
     }
 
     pub(super) fn tool_context(&self, talk: &Conversation, produced: &Produced) -> ToolContext {

@@ -17,6 +17,7 @@ mod memory;
 mod mixed;
 mod open_calls;
 mod recovery;
+mod rounds;
 mod sink;
 mod standing;
 mod steering;

@@ -23,7 +23,7 @@ use claw_tools::Workspaces;
 
 use crate::house::{Calls, House, SOON, all, catalog, operator, stranger, task};
 
-fn equipped(directory: &Path, upstream: &Upstream, permissions: Permissions) -> Catalog {
+pub(crate) fn equipped(directory: &Path, upstream: &Upstream, permissions: Permissions) -> Catalog {
     catalog(upstream).with_tools(file_tools(directory), permissions)
 }
 
@@ -41,7 +41,7 @@ async fn open(directory: &Path, upstream: &Upstream, permissions: Permissions) -
 }
 
 /// What each call was answered with, and how the run ended.
-async fn run(app: &App, principal: &Principal, session: &str) -> (Vec<(String, String, bool)>, TaskState) {
+pub(crate) async fn run(app: &App, principal: &Principal, session: &str) -> (Vec<(String, String, bool)>, TaskState) {
     let id = app.tasks.submit(principal, task(session, "go")).await.unwrap().id;
     let events = all(app.tasks.read(id, 0)).await;
     let told = events.into_iter().filter_map(|event| match event.event {
@@ -337,21 +337,6 @@ async fn a_model_that_obeys_anybody_has_no_effect_outside() {
         .map(|entry| (entry.unwrap().file_name().into_string().unwrap(), true))
         .collect();
     assert_eq!(left.into_keys().collect::<Vec<_>>(), ["twin", "up"], "0 effects of {count} orders");
-    house.stop().await;
-}
-
-#[tokio::test]
-async fn a_model_that_repeats_itself_is_told_and_then_stopped() {
-    let (directory, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await);
-    let house = open(directory.path(), &upstream, Permissions::default()).await;
-    upstream.respond_with(|_| Reply::tool_call("read", r#"{"path":"none"}"#));
-    let (told, state) = run(&house.app, &operator(), "s").await;
-    let plain = "cannot read none: there is no such file or directory";
-    assert_eq!(told.len(), 6);
-    assert!(told[..2].iter().all(|(_, text, _)| text == plain), "{told:?}");
-    assert!(told[2..5].iter().all(|(_, text, _)| text.contains("do something else")), "{told:?}");
-    let TaskState::Failed { failure, .. } = state else { panic!("{state:?}") };
-    assert_eq!(failure.message, "the model made the same call of \"read\" 6 times, with the same result each time");
     house.stop().await;
 }
 

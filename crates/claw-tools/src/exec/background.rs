@@ -164,10 +164,10 @@ impl Processes {
         if text.is_empty() { "[nothing runs in the background]".into() } else { text }
     }
 
-    /// Waits a little for the end, then says what is new.
-    pub(super) async fn poll(&self, context: &ToolContext, id: u32) -> Result<String, ToolError> {
+    /// Waits so long for the end, then says what is new. Cancel-safe.
+    pub(super) async fn poll(&self, context: &ToolContext, id: u32, wait: Duration) -> Result<String, ToolError> {
         let mut entry = self.entry(context, id)?;
-        entry.wait().await;
+        entry.wait(wait).await;
         Ok(format!("{}\n[{}]", entry.output.news(), entry.state()))
     }
 
@@ -217,7 +217,7 @@ impl Processes {
     pub(super) async fn kill(&self, context: &ToolContext, id: u32) -> Result<String, ToolError> {
         let mut entry = self.entry(context, id)?;
         entry.kill.cancel();
-        entry.wait().await;
+        entry.wait(POLL_WAIT).await;
         Ok(format!("{}\n[{}]", entry.output.news(), entry.state()))
     }
 
@@ -257,8 +257,8 @@ impl Processes {
 }
 
 impl Entry {
-    async fn wait(&mut self) {
-        let _ended_or_not = tokio::time::timeout(POLL_WAIT, self.ended.wait_for(Option::is_some)).await;
+    async fn wait(&mut self, at_most: Duration) {
+        let _ended_or_not = tokio::time::timeout(at_most, self.ended.wait_for(Option::is_some)).await;
     }
 
     fn state(&self) -> String {

@@ -1,5 +1,7 @@
 //! `process`: looks after commands in the background.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use claw_core::approval::{Plan, Verdict, visible};
 use claw_core::message::JsonText;
@@ -12,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use super::Processes;
 use super::hearing::Hearing;
 use crate::arguments;
-use crate::limits::INPUT_BYTES_MAX;
+use crate::limits::{INPUT_BYTES_MAX, POLL_WAIT, POLL_WAIT_MAX};
 
 /// What `process` takes.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -22,6 +24,9 @@ struct Process {
     /// said); `write` (to what it reads); `send-keys` (to its terminal); `kill`; `clear` (forget what
     /// has ended); `remove` (kill and forget).
     action: Action,
+    /// Milliseconds a poll waits for the end, 5000 if unset, at most 120000.
+    #[serde(default, alias = "timeoutMs")]
+    timeout: Option<u64>,
     /// Which, as `exec` said.
     #[serde(default, alias = "sessionId", deserialize_with = "number")]
     #[schemars(schema_with = "number_or_text")]
@@ -82,6 +87,10 @@ impl Process {
         self.id.ok_or_else(|| ToolError::Arguments("id: is missing".into()))
     }
 
+    fn wait(&self) -> Duration {
+        self.timeout.map_or(POLL_WAIT, Duration::from_millis).min(POLL_WAIT_MAX)
+    }
+
     /// What would be written where; nothing where nothing would.
     fn written(&self) -> Result<Option<Vec<u8>>, ToolError> {
         let bytes = match self.action {
@@ -135,7 +144,8 @@ impl Tool for ProcessTool {
     fn spec(&self) -> ToolSpec {
         ToolSpec::new(
             "process",
-            "Looks after commands that run in the background: what they say, what they read, their end.",
+            "Looks after commands that run in the background: what they say, what they read, their end. To wait for \
+             one, poll it with a long timeout.",
             arguments::schema::<Process>(),
         )
     }
@@ -143,6 +153,12 @@ impl Tool for ProcessTool {
     fn is_idempotent(&self) -> bool {
         // What is written is read twice, and what is new is told once.
         false
+    }
+
+    /// As long as the command runs, whatever of it was asked for.
+    fn waits(&self, answer: &str) -> bool {
+        let last = answer.lines().next_back().unwrap_or_default();
+        last.starts_with('[') && last.ends_with("running]") || answer.lines().any(is_listed_as_running)
     }
 
     /// What is written to a command does as much as the command: whoever is asked for the one is asked
@@ -187,7 +203,7 @@ impl ProcessTool {
         }
         match asked.action {
             Action::List => Ok(self.processes.list(context)),
-            Action::Poll => self.processes.poll(context, asked.id()?).await,
+            Action::Poll => self.processes.poll(context, asked.id()?, asked.wait()).await,
             Action::Log => self.processes.log(context, asked.id()?, asked.offset, asked.limit),
             Action::Kill => self.processes.kill(context, asked.id()?).await,
             Action::Clear => self.processes.clear(context, asked.id, false).await,
@@ -196,6 +212,12 @@ impl ProcessTool {
             Action::Write | Action::SendKeys => Err(ToolError::Arguments("data: is missing".into())),
         }
     }
+}
+
+/// A line of a list: the number, the state, the command.
+fn is_listed_as_running(line: &str) -> bool {
+    let rest = line.trim_start_matches(|letter: char| letter.is_ascii_digit());
+    rest.len() < line.len() && rest.starts_with(" running: ")
 }
 
 fn shown(command: &str, id: u32, bytes: &[u8], is_last: bool) -> String {

@@ -97,6 +97,26 @@ async fn a_command_in_the_background_is_polled_and_killed_by_its_own_conversatio
     assert!(gone("71005").await, "a gateway that stops leaves nothing");
 }
 
+#[tokio::test]
+async fn a_poll_waits_as_long_as_it_is_told_to_and_says_that_the_command_runs() {
+    let desk = Desk::new(full());
+    let start = serde_json::json!({"command": "until test -e go; do sleep 0.05; done", "background": true});
+    desk.call("exec", "s", start).await.unwrap();
+    let poll = |timeout: u64| serde_json::json!({"action": "poll", "id": 1, "timeout": timeout});
+    let ask = async |json: serde_json::Value| desk.call("process", "s", json).await.unwrap();
+    let process = desk.tools.iter().find(|tool| tool.spec().name == "process").unwrap();
+    let running = [
+        ask(poll(0)).await,
+        ask(serde_json::json!({"action": "log", "id": 1})).await,
+        ask(serde_json::json!({"action": "list"})).await,
+    ];
+    assert!(running.iter().all(|answer| process.waits(answer)), "{running:?}");
+    std::fs::write(desk.file("workspace/go"), "").unwrap();
+    let ended = ask(poll(60_000)).await;
+    assert_eq!(ended, "\n[ended with exit code 0]");
+    assert!(!process.waits(&ended) && !process.waits("[nothing runs in the background]"));
+}
+
 #[derive(Debug, Default)]
 struct Heard(std::sync::Mutex<Vec<u8>>, tokio::sync::Notify);
 

@@ -193,13 +193,14 @@ impl Keys {
     }
 
     fn agents(&mut self, old: &Agents, new: &Agents) {
-        let Agents { defaults: AgentDefaults { model, executor, models, compaction, system_prompt, workspace }, list } =
-            old;
+        let Agents { defaults, list } = old;
+        let AgentDefaults { model, executor, models, compaction, system_prompt, max_tool_rounds, workspace } = defaults;
         self.model("agents.defaults", model.as_ref(), new.defaults.model.as_ref());
         self.note("agents.defaults.executor", *executor == new.defaults.executor);
         self.compaction(compaction, &new.defaults.compaction);
         self.note("agents.defaults.models", *models == new.defaults.models);
         self.note("agents.defaults.systemPrompt", *system_prompt == new.defaults.system_prompt);
+        self.note("agents.defaults.maxToolRounds", *max_tool_rounds == new.defaults.max_tool_rounds);
         self.note("agents.defaults.workspace", *workspace == new.defaults.workspace);
         let same_people = list.iter().map(|agent| &agent.id).eq(new.list.iter().map(|agent| &agent.id));
         if !same_people {
@@ -330,6 +331,7 @@ mod tests {
             ("{ models: { providers: { 'my.p': { baseUrl: 'http://x' } } } }", "models.providers.\"my.p\""),
             ("{ agents: { defaults: { model: 'p/m' } } }", "agents.defaults.model.primary"),
             ("{ agents: { defaults: { systemPrompt: 'x' } } }", "agents.defaults.systemPrompt"),
+            ("{ agents: { defaults: { maxToolRounds: 9 } } }", "agents.defaults.maxToolRounds"),
             ("{ agents: { defaults: { workspace: 'x' } } }", "agents.defaults.workspace"),
             ("{ agents: { list: [{ id: 'a' }] } }", "agents.list"),
             ("{ tools: { profile: 'minimal' } }", "tools.profile"),

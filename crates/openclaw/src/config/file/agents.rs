@@ -103,9 +103,18 @@ pub(crate) struct AgentDefaults {
     pub(crate) compaction: Compaction,
     /// What the model is told first.
     pub(crate) system_prompt: Option<String>,
+    /// How often a run may ask for tools in a row, 200 times if unset; then it is asked for its answer, without tools.
+    pub(crate) max_tool_rounds: Option<Whole<1, 10_000>>,
     /// The directory they work in; relative to the state directory. If unset, `workspace` there
     /// for the default agent and `workspace-<id>` for the others.
     pub(crate) workspace: Option<String>,
+}
+
+impl AgentDefaults {
+    /// How often a run may ask for tools in a row, where the configuration says so.
+    pub(crate) fn rounds_max(&self) -> Option<u32> {
+        self.max_tool_rounds.and_then(|rounds| u32::try_from(rounds.get()).ok())
+    }
 }
 
 /// How the older part of long conversations is summed up, in the background.
