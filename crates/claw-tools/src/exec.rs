@@ -47,7 +47,7 @@ pub use leave::Started;
 pub use rules::{Ask, Launcher, Security, Settings};
 
 use crate::arguments;
-use crate::limits::{CALL_MAX, COMMAND_BYTES_MAX, COMMAND_FILE_BYTES_MAX, TIMEOUT_DEFAULT, TIMEOUT_MAX, YIELD_MAX};
+use crate::limits::{CALL_BESIDE, COMMAND_BYTES_MAX, COMMAND_FILE_BYTES_MAX, YIELD_MAX};
 use crate::room::{Room, Rooms};
 use crate::workspace::Workspaces;
 
@@ -64,7 +64,7 @@ struct Exec {
     /// Further variables of its environment.
     #[serde(default)]
     env: BTreeMap<String, String>,
-    /// Seconds after which it is killed.
+    /// Seconds after which it is killed; 0 for as long as any may take.
     #[serde(default, alias = "timeoutSeconds")]
     timeout: Option<u64>,
     /// Whether it goes on in the background; look after it with `process`.
@@ -111,9 +111,13 @@ pub fn tools(
 impl Tool for ExecTool {
     fn spec(&self) -> ToolSpec {
         let network = if self.settings.network { "with" } else { "without" };
+        let (usual, most) = (self.settings.timeout.as_secs(), self.settings.timeout_max.as_secs());
         ToolSpec::new(
             "exec",
-            format!("Runs a command in the workspace, {network} network; shows its output and exit code."),
+            format!(
+                "Runs a command in the workspace, {network} network; shows its output and exit code. It is killed after \
+                 {usual} seconds unless `timeout` says otherwise, and after {most} in any case, as in the background."
+            ),
             arguments::schema::<Exec>(),
         )
     }
@@ -124,7 +128,7 @@ impl Tool for ExecTool {
 
     /// It keeps a time of its own, which a call may name.
     fn time_max(&self) -> Option<Duration> {
-        Some(CALL_MAX)
+        Some(self.settings.timeout_max + CALL_BESIDE)
     }
 
     async fn plan(&self, context: &ToolContext, given: &JsonText) -> Result<Plan, ToolError> {
@@ -163,10 +167,11 @@ impl ExecTool {
         let carried = self.carried(context, &plan.directory.root).await?;
         let ending = ledger::begin(&self.ledger, context, &plan).await?;
         let wait = yield_ms.map(Duration::from_millis).or(background.then_some(Duration::ZERO));
-        let limit = timeout.map(Duration::from_secs);
+        let most = self.settings.timeout_max;
+        let limit = timeout.map(|seconds| if seconds == 0 { most } else { Duration::from_secs(seconds).min(most) });
         if let Some(wait) = wait {
             let asks = self.settings.ask != Ask::Off;
-            let limit = limit.unwrap_or(TIMEOUT_MAX);
+            let limit = limit.unwrap_or(most);
             let id = self.processes.start(context, Start { command, started, plan, asks, limit, ending, carried })?;
             let ended = self.processes.ended_within(context, id, wait.min(YIELD_MAX)).await?;
             return match ended {
@@ -174,7 +179,7 @@ impl ExecTool {
                 _ => Ok(format!("[runs in the background as {id}; see `process`]")),
             };
         }
-        let limit = limit.unwrap_or(TIMEOUT_DEFAULT).clamp(Duration::from_secs(1), TIMEOUT_MAX);
+        let limit = limit.unwrap_or(self.settings.timeout).min(most);
         let mut child = child::Child::start(&plan, false, context.run.listener.clone())?;
         let output = child.output();
         let (exit, said) = tokio::select! {
@@ -223,6 +228,10 @@ impl ExecTool {
             return Err(ToolError::Arguments(format!(
                 "command: must be at most {COMMAND_BYTES_MAX} bytes without NUL"
             )));
+        }
+        let most = self.settings.timeout_max.as_secs();
+        if asked.timeout.is_some_and(|seconds| seconds > most) {
+            return Err(ToolError::Arguments(format!("timeout: must be at most {most}; nothing runs longer")));
         }
         let rules::Judged { argv, asks } = rules::judge(&self.settings, &asked.command, &asked.env)?;
         let directory = self.directory(context, asked.cwd.take().unwrap_or_else(|| ".".into())).await?;

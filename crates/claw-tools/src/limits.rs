@@ -41,14 +41,14 @@ pub const PATCH_FILES_MAX: usize = 200;
 /// Longest command, in bytes.
 pub const COMMAND_BYTES_MAX: usize = 64 * 1024;
 
-/// How long a command may take unless it is told otherwise.
+/// How long a command may take unless it or the configuration says otherwise.
 pub const TIMEOUT_DEFAULT: Duration = Duration::from_mins(2);
 
-/// How long any command may take, in the background too.
+/// How long any command may take, in the background too, unless the configuration says otherwise.
 pub const TIMEOUT_MAX: Duration = Duration::from_mins(30);
 
-/// How long a call of `exec` may take: a command's longest time, and what it takes to start and end it.
-pub const CALL_MAX: Duration = Duration::from_mins(31);
+/// What a call of `exec` may take beside its command's time, to start and end it.
+pub const CALL_BESIDE: Duration = Duration::from_mins(1);
 
 /// Bytes of a command's output kept from its beginning, and as many from its end.
 pub const OUTPUT_HALF_BYTES: usize = 24 * 1024;

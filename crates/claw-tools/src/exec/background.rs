@@ -18,7 +18,7 @@ use super::child::{self, Child, Input, Plan};
 use super::leave::{Leave, Started};
 use super::ledger::Ending;
 use super::output::Output;
-use crate::limits::{BACKGROUND_ALL_MAX, BACKGROUND_MAX, INPUT_WAIT, LOG_LINES_DEFAULT, POLL_WAIT, TIMEOUT_MAX};
+use crate::limits::{BACKGROUND_ALL_MAX, BACKGROUND_MAX, INPUT_WAIT, LOG_LINES_DEFAULT, POLL_WAIT};
 
 /// The commands in the background. Clones share them.
 #[derive(Clone)]
@@ -115,15 +115,19 @@ impl Processes {
         let (output, stop, input) = (child.output(), kill.clone(), Arc::new(tokio::sync::Mutex::new(child.input())));
         let (leave, said) = (self.leave.clone(), child.output());
         drop(self.scope.spawn(move |closing| async move {
-            let code = tokio::select! {
-                code = child.ended() => code,
-                () = denied(&leave, &started, &said) => -1,
-                () = stop.cancelled() => -1,
-                () = closing.cancelled() => -1,
-                () = tokio::time::sleep(limit.min(TIMEOUT_MAX)) => -1,
+            let killed = || (-1, "killed".to_owned());
+            let (code, exit) = tokio::select! {
+                code = child.ended() => (code, code.to_string()),
+                () = denied(&leave, &started, &said) => killed(),
+                () = stop.cancelled() => killed(),
+                () = closing.cancelled() => killed(),
+                () = tokio::time::sleep(limit) => {
+                    said.add(format!("\n[killed after {} s: its time was over]\n", limit.as_secs()).as_bytes());
+                    (-1, "timeout".to_owned())
+                }
             };
             drop(child);
-            ending.with(if code == -1 { "killed".to_owned() } else { code.to_string() });
+            ending.with(exit);
             if let Some(carried) = carried {
                 carried.end().await;
             }

@@ -97,6 +97,7 @@ impl Leave {
 mod tests {
     use super::super::rules::{Ask, Launcher, Security};
     use super::*;
+    use crate::limits::{TIMEOUT_DEFAULT, TIMEOUT_MAX};
 
     fn settings(security: Security) -> Settings {
         let launcher = Launcher { program: "/x".into(), argument: None, walls: Walls::Whole };
@@ -106,6 +107,8 @@ mod tests {
             ask: Ask::Off,
             network: false,
             memory_bytes: 1,
+            timeout: TIMEOUT_DEFAULT,
+            timeout_max: TIMEOUT_MAX,
             launcher: Some(launcher),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use claw_core::tool::ToolError;
 
@@ -21,6 +22,10 @@ pub struct Settings {
     pub network: bool,
     /// Bytes of memory a command may use, all its processes together; where there is a sandbox.
     pub memory_bytes: u64,
+    /// How long a command may take unless its call says otherwise.
+    pub timeout: Duration,
+    /// How long any may take, in the background too.
+    pub timeout_max: Duration,
     /// Starts the sandbox, or what ends a command with the gateway where the operator has switched that off; absent where
     /// this system has neither.
     pub launcher: Option<Launcher>,
@@ -87,7 +92,8 @@ fn denied<T>(why: &str) -> Result<T, ToolError> {
 
 /// The program and arguments to start, if they may be.
 pub(super) fn judge(settings: &Settings, command: &str, env: &BTreeMap<String, String>) -> Result<Judged, ToolError> {
-    let Settings { security, allowlist, ask, network: _, memory_bytes: _, launcher: _ } = settings;
+    let Settings { security, allowlist, ask, network: _, memory_bytes: _, timeout: _, timeout_max: _, launcher: _ } =
+        settings;
     let by_shell = || vec!["/bin/sh".into(), "-c".into(), command.into()];
     let always = *ask == Ask::Always;
     let missed = |argv: Vec<String>, why: &str| match ask {

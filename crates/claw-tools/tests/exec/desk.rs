@@ -31,6 +31,8 @@ pub(crate) fn full() -> Settings {
         ask: Ask::Off,
         network: false,
         memory_bytes: 1 << 30,
+        timeout: Duration::from_mins(2),
+        timeout_max: Duration::from_mins(30),
         launcher,
     }
 }

@@ -117,6 +117,19 @@ async fn a_poll_waits_as_long_as_it_is_told_to_and_says_that_the_command_runs() 
     assert!(!process.waits(&ended) && !process.waits("[nothing runs in the background]"));
 }
 
+#[tokio::test]
+async fn a_command_whose_time_is_over_says_so_and_no_more_time_is_given_than_there_is() {
+    let desk = Desk::new(full());
+    let call = async |json: serde_json::Value| desk.call("exec", "s", json).await;
+    let refused = call(serde_json::json!({"command": "true", "timeout": 1801})).await;
+    assert_eq!(refused, Err("bad arguments: timeout: must be at most 1800; nothing runs longer".into()));
+    assert_eq!(call(serde_json::json!({"command": "echo a", "timeout": 0})).await, Ok("a\n".into()));
+    call(serde_json::json!({"command": "sleep 71031", "background": true, "timeout": 1})).await.unwrap();
+    let poll = serde_json::json!({"action": "poll", "id": 1, "timeout": 60_000});
+    let said = desk.call("process", "s", poll).await;
+    assert_eq!(said, Ok("\n[killed after 1 s: its time was over]\n\n[killed]".into()));
+}
+
 #[derive(Debug, Default)]
 struct Heard(std::sync::Mutex<Vec<u8>>, tokio::sync::Notify);
 

@@ -1,6 +1,7 @@
 //! What agents can do and who may, from the configuration.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use claw_app::memory::Keeper;
 use claw_core::audit::Ledger;
@@ -131,7 +132,8 @@ fn web_search(settings: &Search) -> Option<WebSearch> {
 }
 
 fn commands(settings: &Exec) -> exec::Settings {
-    let Exec { security, ask, allowlist, network, memory_mb, sandbox } = settings;
+    let Exec { security, ask, allowlist, network, timeout_sec, max_timeout_sec, memory_mb, sandbox } = settings;
+    let timeout_max = Duration::from_secs(max_timeout_sec.get());
     let launcher = |walls| Launcher {
         // This very program, also after another was put in its place on the disk.
         program: "/proc/self/exe".into(),
@@ -152,6 +154,8 @@ fn commands(settings: &Exec) -> exec::Settings {
         },
         network: *network,
         memory_bytes: memory_mb.get() << 20,
+        timeout: Duration::from_secs(timeout_sec.get()).min(timeout_max),
+        timeout_max,
         launcher: match sandbox {
             Sandbox::Require => Some(launcher(Walls::Whole)),
             Sandbox::Auto => Some(launcher(Walls::Some)),

@@ -237,7 +237,7 @@ impl Keys {
         let Tools { api_keys, exec, web, timeout_seconds, .. } = old;
         self.note("tools.timeoutSeconds", *timeout_seconds == new.timeout_seconds);
         let Tools { by_principal, by_channel, tools_by_sender, agent_to_agent, .. } = old;
-        let Exec { security, ask, allowlist, network, memory_mb, sandbox } = exec;
+        let Exec { security, ask, allowlist, network, timeout_sec, max_timeout_sec, memory_mb, sandbox } = exec;
         self.note("tools.profile", *profile == new.profile);
         self.note("tools.allow", *allow == new.allow);
         self.note("tools.alsoAllow", *also_allow == new.also_allow);
@@ -247,6 +247,8 @@ impl Keys {
         self.note("tools.exec.ask", *ask == new.exec.ask);
         self.note("tools.exec.allowlist", *allowlist == new.exec.allowlist);
         self.note("tools.exec.network", *network == new.exec.network);
+        self.note("tools.exec.timeoutSec", *timeout_sec == new.exec.timeout_sec);
+        self.note("tools.exec.maxTimeoutSec", *max_timeout_sec == new.exec.max_timeout_sec);
         self.note("tools.exec.memoryMb", *memory_mb == new.exec.memory_mb);
         self.note("tools.exec.sandbox", *sandbox == new.exec.sandbox);
         self.note("tools.byPrincipal", *by_principal == new.by_principal);
@@ -343,6 +345,8 @@ mod tests {
             ("{ tools: { exec: { ask: 'always' } } }", "tools.exec.ask"),
             ("{ tools: { exec: { allowlist: [['/bin/ls']] } } }", "tools.exec.allowlist"),
             ("{ tools: { exec: { network: true } } }", "tools.exec.network"),
+            ("{ tools: { exec: { timeoutSec: 9 } } }", "tools.exec.timeoutSec"),
+            ("{ tools: { exec: { maxTimeoutSec: 9 } } }", "tools.exec.maxTimeoutSec"),
             ("{ tools: { exec: { memoryMb: 512 } } }", "tools.exec.memoryMb"),
             ("{ tools: { exec: { sandbox: 'off' } } }", "tools.exec.sandbox"),
             ("{ tools: { byPrincipal: { operator: { deny: ['exec'] } } } }", "tools.byPrincipal"),

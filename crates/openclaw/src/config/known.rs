@@ -50,7 +50,6 @@ const STOCK: &[&str] = &[
     "tools.exec.notifyOnExit",
     "tools.exec.pathPrepend",
     "tools.exec.safeBins",
-    "tools.exec.timeoutSec",
     "tools.fs",
     "tools.links",
     "tools.loopDetection",

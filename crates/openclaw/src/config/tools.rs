@@ -153,6 +153,10 @@ pub(crate) struct Exec {
     pub(crate) allowlist: Vec<Vec<String>>,
     /// Whether commands reach the network, this machine's own ports included.
     pub(crate) network: bool,
+    /// Seconds after which a command is killed, unless its call names another time.
+    pub(crate) timeout_sec: Whole<1, 2_592_000>,
+    /// The longest time a call may name, in seconds; it is the time of commands in the background.
+    pub(crate) max_timeout_sec: Whole<1, 2_592_000>,
     /// Megabytes of memory a command may use, all its processes together; where there is a sandbox.
     pub(crate) memory_mb: Whole<64, 1_048_576>,
     /// The box commands run in.
@@ -166,6 +170,8 @@ impl Default for Exec {
             ask: Ask::default(),
             allowlist: Vec::new(),
             network: false,
+            timeout_sec: Whole::new(120),
+            max_timeout_sec: Whole::new(1_800),
             memory_mb: Whole::new(4096),
             sandbox: Sandbox::default(),
         }
