@@ -29,6 +29,12 @@ pub const REPEATS_TOLD: u32 = 3;
 /// So often, and the model is asked for its answer: it is caught in a loop.
 pub const REPEATS_MAX: u32 = 6;
 
+/// What is shown of a tool's answer that has to be short, in bytes.
+pub const ANSWER_SHORT_BYTES: usize = 1_800;
+
+/// And of one that has to be shorter still.
+pub const ANSWER_SHORT_BYTES_MIN: usize = 240;
+
 /// Messages of history a model is shown.
 pub const HISTORY_MESSAGES_MAX: u32 = 200;
 

@@ -13,6 +13,7 @@ mod live;
 mod media;
 mod pairs;
 mod repeats;
+mod shorten;
 mod spent;
 mod steering;
 mod thoughts;
@@ -209,6 +210,7 @@ impl Attempt {
             }
             produced.text.clear();
             (produced.refused_from, produced.reasoning, produced.thoughts) = (None, None, None);
+            talk.next_question();
             self.close(round, &mut talk);
             let asked = self.ask(&mut talk, produced).await;
             produced.is_crowded = talk.is_crowded();

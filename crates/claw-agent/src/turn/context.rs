@@ -83,6 +83,7 @@ impl Conversation {
             summary,
             history,
             tokens_max: None,
+            is_narrowed: false,
         };
         let model_name = route.first().map(Resolved::full_name).unwrap_or_default();
         Ok(Self {
@@ -152,10 +153,16 @@ impl Conversation {
         })
     }
 
+    /// What is asked from here on is another question.
+    pub(super) fn next_question(&mut self) {
+        self.material.is_narrowed = false;
+    }
+
     /// A candidate has refused what it was `shown` for its length: whether it can be shown less.
-    pub(super) fn narrow(&mut self, candidate: &Resolved, shown: &[Message]) -> bool {
+    pub(super) fn narrow(&mut self, candidate: &Resolved, answer: Option<u32>, shown: &[Message]) -> bool {
+        let window = Window { tokens: candidate.context_tokens, answer };
         let tools = if candidate.tools { Arc::clone(&self.specs) } else { Arc::from([]) };
-        self.material.narrow(shown, &tools)
+        self.material.narrow(shown, window, &tools, &self.messages)
     }
 
     /// Our tool of this name or alias, if the agent may use it.

@@ -262,8 +262,9 @@ impl Attempt {
                 Err(Ended::Stopped(stop)) => return Err(Broken::Stopped(stop)),
                 Err(Ended::Failed { error, shown }) => {
                     trying.failed(&error, self.parts.clock.now(), chance(&*self.parts.ids));
-                    if !shown && error.is_too_long() && talk.narrow(&candidate, &messages) {
-                        tracing::info!(task.id = %self.task.id, "asking with half of the conversation: {error}");
+                    let answer = self.task.turn.sampling.max_tokens;
+                    if !shown && error.is_too_long() && talk.narrow(&candidate, answer, &messages) {
+                        tracing::info!(task.id = %self.task.id, "asking with less of the conversation: {error}");
                         trial = self.trial(talk, place);
                         continue;
                     }

@@ -1,8 +1,10 @@
 //! What of a conversation is shown to one model: everything, as long as it fits its window.
 //!
 //! The oldest turns fall away first, and only whole ones: an answer of a tool never stands without
-//! the call that it answers. What this run was given and has done so far always stays.
+//! the call that it answers. What this run was given always stays; of what it has done so far, the
+//! oldest answers are shortened first (`shorten`).
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use claw_core::briefing::Section;
@@ -11,6 +13,7 @@ use claw_core::provider::ToolSpec;
 use claw_core::{Message, Text, estimate};
 
 use super::briefing::{Words, words};
+use super::shorten;
 use crate::limits::{
     ANSWER_TOKENS_RESERVED, BRIEFING_BYTES_MAX, CROWDED_MESSAGES, CROWDED_PERCENT, WINDOW_TOKENS_ASSUMED,
 };
@@ -37,6 +40,8 @@ pub(super) struct Material {
     pub(super) history: Vec<Message>,
     /// Shown at most, since a model has refused more.
     pub(super) tokens_max: Option<u64>,
+    /// Whether one has refused this question.
+    pub(super) is_narrowed: bool,
 }
 
 /// How much a model takes.
@@ -49,7 +54,7 @@ pub(super) struct Window {
 }
 
 impl Material {
-    /// What is shown to a model of this window, before `said`, which comes last and whole.
+    /// What is shown to a model of this window; `said` is of this run, and comes last.
     pub(super) fn shown(&self, window: Window, tools: &[ToolSpec], said: &[Message]) -> Vec<Message> {
         let told = words(&self.sections, briefing_bytes(window.tokens));
         let Words { instructions, mut notes } = told;
@@ -59,8 +64,11 @@ impl Material {
         }
         let system = [self.prompt.clone(), instructions.map(Text::from), self.instructions.clone()];
         let mut shown: Vec<Message> = system.into_iter().flatten().map(|text| Message::System { text }).collect();
-        let first = self.first_that_fits(window, tools, [&shown, said], notes.as_deref());
-        let (fallen, kept) = self.history.split_at(first);
+        let noted = notes.as_ref().map_or(0, |notes| notes.len() as u64 / BYTES_PER_TOKEN);
+        let told = || estimate::tokens(&shown, tools) + noted;
+        let room = self.most(window).map(|most| most.saturating_sub(told()));
+        let Fitting { history, first, said, rounds } = self.fitting(room, said);
+        let (fallen, kept) = history.split_at(first);
         // Whoever keeps the conversation for us may have put instructions into it.
         let (lasting, fallen): (Vec<&Message>, Vec<&Message>) =
             fallen.iter().partition(|message| matches!(message, Message::System { .. }));
@@ -69,22 +77,28 @@ impl Material {
             let gap = format!("[The {} oldest messages of this conversation are left out here.]", fallen.len());
             notes = Some(notes.map_or_else(|| gap.clone(), |notes| format!("{notes}\n\n{gap}")));
         }
+        if rounds > 0 {
+            let gap = format!("[The first {rounds} rounds of tool calls since the last question are left out.]");
+            notes = Some(notes.map_or_else(|| gap.clone(), |notes| format!("{notes}\n\n{gap}")));
+        }
         shown.extend_from_slice(kept);
-        shown.extend_from_slice(said);
+        shown.extend_from_slice(&said);
         if let Some(notes) = notes {
             put_first(&mut shown, notes);
         }
         shown
     }
 
-    /// A model has refused this for its length: from now on half of it is shown. False when that
-    /// was done before or nothing can be left out.
-    pub(super) fn narrow(&mut self, refused: &[Message], tools: &[ToolSpec]) -> bool {
-        if self.tokens_max.is_some() || self.history.iter().all(|message| matches!(message, Message::System { .. })) {
+    /// A model has refused this for its length: from now on half of it is shown. False where that was done
+    /// for this question before, or nothing can be left out.
+    pub(super) fn narrow(&mut self, refused: &[Message], window: Window, tools: &[ToolSpec], said: &[Message]) -> bool {
+        if std::mem::replace(&mut self.is_narrowed, true) {
             return false;
         }
-        self.tokens_max = Some(estimate::tokens(refused, tools) / 2);
-        true
+        let before = estimate::tokens(refused, tools);
+        self.tokens_max = Some(before / 2);
+        // Where it comes to hardly less, it would be refused again.
+        estimate::tokens(&self.shown(window, tools, said), tools) < before - before / 10
     }
 
     /// Whether it fills so much of a model's window, together with what was `said` since, that its
@@ -99,37 +113,62 @@ impl Material {
             && parts.iter().map(|part| estimate::tokens(part, &[])).sum::<u64>() > most
     }
 
-    fn first_that_fits(
-        &self,
-        window: Window,
-        tools: &[ToolSpec],
-        around: [&[Message]; 2],
-        notes: Option<&str>,
-    ) -> usize {
+    /// Tokens that may be shown at most, where that is known.
+    fn most(&self, window: Window) -> Option<u64> {
         let fits = window.tokens.map(|all| {
             let answer = window.answer.unwrap_or(ANSWER_TOKENS_RESERVED.min(all / 8)).min(all / 2);
             u64::from(all - answer)
         });
-        let Some(most) = [fits, self.tokens_max].into_iter().flatten().min() else { return 0 };
-        let notes = notes.map_or(0, |notes| notes.len() as u64 / BYTES_PER_TOKEN);
-        let fixed: u64 = around.into_iter().map(|part| estimate::tokens(part, &[])).sum();
-        let room = most.saturating_sub(fixed + notes + estimate::tokens(&[], tools));
-        if estimate::tokens_at_most(&self.history) <= room {
-            return 0;
-        }
-        let mut sum = 0;
-        let mut first = self.history.len();
-        for (index, message) in self.history.iter().enumerate().rev() {
-            sum += estimate::tokens(std::slice::from_ref(message), &[]);
-            if sum > room {
-                return first;
-            }
-            if matches!(message, Message::User { .. }) || index == 0 {
-                first = index;
-            }
-        }
-        first
+        [fits, self.tokens_max].into_iter().flatten().min()
     }
+
+    /// What fits into so many tokens.
+    fn fitting<'a>(&'a self, room: Option<u64>, said: &'a [Message]) -> Fitting<'a> {
+        let history = Cow::Borrowed(self.history.as_slice());
+        let whole = Fitting { history, first: 0, said: Cow::Borrowed(said), rounds: 0 };
+        let Some(room) = room else { return whole };
+        if estimate::tokens_at_most(&self.history) + estimate::tokens_at_most(said) <= room {
+            return whole;
+        }
+        let before = estimate::tokens(&self.history, &[]);
+        if before + estimate::tokens(said, &[]) <= room {
+            return whole;
+        }
+        // What was said before keeps a part of the room, however much this run has read.
+        let (said, rounds) = shorten::run(said, room - before.min(room / 4));
+        let room = room.saturating_sub(estimate::tokens(&said, &[]));
+        let history = match before <= room {
+            true => whole.history,
+            false => Cow::Owned(shorten::answers(&self.history)),
+        };
+        Fitting { first: first_that_fits(&history, room), history, said, rounds }
+    }
+}
+
+/// What of a conversation is shown.
+struct Fitting<'a> {
+    history: Cow<'a, [Message]>,
+    /// The first of them that is.
+    first: usize,
+    said: Cow<'a, [Message]>,
+    /// How many rounds of it are left out.
+    rounds: usize,
+}
+
+/// The first message of the oldest turn that fits with all after it.
+fn first_that_fits(history: &[Message], room: u64) -> usize {
+    let mut sum = 0;
+    let mut first = history.len();
+    for (index, message) in history.iter().enumerate().rev() {
+        sum += estimate::tokens(std::slice::from_ref(message), &[]);
+        if sum > room {
+            return first;
+        }
+        if matches!(message, Message::User { .. }) || index == 0 {
+            first = index;
+        }
+    }
+    first
 }
 
 /// A quarter of the window at most, where it is known.
@@ -212,16 +251,32 @@ mod tests {
     }
 
     #[test]
-    fn what_was_refused_for_its_length_is_shown_by_half_and_once() {
+    fn what_was_refused_for_its_length_is_shown_by_half_and_once_for_each_question() {
         let mut material = material();
         let now = [Message::user("now")];
         let unknown = Window { tokens: None, answer: None };
         let all = material.shown(unknown, &[], &now);
-        assert!(material.narrow(&all, &[]) && !material.narrow(&all, &[]));
+        assert!(material.narrow(&all, unknown, &[], &now));
         let fewer = material.shown(unknown, &[], &now);
         assert!(estimate::tokens(&fewer, &[]) <= estimate::tokens(&all, &[]) / 2 + 20, "{fewer:?}");
+        let mut shown = fewer;
+        assert!(!material.narrow(&shown, unknown, &[], &now));
+        while {
+            material.is_narrowed = false;
+            material.narrow(&shown, unknown, &[], &now)
+        } {
+            shown = material.shown(unknown, &[], &now);
+        }
+        assert_eq!(roles(&shown), ["system", "user"]);
         let nothing_before = &mut Material::default();
-        assert!(!nothing_before.narrow(&now, &[]));
+        assert!(!nothing_before.narrow(&now, unknown, &[], &now));
+        nothing_before.is_narrowed = false;
+        let read = [
+            Message::user("now"),
+            called("a"),
+            Message::Tool { call_id: "a".into(), text: "x".repeat(4_000).into(), is_error: false },
+        ];
+        assert!(nothing_before.narrow(&read, unknown, &[], &read), "what this run has read counts, too");
     }
 
     /// adv 78: notes come in the user's name, and the system says what it would say without them.

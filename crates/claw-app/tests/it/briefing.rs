@@ -87,7 +87,7 @@ async fn an_agent_knows_the_files_of_its_workspace() {
     house.stop().await;
 }
 
-fn one_model(upstream: &Upstream, context_tokens: Option<u32>) -> Catalog {
+pub(crate) fn one_model(upstream: &Upstream, context_tokens: Option<u32>) -> Catalog {
     claw_net::install_crypto();
     let client = HttpClient::new(claw_net::Settings::default()).unwrap();
     let mut settings = claw_providers::Settings::new("mock", upstream.base_url());

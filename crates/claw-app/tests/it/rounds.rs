@@ -11,8 +11,9 @@ use claw_core::{Output, TaskState};
 use claw_testkit::upstream::Seen;
 use claw_testkit::{Reply, Upstream};
 
+use crate::briefing::one_model;
 use crate::house::{Calls, House, operator};
-use crate::tools::{equipped, run};
+use crate::tools::{equipped, file_tools, run};
 
 async fn open(directory: &Path, upstream: &Upstream, rounds_max: Option<u32>) -> House {
     let catalog = equipped(directory, upstream, Permissions::default()).with_rounds_max(rounds_max);
@@ -99,5 +100,88 @@ async fn what_is_read_seven_times_at_once_is_read_once() {
     let plain = "cannot read none: there is no such file or directory";
     assert_eq!((told.len(), state.name()), (7, StateName::Completed));
     assert!(told.iter().all(|(_, text, _)| text == plain), "{told:?}");
+    house.stop().await;
+}
+
+/// A workspace with a file of so many bytes for each number, and a model of this window that reads one after the other.
+async fn reading(directory: &Path, upstream: &Upstream, window: Option<u32>, sizes: &[usize]) -> House {
+    std::fs::create_dir_all(directory.join("workspace")).unwrap();
+    for (number, bytes) in sizes.iter().enumerate() {
+        let text = format!("file {number}\n{}", "some words of a line\n".repeat(bytes / 21));
+        std::fs::write(directory.join("workspace").join(number.to_string()), text).unwrap();
+    }
+    let catalog = one_model(upstream, window).with_tools(file_tools(directory), Permissions::default());
+    House::open_over(directory, catalog, Vec::new(), Settings::default(), Calls::default()).await
+}
+
+fn bytes_of(seen: &Seen) -> usize {
+    let messages = seen.body["messages"].as_array().unwrap();
+    messages.iter().map(|message| message["content"].as_str().unwrap_or_default().len()).sum()
+}
+
+/// Whether each answer of a tool stands behind the call it answers, and each call is answered.
+fn is_in_order(seen: &Seen) -> bool {
+    let mut open: Vec<String> = Vec::new();
+    let ordered = seen.body["messages"].as_array().unwrap().iter().all(|message| match message["role"].as_str() {
+        Some("tool") => match open.iter().position(|id| message["tool_call_id"] == *id) {
+            Some(place) => !open.remove(place).is_empty(),
+            None => false,
+        },
+        _ => {
+            let is_answered = open.is_empty();
+            let calls = message["tool_calls"].as_array().cloned().unwrap_or_default();
+            open.extend(calls.iter().map(|call| call["id"].as_str().unwrap().to_owned()));
+            is_answered
+        }
+    });
+    ordered && open.is_empty()
+}
+
+#[tokio::test]
+async fn a_run_that_reads_far_more_than_its_models_window_comes_to_its_end() {
+    let (directory, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await);
+    let sizes: Vec<usize> = (0..14).map(|number| [25_000, 55_000, 75_000][number % 3]).collect();
+    let house = reading(directory.path(), &upstream, Some(8_000), &sizes).await;
+    let asked = AtomicUsize::new(0);
+    upstream.respond_with(move |_| match asked.fetch_add(1, Ordering::SeqCst) {
+        14.. => Reply::text("read"),
+        number => Reply::tool_call("read", format!(r#"{{"path":"{number}"}}"#)),
+    });
+    let (told, state) = run(&house.app, &operator(), "s").await;
+    assert_eq!((told.len(), output(state).text.as_str()), (14, "read"));
+    let requests = upstream.requests();
+    assert_eq!(requests.len(), 15);
+    for seen in &requests {
+        assert!(bytes_of(seen) <= 4 * 8_000 && is_in_order(seen), "{}", bytes_of(seen));
+        assert!(
+            seen.body["messages"].as_array().unwrap().first().unwrap()["content"].as_str().unwrap().ends_with("go")
+        );
+    }
+    let newest = last_words(requests.last().unwrap());
+    assert!(newest.starts_with("file 13") && newest.contains("bytes are left out here"), "{newest}");
+    // What the session keeps is whole.
+    assert!(told.iter().all(|(_, text, _)| text.len() > 20_000));
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn a_refusal_for_what_this_run_has_read_is_answered_with_less() {
+    let (directory, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await);
+    let house = reading(directory.path(), &upstream, None, &[25_000; 6]).await;
+    let answered = AtomicUsize::new(0);
+    upstream.respond_with(move |seen| {
+        if bytes_of(seen) > 60_000 {
+            return Reply::status(400, "context_length_exceeded: This model's maximum context length is 16384 tokens");
+        }
+        match answered.fetch_add(1, Ordering::SeqCst) {
+            6.. => Reply::text("read"),
+            number => Reply::tool_call("read", format!(r#"{{"path":"{number}"}}"#)),
+        }
+    });
+    let (told, state) = run(&house.app, &operator(), "s").await;
+    assert_eq!((told.len(), output(state).text.as_str()), (6, "read"));
+    let requests = upstream.requests();
+    assert!(requests.iter().all(is_in_order));
+    assert_eq!(requests.iter().filter(|seen| bytes_of(seen) > 60_000).count(), 1, "what was learnt of it is kept");
     house.stop().await;
 }

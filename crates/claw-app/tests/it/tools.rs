@@ -27,7 +27,7 @@ pub(crate) fn equipped(directory: &Path, upstream: &Upstream, permissions: Permi
     catalog(upstream).with_tools(file_tools(directory), permissions)
 }
 
-fn file_tools(directory: &Path) -> Vec<Arc<dyn Tool>> {
+pub(crate) fn file_tools(directory: &Path) -> Vec<Arc<dyn Tool>> {
     let at = |name: &str| directory.join(name);
     let own = vec![(AgentId::parse("ops").unwrap(), at("ops"))];
     let workspaces = Workspaces { default: at("workspace"), agents: own, api_keys: at("keys") };
