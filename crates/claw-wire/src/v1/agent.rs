@@ -15,16 +15,20 @@ pub struct RunAnswer<'a> {
     pub run_id: &'a str,
     pub session_key: &'a str,
     pub response: &'a str,
-    /// As the stream's last event tells it.
-    pub finish_reason: &'static str,
     pub usage: PromptCounts,
+    /// Why it is not whole, as the stream's last event tells it; not there where it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finish_reason: Option<&'static str>,
 }
 
 impl<'a> RunAnswer<'a> {
     /// What a finished run says.
     pub fn new(run_id: &'a str, session_key: &'a str, output: &'a Output) -> Self {
-        let finish_reason = output.finish.as_str();
-        Self { run_id, session_key, response: &output.text, finish_reason, usage: output.usage.into() }
+        let finish_reason = match output.finish {
+            FinishReason::Length | FinishReason::ContentFilter => Some(output.finish.as_str()),
+            FinishReason::Stop | FinishReason::ToolCalls => None,
+        };
+        Self { run_id, session_key, response: &output.text, usage: output.usage.into(), finish_reason }
     }
 }
 
