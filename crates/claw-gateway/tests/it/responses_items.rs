@@ -17,6 +17,42 @@ async fn a_response_that_was_waited_for_cannot_be_cancelled() {
     house.stop().await;
 }
 
+/// A screenshot, say. Not every protocol has a place for it in a tool's answer, so it follows the last of them.
+#[tokio::test]
+async fn pictures_and_files_of_outputs_follow_the_last_of_them() {
+    let house = House::open().await;
+    let http = house.http();
+    let call = |id: &str| json!({"type": "function_call", "call_id": id, "name": "look", "arguments": "{}"});
+    let output = |id: &str, parts: Value| json!({"type": "function_call_output", "call_id": id, "output": parts});
+    let text = json!({"type": "input_text", "text": "a screen"});
+    let image = json!({"type": "input_image", "image_url": "data:image/png;base64,aGk=", "detail": "low"});
+    let pdf = "data:application/pdf;base64,JVBERg==";
+    let file = json!({"type": "input_file", "filename": "a.pdf", "file_data": pdf});
+    let notes = json!({"type": "input_file", "filename": "b.txt", "file_data": "data:text/plain;base64,aGk="});
+    let input = json!([
+        {"role": "user", "content": "look"}, call("c1"), call("c2"),
+        output("c1", json!([text, image, notes])), output("c2", json!([file])), {"role": "user", "content": "and?"},
+    ]);
+    let response = ask(&http, &json!({"input": input})).await;
+    let seen = house.upstream.requests().pop().unwrap().body["messages"].clone();
+    let from = |id: &str| json!({"type": "text", "text": format!("[from the output of the call {id}]")});
+    let picture = json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk=", "detail": "low"}});
+    let paper = json!({"type": "file", "file": {"filename": "a.pdf", "file_data": pdf}});
+    assert_eq!(seen[2], json!({"role": "tool", "tool_call_id": "c1", "content": "a screen\nb.txt:\nhi"}), "{seen}");
+    assert_eq!(seen[3], json!({"role": "tool", "tool_call_id": "c2", "content": "[a picture or file, which follows]"}));
+    assert_eq!(seen[4], json!({"role": "user", "content": [from("c1"), picture, from("c2"), paper]}));
+    assert_eq!((&seen[5]["content"], seen.as_array().unwrap().len()), (&json!("and?"), 6));
+    let last = json!({"previous_response_id": response["id"], "input": [call("c3"), output("c3", json!([image]))]});
+    ask(&http, &last).await;
+    let seen = house.upstream.requests().pop().unwrap().body["messages"].clone();
+    assert_eq!(seen.as_array().unwrap().last().unwrap()["content"], json!([from("c3"), picture]));
+    let inside =
+        json!([call("c4"), output("c4", json!([{"type": "input_image", "image_url": "http://127.0.0.1/a.png"}]))]);
+    let refused = http.post(PATH, &json!({"input": inside})).await;
+    assert_eq!((refused.status, &refused.json()["error"]["param"]), (400, &json!("image_url")), "{}", refused.text);
+    house.stop().await;
+}
+
 #[tokio::test]
 async fn a_cancelled_response_keeps_what_it_had_said() {
     let house = House::open().await;

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use claw_core::message::{JsonText, Message, ToolCall};
+use claw_core::message::{JsonText, Message, Part, ToolCall};
 use claw_core::{Text, Thoughts, Unpaired, unpaired};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
@@ -135,9 +135,15 @@ impl Input {
             if let Some(call) = item.call_id.as_ref().filter(|_| item.kind.as_deref() == Some("function_call")) {
                 given.calls.push((call.clone(), index));
             }
+            let begin = given.messages.len();
             add(index, item, &mut given)?;
+            if given.messages.len() > begin {
+                given.show(begin);
+            }
             given.places.resize(given.messages.len(), index);
         }
+        given.show(given.messages.len());
+        given.places.resize(given.messages.len(), given.places.last().copied().unwrap_or_default());
         let is_new = |message: &Message| matches!(message, Message::User { .. } | Message::Tool { .. });
         if given.messages.iter().any(is_new) {
             return Ok(given);
@@ -192,7 +198,9 @@ fn place(index: usize, item: Item, given: &mut Given) -> Result<(), BadRequest> 
         Some("function_call_output") => {
             let call_id = required("call_id", call_id)?;
             let output = output.ok_or_else(|| BadRequest::of(at("output"), "missing field `output`"))?;
-            messages.push(Message::Tool { call_id, text: output.into_text(&at("output"))?, is_error: false });
+            let (text, beside) = told(output.into_parts(&at("output"))?, &call_id);
+            given.beside.extend(beside);
+            messages.push(Message::Tool { call_id, text, is_error: false });
         }
         Some("compaction") => {
             let content = required("encrypted_content", encrypted_content)?;
@@ -239,6 +247,18 @@ fn again(found: Message, given: &mut Given) {
     }
 }
 
+/// The text of a call's output, and its pictures and files with a word of whose they are.
+fn told(parts: Vec<Part>, call: &str) -> (Text, Vec<Part>) {
+    let (texts, mut beside): (Vec<Part>, Vec<Part>) =
+        parts.into_iter().partition(|part| matches!(part, Part::Text { .. }));
+    let text = Message::User { content: texts }.text();
+    if beside.is_empty() {
+        return (text, beside);
+    }
+    beside.insert(0, Part::Text { text: format!("[from the output of the call {call}]").into() });
+    (if text.is_empty() { "[a picture or file, which follows]".into() } else { text }, beside)
+}
+
 fn said(index: usize, role: &str, content: Content) -> Result<Message, BadRequest> {
     let at = |field: &str| format!("input[{index}].{field}");
     match role {
@@ -265,9 +285,21 @@ pub struct Given {
     calls: Vec<(String, usize)>,
     /// What was reasoned before what comes next.
     thoughts: Option<Box<Thoughts>>,
+    /// Pictures and files of the last outputs of calls. Not every protocol has a place for them there, and all have
+    /// one in what a user says next.
+    beside: Vec<Part>,
 }
 
 impl Given {
+    /// Shows pictures and files of outputs behind the last of those; `place` is where the newest item began.
+    fn show(&mut self, place: usize) {
+        if self.beside.is_empty() || self.messages.get(place..).is_some_and(|new| new.iter().any(Message::is_of_tool)) {
+            return;
+        }
+        let content = std::mem::take(&mut self.beside);
+        self.messages.insert(place.min(self.messages.len()), Message::User { content });
+    }
+
     /// Checks that every call has its output and every output its call, as models demand.
     ///
     /// # Errors
