@@ -11,8 +11,9 @@ use async_trait::async_trait;
 use claw_core::memory::{Citation, Hit, MEMORY_BYTES_MAX, Memory, MemoryError, Notes, Recall, Whose, snippet};
 use claw_core::provenance::Provenance;
 use claw_core::terms::terms;
-use claw_core::{AgentId, Clock, IdSource, MemoryId, Principal, Scope, SessionKey, Timestamp};
+use claw_core::{AgentId, Clock, IdSource, MemoryId, Principal, Scope, SessionKey, TaskId, Timestamp};
 use claw_store::{Cursor, Page, Store, StoreError};
+use sha2::{Digest as _, Sha256};
 
 use crate::Error;
 use crate::engine::Engine;
@@ -121,12 +122,14 @@ impl Recall for Keeper {
         text: String,
         session: Option<SessionKey>,
         untrusted: bool,
+        call: Option<&(TaskId, String)>,
     ) -> Result<Memory, MemoryError> {
         let text = text.trim().to_owned();
         if text.is_empty() || text.len() > MEMORY_BYTES_MAX {
             return Err(MemoryError::Invalid(format!("must be 1 to {MEMORY_BYTES_MAX} bytes")));
         }
-        let (id, created_at) = (MemoryId::new(&*self.ids), self.clock.now());
+        let id = call.map_or_else(|| MemoryId::new(&*self.ids), |call| id_of(whose, call, &text));
+        let created_at = self.clock.now();
         let memory = Memory { id, whose: whose.clone(), text, session, created_at, untrusted };
         match self.store.add_memory(memory.clone(), MEMORIES_MAX).await.await.map_err(unavailable)? {
             true => Ok(memory),
@@ -163,6 +166,18 @@ impl Provenance for Keeper {
         let all = is_there.then_some(itself).into_iter().chain(below);
         Ok((all.filter_map(|place| place.strip_prefix("file:").map(str::to_owned)).collect(), is_all))
     }
+}
+
+/// The id of what a call says, the same each time it is made.
+fn id_of(whose: &Whose, (task, call): &(TaskId, String), text: &str) -> MemoryId {
+    let mut hasher = Sha256::new();
+    for part in [whose.owner.as_str(), whose.agent.as_str(), &task.to_string(), call, text] {
+        hasher.update((part.len() as u64).to_be_bytes());
+        hasher.update(part);
+    }
+    let mut bytes = [0; 16];
+    bytes.iter_mut().zip(hasher.finalize()).for_each(|(byte, digest)| *byte = digest);
+    MemoryId::from_uuid(uuid::Builder::from_custom_bytes(bytes).into_uuid())
 }
 
 fn unavailable(error: StoreError) -> MemoryError {
@@ -222,7 +237,7 @@ impl Memories {
     pub async fn add(&self, principal: &Principal, agent: Option<&AgentId>, text: String) -> Result<Memory, Error> {
         require(principal, Scope::Write)?;
         let whose = self.whose(principal, agent)?;
-        self.0.keeper.add(&whose, text, None, false).await.map_err(|error| refused("text", error))
+        self.0.keeper.add(&whose, text, None, false, None).await.map_err(|error| refused("text", error))
     }
 
     /// The caller's memories, of one agent or of all, newest first.

@@ -227,7 +227,7 @@ impl Tasks {
         };
         let mut open = Vec::new();
         for state in [StateName::Queued, StateName::Running] {
-            let filter = TaskFilter { state: Some(state), session: Some(session.id) };
+            let filter = TaskFilter { state: Some(state), session: Some(session.id), since: None };
             open.extend(self.0.store.tasks(filter, &visibility, None, PAGE_MAX).await?.items);
         }
         Ok(open)

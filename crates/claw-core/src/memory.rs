@@ -9,7 +9,7 @@ use async_trait::async_trait;
 
 use crate::principal::PrincipalId;
 use crate::session::{AgentId, SessionKey};
-use crate::{MemoryId, Timestamp};
+use crate::{MemoryId, TaskId, Timestamp};
 
 /// Longest memory, in bytes.
 pub const MEMORY_BYTES_MAX: usize = 16 * 1024;
@@ -117,13 +117,15 @@ pub trait Recall: Send + Sync {
         first: usize,
         count: usize,
     ) -> Result<Option<(String, bool)>, MemoryError>;
-    /// Stores another one, written in this conversation, and with strangers' words in that or not.
+    /// Stores another one, written in this conversation, and with strangers' words in that or not. What is said again in the
+    /// same call of a run is the same memory, so that a call that is made again after a crash stores nothing twice.
     async fn add(
         &self,
         whose: &Whose,
         text: String,
         session: Option<SessionKey>,
         untrusted: bool,
+        call: Option<&(TaskId, String)>,
     ) -> Result<Memory, MemoryError>;
 }
 

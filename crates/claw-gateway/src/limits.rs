@@ -111,8 +111,7 @@ pub const SYSTEM_EVENTS_MAX: usize = 20;
 pub const HOOK_SUMMARY_CHARS_MAX: usize = 2000;
 /// Tasks at once that a start looks at for ends of hooks' runs that nobody has told.
 pub const HOOK_ENDS_PAGE: u32 = 200;
-/// An end that was not told within this is told no more, nor that of a run which was begun before and has ended; the
-/// key of a turn that told one is known a little longer.
+/// An end that was not told within this is told no more; the key of a turn that told one is known a little longer.
 pub const HOOK_END_TOLD_WITHIN: Duration = Duration::from_hours(23);
 /// Largest body of a hook unless the configuration says otherwise.
 pub const HOOK_BODY_BYTES: usize = 256 * 1024;

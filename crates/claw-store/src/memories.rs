@@ -10,7 +10,7 @@ use crate::{Commit, Cursor, Page, StoreError};
 /// owner, and sees and changes nothing of another one's (G13).
 #[async_trait]
 pub trait Memories: Send + Sync {
-    /// Stores a memory; false where its agent and owner have `max` of them.
+    /// Stores a memory; false where its agent and owner have `max` of them. One whose id is there already stays as it is.
     async fn add_memory(&self, memory: Memory, max: u32) -> Commit<bool>;
 
     /// Forgets one; false when the owner has none of that id.

@@ -271,6 +271,8 @@ pub struct TaskFilter {
     pub state: Option<StateName>,
     /// Only those of this session.
     pub session: Option<SessionId>,
+    /// Only those that have come into their state since this moment.
+    pub since: Option<Timestamp>,
 }
 
 /// One page of a list by keyset.

@@ -205,7 +205,8 @@ impl Tool for MemoryWrite {
         let session: SessionKey = context.session.clone();
         // Nobody has to be asked for it; but whoever finds it hears strangers.
         let untrusted = context.run.untrusted;
-        let memory = self.recall.add(&whose(context), text, Some(session), untrusted).await.map_err(told)?;
+        let (whose, call) = (whose(context), context.run.call.as_ref());
+        let memory = self.recall.add(&whose, text, Some(session), untrusted, call).await.map_err(told)?;
         Ok(format!("remembered as {}", memory.id))
     }
 }

@@ -5,11 +5,15 @@ use std::sync::Arc;
 
 use claw_app::{Error, Live, Settings};
 use claw_core::memory::Recall;
+use claw_core::message::JsonText;
 use claw_core::permission::Permissions;
+use claw_core::provider::Usage;
 use claw_core::run::RunEvent;
 use claw_core::task::StateName;
-use claw_core::{AgentId, Principal, Scope, Scopes, TaskState, Timestamp};
+use claw_core::tool::{RunFacts, ToolContext};
+use claw_core::{AgentId, Principal, Scope, Scopes, SessionKey, TaskId, TaskState, Timestamp};
 use claw_net::egress::{AllowList, Egress};
+use claw_runtime::SystemIds;
 use claw_testkit::clock::START;
 use claw_testkit::{Reply, Upstream};
 use serde_json::Value;
@@ -93,6 +97,43 @@ async fn what_a_run_remembers_a_later_one_finds_and_cites() {
         (r#"{"results":[]}"#, false),
     ];
     assert_eq!(rest, expected);
+    house.stop().await;
+}
+
+/// G3: a call that is made again, since nobody knew what came of it, stores nothing twice.
+#[tokio::test]
+async fn what_the_same_call_remembers_again_is_the_same_memory() {
+    let (directory, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await);
+    let house = open(directory.path(), &upstream).await;
+    let tools = claw_tools::memory::tools(&(Arc::clone(&house.keeper) as Arc<dyn Recall>));
+    let write = tools.iter().find(|tool| tool.spec().name == "memory_write").unwrap();
+    let (task, other) = (TaskId::new(&SystemIds), TaskId::new(&SystemIds));
+    let said = async |call: Option<(TaskId, &str)>, text: &str| {
+        let context = ToolContext {
+            principal: operator(),
+            agent: AgentId::main(),
+            session: SessionKey::main(&AgentId::main()),
+            model: "x/y".into(),
+            usage: Usage::default(),
+            message_count: 0,
+            approved: None,
+            run: RunFacts { call: call.map(|(task, id)| (task, id.to_owned())), ..RunFacts::default() },
+        };
+        write.call(&context, &JsonText::new(serde_json::json!({ "text": text }).to_string())).await.unwrap()
+    };
+    let first = said(Some((task, "c1")), "tea at four").await;
+    assert_eq!(said(Some((task, "c1")), "tea at four").await, first);
+    let others = [
+        said(Some((task, "c2")), "tea at four").await,
+        said(Some((other, "c1")), "tea at four").await,
+        said(Some((task, "c1")), "tea at five").await,
+        said(None, "tea at four").await,
+        said(None, "tea at four").await,
+    ];
+    let all: std::collections::BTreeSet<&String> = others.iter().chain([&first]).collect();
+    assert_eq!(all.len(), 6);
+    let page = house.app.memory.list(&operator(), None, None, None).await.unwrap();
+    assert_eq!(page.items.len(), 6);
     house.stop().await;
 }
 

@@ -46,7 +46,7 @@ async fn hello(app: &App, principal: &Principal, run: NewRun) {
 }
 
 async fn tasks_of(app: &App) -> Vec<Task> {
-    let filter = TaskFilter { state: None, session: None };
+    let filter = TaskFilter::default();
     app.tasks.list(&operator(), filter, None, None).await.unwrap().items
 }
 

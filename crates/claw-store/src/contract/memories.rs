@@ -39,6 +39,10 @@ pub(super) async fn a_memory_is_found_by_its_words_best_first(fixture: &mut dyn 
     for (n, text) in (1..).zip(texts) {
         remember(fixture.store(), &memory(n, &mine, text)).await;
     }
+    // What is there is there once, also where there is no room.
+    let again = Memory { text: "Something else".into(), ..memory(1, &mine, texts[0]) };
+    assert!(fixture.store().add_memory(again, 1).await.await.unwrap());
+    assert!(!fixture.store().add_memory(memory(9, &mine, "One more"), 4).await.await.unwrap());
     fixture.restart().await;
     let store = fixture.store();
     assert_eq!(found(store, &mine, "When are the BIRTHDAYS of Ada?").await[0], texts[0]);

@@ -1,6 +1,7 @@
 //! What is read back: events, lists, histories, sums.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use super::*;
 use crate::{Cursor, SessionPage, StoreError, TaskFilter};
@@ -96,18 +97,23 @@ pub(super) async fn tasks_are_listed_newest_first_in_pages(fixture: &mut dyn Fix
     let all = TaskFilter::default();
     assert_eq!(listed(store, &all, &Visibility::All, 2).await, [9, 8, 7, 6, 5, 4, 3, 2, 1]);
     assert_eq!(listed(store, &all, &Visibility::All, 9).await.len(), 9);
-    let of = |name| TaskFilter { state: Some(name), session: None };
+    let of = |name| TaskFilter { state: Some(name), ..TaskFilter::default() };
     assert_eq!(listed(store, &of(StateName::Queued), &Visibility::All, 3).await, [9, 8, 7, 6, 5, 4, 3]);
     assert_eq!(listed(store, &of(StateName::Running), &Visibility::All, 3).await, [2]);
     assert_eq!(listed(store, &of(StateName::Completed), &Visibility::All, 3).await, [1]);
     assert_eq!(listed(store, &of(StateName::Failed), &Visibility::All, 3).await, []);
-    let odd = TaskFilter { state: None, session: Some(task(1, "odd").session_id) };
+    let odd = TaskFilter { session: Some(task(1, "odd").session_id), ..TaskFilter::default() };
     assert_eq!(listed(store, &odd, &Visibility::All, 2).await, [9, 7, 5, 3, 1]);
     for (name, expected) in [(StateName::Queued, vec![9, 7, 5, 3]), (StateName::Completed, vec![1])] {
         let filter = TaskFilter { state: Some(name), ..odd.clone() };
         assert_eq!(listed(store, &filter, &Visibility::All, 2).await, expected);
     }
-    let unknown = TaskFilter { state: None, session: Some(task(77, "").session_id) };
+    // The time of its state counts, and not that it was made.
+    let since = |moment| TaskFilter { since: Some(moment), ..TaskFilter::default() };
+    let changed = store.task(task(1, "").id, &Visibility::All).await.unwrap().unwrap().state.ended_at().unwrap();
+    assert!(listed(store, &since(changed), &Visibility::All, 2).await.contains(&1));
+    assert!(!listed(store, &since(changed.plus(Duration::from_millis(1))), &Visibility::All, 2).await.contains(&1));
+    let unknown = TaskFilter { session: Some(task(77, "").session_id), ..TaskFilter::default() };
     assert_eq!(listed(store, &unknown, &Visibility::All, 2).await, []);
 }
 
@@ -120,10 +126,10 @@ pub(super) async fn each_sees_only_its_own(fixture: &mut dyn Fixture) {
     let (one, two, operator) = (tenant(1).visibility(), tenant(2).visibility(), Principal::operator().visibility());
     for (filter, mine) in [
         (TaskFilter::default(), vec![4, 1]),
-        (TaskFilter { state: Some(StateName::Queued), session: None }, vec![4, 1]),
-        (TaskFilter { state: Some(StateName::Failed), session: None }, vec![]),
-        (TaskFilter { state: None, session: Some(task(1, "").session_id) }, vec![4, 1]),
-        (TaskFilter { state: None, session: Some(task(2, "").session_id) }, vec![]),
+        (TaskFilter { state: Some(StateName::Queued), ..TaskFilter::default() }, vec![4, 1]),
+        (TaskFilter { state: Some(StateName::Failed), ..TaskFilter::default() }, vec![]),
+        (TaskFilter { session: Some(task(1, "").session_id), ..TaskFilter::default() }, vec![4, 1]),
+        (TaskFilter { session: Some(task(2, "").session_id), ..TaskFilter::default() }, vec![]),
     ] {
         assert_eq!(listed(store, &filter, &one, 1).await, mine, "{filter:?}");
     }

@@ -372,7 +372,7 @@ async fn no_hot_statement_walks_over_a_table() {
     for visibility in [Visibility::All, tenant] {
         for state in [None, Some(claw_core::task::StateName::Queued), Some(claw_core::task::StateName::Failed)] {
             for session in [None, Some(task(1, "").session_id)] {
-                let conditions = list_conditions(&TaskFilter { state, session }, &visibility);
+                let conditions = list_conditions(&TaskFilter { state, session, since: None }, &visibility);
                 statements.push(format!("SELECT t.id FROM tasks t {conditions}"));
             }
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use claw_app::{Error, TaskFilter};
 use claw_core::task::{StateName, TaskState};
-use claw_core::{Principal, SessionKey, Task, TaskId};
+use claw_core::{Principal, SessionKey, Task, TaskId, Timestamp};
 use claw_wire::hooks::{HookEnd, HooksTold, WakeMode};
 
 use crate::doors::Doors;
@@ -56,37 +56,42 @@ async fn hooks_tasks(doors: &Doors) -> Result<Vec<(Task, HookEnd)>, Error> {
     let (hook, now) = (Principal::hook(), doors.app.now());
     let mut seen = BTreeSet::new();
     let mut found = Vec::new();
-    for state in [Some(StateName::Running), Some(StateName::Queued), None] {
-        let filter = TaskFilter { state, ..TaskFilter::default() };
+    let of = |state| TaskFilter { state: Some(state), ..TaskFilter::default() };
+    // Whenever they began: a run may have waited for a day.
+    let ended = TaskFilter {
+        since: Some(Timestamp::from_millis(
+            now.millis() - i64::try_from(HOOK_END_TOLD_WITHIN.as_millis()).unwrap_or(0),
+        )),
+        ..TaskFilter::default()
+    };
+    for filter in [of(StateName::Running), of(StateName::Queued), ended] {
         each(doors, &hook, filter, |task| {
-            let is_old = task.state.ended_at().is_some_and(|at| now.since(at) > HOOK_END_TOLD_WITHIN);
-            if let Some(end) = HookEnd::read(task.turn.extra.as_ref()).filter(|_| !is_old)
+            if let Some(end) = HookEnd::read(task.turn.extra.as_ref())
                 && seen.insert(task.id)
             {
                 found.push((task, end));
             }
+            true
         })
         .await?;
     }
     Ok(found)
 }
 
-/// Looks at tasks, newest first: all of a state, or of any as far back as an end may still be told.
+/// Looks at tasks, newest first, until it has seen enough.
 async fn each(
     doors: &Doors,
     principal: &Principal,
     filter: TaskFilter,
-    mut look: impl FnMut(Task),
+    mut look: impl FnMut(Task) -> bool,
 ) -> Result<(), Error> {
-    let now = doors.app.now();
     let mut from = None;
     loop {
         let page = doors.app.tasks.list(principal, filter.clone(), from, Some(HOOK_ENDS_PAGE)).await?;
         for task in page.items {
-            if filter.state.is_none() && now.since(task.created_at) > HOOK_END_TOLD_WITHIN {
+            if !look(task) {
                 return Ok(());
             }
-            look(task);
         }
         from = page.next;
         if from.is_none() {
@@ -97,12 +102,17 @@ async fn each(
 
 /// What main conversations were told of along with other turns.
 async fn told(doors: &Doors) -> Result<BTreeSet<String>, Error> {
-    let (app, operator) = (&doors.app, Principal::operator());
+    let (app, operator, now) = (&doors.app, Principal::operator(), doors.app.now());
     let mut told = BTreeSet::new();
     for agent in app.models.agents(&operator) {
         let Some(main) = app.sessions.get(&operator, &SessionKey::main(&agent.id)).await? else { continue };
         let filter = TaskFilter { session: Some(main.id), ..TaskFilter::default() };
-        each(doors, &operator, filter, |task| told.extend(HooksTold::read(task.turn.extra.as_ref()))).await?;
+        // Who tells an end began after it.
+        each(doors, &operator, filter, |task| {
+            told.extend(HooksTold::read(task.turn.extra.as_ref()));
+            now.since(task.created_at) <= HOOK_END_TOLD_WITHIN
+        })
+        .await?;
     }
     Ok(told)
 }

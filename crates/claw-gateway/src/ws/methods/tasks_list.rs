@@ -20,7 +20,7 @@ impl Method for TasksList {
         let ListParams { status, session_key, session_id, limit, cursor } = params;
         let app = &call.doors().app;
         let state = status.as_deref().map(parse_status).transpose()?;
-        let mut filter = TaskFilter { state, session: None };
+        let mut filter = TaskFilter { state, ..TaskFilter::default() };
         let names = [("sessionKey", session_key.as_deref()), ("sessionId", session_id.as_deref())];
         if let Some(key) = Target::resolve(("agentId", None), &names)?.session {
             let Some(session) = app.sessions.get(call.principal(), &key).await? else {

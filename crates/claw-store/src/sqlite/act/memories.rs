@@ -44,6 +44,10 @@ const TAKE_ROOM: &str = "INSERT INTO memory_scopes (owner, agent, memories) VALU
 
 async fn add(connection: &mut SqliteConnection, memory: &Memory, max: u32) -> Result<bool, Fault> {
     let Memory { id, whose: Whose { owner, agent }, text, session, created_at, untrusted } = memory;
+    let known = sqlx::query("SELECT 1 FROM memories WHERE id = ?1").bind(id.uuid().as_bytes().as_slice());
+    if known.fetch_optional(&mut *connection).await?.is_some() {
+        return Ok(true);
+    }
     let room = sqlx::query(TAKE_ROOM).bind(owner.as_str()).bind(agent.as_str()).bind(max);
     let Some(row) = room.fetch_optional(&mut *connection).await? else { return Ok(false) };
     let scope: i64 = row.try_get(0)?;

@@ -23,7 +23,7 @@ fn select_tasks(rest: &str) -> AssertSqlSafe<String> {
     ))
 }
 
-/// The conditions of a list; numbered parameters: cursor, limit, owner, state, session.
+/// The conditions of a list; numbered parameters: cursor, limit, owner, state, session, since.
 ///
 /// A tenant's list has an index of its own, which leaves the operator out.
 pub(in crate::sqlite) fn list_conditions(filter: &TaskFilter, visibility: &Visibility) -> String {
@@ -42,6 +42,9 @@ pub(in crate::sqlite) fn list_conditions(filter: &TaskFilter, visibility: &Visib
     }
     if filter.session.is_some() {
         conditions.push_str(" AND t.session = (SELECT n FROM sessions WHERE id = ?5)");
+    }
+    if filter.since.is_some() {
+        conditions.push_str(" AND t.state_at >= ?6");
     }
     conditions.push_str(" ORDER BY t.n DESC LIMIT ?2");
     conditions
@@ -89,6 +92,7 @@ impl Reader {
             .bind(owner)
             .bind(filter.state.map(state_number))
             .bind(filter.session.map(|session| session.uuid().as_bytes().to_vec()))
+            .bind(filter.since.map(Timestamp::millis))
             .fetch_all(&self.pool)
             .await?;
         let next = cut(&mut rows, limit)?;
