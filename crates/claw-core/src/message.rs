@@ -60,7 +60,7 @@ pub enum Message {
 /// A model's reasoning as its provider wants it back; nobody else looks into it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Thoughts {
-    /// `<provider>/<model>`; it is of no use to any other.
+    /// `<provider>/<model>`; it is of no use to any other. Empty where a client has kept it and does not say.
     pub by: String,
     /// In that provider's own form.
     pub payload: JsonText,

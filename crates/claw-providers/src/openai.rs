@@ -97,6 +97,7 @@ impl Chat {
             // By its name as well: a proxy of the vendor's is as strict.
             () if id == "gemini" || host.ends_with(".googleapis.com") => Vendor::Google,
             () if id == "deepseek" || host.ends_with(".deepseek.com") => Vendor::DeepSeek,
+            () if id == "openrouter" || host == "openrouter.ai" => Vendor::OpenRouter,
             () => Vendor::Other,
         };
         Self { manners: Manners { token_limit, vendor }, tool_texts: ToolTexts::default() }

@@ -8,11 +8,12 @@ use claw_core::message::turn_begins;
 
 /// The conversation as the model `name` is shown it: with its own reasoning of this turn, or where it `keeps` it of all
 /// turns, and nobody else's.
+/// What a client has kept without saying whose it is, its provider judges.
 pub(super) fn shown_to(name: &str, keeps: bool, mut shown: Vec<Message>) -> Vec<Message> {
     let begin = if keeps { 0 } else { turn_begins(&shown) };
     for (place, message) in shown.iter_mut().enumerate() {
         if let Message::Assistant { thoughts, .. } = message
-            && thoughts.as_ref().is_some_and(|own| place < begin || own.by != name)
+            && thoughts.as_ref().is_some_and(|own| place < begin || !(own.by == name || own.by.is_empty()))
         {
             *thoughts = None;
         }

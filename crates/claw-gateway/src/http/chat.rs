@@ -19,6 +19,7 @@ use claw_wire::BadRequest;
 use claw_wire::openai::chat::{Chat, ChatRequest, check_calls, unasked};
 use claw_wire::openai::chunk::{ChunkWriter, DONE};
 use claw_wire::openai::completion::{ChatCompletion, completion_id};
+use claw_wire::openai::kept::Kept;
 use claw_wire::openai::model::Selection;
 use claw_wire::target::{Named, Target, is_said};
 use futures::future::try_join_all;
@@ -167,8 +168,10 @@ impl Wording for Chunks {
             pieces.extend(Some(said).filter(|said| !said.is_empty()).map(|said| Bytes::from(self.writer.text(said))));
             pieces.extend(refusal.map(|refusal| Bytes::from(self.writer.refusal(refusal))));
         }
+        let kept = Kept::of(output);
+        pieces.extend(self.writer.reasoning(&kept).map(Bytes::from));
         let calls = output.tool_calls.iter().enumerate();
-        pieces.extend(calls.map(|(index, call)| Bytes::from(self.writer.tool_call(index, call))));
+        pieces.extend(calls.map(|(index, call)| Bytes::from(self.writer.tool_call(index, call, &kept))));
         pieces.push(self.writer.finish(output.finish).into());
         let Some(usage) = self.tally.count(output.usage) else { return pieces };
         if self.include_usage {
@@ -239,6 +242,8 @@ async fn asked(
     // Whoever keeps the conversation brings back what its tools answered earlier, too.
     let untrusted = matches!(&context, Context::Given(given) if given.iter().any(Message::is_of_tool));
     let model = selection.model;
+    // Whoever runs calls of its own brings back what led to them.
+    let reasoning = if tools.is_empty() { Reasoning::None } else { Reasoning::Places };
     let turn = Turn {
         executor: None,
         agent,
@@ -250,7 +255,7 @@ async fn asked(
         client_tools: tools,
         tool_choice,
         thinking,
-        reasoning: Reasoning::None,
+        reasoning,
         stream,
         instructions: None,
         own_tools,

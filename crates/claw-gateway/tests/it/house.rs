@@ -95,7 +95,7 @@ impl Plan {
         Self { clock, ..self }
     }
 
-    /// With `sealing/o4-mini`.
+    /// With `sealing/o4-mini`, and models of Google's and DeepSeek's, which want something back with their calls.
     pub(crate) fn with_sealing(self) -> Self {
         Self { has_sealing: true, ..self }
     }
@@ -243,7 +243,12 @@ fn catalog(upstream: &Upstream, has_sealing: bool) -> Catalog {
     if has_sealing {
         let mut settings = claw_providers::Settings::new("sealing", upstream.base_url());
         settings.models = vec![ModelInfo::named("o4-mini")];
-        providers.push(Arc::new(Responses::new(settings, client).unwrap()));
+        providers.push(Arc::new(Responses::new(settings, client.clone()).unwrap()));
+        for (id, model) in [("gemini", "gemini-3-pro"), ("deepseek", "deepseek-v4-pro")] {
+            let mut settings = claw_providers::Settings::new(id, upstream.base_url());
+            settings.models = vec![ModelInfo::named(model)];
+            providers.push(Arc::new(OpenAi::new(settings, client.clone()).unwrap()));
+        }
     }
     let ops = AgentId::parse("ops").unwrap();
     let ops =

@@ -240,3 +240,70 @@ async fn stored_reasoning_is_found_by_its_id_and_another_callers_is_passed_over(
     assert!(!asked_last(&house).1, "G13: it is not this caller's");
     house.stop().await;
 }
+
+/// Gemini 3 and DeepSeek refuse a call that comes back without what they sent with it. Whoever runs calls of his own gets it
+/// in the fields in which they send it, and has only to append the assistant's message to his conversation.
+#[tokio::test]
+async fn what_a_server_wants_back_with_its_calls_leaves_and_comes_back_with_the_clients_message() {
+    let house = Plan::new().with_sealing().build().await;
+    let http = house.http();
+    let function = json!({"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}});
+    for (model, field, extra) in [
+        ("gemini/gemini-3-pro", None, Some(json!({"google": {"thought_signature": "c2ln"}}))),
+        ("deepseek/deepseek-v4-pro", Some("Look first."), None),
+    ] {
+        let mut call = json!({"id": "c1", "type": "function", "function": {"name": "look", "arguments": "{}"}});
+        if let Some(extra) = &extra {
+            call["extra_content"] = extra.clone();
+        }
+        let mut answer = json!({"role": "assistant", "content": null, "tool_calls": [call]});
+        if let Some(reasoning) = field {
+            answer["reasoning_content"] = json!(reasoning);
+        }
+        let whole = json!({"choices": [{"index": 0, "message": answer, "finish_reason": "tool_calls"}]}).to_string();
+        let question = json!({"role": "user", "content": "x"});
+        for stream in [false, true] {
+            house.upstream.script([Scripted::verbatim("application/json", whole.clone()), Scripted::text("Found.")]);
+            let mut body = json!({"model": model, "messages": [question], "tools": [function], "stream": stream});
+            let reply = http.post(CHAT, &body).await;
+            let message = match stream {
+                false => reply.json()["choices"][0]["message"].clone(),
+                true => assembled(&events(&reply.text)),
+            };
+            assert_eq!(message.get("reasoning_content").and_then(Value::as_str), field, "{message}");
+            assert_eq!(message["tool_calls"][0].get("extra_content"), extra.as_ref(), "{message}");
+            body["stream"] = json!(false);
+            body["messages"] = json!([question, message, {"role": "tool", "tool_call_id": "c1", "content": "42"}]);
+            let answered = http.post(CHAT, &body).await.json();
+            assert_eq!(answered["choices"][0]["message"]["content"], "Found.", "{answered}");
+            let given = house.upstream.requests().pop().unwrap().messages()[1].clone();
+            assert_eq!(given, answer, "{model}, streamed: {stream}");
+
+            // Another model's server is not known to take it, and gets none of it.
+            house.upstream.script([Scripted::text("Found, too.")]);
+            body["model"] = json!("mock/mock-1");
+            http.post(CHAT, &body).await.json();
+            let given = house.upstream.requests().pop().unwrap().messages()[1].to_string();
+            assert!(!given.contains("extra_content") && !given.contains("reasoning"), "{given}");
+        }
+    }
+    house.stop().await;
+}
+
+/// The message as a client puts it together: texts appended, calls as they are.
+fn assembled(chunks: &[(String, String)]) -> Value {
+    let mut message = json!({"role": "assistant", "content": joined(chunks, "content")});
+    let reasoning = joined(chunks, "reasoning_content");
+    if !reasoning.is_empty() {
+        message["reasoning_content"] = json!(reasoning);
+    }
+    let chunks = chunks.iter().filter(|(_, data)| data != "[DONE]");
+    let calls = chunks.filter_map(|(_, data)| {
+        let chunk: Value = serde_json::from_str(data).unwrap();
+        let mut call = chunk["choices"][0]["delta"]["tool_calls"].get(0)?.clone();
+        call.as_object_mut().unwrap().remove("index");
+        Some(call)
+    });
+    message["tool_calls"] = calls.collect();
+    message
+}

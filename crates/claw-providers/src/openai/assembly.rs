@@ -21,12 +21,14 @@ pub(crate) const DONE: &[u8] = b"[DONE]";
 pub(crate) struct Completion {
     gathered: Gathered,
     kept: Kept,
+    /// Whether it is known that the model has thought.
+    has_told: bool,
 }
 
 impl Completion {
     /// Nothing yet; calls without an id are numbered from `first_call_number`.
     pub(crate) fn new(first_call_number: usize) -> Self {
-        Self { gathered: Gathered::numbered_from(first_call_number), kept: Kept::default() }
+        Self { gathered: Gathered::numbered_from(first_call_number), kept: Kept::default(), has_told: false }
     }
 
     /// Takes one chunk, or one whole answer, and appends what it says to `events`.
@@ -65,10 +67,15 @@ impl Completion {
             delta.or(message).unwrap_or_default();
         self.kept.add(&reasoning_content.0, reasoning_details.as_deref());
         let thought = if reasoning_content.0.is_empty() { reasoning } else { reasoning_content };
+        self.has_told |= !thought.0.is_empty();
         say(events, ModelEvent::Thinking, thought.0);
         say(events, ModelEvent::Text, content.0);
         say(events, ModelEvent::Refusal, refusal.0);
         for shred in tool_calls {
+            if shred.extra_content.is_some() && !std::mem::replace(&mut self.has_told, true) {
+                // It has thought, and does not say what.
+                events.push_back(ModelEvent::Thinking(String::new()));
+            }
             self.take_shred(shred, is_whole)?;
         }
         if let Some(reason) = finish_reason.filter(|reason| !reason.is_empty()) {

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use claw_core::message::{Detail, JsonText, Message, Part, ToolCall};
+use claw_core::message::{Detail, JsonText, Message, Part, Thoughts, ToolCall};
 use claw_core::provider::{ModelRequest, Sampling, ToolChoice, ToolSpec};
 use serde::Serialize;
 use serde_json::Value;
@@ -27,6 +27,7 @@ pub(super) enum TokenLimit {
 pub(super) enum Vendor {
     Google,
     DeepSeek,
+    OpenRouter,
     Other,
 }
 
@@ -82,7 +83,7 @@ fn plain<'a>(request: &'a ModelRequest, model: &'a str, manners: Manners) -> Res
     let owed = owed(vendor, model);
     Ok(Outgoing {
         model,
-        messages: messages.iter().map(|message| outgoing_message(message, owed)).collect::<Result<_, _>>()?,
+        messages: messages.iter().map(|message| outgoing_message(message, vendor, owed)).collect::<Result<_, _>>()?,
         stream: *stream,
         stream_options: stream.then_some(StreamOptions { include_usage: true }),
         tools: None,
@@ -136,19 +137,19 @@ fn owed(vendor: Vendor, model: &str) -> Owed {
         // Those before the third generation sign nothing.
         Vendor::Google if !["gemini-1", "gemini-2"].iter().any(|old| model.contains(old)) => Owed::Signature,
         Vendor::DeepSeek if model != "deepseek-chat" => Owed::Reasoning,
-        Vendor::Google | Vendor::DeepSeek | Vendor::Other => Owed::Nothing,
+        Vendor::Google | Vendor::DeepSeek | Vendor::OpenRouter | Vendor::Other => Owed::Nothing,
     }
 }
 
 /// Google's word for a call whose signature is not there.
 const NO_SIGNATURE: &str = r#"{"google":{"thought_signature":"skip_thought_signature_validator"}}"#;
 
-fn outgoing_message(message: &Message, owed: Owed) -> Result<OutgoingMessage<'_>, Unwritable> {
+fn outgoing_message(message: &Message, vendor: Vendor, owed: Owed) -> Result<OutgoingMessage<'_>, Unwritable> {
     Ok(match message {
         Message::System { text } => OutgoingMessage::System { content: text },
         Message::User { content } => OutgoingMessage::User { content: outgoing_content(content)? },
         Message::Assistant { text, tool_calls, thoughts } => {
-            let kept = thoughts.as_ref().and_then(|thoughts| Kept::read(&thoughts.payload)).unwrap_or_default();
+            let kept = thoughts.as_deref().map(|thoughts| kept(thoughts, vendor)).unwrap_or_default();
             let Kept { reasoning_content, reasoning_details, mut calls, .. } = kept;
             let is_owed = owed == Owed::Reasoning && !tool_calls.is_empty();
             let mut unsigned = owed == Owed::Signature && calls.is_empty();
@@ -169,6 +170,18 @@ fn outgoing_message(message: &Message, owed: Owed) -> Result<OutgoingMessage<'_>
         }
         Message::Tool { call_id, text, is_error: _ } => OutgoingMessage::Tool { tool_call_id: call_id, content: text },
     })
+}
+
+/// What was kept. Of what a client has kept without saying whose it is, a server gets what it is known to take.
+fn kept(thoughts: &Thoughts, vendor: Vendor) -> Kept {
+    let kept = Kept::read(&thoughts.payload).unwrap_or_default();
+    match vendor {
+        _ if !thoughts.by.is_empty() => kept,
+        Vendor::Google => Kept { calls: kept.calls, ..Kept::default() },
+        Vendor::DeepSeek => Kept { reasoning_content: kept.reasoning_content, ..Kept::default() },
+        Vendor::OpenRouter => Kept { reasoning_details: kept.reasoning_details, ..Kept::default() },
+        Vendor::Other => Kept::default(),
+    }
 }
 
 fn no_signature(is_wanted: bool) -> Option<Box<RawValue>> {

@@ -32,7 +32,7 @@ pub(super) struct Kept {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) calls: BTreeMap<String, Box<RawValue>>,
     #[serde(skip)]
-    bytes: usize,
+    pub(super) bytes: usize,
 }
 
 impl Kept {

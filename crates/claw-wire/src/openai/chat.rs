@@ -86,6 +86,8 @@ pub struct ChatMessage {
     pub tool_calls: Option<Vec<GivenCall>>,
     pub tool_call_id: Option<String>,
     pub refusal: Option<Text>,
+    pub reasoning_content: Option<String>,
+    pub reasoning_details: Option<Box<RawValue>>,
 }
 
 /// A tool call that an assistant made before.
@@ -96,6 +98,7 @@ pub struct GivenCall {
     #[serde(rename = "type")]
     pub kind: Option<String>,
     pub function: GivenFunction,
+    pub extra_content: Option<Box<RawValue>>,
 }
 
 /// The function of a [`GivenCall`].

@@ -6,8 +6,10 @@
 use claw_core::ToolCall;
 use claw_core::provider::{FinishReason, Usage as CoreUsage};
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::completion::{CalledFunction, Usage};
+use super::kept::Kept;
 
 /// Says that the upstream finished (G8).
 pub const DONE: &[u8] = b"data: [DONE]\n\n";
@@ -70,11 +72,28 @@ impl ChunkWriter {
         })
     }
 
+    /// The reasoning that led to calls, whole, where its model's server wants it back.
+    pub fn reasoning(&self, kept: &Kept) -> Option<Vec<u8>> {
+        let Kept { reasoning_content, reasoning_details, calls: _ } = kept;
+        let piece = ReasoningPiece { reasoning_content, reasoning_details: reasoning_details.as_deref() };
+        let has_any = !reasoning_content.is_empty() || reasoning_details.is_some();
+        has_any.then(|| {
+            let mut fields = Vec::with_capacity(reasoning_content.len() + 64);
+            write_json(&mut fields, &piece);
+            self.chunk(fields.len(), |out| {
+                // Without the braces: the delta has its own.
+                out.extend_from_slice(fields.get(1..fields.len() - 1).unwrap_or_default());
+                None
+            })
+        })
+    }
+
     /// A call of a client's tool, whole.
-    pub fn tool_call(&self, index: usize, call: &ToolCall) -> Vec<u8> {
+    pub fn tool_call(&self, index: usize, call: &ToolCall, kept: &Kept) -> Vec<u8> {
         let ToolCall { id, name, arguments } = call;
-        let piece =
-            CallPiece { index, id, kind: "function", function: CalledFunction { name, arguments: arguments.as_str() } };
+        let function = CalledFunction { name, arguments: arguments.as_str() };
+        let extra_content = kept.calls.get(id).map(|extra| &**extra);
+        let piece = CallPiece { index, id, kind: "function", function, extra_content };
         self.chunk(arguments.as_str().len() + 128, |out| {
             out.extend_from_slice(b"\"tool_calls\":[");
             write_json(out, &piece);
@@ -120,6 +139,16 @@ struct CallPiece<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
     function: CalledFunction<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    extra_content: Option<&'a RawValue>,
+}
+
+#[derive(Serialize)]
+struct ReasoningPiece<'a> {
+    #[serde(skip_serializing_if = "str::is_empty")]
+    reasoning_content: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_details: Option<&'a RawValue>,
 }
 
 fn write_json<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
@@ -156,7 +185,7 @@ mod tests {
         assert_eq!(read(&writer.finish(FinishReason::Length)), choice(json!({}), json!("length")));
         let call = ToolCall { id: "c".into(), name: "n".into(), arguments: JsonText::new("{\"a\":1}") };
         assert_eq!(
-            read(&writer.tool_call(2, &call)),
+            read(&writer.tool_call(2, &call, &Kept::default())),
             choice(
                 json!({"tool_calls": [{"index": 2, "id": "c", "type": "function",
                        "function": {"name": "n", "arguments": "{\"a\":1}"}}]}),

@@ -3,6 +3,9 @@
 use claw_core::provider::{FinishReason, Usage as CoreUsage};
 use claw_core::{Output, TaskId, ToolCall};
 use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::kept::Kept;
 
 /// The id that OpenAI's clients see for a run.
 pub fn completion_id(task: TaskId) -> String {
@@ -10,7 +13,7 @@ pub fn completion_id(task: TaskId) -> String {
 }
 
 /// `chat.completion`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct ChatCompletion<'a> {
     /// `chatcmpl-…`.
     pub id: &'a str,
@@ -40,11 +43,14 @@ impl<'a> Choice<'a> {
         let Output { tool_calls, finish, .. } = output;
         let (said, refusal) = output.said();
         let is_needed = tool_calls.is_empty() && refusal.is_none();
+        let Kept { reasoning_content, reasoning_details, mut calls } = Kept::of(output);
         let message = AnswerMessage {
             role: "assistant",
             content: Some(said).filter(|said| is_needed || !said.is_empty()),
             refusal,
-            tool_calls: tool_calls.iter().map(Call::from).collect(),
+            reasoning_content,
+            reasoning_details,
+            tool_calls: tool_calls.iter().map(|call| Call::new(call, calls.remove(&call.id))).collect(),
         };
         Self { index, message, logprobs: None, finish_reason: finish_reason(*finish) }
     }
@@ -55,7 +61,7 @@ const fn finish_reason(finish: FinishReason) -> &'static str {
 }
 
 /// One choice.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Choice<'a> {
     /// From 0.
     pub index: u32,
@@ -68,7 +74,7 @@ pub struct Choice<'a> {
 }
 
 /// What the assistant said.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct AnswerMessage<'a> {
     /// `assistant`.
     pub role: &'static str,
@@ -76,13 +82,19 @@ pub struct AnswerMessage<'a> {
     pub content: Option<&'a str>,
     /// The words with which it refuses.
     pub refusal: Option<&'a str>,
+    /// The reasoning that led to its calls, where its model's server wants it back.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub reasoning_content: String,
+    /// The same in pieces, signed or sealed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reasoning_details: Option<Box<RawValue>>,
     /// Calls of the client's tools.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tool_calls: Vec<Call<'a>>,
 }
 
 /// A call of a client's tool.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Call<'a> {
     /// The call's id.
     pub id: &'a str,
@@ -91,6 +103,9 @@ pub struct Call<'a> {
     pub kind: &'static str,
     /// Which, with what.
     pub function: CalledFunction<'a>,
+    /// What its model's server wants back with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extra_content: Option<Box<RawValue>>,
 }
 
 /// The function of a [`Call`].
@@ -102,10 +117,11 @@ pub struct CalledFunction<'a> {
     pub arguments: &'a str,
 }
 
-impl<'a> From<&'a ToolCall> for Call<'a> {
-    fn from(call: &'a ToolCall) -> Self {
+impl<'a> Call<'a> {
+    fn new(call: &'a ToolCall, extra_content: Option<Box<RawValue>>) -> Self {
         let ToolCall { id, name, arguments } = call;
-        Self { id, kind: "function", function: CalledFunction { name, arguments: arguments.as_str() } }
+        let function = CalledFunction { name, arguments: arguments.as_str() };
+        Self { id, kind: "function", function, extra_content }
     }
 }
 

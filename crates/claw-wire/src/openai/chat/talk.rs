@@ -2,10 +2,12 @@
 
 use claw_core::message::Message;
 use claw_core::{JsonText, ToolCall, Unpaired, unpaired};
+use serde_json::value::RawValue;
 
 use super::{ChatMessage, Content, GivenCall, GivenFunction};
 use crate::BadRequest;
 use crate::openai::checks::word_of;
+use crate::openai::kept::Kept;
 
 /// Splits after the last assistant message; leading instructions of the new part count as known. Where nothing
 /// is said behind it, the new part begins with what was said last, or holds the instructions alone.
@@ -28,7 +30,8 @@ pub(super) fn split(raw: Vec<ChatMessage>) -> Result<(Vec<Message>, Vec<Message>
 }
 
 fn message(index: usize, raw: ChatMessage) -> Result<Message, BadRequest> {
-    let ChatMessage { role, name: _, content, tool_calls, tool_call_id, refusal } = raw;
+    let ChatMessage { role, name: _, content, mut tool_calls, tool_call_id, refusal, .. } = raw;
+    let kept = kept(raw.reasoning_content, raw.reasoning_details, tool_calls.as_deref_mut());
     let at = |field: &str| format!("messages[{index}].{field}");
     let missing = || BadRequest::of(at("content"), "content must be a string or an array of content parts, found none");
     let text = |content: Option<Content>| content.ok_or_else(missing)?.into_text(&at("content"));
@@ -42,7 +45,7 @@ fn message(index: usize, raw: ChatMessage) -> Result<Message, BadRequest> {
             // Whoever only called tools, or declined, has said nothing.
             let said = content.or(refusal.map(Content::Text));
             let said = said.or_else(|| (!calls.is_empty()).then(|| Content::Text("".into())));
-            Ok(Message::assistant(text(said)?, calls))
+            Ok(Message::Assistant { text: text(said)?, tool_calls: calls, thoughts: kept.into_thoughts() })
         }
         "tool" => {
             let call_id = tool_call_id.filter(|id| !id.is_empty());
@@ -57,8 +60,19 @@ fn message(index: usize, raw: ChatMessage) -> Result<Message, BadRequest> {
     }
 }
 
+/// What an assistant's message brings back of what its model's server wants with its calls.
+fn kept(reasoning: Option<String>, details: Option<Box<RawValue>>, calls: Option<&mut [GivenCall]>) -> Kept {
+    let Some(calls) = calls.filter(|calls| !calls.is_empty()) else { return Kept::default() };
+    let extra = |call: &mut GivenCall| Some((call.id.clone(), call.extra_content.take()?));
+    Kept {
+        reasoning_content: reasoning.unwrap_or_default(),
+        reasoning_details: details,
+        calls: calls.iter_mut().filter_map(extra).collect(),
+    }
+}
+
 fn call(at: &str, raw: GivenCall) -> Result<ToolCall, BadRequest> {
-    let GivenCall { id, kind, function: GivenFunction { name, arguments } } = raw;
+    let GivenCall { id, kind, function: GivenFunction { name, arguments }, extra_content: _ } = raw;
     word_of(&format!("{at}.type"), kind, &["function"])?;
     for (field, value) in [("id", &id), ("function.name", &name)] {
         if value.is_empty() {
