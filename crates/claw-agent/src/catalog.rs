@@ -65,6 +65,10 @@ pub struct Resolved {
     pub tools: bool,
     /// How many tokens fit, when known.
     pub(crate) context_tokens: Option<u32>,
+    /// How many tokens it answers with at most, when known.
+    pub(crate) output_tokens_max: Option<u32>,
+    /// Whether it is known that it answers at once.
+    pub(crate) never_thinks: bool,
     /// Which of the catalogue's sources this is.
     pub(crate) source: usize,
 }
@@ -397,6 +401,8 @@ impl Source {
             model: model.to_owned(),
             tools: info.is_none_or(|info| info.tools),
             context_tokens: info.and_then(|info| info.context_tokens),
+            output_tokens_max: info.and_then(|info| info.output_tokens_max),
+            never_thinks: info.is_some_and(|info| info.thinking == Some(false)),
             source: place,
         }
     }

@@ -121,6 +121,8 @@ impl Executor {
             model: self.agent.clone(),
             tools: false,
             context_tokens: None,
+            output_tokens_max: None,
+            never_thinks: false,
             source: self.source,
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use claw_core::provider::{Cut, FinishReason, ModelEvent, ModelRequest, ProviderError, Thinking, ToolChoice};
+use claw_core::provider::{Cut, FinishReason, ModelEvent, ModelRequest, ProviderError, Sampling, Thinking, ToolChoice};
 use claw_core::run::RunEvent;
 use claw_core::turn::Reasoning;
 use claw_core::{Failure, FailureReason, Message, Thoughts, ToolCall};
@@ -208,13 +208,16 @@ impl Attempt {
     /// What a candidate is asked: as much of the conversation as fits it.
     pub(super) fn request(&self, candidate: &Resolved, talk: &Conversation) -> ModelRequest {
         let turn = &self.task.turn;
+        let most = candidate.output_tokens_max.unwrap_or(u32::MAX);
+        let max_tokens = turn.sampling.max_tokens.map(|tokens| tokens.min(most));
+        let thinking = turn.thinking.as_deref().and_then(Thinking::parse);
         ModelRequest {
             model: candidate.model.clone(),
             messages: talk.shown_to(candidate, turn.sampling.max_tokens),
             tools: if candidate.tools { Arc::clone(&talk.specs) } else { Arc::from([]) },
             tool_choice: self.tool_choice(talk),
-            sampling: turn.sampling.clone(),
-            thinking: turn.thinking.as_deref().and_then(Thinking::parse),
+            sampling: Sampling { max_tokens, ..turn.sampling.clone() },
+            thinking: thinking.filter(|level| *level == Thinking::Off || !candidate.never_thinks),
             conversation: turn.session.as_str().to_owned(),
             stream: turn.stream,
         }

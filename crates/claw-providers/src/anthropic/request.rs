@@ -20,7 +20,7 @@ const BUDGET_TOKENS_MIN: u32 = 1_024;
 /// Makes a model that knows no formats answer in JSON.
 const JSON_ONLY: &str = "Answer with one JSON object and nothing else.";
 
-/// Writes the body; `answer_tokens_max` is the model's own limit, when known.
+/// Writes the body; `answer_tokens_max` is the model's own limit, when it is configured or its vendor says so.
 pub(super) fn write(
     request: &ModelRequest,
     answer_tokens_max: Option<u32>,
@@ -42,12 +42,13 @@ pub(super) fn write(
         reasoning_summary: _,
     } = sampling;
     let format = response_format.as_ref().map(wanted_format).transpose()?.flatten();
-    let thinking = thinking.filter(|_| may_think(messages, tool_choice)).and_then(|level| thought(model, level));
+    let limit = answer_tokens_max.or_else(|| version::answer_tokens_max(model));
+    let thinking = thinking.filter(|_| may_think(messages, tool_choice)).and_then(|level| thought(model, level, limit));
     let is_free = thinking.is_some() || version::samples_by_itself(model);
     let answer = max_tokens.or(answer_tokens_max).unwrap_or_else(|| version::answer_tokens(model));
+    let limit = limit.unwrap_or(u32::MAX);
     // A budget counts as part of the answer, which the caller meant without it.
     let budget = thinking.as_ref().map_or(0, |thinking| thinking.budget_tokens.unwrap_or(0));
-    let limit = answer_tokens_max.unwrap_or(u32::MAX).max(budget.saturating_add(1));
     let outgoing = Outgoing {
         model,
         max_tokens: answer.saturating_add(if max_tokens.is_some() || answer <= budget { budget } else { 0 }).min(limit),
@@ -72,7 +73,12 @@ fn may_think(messages: &[Message], choice: &ToolChoice) -> bool {
     let turn = messages.get(turn_begins(messages)..).unwrap_or_default();
     // The first answer of a turn tells for all: later ones of the same turn need not have thought anew.
     let first = turn.iter().find(|message| matches!(message, Message::Assistant { .. }));
-    let is_signed = !matches!(first, Some(Message::Assistant { thoughts: None, .. }));
+    let is_signed = match first {
+        Some(Message::Assistant { thoughts, .. }) => {
+            thoughts.as_ref().is_some_and(|thoughts| thoughts::read(&thoughts.payload).is_some())
+        }
+        Some(_) | None => true,
+    };
     is_signed && matches!(choice, ToolChoice::Auto | ToolChoice::None)
 }
 
@@ -91,7 +97,11 @@ impl Thought {
     }
 }
 
-fn thought(model: &str, level: Thinking) -> Option<Thought> {
+/// Nothing where the model cannot think, or its answer, of which thoughts are a part, has no room for it.
+fn thought(model: &str, level: Thinking, limit: Option<u32>) -> Option<Thought> {
+    if !version::thinks(model) {
+        return None;
+    }
     let (effort, budget) = match level {
         Thinking::Off => return None,
         Thinking::Minimal => ("low", BUDGET_TOKENS_MIN),
@@ -99,10 +109,12 @@ fn thought(model: &str, level: Thinking) -> Option<Thought> {
         Thinking::Medium => ("medium", 10_240),
         Thinking::High => ("high", 24_576),
     };
-    Some(match version::is_adaptive(model) {
-        true => Thought { effort: Some(effort), budget_tokens: None },
-        false => Thought { effort: None, budget_tokens: Some(budget) },
-    })
+    if version::is_adaptive(model) {
+        return Some(Thought { effort: Some(effort), budget_tokens: None });
+    }
+    // Some is left to answer with.
+    let budget = budget.min(limit.map_or(u32::MAX, |limit| limit - limit / 4));
+    (budget >= BUDGET_TOKENS_MIN).then_some(Thought { effort: None, budget_tokens: Some(budget) })
 }
 
 /// The wanted format of an answer.

@@ -22,6 +22,26 @@ pub(super) fn samples_by_itself(model: &str) -> bool {
     model.contains("claude") && of(model).is_some_and(|version| version >= (4, 7))
 }
 
+/// Whether it can think at all.
+pub(super) fn thinks(model: &str) -> bool {
+    !model.contains("claude") || of(model).is_none_or(|version| version >= (3, 7))
+}
+
+/// The most tokens that it answers with, thoughts among them; nothing where nobody here knows.
+///
+/// Source: Anthropic's overview of its models, as of November 2026.
+pub(super) fn answer_tokens_max(model: &str) -> Option<u32> {
+    let version = of(model).filter(|_| model.contains("claude"))?;
+    Some(match version {
+        (3, 0) => 4_096,
+        (3, 1..=6) => 8_192,
+        (4, 0 | 1) if model.contains("opus") => 32_000,
+        (4, 6) if model.contains("opus") => 128_000,
+        (3, 7) | (4, 0..=6) => 64_000,
+        _ => return None,
+    })
+}
+
 /// How many tokens it may answer with where nobody says: what every model of its age can.
 pub(super) fn answer_tokens(model: &str) -> u32 {
     match of(model) {
@@ -55,5 +75,21 @@ mod tests {
             is_strict("claude-haiku-4-5-20251001") && !is_strict("claude-sonnet-4-20250514") && !is_strict("glm-4.6")
         );
         assert_eq!(answer_tokens("claude-3-opus-20240229"), 4_096);
+        assert!(!thinks("claude-3-5-sonnet-20241022") && thinks("claude-3-7-sonnet-20250219") && thinks("glm-4.6"));
+        for (model, most) in [
+            ("claude-3-haiku-20240307", Some(4_096)),
+            ("anthropic.claude-3-5-sonnet-20241022-v2:0", Some(8_192)),
+            ("claude-3-7-sonnet-20250219", Some(64_000)),
+            ("claude-opus-4-20250514", Some(32_000)),
+            ("claude-opus-4-0", Some(32_000)),
+            ("claude-opus-4-1-20250805", Some(32_000)),
+            ("claude-sonnet-4-20250514", Some(64_000)),
+            ("claude-opus-4-5", Some(64_000)),
+            ("claude-opus-4-6", Some(128_000)),
+            ("claude-opus-4-8", None),
+            ("glm-4.6", None),
+        ] {
+            assert_eq!(answer_tokens_max(model), most, "{model}");
+        }
     }
 }

@@ -105,6 +105,31 @@ fn thinking_is_asked_for_in_the_words_the_model_knows() {
     assert_eq!(asked("claude-opus-4-7", Thinking::Medium, None), (adaptive, effort, json!(16_384), Value::Null));
 }
 
+/// An answer has its thoughts within it, and no model takes more than it can answer with.
+#[test]
+fn nothing_is_asked_for_that_a_known_model_cannot_give() {
+    let asked = |model: &str, own_limit, max_tokens| {
+        let mut request = request(model, vec![Message::user("hi")]);
+        request.thinking = Some(Thinking::High);
+        request.sampling.max_tokens = max_tokens;
+        let sent: Value = serde_json::from_slice(&body(&request, own_limit).unwrap()).unwrap();
+        (sent["max_tokens"].as_u64().unwrap(), sent["thinking"]["budget_tokens"].as_u64())
+    };
+    for (model, own_limit, max_tokens, expected) in [
+        ("claude-opus-4-20250514", None, None, (32_000, Some(24_000))),
+        ("claude-opus-4-1", None, Some(50_000), (32_000, Some(24_000))),
+        ("claude-sonnet-4-5", None, Some(1_000), (25_576, Some(24_576))),
+        ("claude-3-5-sonnet-20241022", None, Some(30_000), (8_192, None)),
+        ("claude-3-5-sonnet-20241022", None, None, (8_192, None)),
+        ("claude-3-opus-20240229", None, None, (4_096, None)),
+        ("claude-sonnet-4-5", Some(8_192), None, (8_192, Some(6_144))),
+        ("claude-sonnet-4-5", Some(1_200), None, (1_200, None)),
+        ("glm-4.6", None, Some(1_000), (25_576, Some(24_576))),
+    ] {
+        assert_eq!(asked(model, own_limit, max_tokens), expected, "{model} {own_limit:?} {max_tokens:?}");
+    }
+}
+
 #[test]
 fn thinking_is_left_out_while_tools_are_answered_or_forced() {
     let mut answered = request(
