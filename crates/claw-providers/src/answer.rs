@@ -96,8 +96,8 @@ impl<W: Wire> Source<W> {
         let mut headers = self.headers.clone();
         self.wire.headers(request, &mut headers);
         let outgoing = Request { method: Method::POST, url: self.url.clone(), headers, body };
-        let client = if request.stream { &self.client } else { &self.for_whole };
-        let mut response = client.send(outgoing).await.map_err(|failed| self.stopped(Stopped::Transport(failed)))?;
+        let mut response =
+            self.client_for(request).send(outgoing).await.map_err(|failed| self.stopped(Stopped::Transport(failed)))?;
         if !response.status().is_success() {
             return Err(self.refused(&mut response).await);
         }

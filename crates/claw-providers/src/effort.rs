@@ -46,6 +46,23 @@ pub(crate) fn reasons(model: &str) -> bool {
     is_o_series(&name) || generation(&name).is_some_and(|(number, rest)| number >= 5 && !rest.contains("chat"))
 }
 
+/// Whether it reasons for long before it says anything, unasked.
+pub(crate) fn is_slow(model: &str) -> bool {
+    const NAMED_SO: [&str; 9] = [
+        "reasoner",
+        "reasoning",
+        "thinking",
+        "deepseek-r",
+        "deepseek-v4",
+        "deep-research",
+        "gemini-2.5-pro",
+        "gemini-3",
+        "qwq",
+    ];
+    let name = bare(model);
+    reasons(&name) || name.starts_with("gpt-oss") || NAMED_SO.iter().any(|part| name.contains(part))
+}
+
 /// Whether a model of Z.ai's is to think, which has a switch of its own; nothing for others.
 pub(crate) fn switch(model: &str, level: Thinking) -> Option<bool> {
     const HYBRID: [&str; 4] = ["glm-4.5", "glm-4.6", "glm-4.7", "glm-5"];

@@ -18,12 +18,13 @@ pub struct Settings {
     pub models: Vec<ModelInfo>,
     /// Headers some servers want; values may be keys and are treated so.
     pub headers: Vec<(String, Secret)>,
-    /// How long an answer may be made that comes whole: its server says nothing meanwhile, so silence tells nothing.
+    /// How long an answer may be made that comes whole: its server says nothing meanwhile, so silence tells nothing. A model
+    /// that reasons may be silent for half of it in a stream.
     pub whole_answer: Duration,
 }
 
 /// What that is unless said otherwise.
-const WHOLE_ANSWER: Duration = Duration::from_mins(10);
+pub(crate) const WHOLE_ANSWER: Duration = Duration::from_mins(10);
 
 impl Settings {
     /// No key, no models, no further headers.

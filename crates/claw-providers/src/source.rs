@@ -5,7 +5,7 @@
 use std::io;
 use std::sync::Arc;
 
-use claw_core::provider::{ModelEvent, ModelInfo, ModelRequest, ProviderError, ToolSpec};
+use claw_core::provider::{ModelEvent, ModelInfo, ModelRequest, ProviderError, Thinking, ToolSpec};
 use claw_core::{Message, Secret};
 use claw_net::{Error, HttpClient, RequestBody, Response, retry_after};
 use futures::StreamExt as _;
@@ -16,10 +16,11 @@ use url::Url;
 
 use crate::answer::{Answer, Stopped};
 use crate::body::Assembly;
+use crate::effort::is_slow;
 use crate::fault::{Fault, error_words};
 use crate::known;
 use crate::redact;
-use crate::settings::{BadSettings, Settings};
+use crate::settings::{BadSettings, Settings, WHOLE_ANSWER};
 
 /// A part of the request that cannot be written.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -82,7 +83,9 @@ pub(crate) struct Source<W> {
     pub(crate) wire: W,
     pub(crate) client: HttpClient,
     /// The same for answers that come whole, of which nothing is heard before they are made.
-    pub(crate) for_whole: HttpClient,
+    for_whole: HttpClient,
+    /// The same for streams of models that reason, which are silent meanwhile.
+    for_thought: HttpClient,
 }
 
 /// What differs between protocols beside their bodies.
@@ -123,14 +126,28 @@ impl<W: Wire> Source<W> {
             headers.insert(parsed, hidden(value.expose()).map_err(|_| bad(name))?);
         }
         let secrets = api_key.into_iter().chain(extra.into_iter().map(|(_, value)| value)).collect();
-        let for_whole = client.patient(whole_answer);
-        Ok(Arc::new(Self { id, base_url, url, headers, models, secrets, wire, client, for_whole }))
+        let (for_whole, for_thought) = (client.patient(whole_answer), client.patient(whole_answer / 2));
+        // Whoever waits longer than usual for a whole answer waits longer for a piece of one.
+        let client = if whole_answer > WHOLE_ANSWER { client.patient(whole_answer / 10) } else { client };
+        Ok(Arc::new(Self { id, base_url, url, headers, models, secrets, wire, client, for_whole, for_thought }))
     }
 
     /// What its vendor says of a model.
     pub(crate) fn known(&self, model: &str) -> Option<ModelInfo> {
         known::known(&self.id, &self.base_url, model)?;
         Some(known::completed(&self.id, &self.base_url, ModelInfo::named(model)))
+    }
+
+    /// The client that is as patient as this answer needs.
+    pub(crate) fn client_for(&self, request: &ModelRequest) -> &HttpClient {
+        let is_told = request.thinking.is_some_and(|level| level != Thinking::Off);
+        let info = self.models.iter().find(|info| info.name == request.model);
+        match info.and_then(|info| info.thinking) {
+            _ if !request.stream => &self.for_whole,
+            Some(true) => &self.for_thought,
+            _ if is_told || is_slow(&request.model) => &self.for_thought,
+            Some(false) | None => &self.client,
+        }
     }
 
     /// The events of one answer.

@@ -8,7 +8,8 @@ use std::time::Duration;
 use claw_core::Secret;
 use claw_core::message::{JsonText, Message, ToolCall};
 use claw_core::provider::{
-    FinishReason, ModelEvent, ModelInfo, ModelRequest, Provider, ProviderError, Sampling, ToolChoice, ToolSpec, Usage,
+    FinishReason, ModelEvent, ModelInfo, ModelRequest, Provider, ProviderError, Sampling, Thinking, ToolChoice,
+    ToolSpec, Usage,
 };
 use claw_net::HttpClient;
 use claw_providers::{OpenAi, Settings};
@@ -140,7 +141,8 @@ async fn tool_calls_come_whole_and_their_results_go_back() {
         assert_eq!(events[0], ModelEvent::Thinking("hm".into()));
         assert_eq!(events[1], ModelEvent::Text("let me look".into()));
         assert_eq!(events[2], ModelEvent::ToolCall(call(id)));
-        assert_eq!(events[4], ModelEvent::Done(FinishReason::ToolCalls));
+        assert_eq!(events[3], ModelEvent::Thoughts(JsonText::new(r#"{"reasoning_content":"hm"}"#)));
+        assert_eq!(events.last(), Some(&ModelEvent::Done(FinishReason::ToolCalls)));
     }
     let answered = [
         Message::user("time?"),
@@ -247,6 +249,29 @@ async fn silence_ends_in_the_phase_it_fell_in() {
     let stalling = provider_with(upstream.base_url(), stalling);
     assert_eq!(ask(&stalling, question("hi", true)).await, [text("a"), timeout("next byte")]);
     upstream.answered().await;
+}
+
+/// Who reasons is silent meanwhile: such a stream has half of the time that a whole answer has.
+#[tokio::test]
+async fn a_model_that_reasons_may_be_silent_for_longer() {
+    let upstream = Upstream::start().await;
+    upstream.respond_with(|_| Reply::text("well").late(Duration::from_millis(400)));
+    let net = claw_net::Settings { first_byte_ms: 100, idle_ms: 100, ..claw_net::Settings::default() };
+    let models = vec![ModelInfo::named("mini"), ModelInfo { thinking: Some(true), ..ModelInfo::named("own") }];
+    let settings = Settings { models, ..Settings::new("p", upstream.base_url()) };
+    claw_net::install_crypto();
+    let provider = OpenAi::new(settings, HttpClient::new(net).unwrap()).unwrap();
+    for (model, thinking, is_heard) in [
+        ("mini", None, false),
+        ("mini", Some(Thinking::Off), false),
+        ("mini", Some(Thinking::Low), true),
+        ("own", None, true),
+        ("o4-mini", None, true),
+        ("deepseek-reasoner", None, true),
+    ] {
+        let request = ModelRequest { model: model.into(), thinking, ..question("hi", true) };
+        assert_eq!(ask(&provider, request).await[0].is_ok(), is_heard, "{model} {thinking:?}");
+    }
 }
 
 #[tokio::test]

@@ -66,6 +66,15 @@ struct Failed {
     due: Instant,
 }
 
+impl Failed {
+    /// Whether this question may be put to it once more. One that has it and was silent for too long is at work on it,
+    /// and would be paid twice.
+    fn may_be_asked_again(&self) -> bool {
+        let has_heard = matches!(self.error, ProviderError::Timeout { phase, .. } if phase != "connection");
+        self.error.is_retryable() && !has_heard
+    }
+}
+
 /// What one question has come to so far.
 pub(super) struct Question {
     /// When it was put first.
@@ -93,7 +102,7 @@ impl Question {
     /// where there is nobody.
     pub(super) fn wait(&self, is_last: bool) -> Option<Duration> {
         let now = Instant::now();
-        let again = self.failures.iter().filter(|failed| failed.error.is_retryable());
+        let again = self.failures.iter().filter(|failed| failed.may_be_asked_again());
         let waits = again.map(|failed| failed.due.saturating_duration_since(now));
         let waits = waits.filter(|wait| *wait <= ATTACHED_RETRY_AFTER_MAX && !self.is_late());
         if is_last { waits.max() } else { waits.min() }
@@ -102,7 +111,7 @@ impl Question {
     /// Whether a candidate was not asked yet, or may be asked again.
     fn is_due(&self, place: usize, now: Instant) -> bool {
         let failed = self.failures.iter().find(|failed| failed.place == place);
-        failed.is_none_or(|failed| failed.error.is_retryable() && failed.due <= now)
+        failed.is_none_or(|failed| failed.may_be_asked_again() && failed.due <= now)
     }
 
     fn failed(&mut self, place: usize, error: ProviderError) {
