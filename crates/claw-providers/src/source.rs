@@ -214,6 +214,17 @@ impl<W: Wire> Source<W> {
     }
 }
 
+/// What a system is told, and apart from it the last of that where nothing else is said at all: a conversation in
+/// turns begins with somebody's word.
+pub(crate) fn parted(messages: &[Message]) -> (&[Message], Option<&str>) {
+    match messages {
+        [told @ .., Message::System { text }] if told.iter().all(|told| matches!(told, Message::System { .. })) => {
+            (told, Some(text))
+        }
+        all => (all, None),
+    }
+}
+
 pub(crate) fn endpoint(base_url: &str, path: &[&str]) -> Option<Url> {
     let mut url: Url = base_url.trim().parse().ok()?;
     if !matches!(url.scheme(), "http" | "https") {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{thoughts, version};
-use crate::source::{Unwritable, write_json};
+use crate::source::{Unwritable, parted, write_json};
 
 /// The least budget for thinking that is taken.
 const BUDGET_TOKENS_MIN: u32 = 1_024;
@@ -27,6 +27,7 @@ pub(super) fn write(
     to: &mut dyn Write,
 ) -> Result<(), Unwritable> {
     let ModelRequest { model, messages, tools, tool_choice, sampling, thinking, conversation: _, stream } = request;
+    let (messages, alone) = parted(messages);
     // Seed, penalties and verbosity have no place here.
     let Sampling {
         temperature,
@@ -53,7 +54,10 @@ pub(super) fn write(
         model,
         max_tokens: answer.saturating_add(if max_tokens.is_some() || answer <= budget { budget } else { 0 }).min(limit),
         system: system(messages, matches!(format, Some(Format::Object))),
-        messages: turns(messages)?,
+        messages: match alone {
+            Some(text) => vec![Turn { role: "user", content: vec![Block::text(text)] }],
+            None => turns(messages)?,
+        },
         stream: *stream,
         tools: tools.iter().map(|tool| outgoing_tool(tool, model)).collect::<Result<_, _>>()?,
         tool_choice: if tools.is_empty() { None } else { outgoing_choice(tool_choice, *parallel_tool_calls) },

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::thoughts;
 use crate::effort::{effort, reasons};
-use crate::source::{Unwritable, write_json};
+use crate::source::{Unwritable, parted, write_json};
 
 /// Asks for reasoning in a form that can be given back, since nothing is kept there.
 const SEALED: &str = "reasoning.encrypted_content";
@@ -33,13 +33,19 @@ pub(super) fn write(request: &ModelRequest, to: &mut dyn Write) -> Result<(), Un
         reasoning_summary,
     } = sampling;
     let effort = thinking.and_then(|level| effort(model, level));
+    let (messages, alone) = parted(messages);
     // Models that do not reason refuse to be asked for it.
     let has_reasoning = effort.is_some() || reasons(model);
     let summary = reasoning_summary.as_deref();
     let outgoing = Outgoing {
         model,
         instructions: instructions(messages),
-        input: messages.iter().flat_map(items).collect(),
+        input: match alone {
+            Some(text) => {
+                vec![Item::Known(Known::Message { role: "user", content: vec![Content::InputText { text }] })]
+            }
+            None => messages.iter().flat_map(items).collect(),
+        },
         stream: *stream,
         store: false,
         tools: tools.iter().map(outgoing_tool).collect::<Result<_, _>>()?,

@@ -178,6 +178,14 @@ fn signed_thoughts_go_back_where_they_stood_and_thinking_goes_on() {
 }
 
 #[test]
+fn instructions_alone_are_said() {
+    let system = |text: &str| Message::System { text: text.into() };
+    let sent = sent(&request("claude-sonnet-4-5", vec![system("be brief"), system("Name a colour.")]));
+    assert_eq!(sent["system"][0]["text"], json!("be brief"));
+    assert_eq!(sent["messages"], json!([{"role": "user", "content": [{"type": "text", "text": "Name a colour."}]}]));
+}
+
+#[test]
 fn tools_choices_formats_and_limits_are_spelled_as_the_protocol_has_them() {
     let mut request = request("claude-sonnet-4-5", vec![Message::user("hi")]);
     let parameters = JsonText::new(r#"{"type":"object"}"#);

@@ -113,3 +113,21 @@ fn reasoning_goes_back_before_what_it_led_to() {
         ])
     );
 }
+
+#[test]
+fn instructions_alone_are_said() {
+    let system = |text: &str| Message::System { text: text.into() };
+    let sent = sent(&ModelRequest {
+        model: "m".into(),
+        messages: Arc::new([system("be brief"), system("Name a colour.")]),
+        tools: Arc::new([]),
+        tool_choice: ToolChoice::Auto,
+        sampling: Sampling::default(),
+        thinking: None,
+        conversation: "c".into(),
+        stream: true,
+    });
+    assert_eq!(sent["instructions"], json!("be brief"));
+    let content = json!([{"type": "input_text", "text": "Name a colour."}]);
+    assert_eq!(sent["input"], json!([{"type": "message", "role": "user", "content": content}]));
+}
