@@ -94,7 +94,7 @@ impl Desk {
     pub(crate) async fn check(&self, callback: &Callback) -> Result<(), Error> {
         let post = self.post();
         if let Err(why) = post.courier.may_call(&callback.url).await {
-            return Err(Error::invalid("callback.url", why.to_string()));
+            return Err(Error::invalid("callback.url", format!("{why} (webhooks.allowHosts)")));
         }
         match letter::placeholder(callback).filter(|_| post.signer.is_none()) {
             None => Ok(()),

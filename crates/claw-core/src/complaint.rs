@@ -15,6 +15,10 @@ pub fn plain(complaint: &str) -> String {
         return format!("{field} is given twice, once by another of its names");
     }
     let Some((found, expected)) = complaint.rsplit_once(", expected ") else { return complaint.to_owned() };
+    if let Some(found) = found.strip_prefix("unknown variant `") {
+        let allowed = expected.trim_start_matches("one of ").replace('`', "\"");
+        return format!("found the string {:?}; allowed: {allowed}", found.trim_end_matches('`'));
+    }
     let expected = match expected {
         "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, 0 or more",
         "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
@@ -68,6 +72,11 @@ mod tests {
                 "found the number 7; allowed: an object with a type that is known",
             ),
             ("unknown field `x`, expected `a` or `b` at line 2 column 1", "unknown field `x`, expected `a` or `b`"),
+            ("unknown variant `x`, expected `a` or `b`", "found the string \"x\"; allowed: \"a\" or \"b\""),
+            (
+                "unknown variant `x`, expected one of `a`, `b`, `c`",
+                "found the string \"x\"; allowed: \"a\", \"b\", \"c\"",
+            ),
             ("duplicate field `path` at line 1 column 9", "`path` is given twice, once by another of its names"),
             ("missing field `path`", "missing field `path`"),
         ] {
