@@ -159,6 +159,14 @@ fn searched(mut text: String, what: &str, is_cut: bool, is_too_much: bool) -> St
     text
 }
 
+/// With a note on a line of its own, if there is one.
+fn noted(mut text: String, note: &str) -> String {
+    if !note.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text + note
+}
+
 /// Cuts a line that is too long to show.
 fn shortened(line: &str) -> std::borrow::Cow<'_, str> {
     use crate::limits::LINE_BYTES_MAX;

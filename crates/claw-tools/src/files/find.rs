@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::walk::{End, walk};
-use super::{FileTool, searched};
+use super::{FileTool, noted, searched};
 use crate::limits::{MATCHES_DEFAULT, SHOWN_BYTES_MAX};
 use crate::workspace::Workspace;
 
@@ -27,7 +27,8 @@ pub(super) struct Find {
 
 impl FileTool for Find {
     const NAME: &'static str = "find";
-    const DESCRIPTION: &'static str = "Finds files of the workspace by a pattern of their names.";
+    const DESCRIPTION: &'static str = "Finds files of the workspace by a pattern of their names; those below .git and node_modules \
+                                        only where `path` leads there.";
     const READS: bool = true;
 
     fn files(&self) -> Vec<&str> {
@@ -40,7 +41,7 @@ impl FileTool for Find {
         let root = workspace.relative(start)?;
         let limit = self.limit.unwrap_or(MATCHES_DEFAULT).max(1);
         let (mut text, mut found) = (String::new(), 0);
-        let end = walk(workspace, start, |_, _, path| {
+        let walked = walk(workspace, start, |_, _, path| {
             if !wanted.is_match(path.strip_prefix(&root).unwrap_or(path)) {
                 return Ok(true);
             }
@@ -52,7 +53,8 @@ impl FileTool for Find {
             text.push('\n');
             Ok(true)
         })?;
-        Ok(searched(text, "file", end == End::Enough, end == End::TooMuch))
+        let told = searched(text, "file", walked.end == End::Enough, walked.end == End::TooMuch);
+        Ok(noted(told, &walked.note()))
     }
 }
 

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::find::glob;
 use super::walk::{End, walk};
-use super::{FileTool, searched, shortened};
+use super::{FileTool, noted, searched, shortened};
 use crate::limits::{FILE_BYTES_MAX, MATCHES_DEFAULT, PATTERN_BYTES_MAX, SHOWN_BYTES_MAX};
 use crate::workspace::{NONBLOCK, Workspace};
 
@@ -44,7 +44,8 @@ pub(super) struct Grep {
 
 impl FileTool for Grep {
     const NAME: &'static str = "grep";
-    const DESCRIPTION: &'static str = "Searches text files of the workspace for a regular expression.";
+    const DESCRIPTION: &'static str = "Searches text files of the workspace for a regular expression; those below .git and \
+                                        node_modules only where `path` leads there.";
     const READS: bool = true;
 
     fn files(&self) -> Vec<&str> {
@@ -59,14 +60,16 @@ impl FileTool for Grep {
             context: self.context.unwrap_or(0).min(20),
             left: self.limit.unwrap_or(MATCHES_DEFAULT).max(1),
             text: String::new(),
+            passed: Passed::default(),
         };
         let root = workspace.relative(start)?;
-        let end = walk(workspace, start, |dir, name, path| {
+        let walked = walk(workspace, start, |dir, name, path| {
             let from_start = path.strip_prefix(&root).unwrap_or(path);
             let is_asked = names.as_ref().is_none_or(|names| names.is_match(from_start) || names.is_match(path));
             Ok(!is_asked || search.file(dir, name, path))
         })?;
-        Ok(searched(search.text, "match", end == End::Enough, end == End::TooMuch))
+        let told = searched(search.text, "match", walked.end == End::Enough, walked.end == End::TooMuch);
+        Ok(noted(noted(told, &search.passed.note()), &walked.note()))
     }
 }
 
@@ -87,12 +90,40 @@ struct Search {
     context: usize,
     left: usize,
     text: String,
+    passed: Passed,
+}
+
+/// Files that were not searched.
+#[derive(Default)]
+struct Passed {
+    binary: usize,
+    large: usize,
+    unreadable: usize,
+}
+
+impl Passed {
+    fn note(&self) -> String {
+        let kinds = [(self.binary, "binary"), (self.large, "larger than is searched"), (self.unreadable, "unreadable")];
+        let told: Vec<String> =
+            kinds.iter().filter(|(count, _)| *count > 0).map(|(count, kind)| format!("{count} {kind}")).collect();
+        if told.is_empty() { String::new() } else { format!("[files not searched: {}]", told.join(", ")) }
+    }
 }
 
 impl Search {
     /// Adds what is found in a file; false when there is enough.
     fn file(&mut self, dir: &Dir, name: &Path, path: &Path) -> bool {
-        let Some(text) = text_of(dir, name) else { return true };
+        let text = match text_of(dir, name) {
+            Ok(text) => text,
+            Err(why) => {
+                match why {
+                    Why::Binary => self.passed.binary += 1,
+                    Why::Large => self.passed.large += 1,
+                    Why::Unreadable => self.passed.unreadable += 1,
+                }
+                return true;
+            }
+        };
         let lines: Vec<&str> = text.lines().collect();
         let mut shown_to = 0;
         for (index, line) in lines.iter().enumerate() {
@@ -116,13 +147,26 @@ impl Search {
     }
 }
 
-/// The text of a plain file of a searchable size; nothing for any other.
-fn text_of(dir: &Dir, name: &Path) -> Option<String> {
+/// Why a file is not searched.
+enum Why {
+    Binary,
+    Large,
+    Unreadable,
+}
+
+/// The text of a plain file of a searchable size; what is no UTF-8 in it is read as well as may be.
+fn text_of(dir: &Dir, name: &Path) -> Result<String, Why> {
     let mut options = OpenOptions::new();
     options.read(true).custom_flags(NONBLOCK);
-    let file = dir.open_with(name, &options).ok()?;
-    let metadata = file.metadata().ok().filter(|metadata| metadata.is_file() && metadata.len() <= FILE_BYTES_MAX)?;
+    let file = dir.open_with(name, &options).map_err(|_| Why::Unreadable)?;
+    let metadata = file.metadata().ok().filter(|metadata| metadata.is_file()).ok_or(Why::Unreadable)?;
+    if metadata.len() > FILE_BYTES_MAX {
+        return Err(Why::Large);
+    }
     let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
-    file.take(FILE_BYTES_MAX).read_to_end(&mut bytes).ok()?;
-    String::from_utf8(bytes).ok().filter(|text| !text.contains('\0'))
+    file.take(FILE_BYTES_MAX).read_to_end(&mut bytes).map_err(|_| Why::Unreadable)?;
+    if bytes.contains(&0) {
+        return Err(Why::Binary);
+    }
+    Ok(String::from_utf8(bytes).unwrap_or_else(|wrong| String::from_utf8_lossy(wrong.as_bytes()).into_owned()))
 }

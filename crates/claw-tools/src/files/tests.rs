@@ -103,6 +103,27 @@ async fn floods_and_binaries_are_told_and_not_shown() {
 }
 
 #[tokio::test]
+async fn a_search_says_what_it_has_not_looked_at() {
+    let desk = Desk::new();
+    for directory in ["node_modules/a", "sub/node_modules", ".git"] {
+        std::fs::create_dir_all(desk.path(directory)).unwrap();
+        std::fs::write(desk.path(directory).join("q.js"), "caf").unwrap();
+    }
+    std::fs::write(desk.path("latin.txt"), b"caf\xe9\n").unwrap();
+    std::fs::write(desk.path("binary"), b"caf\0").unwrap();
+    let modules = "[not looked into: node_modules and 1 more of that name; name one as path to search it]";
+    let find = desk.call("find", serde_json::json!({"pattern": "*.js"})).await;
+    assert_eq!(find, Ok(format!("[no file]\n{modules}")));
+    let grep = async |json: serde_json::Value| desk.call("grep", json).await;
+    let all = format!("latin.txt:1: caf\u{fffd}\n[files not searched: 1 binary]\n{modules}");
+    assert_eq!(grep(serde_json::json!({"pattern": "caf"})).await, Ok(all));
+    let named = grep(serde_json::json!({"pattern": "caf", "path": "node_modules"})).await;
+    assert_eq!(named, Ok("node_modules/a/q.js:1: caf\n".into()));
+    let alone = grep(serde_json::json!({"pattern": "caf", "path": "binary"})).await;
+    assert_eq!(alone, Ok("[no match]\n[files not searched: 1 binary]".into()));
+}
+
+#[tokio::test]
 async fn files_are_written_edited_listed_and_found() {
     let desk = Desk::new();
     let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
