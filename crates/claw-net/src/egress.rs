@@ -129,7 +129,7 @@ impl Guard for Egress {
     }
 
     async fn fetch(&self, url: &str, bytes_max: usize) -> Result<Found, CourierError> {
-        let Page { url: _, status, media_type, body, is_cut } = self.get(url, bytes_max).await?;
+        let Page { url: _, status, media_type, charset: _, body, is_cut } = self.get(url, bytes_max).await?;
         match status {
             200..300 if is_cut => Err(CourierError::Failed(format!("it is longer than {bytes_max} bytes"))),
             200..300 => Ok(Found { media_type, body }),

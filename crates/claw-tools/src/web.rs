@@ -1,8 +1,10 @@
 //! `web_fetch`: a page of the web as text, through the guarded way out; `web_search` is beside it.
 
 mod article;
+mod letters;
 mod markdown;
 pub mod search;
+mod table;
 
 use async_trait::async_trait;
 use claw_core::message::JsonText;
@@ -11,6 +13,7 @@ use claw_core::tool::{Tool, ToolContext, ToolError};
 use claw_net::egress::{Egress, Page};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use url::Url;
 
 use self::article::Article;
 use self::markdown::Aim;
@@ -64,8 +67,10 @@ impl Tool for WebFetch {
 
     async fn call(&self, _: &ToolContext, given: &JsonText) -> Result<String, ToolError> {
         let Fetch { url, max_chars, offset, whole } = arguments::parse(given)?;
-        let page = self.0.get(&url, PAGE_BYTES_MAX).await;
-        let page = page.map_err(|error| ToolError::Failed(format!("the page cannot be fetched: {error}")))?;
+        if !url.contains("://") {
+            return Err(ToolError::Arguments(format!("url: must begin with its scheme, as https://{url}")));
+        }
+        let page = self.0.get(&url, PAGE_BYTES_MAX).await.map_err(|error| failed(&error))?;
         let (status, url, is_cut) = (page.status, page.url.clone(), page.is_cut);
         let text = tokio::task::spawn_blocking(move || readable(page, whole)).await;
         let (text, is_part) = text.unwrap_or_else(|died| Err(ToolError::Failed(died.to_string())))?;
@@ -78,22 +83,28 @@ impl Tool for WebFetch {
     }
 }
 
+fn failed(error: &dyn std::fmt::Display) -> ToolError {
+    let named = if error.to_string().contains("operator's list") { " (tools.web.fetch.allowHosts)" } else { "" };
+    ToolError::Failed(format!("the page cannot be fetched: {error}{named}"))
+}
+
 /// The text, and whether it is only a part of the page.
 fn readable(page: Page, whole: bool) -> Result<(String, bool), ToolError> {
-    let Page { media_type, body, .. } = page;
+    let Page { url, media_type, charset, body, .. } = page;
     let is_text = media_type.starts_with("text/")
         || media_type.is_empty()
         || ["json", "xml", "javascript", "yaml"].iter().any(|kind| media_type.contains(kind));
-    if !is_text || body.contains(&0) {
+    let is_markup = media_type.is_empty() || media_type.contains("html") || media_type.contains("xml");
+    let Some(text) = letters::of(&body, &charset, is_markup).filter(|_| is_text) else {
         return Err(ToolError::Failed(format!("it is no text but {media_type:?} ({} bytes)", body.len())));
-    }
-    let text = String::from_utf8_lossy(&body);
+    };
+    let base = Url::parse(&url).ok();
     let is_html = media_type.contains("html") || media_type.is_empty() && text.trim_start().starts_with('<');
     Ok(match (is_html, whole) {
-        (false, _) => (text.into_owned(), false),
-        (true, true) => (markdown::of(&text, Aim::Page), false),
+        (false, _) => (text, false),
+        (true, true) => (markdown::of(&text, Aim::Page, base.as_ref()), false),
         (true, false) => {
-            let Article { text, is_part } = article::of(&text);
+            let Article { text, is_part } = article::of(&text, base.as_ref());
             (text, is_part)
         }
     })

@@ -21,6 +21,8 @@ pub struct Page {
     pub status: u16,
     /// Its media type without parameters, lower case; empty if it says none.
     pub media_type: String,
+    /// In which letters its server says it is written; empty if it does not.
+    pub charset: String,
     /// Its bytes, as far as they were wanted.
     pub body: Vec<u8>,
     /// Whether there were more.
@@ -122,7 +124,11 @@ async fn read(pinned: &Pinned, response: &mut reqwest::Response, bytes_max: usiz
         let value = response.headers().get(name).and_then(|value| value.to_str().ok());
         value.unwrap_or_default().to_owned()
     };
-    let media_type = written(CONTENT_TYPE).split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let content_type = written(CONTENT_TYPE).to_ascii_lowercase();
+    let (media_type, parameters) = content_type.split_once(';').unwrap_or((&content_type, ""));
+    let mut charsets = parameters.split(';').filter_map(|parameter| parameter.trim().strip_prefix("charset="));
+    let charset = charsets.next().unwrap_or_default().trim_matches(['"', '\'', ' ']).to_owned();
+    let media_type = media_type.trim().to_owned();
     let status = response.status().as_u16();
     let mut unpack = Unpack::new(&written(CONTENT_ENCODING), bytes_max)?;
     let mut is_begun = false;
@@ -134,5 +140,5 @@ async fn read(pinned: &Pinned, response: &mut reqwest::Response, bytes_max: usiz
     }
     // Nothing at all is not packed either.
     let (body, is_cut) = if is_begun { unpack.end()? } else { (Vec::new(), false) };
-    Ok(Page { url: pinned.url.to_string(), status, media_type, body, is_cut })
+    Ok(Page { url: pinned.url.to_string(), status, media_type, charset, body, is_cut })
 }

@@ -364,7 +364,14 @@ async fn a_page_is_read_as_far_as_it_is_wanted() {
     let (egress, _) = courier(&[&listed], &[&["127.0.0.1"]]);
     let url = format!("http://{listed}/");
     let found = egress.get(&url, 4).await.unwrap();
-    let expected = Page { url, status: 200, media_type: "text/html".into(), body: b"0123".to_vec(), is_cut: true };
+    let expected = Page {
+        url,
+        status: 200,
+        media_type: "text/html".into(),
+        charset: "utf-8".into(),
+        body: b"0123".to_vec(),
+        is_cut: true,
+    };
     assert_eq!(found, expected);
 }
 

@@ -4,6 +4,8 @@
 //! nothing, by how much of a piece of text is links. Passes over the text and no tree: a library that
 //! builds one was weighed and left, for forty crates and a depth that strangers choose.
 
+use url::Url;
+
 use super::markdown::{self, Aim};
 
 /// Less text than this is no article.
@@ -20,19 +22,19 @@ pub(super) struct Article {
 }
 
 /// The main content of a page as markdown; the whole page where nothing stands out.
-pub(super) fn of(html: &str) -> Article {
-    let whole = markdown::of(html, Aim::Page);
+pub(super) fn of(html: &str, base: Option<&Url>) -> Article {
+    let whole = markdown::of(html, Aim::Page, base);
     let letters = letters(&whole);
     let enough = |text: &str| {
         let own = self::letters(text);
         own >= ARTICLE_LETTERS_MIN && own * ARTICLE_SHARE >= letters
     };
     let marked = ["article", "main"].into_iter().filter_map(|name| only(html, name)).find_map(|inside| {
-        let text = markdown::of(inside, Aim::Article);
+        let text = markdown::of(inside, Aim::Article, base);
         enough(&text).then(|| titled(html, text))
     });
-    let found =
-        marked.or_else(|| Some(without_lists_of_links(&markdown::of(html, Aim::Article))).filter(|text| enough(text)));
+    let found = marked
+        .or_else(|| Some(without_lists_of_links(&markdown::of(html, Aim::Article, base))).filter(|text| enough(text)));
     let text = found.unwrap_or_else(|| whole.clone());
     Article { is_part: text != whole, text }
 }
@@ -58,13 +60,14 @@ fn only<'a>(html: &'a str, name: &str) -> Option<&'a str> {
     (largest.len() * 2 > all).then_some(largest)
 }
 
-/// With the page's title, where the text does not begin with one.
+/// With the page's title, where the text does not begin with the same.
 fn titled(html: &str, text: String) -> String {
     let title = markdown::opening(html, "title").and_then(|at| {
         let inside = html.get(at..)?;
-        Some(markdown::of(inside.get(..markdown::closing(inside, "title")?)?, Aim::Page))
+        Some(markdown::of(inside.get(..markdown::closing(inside, "title")?)?, Aim::Page, None))
     });
-    match title.filter(|title| !title.is_empty() && !text.starts_with('#')) {
+    let begins_so = |title: &str| text.trim_start_matches(['#', ' ']).starts_with(title);
+    match title.filter(|title| !title.is_empty() && !begins_so(title)) {
         Some(title) => format!("{title}\n\n{text}"),
         None => text,
     }
@@ -120,19 +123,19 @@ mod tests {
     #[test]
     fn the_article_is_found_and_what_stands_around_it_is_not() {
         let inside = format!("<h1>Flood</h1><p>{WORDS}</p><div class='share'>Share <div>this</div></div><p>Later.</p>");
-        let expected = format!("# Flood\n\n{WORDS}\n\nLater.");
+        let expected = format!("News\n\n# Flood\n\n{WORDS}\n\nLater.");
         for body in [
             format!("<article>{inside}</article>"),
             format!("<main><div>{inside}</div></main>"),
             format!("<ARTICLE class=x>{inside}</ARTICLE><article><p>teaser</p></article>"),
         ] {
-            assert_eq!(of(&page(&body)), Article { text: expected.clone(), is_part: true }, "{body}");
+            assert_eq!(of(&page(&body), None), Article { text: expected.clone(), is_part: true }, "{body}");
         }
     }
 
     #[test]
     fn a_page_that_says_nothing_of_itself_loses_its_lists_of_links() {
-        let article = of(&page(&format!("<h2>Flood</h2><p>{WORDS} <a href='/x'>more</a></p>")));
+        let article = of(&page(&format!("<h2>Flood</h2><p>{WORDS} <a href='/x'>more</a></p>")), None);
         assert_eq!(article.text, format!("News\n\n## Flood\n\n{WORDS} [more](/x)"));
         assert!(article.is_part);
     }
@@ -140,11 +143,11 @@ mod tests {
     #[test]
     fn where_nothing_stands_out_the_page_is_whole() {
         for html in ["<p>short</p>", "<article></article><p>x</p>", "<a href='/1'>one</a><a href='/2'>two</a>", ""] {
-            let article = of(html);
-            assert_eq!((article.text, article.is_part), (markdown::of(html, Aim::Page), false), "{html}");
+            let article = of(html, None);
+            assert_eq!((article.text, article.is_part), (markdown::of(html, Aim::Page, None), false), "{html}");
         }
         let form = format!("<form><p>{WORDS}</p></form>");
-        assert_eq!(of(&form).text, WORDS, "some put the whole page into one");
+        assert_eq!(of(&form, None).text, WORDS, "some put the whole page into one");
     }
 
     #[test]
@@ -153,7 +156,7 @@ mod tests {
         for piece in
             ["<article>", "<div class=ad>", "<div class='share'><div>", "</article>", "[", "<main><nav>", "<title>"]
         {
-            let _any = of(&piece.repeat(500_000 / piece.len()));
+            let _any = of(&piece.repeat(500_000 / piece.len()), None);
         }
         assert!(begun.elapsed() < std::time::Duration::from_secs(30), "{:?}", begun.elapsed());
     }

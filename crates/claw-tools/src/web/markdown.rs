@@ -1,6 +1,10 @@
 //! HTML as markdown that can be read: one pass over the text, no tree, so that no depth and no
 //! size of a page can do more than take its time once.
 
+use url::Url;
+
+use super::table::Tables;
+
 /// How far a tag's quotes are looked at; a page of open quotes would else cost its size squared.
 const TAG_BYTES_MAX: usize = 4096;
 /// Elements whose inside is not for readers.
@@ -37,7 +41,7 @@ const NAMES: [&str; 22] = [
     "social",
 ];
 /// Elements that begin a line of their own.
-const BLOCKS: [&str; 18] = [
+const BLOCKS: [&str; 16] = [
     "p",
     "div",
     "section",
@@ -47,8 +51,6 @@ const BLOCKS: [&str; 18] = [
     "aside",
     "ul",
     "ol",
-    "table",
-    "tr",
     "blockquote",
     "figure",
     "dl",
@@ -68,9 +70,9 @@ pub(super) enum Aim {
     Article,
 }
 
-/// The page as markdown.
-pub(super) fn of(html: &str, aim: Aim) -> String {
-    let mut page = Writer { aim, ..Writer::default() };
+/// The page as markdown; its links lead on from `base`, where that is known.
+pub(super) fn of(html: &str, aim: Aim, base: Option<&Url>) -> String {
+    let mut page = Writer { aim, base: base.cloned(), ..Writer::default() };
     let mut rest = html;
     while let Some(open) = rest.find('<') {
         let (text, tagged) = rest.split_at(open);
@@ -78,6 +80,7 @@ pub(super) fn of(html: &str, aim: Aim) -> String {
         rest = page.tag(tagged);
     }
     page.text(rest);
+    page.tables.end(&mut page.out);
     page.out.trim().to_owned()
 }
 
@@ -88,6 +91,9 @@ struct Writer {
     is_verbatim: bool,
     /// Where the open link leads.
     link: Option<String>,
+    /// What links lead on from.
+    base: Option<Url>,
+    tables: Tables,
     aim: Aim,
     /// A part without an end was met; no other is looked for, which would cost the page's size each.
     is_unclosed: bool,
@@ -159,9 +165,27 @@ impl Writer {
             ("code", _) if !self.is_verbatim => self.out.push('`'),
             ("strong" | "b", _) => self.out.push_str("**"),
             ("em" | "i", _) => self.out.push('_'),
-            ("td" | "th", true) => self.out.push_str(" | "),
+            ("table", false) => {
+                self.line(2);
+                self.tables.begin();
+            }
+            ("table", true) => {
+                self.tables.end(&mut self.out);
+                self.line(2);
+            }
+            ("tr", false) => {
+                self.line(1);
+                self.tables.row(&mut self.out);
+            }
+            ("tr", true) => self.tables.end_row(&mut self.out),
+            ("td" | "th", false) => self.tables.cell(&mut self.out),
+            ("img", false) => self.image(whole),
+            ("base", false) => {
+                let base = attribute(whole, "href").and_then(|href| self.base.as_ref()?.join(&href).ok());
+                self.base = base.or(self.base.take());
+            }
             ("a", false) => {
-                self.link = attribute(whole, "href").filter(|link| link.starts_with("http") || link.starts_with('/'));
+                self.link = attribute(whole, "href").and_then(|href| self.absolute(&href));
                 self.out.push_str(if self.link.is_some() { "[" } else { "" });
             }
             ("a", true) => {
@@ -171,8 +195,30 @@ impl Writer {
                     self.out.push(')');
                 }
             }
-            (name, _) if BLOCKS.contains(&name) => self.line(if name == "tr" { 1 } else { 2 }),
+            (name, _) if BLOCKS.contains(&name) => self.line(2),
             _ => {}
+        }
+    }
+
+    /// Where a link or a picture is; nothing where that is no page of the web, or a place in this one.
+    fn absolute(&self, href: &str) -> Option<String> {
+        if href.is_empty() || href.starts_with('#') {
+            return None;
+        }
+        let Some(base) = &self.base else {
+            return (href.starts_with("http") || href.starts_with('/')).then(|| href.to_owned());
+        };
+        let whole = base.join(href).ok()?;
+        matches!(whole.scheme(), "http" | "https").then(|| whole.to_string())
+    }
+
+    /// A picture that says what it shows.
+    fn image(&mut self, whole: &str) {
+        let alt = attribute(whole, "alt").unwrap_or_default();
+        let alt = alt.split_whitespace().collect::<Vec<_>>().join(" ");
+        let Some(source) = attribute(whole, "src").and_then(|src| self.absolute(&src)) else { return };
+        if !alt.is_empty() && !self.is_verbatim {
+            self.out.push_str(&format!("![{alt}]({source})"));
         }
     }
 
@@ -355,17 +401,42 @@ mod tests {
                     <ul><li>a<li>b</ul><pre>x  &lt; y\n  z</pre><!-- <p>no</p> --><table><tr><td>1</td><td>2</td></tr></table>\
                     <p>5 < 6 &#8364; &#x41;&bogus;</p><footer>no</footer></body></html>";
         let expected = "T & U\n\n# Head\n\nOne **two** [three](https://a.b/c?d&e).\n\n- a\n- b\n\n```\nx  < y\n  z\n```\n\n\
-                        1 | 2 |\n\n5 < 6 € A&bogus;";
-        assert_eq!(of(html, Aim::Page), expected);
+                        | 1 | 2 |\n| --- | --- |\n\n5 < 6 € A&bogus;";
+        assert_eq!(of(html, Aim::Page, None), expected);
+    }
+
+    #[test]
+    fn a_table_is_a_table_and_a_layout_is_text() {
+        let table = "a<table><thead><tr><th>A</th><th> B </th></thead><tr><td>1|2<td><p>3</p></tr><tr><td></td><td>x\n y</table>b";
+        assert_eq!(of(table, Aim::Page, None), "a\n\n| A | B |\n| --- | --- |\n| 1\\|2 | 3 |\n|  | x y |\n\nb");
+        let words = "many words ".repeat(40);
+        let words = words.trim();
+        let layout = format!(
+            "<table><tr><td><p>{words}</p><p>more</p></td><td><table><tr><td>1</td><td>2</td></tr></table></td></tr></table>"
+        );
+        assert_eq!(of(&layout, Aim::Page, None), format!("{words}\n\nmore\n\n| 1 | 2 |\n| --- | --- |"));
+        assert_eq!(of("<table><tr><td>one</td></tr></table>two<tr><td>", Aim::Page, None), "one\n\ntwo");
+        let deep = "<table><tr><td>a</td><td>".repeat(20_000);
+        assert!(of(&deep, Aim::Page, None).len() < deep.len());
+    }
+
+    #[test]
+    fn links_lead_where_they_led_on_the_page() {
+        let base = Url::parse("https://a.b/c/d?e").unwrap();
+        let html = "<a href='f'>1</a> <a href=/g?h>2</a> <a href='//i.j'>3</a> <a href='#k'>4</a> <a href='javascript:l()'>5</a> \
+                    <img src=m.png alt='a  cat'><img src=n.png> <base href=/o/><a href=p>6</a>";
+        let expected = "[1](https://a.b/c/f) [2](https://a.b/g?h) [3](https://i.j/) 4 5 ![a cat](https://a.b/c/m.png) \
+                        [6](https://a.b/o/p)";
+        assert_eq!(of(html, Aim::Page, Some(&base)), expected);
     }
 
     #[test]
     fn no_page_takes_more_than_its_size() {
         let deep = "<div>".repeat(400_000) + "x";
-        assert_eq!(of(&deep, Aim::Page), "x");
-        assert!(of(&"<a \"".repeat(100_000), Aim::Page).is_empty());
+        assert_eq!(of(&deep, Aim::Page, None), "x");
+        assert!(of(&"<a \"".repeat(100_000), Aim::Page, None).is_empty());
         for broken in ["<", "<a", "<a href=\"x", "<!--", "<script>", "</", "&#xffffffff;&", "<a href='>x</a>", "<svg"] {
-            let _any = of(broken, Aim::Article);
+            let _any = of(broken, Aim::Article, None);
         }
     }
 }
