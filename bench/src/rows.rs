@@ -158,6 +158,32 @@ impl Row {
     }
 }
 
+impl Row {
+    /// What `--quick` makes smaller than the title says.
+    const fn quick_size(self) -> Option<&'static str> {
+        match self {
+            Self::Backlog | Self::Boot | Self::Sessions => Some("10,000 instead of 100,000"),
+            Self::Context => Some("50 messages instead of 200"),
+            Self::Memory => Some("5,000 memories instead of 50,000"),
+            Self::Sockets => Some("1,000 sockets instead of 10,000"),
+            Self::Burst
+            | Self::Calls
+            | Self::Chat
+            | Self::Bodies
+            | Self::Connects
+            | Self::Drain
+            | Self::Embedded
+            | Self::Failover
+            | Self::Fanout
+            | Self::Idle
+            | Self::Limiter
+            | Self::Responses
+            | Self::Sse
+            | Self::Tools => None,
+        }
+    }
+}
+
 /// What the rows work with.
 pub(crate) struct Bench {
     mock: Server,
@@ -195,6 +221,8 @@ pub(crate) async fn measure(asked: &Asked) -> anyhow::Result<ExitCode> {
                 (Vec::new(), Some(format!("FAILED: {error:#}")))
             }
         };
+        let smaller = row.quick_size().filter(|_| asked.quick).map(|size| format!("--quick: {size}"));
+        let remark = remark.or(smaller);
         sections.push(Section { row: row.name(), title: row.title(), findings, remark });
     }
     if asked.json {

@@ -18,7 +18,7 @@ use crate::stats::{median, median_of};
 pub(super) const ROW: &str = "tools";
 /// Runs that hold their result at once.
 const RUNS: usize = 64;
-/// A result as large as a tool may show.
+/// A result of nearly the 64 KB that a tool may show, cut nowhere.
 const RESULT_BYTES: usize = 60 * 1024;
 const SETTLE: Duration = Duration::from_secs(2);
 
