@@ -231,9 +231,11 @@ impl Attempt {
             Stop::Told(StopReason::Fenced) => return None,
             Stop::Told(StopReason::Cancelled | StopReason::CallerGone) => Outcome::Cancelled { partial },
             Stop::Told(StopReason::Shutdown) if self.task.attached => failed(stopping()),
-            Stop::Told(StopReason::Shutdown) => Outcome::Yielded { not_before: self.parts.clock.now() },
+            Stop::Told(StopReason::Shutdown) => Outcome::Yielded { not_before: self.parts.clock.now(), why: None },
             Stop::Parked { approval, planned } => Outcome::Parked { approval, planned },
-            Stop::Busy { wait } => Outcome::Yielded { not_before: self.parts.clock.now().plus(wait) },
+            Stop::Busy { wait, why } => {
+                Outcome::Yielded { not_before: self.parts.clock.now().plus(wait), why: Some(why) }
+            }
             Stop::Final(failure) => failed(failure),
             Stop::Transient { failure, shown } => match self.next_try(&failure, shown) {
                 Some(delay) => Outcome::Retry { failure, not_before: self.parts.clock.now().plus(delay) },
@@ -374,7 +376,10 @@ fn last_event(task: &Task, outcome: &Outcome, resumes: Option<ApprovalId>) -> Op
             let Approval { id, call_id, tool, shown, expires_at, .. } = *approval;
             RunEvent::ApprovalRequested { approval: id, call_id, name: tool, shown, expires_at }
         }
-        Outcome::Yielded { .. } => return None,
+        Outcome::Yielded { why: Some(failure), not_before } => {
+            RunEvent::Retrying { attempt: task.attempt, failure, at: not_before }
+        }
+        Outcome::Yielded { why: None, .. } => return None,
     })
 }
 

@@ -2,24 +2,27 @@
 //!
 //! How many one takes nobody says, so it is found out: a gate begins at the configured number, loses
 //! a place with every run that is turned away, and wins one back after a row of runs that were
-//! taken. Whoever is turned away says when to come back, and until then nobody goes.
+//! taken. Whoever is turned away says when to come back, and until then nobody goes. A run that is turned away
+//! again, with no more on there than were taken meanwhile, is so for a reason of its own: it waits alone, each time for
+//! longer, and the gate is as wide as before it came.
 //!
 //! Surprise: gates outlive catalogues. A new configuration neither forgets what was found out nor
 //! lets twice as many in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use claw_core::provider::{Cut, Provider};
 use claw_core::turn::Origin;
-use claw_core::{Principal, Text};
+use claw_core::{Principal, TaskId, Text};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::catalog::Resolved;
 use crate::limits::{
-    CONTINUATIONS, EXECUTOR_RUN_LIMIT, EXECUTOR_WAIT_DEFAULT, EXECUTOR_WAIT_MIN, RUN_LIMIT_GRACE, TAKEN_TO_WIDEN,
+    CONTINUATIONS, EXECUTOR_RUN_LIMIT, EXECUTOR_WAIT_DEFAULT, EXECUTOR_WAIT_MIN, EXECUTOR_WAIT_OWN_MAX,
+    RUN_LIMIT_GRACE, TAKEN_TO_WIDEN, TURNED_AWAY_MAX,
 };
 
 /// What a conversation is told whose run was ended, unless the configuration has other words.
@@ -161,12 +164,47 @@ struct Gate {
     running: usize,
     /// Runs taken since the last change.
     taken: usize,
+    /// Runs taken at all.
+    taken_ever: u64,
+    /// How many were on there when one of them was taken, since it last became narrower.
+    proved: usize,
     closed_until: Option<Instant>,
+    /// Who was turned away, and not taken since.
+    turned: HashMap<TaskId, Turned>,
+}
+
+/// A run that was turned away.
+#[derive(Debug, Default)]
+struct Turned {
+    /// How often in a row it was for a reason of its own.
+    times: u32,
+    /// How much narrower it has made the gate.
+    narrowed: usize,
+    /// What had been taken by then.
+    taken_ever: u64,
+}
+
+/// What it means to be turned away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Away {
+    /// How long to wait.
+    pub wait: Duration,
+    /// Whether nobody else waits: the gate stays open.
+    pub is_own: bool,
 }
 
 impl Gate {
     fn new(concurrent_max: usize) -> Self {
-        Self { concurrent_max, open: concurrent_max, running: 0, taken: 0, closed_until: None }
+        Self {
+            concurrent_max,
+            open: concurrent_max,
+            running: 0,
+            taken: 0,
+            taken_ever: 0,
+            proved: 0,
+            closed_until: None,
+            turned: HashMap::new(),
+        }
     }
 
     /// Takes up another number of the configuration; what was found out below it stays.
@@ -181,6 +219,33 @@ impl Gate {
 
     fn wait(&self, now: Instant) -> Option<Duration> {
         self.closed_until.map(|until| until.saturating_duration_since(now)).filter(|wait| !wait.is_zero())
+    }
+
+    /// Somebody was turned away who is told to come back after `wait`.
+    fn turn_away(&mut self, id: TaskId, wait: Duration) -> Away {
+        let before = self.turned.remove(&id);
+        let is_own =
+            before.as_ref().is_some_and(|before| self.taken_ever > before.taken_ever) && self.running <= self.proved;
+        let mut turned = before.unwrap_or_default();
+        turned.taken_ever = self.taken_ever;
+        let wait = if is_own {
+            self.open = self.open.saturating_add(std::mem::take(&mut turned.narrowed)).min(self.concurrent_max);
+            turned.times = turned.times.saturating_add(1);
+            wait.saturating_mul(1 << turned.times.min(10)).min(EXECUTOR_WAIT_OWN_MAX.max(wait))
+        } else {
+            let open = self.open.saturating_sub(1).max(1);
+            turned.narrowed += self.open - open;
+            (self.open, self.taken, self.proved) = (open, 0, self.proved.min(open));
+            let until = Instant::now() + wait;
+            self.closed_until = Some(self.closed_until.map_or(until, |before| before.max(until)));
+            wait
+        };
+        if self.turned.len() >= TURNED_AWAY_MAX {
+            // Whoever has gone elsewhere never says so.
+            self.turned.clear();
+        }
+        self.turned.insert(id, turned);
+        Away { wait, is_own }
     }
 
     fn has_room(&self, now: Instant) -> bool {
@@ -276,8 +341,11 @@ impl Pass {
     }
 
     /// It was taken: a row of those makes the gate wider.
-    pub(crate) fn taken(&self) {
+    pub(crate) fn taken(&self, id: TaskId) {
         self.gates.with(&self.executor, |gate| {
+            gate.turned.remove(&id);
+            gate.taken_ever += 1;
+            gate.proved = gate.proved.max(gate.running);
             gate.taken += 1;
             if gate.taken >= gate.open.saturating_mul(TAKEN_TO_WIDEN) && gate.open < gate.concurrent_max {
                 (gate.open, gate.taken) = (gate.open + 1, 0);
@@ -285,17 +353,13 @@ impl Pass {
         });
     }
 
-    /// It was turned away: the gate becomes narrower, and is closed for as long as was asked for.
-    ///
-    /// Returns how long.
-    pub(crate) fn turned_away(&self, asked: Option<Duration>) -> Duration {
+    /// It was turned away: the gate becomes narrower, and is closed for as long as was asked for, unless that is its
+    /// own affair.
+    pub(crate) fn turned_away(&self, id: TaskId, asked: Option<Duration>) -> Away {
         let wait = asked.unwrap_or(EXECUTOR_WAIT_DEFAULT).max(EXECUTOR_WAIT_MIN);
-        self.gates.with(&self.executor, |gate| {
-            (gate.open, gate.taken) = (gate.open.saturating_sub(1).max(1), 0);
-            let until = Instant::now() + wait;
-            gate.closed_until = Some(gate.closed_until.map_or(until, |before| before.max(until)));
-        });
-        wait
+        let mut away = Away { wait, is_own: false };
+        self.gates.with(&self.executor, |gate| away = gate.turn_away(id, wait));
+        away
     }
 }
 

@@ -141,6 +141,12 @@ pub const PROBE_AFTER: Duration = Duration::from_mins(1);
 /// What a busy executor is left alone for when it does not say how long.
 pub const EXECUTOR_WAIT_DEFAULT: Duration = Duration::from_secs(1);
 
+/// How long one run at most waits of itself, that is turned away again and again while others are taken.
+pub const EXECUTOR_WAIT_OWN_MAX: Duration = Duration::from_mins(1);
+
+/// Of how many runs that were turned away a gate remembers it.
+pub const TURNED_AWAY_MAX: usize = 1_000;
+
 /// And at least, whatever it says.
 pub const EXECUTOR_WAIT_MIN: Duration = Duration::from_millis(100);
 

@@ -146,6 +146,8 @@ pub(crate) enum Stop {
     Busy {
         /// How long yet.
         wait: Duration,
+        /// What it says.
+        why: Failure,
     },
     /// It failed, and may work later.
     Transient {

@@ -268,7 +268,7 @@ impl TaskState {
             (Self::Running { .. }, Outcome::Failed { failure, .. }) => Ok(Self::Failed { failure, at }),
             (Self::Running { .. }, Outcome::Cancelled { .. }) => Ok(Self::Cancelled { at }),
             (Self::Running { .. }, Outcome::Retry { not_before, .. }) => Ok(Self::Queued { not_before }),
-            (Self::Running { .. }, Outcome::Yielded { not_before }) => Ok(Self::Queued { not_before }),
+            (Self::Running { .. }, Outcome::Yielded { not_before, .. }) => Ok(Self::Queued { not_before }),
             (Self::Running { .. }, Outcome::Parked { approval, .. }) => {
                 Ok(Self::Queued { not_before: approval.expires_at })
             }
@@ -319,6 +319,8 @@ pub enum Outcome {
     Yielded {
         /// Not to be started earlier.
         not_before: Timestamp,
+        /// Why there is no room, where somebody says so.
+        why: Option<Failure>,
     },
     /// Somebody has to allow a call first: the task waits without a worker, and has not failed.
     Parked {

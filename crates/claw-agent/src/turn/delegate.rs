@@ -28,7 +28,7 @@ use super::media::Media;
 use super::{Produced, Round, Stop};
 use crate::agent::{Attempt, chance};
 use crate::breaker::{Admission, Trial};
-use crate::executors::{Executor, Pass};
+use crate::executors::{Away, Executor, Pass};
 use crate::journal::NotWritten;
 use crate::sessions::StopReason;
 
@@ -110,12 +110,12 @@ impl Attempt {
             let (error, shown) = match self.put(executor, errand, produced, &call).await? {
                 Answered::Done(finish) => {
                     trial.succeeded();
-                    pass.taken();
+                    pass.taken(self.task.id);
                     return Ok(finish);
                 }
                 Answered::Over(cut) => {
                     trial.succeeded();
-                    pass.taken();
+                    pass.taken(self.task.id);
                     self.go_on(executor, errand, &cut, call).await;
                     produced.is_continued = true;
                     kept = Some(pass);
@@ -125,14 +125,14 @@ impl Attempt {
             };
             let fate = fate(&error, executor, &errand.request.conversation, began.elapsed());
             match &fate {
-                Fate::Busy(_) => drop(trial),
+                Fate::Busy(..) => drop(trial),
                 Fate::NotBegun(_) | Fate::Begun(_) => {
                     trial.failed(&error, self.parts.clock.now(), chance(&*self.parts.ids))
                 }
             }
             self.journal.result(&call, ToolOutcome { text: fate.words().into(), is_error: true }).await;
             match fate {
-                Fate::Busy(asked) => self.wait_for_room(errand, &pass, asked)?,
+                Fate::Busy(asked, why) => self.wait_for_room(errand, pass, asked, why).await?,
                 Fate::NotBegun(failure) => {
                     errand.failures += 1;
                     if !self.waits_here(errand) || errand.failures >= self.task.attempts_max {
@@ -325,8 +325,20 @@ impl Attempt {
     }
 
     /// Any other task waits without a worker.
-    fn wait_for_room(&self, errand: &Errand, pass: &Pass, asked: Option<Duration>) -> Result<(), Stop> {
-        let wait = pass.turned_away(asked);
-        if self.waits_here(errand) { Ok(()) } else { Err(Stop::Busy { wait }) }
+    async fn wait_for_room(
+        &self,
+        errand: &Errand,
+        pass: Pass,
+        asked: Option<Duration>,
+        why: Failure,
+    ) -> Result<(), Stop> {
+        let Away { wait, is_own } = pass.turned_away(self.task.id, asked);
+        // Others may go meanwhile.
+        drop(pass);
+        match self.waits_here(errand) {
+            true if is_own => self.wait(wait).await,
+            true => Ok(()),
+            false => Err(Stop::Busy { wait, why }),
+        }
     }
 }

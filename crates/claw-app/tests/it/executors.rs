@@ -242,6 +242,44 @@ async fn two_hundred_tasks_go_through_a_limit_of_three_and_none_fails() {
     pair.house.stop().await;
 }
 
+/// One that is turned away whatever room there is takes none from the others, asks less and less, and says why it waits.
+#[tokio::test]
+async fn a_task_that_is_always_turned_away_holds_up_nobody_and_says_why_it_waits() {
+    let pair = Pair::open(Double::default(), 3).await;
+    pair.double.respond_with(|seen| match seen.last_user().as_str() {
+        "never" => Reply::words(429, "this session is busy").retry_after("0"),
+        _ => Reply::echo(seen),
+    });
+    let never = pair.submit(there("n", "never")).await;
+    for number in 0..40 {
+        assert_eq!(answer(&pair.run(there(&format!("s{number}"), "hi")).await).0, "hi");
+    }
+    let mut reader = pair.house.app.tasks.read(never, 0);
+    let tried_again = async {
+        let mut times = 0;
+        while times < 4 {
+            pair.run(there("other", "hi")).await;
+            let event = reader.next().await.unwrap().expect("it waits");
+            if let RunEvent::Retrying { failure, .. } = &event.event {
+                assert_eq!(failure.message, "v1 is busy: HTTP 429: this session is busy");
+                times += 1;
+            }
+        }
+    };
+    tokio::time::timeout(SOON, tried_again).await.expect("it is tried again");
+    let found = pair.house.app.tasks.find(&operator(), &never.to_string()).await.unwrap();
+    assert_eq!((found.state.name(), found.failures), (StateName::Queued, 0));
+    let attempts = pair.house.app.tasks.runs(never).await.unwrap();
+    assert!(
+        attempts.iter().all(|attempt| attempt.error.as_deref() == Some("v1 is busy: HTTP 429: this session is busy"))
+    );
+    let gate = pair.house.app.health.snapshot().await.executors.pop().unwrap();
+    assert_eq!((gate.open, gate.running), (3, 0), "the others have all the room there is");
+    pair.double.respond_with(Reply::echo);
+    assert_eq!(answer(&pair.ended(never).await).0, "never");
+    pair.house.stop().await;
+}
+
 /// Those who wait for room hold no worker: other work goes on, and a caller on the line waits its turn.
 #[tokio::test]
 async fn whoever_waits_for_room_holds_no_worker_and_goes_when_somebody_leaves() {

@@ -92,7 +92,11 @@ pub(crate) async fn one(
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     let task = doors.app.tasks.find(allowed.principal(), &id).await?;
-    Ok(render::json(StatusCode::OK, &Task::from(&task)))
+    // What waits for another attempt says why.
+    let waits = task.state.name() == StateName::Queued && task.attempt > 0;
+    let attempts = if waits { doors.app.tasks.runs(task.id).await? } else { Vec::new() };
+    let last = attempts.last().and_then(|attempt| attempt.error.as_deref());
+    Ok(render::json(StatusCode::OK, &Task::from(&task).waiting_since(last)))
 }
 
 /// `GET /v2/tasks/{id}/events`: from the beginning, or behind `Last-Event-ID` or `?after=`.

@@ -94,7 +94,7 @@ pub(super) async fn a_task_given_back_neither_failed_nor_ended(fixture: &mut dyn
     let store = fixture.store();
     submit(store, task(1, "s")).await;
     won(store, 1, 0).await;
-    let next = finish(store, end(1, 1, Outcome::Yielded { not_before: at(9) }, 0)).await.next.unwrap();
+    let next = finish(store, end(1, 1, Outcome::Yielded { not_before: at(9), why: None }, 0)).await.next.unwrap();
     assert_eq!((next.id, next.attempt, next.not_before), (id(1), 1, at(9)));
     let task = read(store, 1).await;
     assert_eq!((task.state, task.failures, task.crashes), (TaskState::Queued { not_before: at(9) }, 0, 0));
@@ -129,9 +129,10 @@ pub(super) async fn a_running_task_is_asked_to_stop(fixture: &mut dyn Fixture) {
 
 pub(super) async fn a_wish_to_cancel_outweighs_another_attempt(fixture: &mut dyn Fixture) {
     let store = fixture.store();
-    for (n, outcome) in
-        [(1, Outcome::Retry { failure: failure(), not_before: at(9) }), (2, Outcome::Yielded { not_before: at(9) })]
-    {
+    for (n, outcome) in [
+        (1, Outcome::Retry { failure: failure(), not_before: at(9) }),
+        (2, Outcome::Yielded { not_before: at(9), why: None }),
+    ] {
         submit(store, task(n, "s")).await;
         won(store, n, 0).await;
         store.cancel(id(n), Visibility::All, at(3)).await.await.unwrap();

@@ -373,7 +373,7 @@ fn outcome_of(outcome: u8) -> Outcome {
         1 => Outcome::Failed { failure: failure(), partial: String::new() },
         2 => Outcome::Cancelled { partial: String::new() },
         3 => Outcome::Retry { failure: failure(), not_before: at(9) },
-        _ => Outcome::Yielded { not_before: at(9) },
+        _ => Outcome::Yielded { not_before: at(9), why: None },
     }
 }
 

@@ -12,7 +12,7 @@ fn done(text: &str) -> ToolOutcome {
 }
 
 async fn give_back(store: &dyn Store, n: u128, attempt: u32) {
-    finish(store, end(n, attempt, Outcome::Yielded { not_before: at(9) }, 0)).await;
+    finish(store, end(n, attempt, Outcome::Yielded { not_before: at(9), why: None }, 0)).await;
 }
 
 pub(super) async fn a_journal_is_read_back_at_the_next_attempt(fixture: &mut dyn Fixture) {

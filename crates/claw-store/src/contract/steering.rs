@@ -89,7 +89,7 @@ pub(super) async fn only_what_was_said_to_the_run_is_taken_up(fixture: &mut dyn 
     submit(store, steering(11, "t")).await;
     submit(store, steering(12, "t")).await;
     won(store, 11, 0).await;
-    finish(store, end(11, 1, Outcome::Yielded { not_before: at(9) }, 0)).await;
+    finish(store, end(11, 1, Outcome::Yielded { not_before: at(9), why: None }, 0)).await;
     won(store, 11, 1).await;
     assert_eq!(take_up(store, 11, 2, &[11, 12]).await, Some(vec![said(12)]));
 }
@@ -98,7 +98,7 @@ pub(super) async fn what_an_attempt_took_up_and_did_not_answer_waits_on(fixture:
     let store = fixture.store();
     let outcomes = [
         Outcome::Retry { failure: failure(), not_before: at(0) },
-        Outcome::Yielded { not_before: at(9) },
+        Outcome::Yielded { not_before: at(9), why: None },
         Outcome::Cancelled { partial: String::new() },
         Outcome::Failed { failure: failure(), partial: String::new() },
     ];

@@ -46,7 +46,9 @@ impl FinishRun {
         let (result, error) = match &finish.outcome {
             Outcome::Completed(output) => (Some(text(output)?), None),
             Outcome::Failed { failure, .. } => (Some(text(failure)?), Some(failure.message.as_str().into())),
-            Outcome::Retry { failure, .. } => (None, Some(failure.message.as_str().into())),
+            Outcome::Retry { failure, .. } | Outcome::Yielded { why: Some(failure), .. } => {
+                (None, Some(failure.message.as_str().into()))
+            }
             Outcome::Yielded { .. } | Outcome::Parked { .. } | Outcome::Cancelled { .. } => (None, None),
         };
         let model = finish.model.as_str().into();
@@ -69,7 +71,7 @@ impl FinishRun {
             Outcome::Retry { not_before, .. } => {
                 Leads { state: StateName::Queued, at: *not_before, outcome: "retrying", event: None }
             }
-            Outcome::Yielded { not_before } => {
+            Outcome::Yielded { not_before, .. } => {
                 Leads { state: StateName::Queued, at: *not_before, outcome: "yielded", event: None }
             }
             Outcome::Parked { approval, .. } => {

@@ -32,7 +32,7 @@ pub struct Task<'a> {
     pub progress: u8,
     /// What came of it.
     pub result: Option<TaskResult<'a>>,
-    /// Why it failed.
+    /// Why it failed; of one that waits to be tried again, why it did the last time.
     pub error: Option<TaskError<'a>>,
     /// ISO 8601.
     pub created_at: String,
@@ -111,6 +111,15 @@ impl<'a> From<&'a CoreTask> for Task<'a> {
             lane: lane.as_str(),
             priority: priority.get(),
         }
+    }
+}
+
+impl<'a> Task<'a> {
+    /// The same with what its last attempt failed for.
+    #[must_use]
+    pub fn waiting_since(self, failed: Option<&'a str>) -> Self {
+        let error = failed.map(|message| TaskError { reason: "provider", code: "provider", message });
+        Self { error: self.error.or(error), ..self }
     }
 }
 

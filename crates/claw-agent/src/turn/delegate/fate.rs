@@ -14,8 +14,8 @@ const SWITCHED_OFF: &str =
 
 /// Why it gave no answer.
 pub(super) enum Fate {
-    /// It has too much to do.
-    Busy(Option<Duration>),
+    /// It has too much to do, and may be asked again after so long.
+    Busy(Option<Duration>, Failure),
     /// It has certainly not begun.
     NotBegun(Failure),
     /// It may have done something.
@@ -26,8 +26,7 @@ impl Fate {
     /// What the journal keeps of it.
     pub(super) fn words(&self) -> String {
         match self {
-            Self::Busy(_) => "it is busy".to_owned(),
-            Self::NotBegun(failure) | Self::Begun(failure) => failure.message.clone(),
+            Self::Busy(_, failure) | Self::NotBegun(failure) | Self::Begun(failure) => failure.message.clone(),
         }
     }
 }
@@ -39,8 +38,12 @@ pub(super) fn fate(error: &ProviderError, executor: &Executor, conversation: &st
         Failure::new(reason, message)
     };
     match error {
-        ProviderError::Status { status: 429, retry_after, .. } => Fate::Busy(*retry_after),
-        ProviderError::Status { status: 503, retry_after: Some(wait), .. } => Fate::Busy(Some(*wait)),
+        ProviderError::Status { status: status @ (429 | 503), retry_after, message, .. }
+            if *status == 429 || retry_after.is_some() =>
+        {
+            let words = format!("{} is busy: HTTP {status}: {message}", executor.id());
+            Fate::Busy(*retry_after, failure(FailureReason::RateLimited, words))
+        }
         ProviderError::Status { status, message, .. } => {
             let reason = match status {
                 400 | 413 | 422 => FailureReason::Request,
