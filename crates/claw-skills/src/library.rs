@@ -29,6 +29,11 @@ use crate::{bundled, manifest};
 pub(crate) use look::Place;
 use look::{Directory, Seen};
 
+/// Whether a skill of this name is a part of the program.
+pub fn is_bundled(name: &str) -> bool {
+    bundled::names().any(|bundled| bundled == name)
+}
+
 /// What says that a skill in a workspace is right as it is.
 pub fn pin_command(name: &str, agent: &AgentId, principal: &Principal) -> String {
     let key = if is_operator(principal) { String::new() } else { format!(" --key {}", principal.id) };

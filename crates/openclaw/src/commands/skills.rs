@@ -27,6 +27,9 @@ use crate::compose::skills::library;
 use crate::config::settings::Settings;
 use crate::exit::{Fatal, chain};
 
+/// So much of what a skill is for stands in a list.
+const DESCRIPTION_CHARS_SHOWN: usize = 60;
+
 /// So many skills that nobody has let in are told of by name.
 const NOTED_MAX: usize = 10;
 
@@ -131,10 +134,22 @@ fn list(settings: &Settings, common: &Common, eligible: bool) -> Result<ExitCode
         return print_json(&SkillsStatus::of(whose.agent.to_string(), report));
     }
     let rows = report.skills.iter().map(|status| {
-        let description: String = status.description.chars().take(60).collect();
-        vec![status.name.clone(), status.source.as_str().to_owned(), state(status), description]
+        vec![status.name.clone(), status.source.as_str().to_owned(), state(status), beginning(&status.description)]
     });
     print(&table(&["NAME", "FROM", "STATE", "DESCRIPTION"], rows.collect()))
+}
+
+/// As many whole words as fit a line, and a sign that there are more.
+fn beginning(text: &str) -> String {
+    let shown = cell(text);
+    match shown.char_indices().nth(DESCRIPTION_CHARS_SHOWN) {
+        None => shown,
+        Some((end, _)) => {
+            let cut = shown.get(..end).unwrap_or_default();
+            let words = cut.rsplit_once(' ').map_or(cut, |(words, _)| words);
+            format!("{}…", words.trim_end_matches([' ', ',', ';', '.', '-']))
+        }
+    }
 }
 
 /// Whether it can be used, and if not, why.
@@ -276,4 +291,23 @@ fn told(name: &str, finding: &Finding) -> String {
 /// A skill's line in the audit log.
 fn line(kind: Kind, name: &str) -> Entry {
     Entry::new(SystemClock.now(), kind, Actor::of(&PrincipalId::operator(), Door::Cli), name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_description_is_cut_between_words_and_shows_it() {
+        let long = format!("{} end", "word ".repeat(20));
+        let table = [
+            ("short", "short".to_owned()),
+            (&*"x".repeat(60), "x".repeat(60)),
+            (&*"x".repeat(61), format!("{}…", "x".repeat(60))),
+            (&*long, format!("{}…", ["word"; 12].join(" ").trim_end())),
+        ];
+        for (text, expected) in table {
+            assert_eq!(beginning(text), expected);
+        }
+    }
 }

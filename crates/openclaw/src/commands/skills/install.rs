@@ -11,6 +11,7 @@ use claw_core::audit::Kind;
 use claw_net::egress::{AllowList, Egress, Page};
 use claw_runtime::SystemClock;
 use claw_skills::install::{From, InstallError, Installed, Managed, Order};
+use claw_skills::library::is_bundled;
 use claw_skills::limits::ARCHIVE_BYTES_MAX;
 use claw_skills::{Contents, archive, folder};
 use serde::Serialize;
@@ -184,14 +185,21 @@ struct InstallAnswer {
     path: PathBuf,
     digest: String,
     replaced: bool,
+    /// Whether a skill of its name is a part of the program, whose place it takes.
+    hides_bundled: bool,
     findings: Vec<FindingRow>,
 }
 
 pub(super) fn tell(installed: Installed, json: bool, verb: &str) -> Result<ExitCode, Fatal> {
     let Installed { manifest, path, digest, findings, has_replaced } = installed;
+    let hides_bundled = is_bundled(&manifest.name);
     if json {
         let findings = findings.iter().map(FindingRow::from).collect();
-        return print_json(&InstallAnswer { name: manifest.name, path, digest, replaced: has_replaced, findings });
+        let (name, replaced) = (manifest.name, has_replaced);
+        return print_json(&InstallAnswer { name, path, digest, replaced, hides_bundled, findings });
+    }
+    if hides_bundled {
+        note(&format!("{0} is the name of a bundled skill, too: agents have this one in its place", manifest.name));
     }
     findings.iter().for_each(|finding| note(&told("accepted", finding)));
     print(&format!("{} is {verb} in {}; agents have it from their next run on", manifest.name, path.display()))
