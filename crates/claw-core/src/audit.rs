@@ -85,6 +85,8 @@ words! {
         SkillPinned = "skill.pinned",
         /// Strangers' words in files were accepted as they are.
         FilesTrusted = "files.trusted",
+        /// Old rows of the log itself were taken away, up to the one that is named with its hash.
+        AuditPruned = "audit.pruned",
     }
 }
 

@@ -53,3 +53,6 @@ pub(crate) const STRANGERS_ANSWERS_MAX: i64 = 100_000;
 
 /// So many memories with one of its terms are weighed, the newest.
 pub(crate) const SEARCH_WEIGHED_MAX: i64 = 4000;
+
+/// Rows of the audit log that are taken away in one transaction.
+pub(crate) const AUDIT_PRUNED_AT_ONCE: i64 = 10_000;

@@ -36,7 +36,7 @@ use claw_runtime::TaskScope;
 use sqlx::sqlite::SqlitePoolOptions;
 use tokio::sync::{Semaphore, mpsc};
 
-pub use audit::{append_beside, check_beside};
+pub use audit::{append_beside, base_beside, check_beside, prune_beside};
 pub use check::check;
 pub use open::Settings;
 

@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use async_trait::async_trait;
+use claw_core::Timestamp;
 use claw_core::audit::{Entry, Recorded};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
 use sqlx::{ConnectOptions, Connection as _, Row as _};
@@ -15,7 +16,7 @@ use super::decode;
 use super::fault::Fault;
 use super::schema;
 use crate::audit::{Row, follow};
-use crate::limits::{BUSY_TIMEOUT, PAGE_ROWS_MAX};
+use crate::limits::{AUDIT_PRUNED_AT_ONCE, BUSY_TIMEOUT, PAGE_ROWS_MAX};
 use crate::stored::{FORM, text};
 use crate::verbs::AppendAudit;
 use crate::{Audit, AuditFilter, Checked, Commit, Cursor, Link, Page, StoreError};
@@ -73,6 +74,68 @@ async fn append_alone(connection: &mut SqliteConnection, entries: &[Entry]) -> R
     Ok(())
 }
 
+/// Takes away the rows of the log before that moment, beside the gateway that may run over it. The log goes on behind the
+/// last of them, whose number and hash stay as its beginning and in the row that says so; how many went, and that last one.
+/// Nothing where there is no log, or no row is as old.
+///
+/// # Errors
+/// [`StoreError`] as for any write.
+pub async fn prune_beside(path: &Path, before: Timestamp, entry: Entry) -> Result<Option<(u64, Link)>, StoreError> {
+    let mut connection: SqliteConnection = beside(path).connect().await.map_err(Fault::from)?;
+    if !schema::is_current(&mut connection).await? {
+        return Ok(None);
+    }
+    let pruned = prune(&mut connection, before, entry).await;
+    let _closed = connection.close().await;
+    Ok(pruned?)
+}
+
+/// Behind the last row that is older than all that follow it: a clock that was put back takes nothing newer along.
+const OLD: &str = "SELECT n, hash FROM audit WHERE n = coalesce((SELECT min(n) FROM audit WHERE at >= ?1) - 1,                    (SELECT max(n) FROM audit))";
+
+async fn prune(
+    connection: &mut SqliteConnection,
+    before: Timestamp,
+    entry: Entry,
+) -> Result<Option<(u64, Link)>, Fault> {
+    sqlx::query("PRAGMA synchronous = FULL").execute(&mut *connection).await?;
+    let base = base(connection).await?;
+    let last = sqlx::query(OLD).bind(before.millis()).fetch_optional(&mut *connection).await?;
+    let Some(last) = last else { return Ok(None) };
+    let last = Link { n: last.try_get(0)?, hash: decode::digest(last.try_get(1)?)? };
+    if last.n <= base.n {
+        return Ok(None);
+    }
+    // First it is said: who dies over it has begun what the row tells.
+    let entry = entry.with("rows", (last.n - base.n).to_string()).with_digest("hash", &last.hash);
+    append_alone(connection, &[entry]).await?;
+    let mut gone = base.n;
+    while gone < last.n {
+        // Piece by piece: the gateway writes in between.
+        gone = last.n.min(gone + AUDIT_PRUNED_AT_ONCE);
+        sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
+        let moved = "UPDATE audit_base SET (n, hash) = (SELECT n, hash FROM audit WHERE n = ?1)";
+        sqlx::query(moved).bind(gone).execute(&mut *connection).await?;
+        sqlx::query("DELETE FROM audit WHERE n <= ?1").bind(gone).execute(&mut *connection).await?;
+        sqlx::query("COMMIT").execute(&mut *connection).await?;
+    }
+    Ok(Some((u64::try_from(last.n - base.n).unwrap_or_default(), last)))
+}
+
+/// Where the log begins in the database at `path`: behind what was taken away of it. Nothing where there is no log.
+///
+/// # Errors
+/// [`StoreError`] as for any read.
+pub async fn base_beside(path: &Path) -> Result<Option<Link>, StoreError> {
+    let mut connection: SqliteConnection = beside(path).read_only(true).connect().await.map_err(Fault::from)?;
+    let found = match schema::is_current(&mut connection).await? {
+        true => Some(base(&mut connection).await?),
+        false => None,
+    };
+    let _closed = connection.close().await;
+    Ok(found)
+}
+
 /// Follows the next part of the chain in the database at `path`, beside the gateway that may run over it.
 /// Nothing where there is no log.
 ///
@@ -112,6 +175,12 @@ pub(super) async fn append(connection: &mut SqliteConnection, entries: &[Entry])
         insert.bind(row.form).bind(link.hash.as_slice()).execute(&mut *connection).await?;
     }
     Ok(())
+}
+
+/// Behind what was taken away.
+pub(super) async fn base(connection: &mut SqliteConnection) -> Result<Link, Fault> {
+    let row = sqlx::query("SELECT n, hash FROM audit_base").fetch_one(connection).await?;
+    Ok(Link { n: row.try_get(0)?, hash: decode::digest(row.try_get(1)?)? })
 }
 
 pub(super) async fn head(connection: &mut SqliteConnection) -> Result<Link, Fault> {

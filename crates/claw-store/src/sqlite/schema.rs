@@ -23,6 +23,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/0010_run_usage.sql"),
     include_str!("../../migrations/0011_plans.sql"),
     include_str!("../../migrations/0012_usage_sums.sql"),
+    include_str!("../../migrations/0013_audit_base.sql"),
 ];
 
 /// The schema that this version writes.

@@ -7,10 +7,10 @@ use std::process::ExitCode;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
-use claw_core::audit::{Entry, hex};
-use claw_core::{Clock as _, Timestamp};
+use claw_core::audit::{Actor, Door, Entry, Kind, hex};
+use claw_core::{Clock as _, PrincipalId, Timestamp};
 use claw_runtime::SystemClock;
-use claw_store::sqlite::{append_beside, check_beside};
+use claw_store::sqlite::{append_beside, base_beside, check_beside, prune_beside};
 use claw_store::{Broken, Checked, Flaw, Link};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -62,6 +62,14 @@ enum Action {
         #[command(flatten)]
         asking: Asking,
     },
+    /// Take away rows that are older; the rest begins at the hash of the last of them. Also without a running gateway
+    Prune {
+        /// How old: a length of time, as 90d, or a moment, as 2026-02-16T00:00:00Z
+        #[arg(long, value_name = "WHEN", value_parser = since)]
+        before: Timestamp,
+        #[command(flatten)]
+        shown: Shown,
+    },
     /// Say whether every row is as it was written; also without a running gateway
     Verify {
         /// Say, too, whether it goes on from what an earlier look told: a row's number and hash
@@ -102,6 +110,7 @@ pub(crate) fn run(audit: Audit, context: &Context) -> Result<ExitCode, Fatal> {
             let params = json!({"kind": kind, "actor": actor, "since": since, "cursor": cursor});
             list(&asking, context, params, limit)
         }
+        Action::Prune { before, shown } => prune(&client_settings(context)?.fixed.store_path, before, shown.json),
         Action::Verify { expect, shown } => verify(&client_settings(context)?.fixed.store_path, expect, shown.json),
     }
 }
@@ -163,8 +172,57 @@ fn brief(value: &str) -> &str {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
+struct Pruned {
+    rows: u64,
+    /// The last row that went, as `verify --expect` takes it.
+    last: Option<String>,
+}
+
+/// Nothing goes of a log that does not hold: what is wrong with it could go along.
+fn prune(path: &Path, before: Timestamp, json: bool) -> Result<ExitCode, Fatal> {
+    require_there(path)?;
+    let at = SystemClock.now();
+    let before = before.min(at);
+    let entry = Entry::new(at, Kind::AuditPruned, Actor::of(&PrincipalId::operator(), Door::Cli), "log");
+    let entry = entry.with("before", before.to_string());
+    let pruned = client::block_on(async {
+        let Followed { broken, .. } = follow(path, None).await?;
+        if let Some(Broken { n, flaw }) = broken {
+            let why = format!("nothing was taken away: the audit log is broken, row {n} {}", said(flaw));
+            return Err(Fatal::other(why, "keep the file as it is, and see `openclaw audit verify`"));
+        }
+        let unwritable = |error| Fatal::Database { path: path.to_owned(), source: Box::new(error) };
+        prune_beside(path, before, entry).await.map_err(unwritable)
+    })?;
+    let mark = pruned.map(|(_, Link { n, hash })| format!("{n}:{}", hex(&hash)));
+    if json {
+        return print_json(&Pruned { rows: pruned.map_or(0, |(rows, _)| rows), last: mark });
+    }
+    match (pruned, mark) {
+        (Some((rows, _)), Some(mark)) => {
+            note("the file stays as large as it is; what comes takes the room");
+            print(&format!("{rows} rows are gone; the log goes on behind {mark}"))
+        }
+        (_, _) => print("no row is as old"),
+    }
+}
+
+fn require_there(path: &Path) -> Result<(), Fatal> {
+    if path.exists() {
+        return Ok(());
+    }
+    Err(Fatal::asked(
+        format!("there is no database at {}", path.display()),
+        "start the gateway once, or name the file with store.path",
+    ))
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Verdict {
     valid: bool,
+    /// The first row there is: those before it were taken away.
+    first: i64,
     rows: i64,
     hash: String,
     broken: Option<BrokenRow>,
@@ -177,27 +235,29 @@ struct BrokenRow {
 }
 
 fn verify(path: &Path, expect: Option<Link>, json: bool) -> Result<ExitCode, Fatal> {
-    if !path.exists() {
-        return Err(Fatal::asked(
-            format!("there is no database at {}", path.display()),
-            "start the gateway once, or name the file with store.path",
-        ));
-    }
-    let (link, broken) = client::block_on(follow(path, expect))?;
-    let rows = broken.map_or(link.n, |broken| broken.n - 1);
+    require_there(path)?;
+    let Followed { base, end: link, broken } = client::block_on(follow(path, expect))?;
+    let rows = broken.map_or(link.n, |broken| broken.n - 1) - base.n;
     let mark = format!("{}:{}", link.n, hex(&link.hash));
     if json {
         let broken = broken.map(|Broken { n, flaw }| BrokenRow { n, flaw: word(flaw) });
         let hash = if broken.is_some() { String::new() } else { hex(&link.hash) };
-        print_json(&Verdict { valid: broken.is_none(), rows, hash, broken })?;
+        print_json(&Verdict { valid: broken.is_none(), first: base.n + 1, rows, hash, broken })?;
     }
     let why = match broken {
         None if json => return Ok(ExitCode::SUCCESS),
         None => {
-            let shown =
-                print(&format!("the audit log is whole: {rows} rows, the last one's hash is {}", hex(&link.hash)))?;
+            let from = if base.n == 0 { String::new() } else { format!(" from row {} on", base.n + 1) };
+            let shown = print(&format!(
+                "the audit log is whole: {rows} rows{from}, the last one's hash is {}",
+                hex(&link.hash)
+            ))?;
             note(&format!("noted elsewhere, this finds what is taken away or written anew: --expect {mark}"));
             return Ok(shown);
+        }
+        Some(Broken { n, flaw: Flaw::Missing }) if n <= base.n => {
+            let why = format!("row {n} was taken away by `openclaw audit prune`, so it cannot be compared");
+            return Err(Fatal::asked(why, format!("expect row {} or a later one", base.n)));
         }
         Some(Broken { n, flaw: Flaw::Changed }) if expect.is_some_and(|noted| noted.n == n) => {
             format!(
@@ -211,18 +271,37 @@ fn verify(path: &Path, expect: Option<Link>, json: bool) -> Result<ExitCode, Fat
     Err(Fatal::other(why, "keep the file as it is, compare it with a backup, and ask who could write to it"))
 }
 
-/// Follows the whole chain; its end, or the last row that holds and the first that does not. The row that was noted must
-/// be in it.
-async fn follow(path: &Path, mut noted: Option<Link>) -> Result<(Link, Option<Broken>), Fatal> {
+/// How far the chain holds.
+struct Followed {
+    /// Behind what was taken away.
+    base: Link,
+    /// The last row that holds.
+    end: Link,
+    /// The first that does not.
+    broken: Option<Broken>,
+}
+
+/// Follows the whole chain. The row that was noted must be in it.
+async fn follow(path: &Path, mut noted: Option<Link>) -> Result<Followed, Fatal> {
     let unreadable = |error| Fatal::Database { path: path.to_owned(), source: Box::new(error) };
-    let mut link = Link::START;
+    let base = base_beside(path).await.map_err(unreadable)?.unwrap_or(Link::START);
+    let mut link = base;
+    let ended = |end, broken| Ok(Followed { base, end, broken });
+    match noted {
+        Some(Link { n, .. }) if n < base.n => return ended(base, Some(Broken { n, flaw: Flaw::Missing })),
+        Some(Link { n, hash }) if n == base.n && hash != base.hash => {
+            return ended(base, Some(Broken { n, flaw: Flaw::Changed }));
+        }
+        Some(Link { n, .. }) if n == base.n => noted = None,
+        Some(_) | None => {}
+    }
     loop {
         let to_noted = noted.map(|noted| u32::try_from(noted.n - link.n).unwrap_or(ROWS_AT_ONCE));
         let limit = to_noted.map_or(ROWS_AT_ONCE, |rows| rows.min(ROWS_AT_ONCE));
         let (reached, is_end) = match check_beside(path, link, limit).await.map_err(unreadable)? {
             Some(Checked::SoFar(next)) => (next, false),
             Some(Checked::Whole(end)) => (end, true),
-            Some(Checked::Broken(broken)) => return Ok((link, Some(broken))),
+            Some(Checked::Broken(broken)) => return ended(link, Some(broken)),
             None => {
                 return Err(Fatal::other(
                     "the database was written by another version and has no audit log that this one knows",
@@ -233,14 +312,14 @@ async fn follow(path: &Path, mut noted: Option<Link>) -> Result<(Link, Option<Br
         link = reached;
         match noted {
             Some(Link { n, hash }) if n == link.n && hash != link.hash => {
-                return Ok((link, Some(Broken { n, flaw: Flaw::Changed })));
+                return ended(link, Some(Broken { n, flaw: Flaw::Changed }));
             }
             Some(Link { n, .. }) if n == link.n => noted = None,
-            Some(_) if is_end => return Ok((link, Some(Broken { n: link.n + 1, flaw: Flaw::Missing }))),
+            Some(_) if is_end => return ended(link, Some(Broken { n: link.n + 1, flaw: Flaw::Missing })),
             Some(_) | None => {}
         }
         if is_end {
-            return Ok((link, None));
+            return ended(link, None);
         }
     }
 }

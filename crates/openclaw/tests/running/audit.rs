@@ -236,3 +236,38 @@ async fn a_killed_gateway_leaves_a_whole_chain_and_a_changed_row_is_named() {
     assert_eq!(told.status.code(), Some(70));
     assert!(line.contains(&format!("row {row} is not what was written")), "{line}");
 }
+
+/// ADR 0010: what is old goes, by the machine's own command line alone, and what was noted before still finds the rest.
+#[tokio::test]
+async fn old_rows_are_taken_away_and_the_rest_still_holds() {
+    let upstream = Upstream::start().await;
+    let home = Home::with(&with_provider(&upstream, "one", "")).await;
+    let mut admin = home.admin("tok").await;
+    for n in 0..5 {
+        admin.payload("keys.create", &json!({"name": format!("k{n}"), "scopes": ["read"]})).await;
+    }
+    let verify = async |more: &[&str]| {
+        let (code, told) = home.run(&[&["audit", "verify", "--json"], more].concat()).await;
+        (code, serde_json::from_str::<Value>(&told).unwrap_or_default())
+    };
+    let (_, whole) = verify(&[]).await;
+    let mark = format!("{}:{}", whole["rows"], whole["hash"].as_str().unwrap());
+    assert_eq!((&whole["first"], &whole["rows"]), (&json!(1), &json!(6)), "the file, and five keys");
+    let (code, told) = home.run(&["audit", "prune", "--before", "1h"]).await;
+    assert!(code == 0 && told.contains("no row is as old"), "{told}");
+    // What is yet to come is not before now.
+    let (code, told) = home.run(&["audit", "prune", "--before", "2999-01-01T00:00:00Z", "--json"]).await;
+    assert_eq!((code, serde_json::from_str::<Value>(&told).unwrap()), (0, json!({"rows": 6, "last": mark})));
+    admin.payload("keys.create", &json!({"name": "late", "scopes": ["read"]})).await;
+
+    let (code, whole) = verify(&["--expect", &mark]).await;
+    assert_eq!((code, &whole["valid"], &whole["first"], &whole["rows"]), (0, &json!(true), &json!(7), &json!(2)));
+    assert_eq!(verify(&["--expect", &format!("6:{}", "0".repeat(64))]).await.0, 70);
+    assert_eq!(verify(&["--expect", &format!("5:{}", "0".repeat(64))]).await.0, 64, "nobody can say so any more");
+    let listed = admin.payload("audit.list", &json!({"limit": 50})).await;
+    let kinds: Vec<_> = listed["entries"].as_array().unwrap().iter().map(|row| row["kind"].clone()).collect();
+    assert_eq!(
+        (kinds, &listed["entries"][1]["details"]["rows"]),
+        (vec![json!("key.created"), json!("audit.pruned")], &json!("6"))
+    );
+}

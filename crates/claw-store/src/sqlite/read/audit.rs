@@ -24,7 +24,8 @@ impl Reader {
             Some(Cursor(before)) => before,
             None => self.audit_head().await?.n.saturating_add(1),
         };
-        let window = before.saturating_sub(AUDIT_SEARCHED_MAX).max(1);
+        let first = self.audit_base().await?.n.saturating_add(1);
+        let window = before.saturating_sub(AUDIT_SEARCHED_MAX).max(first);
         let mut select = format!("SELECT {ENTRY_COLUMNS} FROM audit WHERE n < ?1 AND n >= ?2");
         if !kinds.is_empty() {
             // The names are ours.
@@ -48,7 +49,7 @@ impl Reader {
                 items.truncate(limit);
                 items.last().and_then(|last| i64::try_from(last.n).ok())
             }
-            false => Some(window).filter(|window| *window > 1),
+            false => Some(window).filter(|window| *window > first),
         };
         Ok(Page { items, next: next.map(Cursor) })
     }
@@ -57,6 +58,12 @@ impl Reader {
     pub(in crate::sqlite) async fn audit_head(&self) -> Result<Link, Fault> {
         let mut connection = self.pool.acquire().await?;
         audit::head(&mut connection).await
+    }
+
+    /// Where the chain begins.
+    pub(in crate::sqlite) async fn audit_base(&self) -> Result<Link, Fault> {
+        let mut connection = self.pool.acquire().await?;
+        audit::base(&mut connection).await
     }
 
     /// Follows a part of the chain.

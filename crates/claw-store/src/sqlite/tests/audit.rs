@@ -5,8 +5,8 @@ use claw_core::audit::{Actor, Door, Entry, Kind};
 use sqlx::Executor as _;
 
 use super::*;
-use crate::sqlite::{append_beside, check_beside};
-use crate::{Audit as _, Broken, Checked, Flaw, Link};
+use crate::sqlite::{append_beside, base_beside, check_beside, prune_beside};
+use crate::{Audit as _, AuditFilter, Broken, Checked, Flaw, Link};
 
 fn entry(n: i64) -> Entry {
     let actor = Actor::of(&PrincipalId::operator(), Door::WebSocket);
@@ -23,7 +23,7 @@ async fn written(entries: i64) -> Place {
 }
 
 async fn checked(path: &Path) -> Checked {
-    let mut link = Link::START;
+    let mut link = base_beside(path).await.unwrap().unwrap();
     loop {
         match check_beside(path, link, 3).await.unwrap().unwrap() {
             Checked::SoFar(next) => link = next,
@@ -53,6 +53,10 @@ async fn no_entry_is_changed_or_deleted_by_mistake() {
         ("UPDATE audit_head SET hash = x'00'", "only moves on"),
         ("DELETE FROM audit_head", "stays"),
         ("INSERT OR REPLACE INTO audit_head VALUES (1, 0, x'00')", "one head"),
+        ("UPDATE audit_base SET n = 2", "only moves on"),
+        ("UPDATE audit_base SET (n, hash) = (9, zeroblob(32))", "only moves on"),
+        ("DELETE FROM audit_base", "stays"),
+        ("INSERT OR REPLACE INTO audit_base VALUES (1, 3, x'00')", "one beginning"),
     ] {
         let error = connection.execute(sql).await.unwrap_err().to_string();
         assert!(error.contains(told), "{sql}: {error}");
@@ -82,7 +86,8 @@ async fn every_changed_lost_or_added_row_is_named() {
     ];
     for (sql, told) in table {
         let place = written(10).await;
-        let triggers = ["only_grows", "moves_its_head", "is_never_changed", "is_never_deleted", "head_only_grows"];
+        let triggers =
+            ["only_grows", "moves_its_head", "is_never_changed", "goes_from_its_beginning", "head_only_grows"];
         let drops: Vec<String> = triggers.iter().map(|name| format!("DROP TRIGGER audit_{name};")).collect();
         place.run(&format!("{} {sql}", drops.join(" "))).await;
         assert_eq!(checked(&place.path()).await, told, "{sql}");
@@ -130,4 +135,53 @@ async fn two_processes_keep_one_chain() {
     place.run("PRAGMA user_version = 8").await;
     assert_eq!(append_beside(&place.path(), &[entry(1)]).await, Ok(false), "an earlier form has no log");
     assert_eq!(check_beside(&place.path(), Link::START, 9).await, Ok(None));
+}
+
+/// What is old goes piece by piece beside the gateway that writes, and what is left is the same chain.
+#[tokio::test]
+async fn old_rows_go_from_the_beginning_and_the_rest_is_the_same_chain() {
+    let place = Place::new();
+    let store = place.open().await.unwrap();
+    // The clock was put back once: 7 stands behind 12.
+    let moments = (1..=12).chain([7]).chain(20..=25_000);
+    store.append_audit(moments.map(entry).collect()).await.await.unwrap();
+    let before = store.audit_head().await.unwrap();
+    let prune = async |moment| {
+        let said = Entry::new(Timestamp::from_millis(moment), Kind::AuditPruned, entry(0).actor, "log");
+        prune_beside(&place.path(), Timestamp::from_millis(moment), said).await.unwrap()
+    };
+    assert_eq!(prune(1).await, None, "none is as old");
+    let (rows, last) = prune(9).await.unwrap();
+    assert_eq!((rows, last.n), (8, 8));
+    assert!(prune(13).await.is_some_and(|(rows, last)| (rows, last.n) == (5, 13)));
+    let goes_on = async { store.append_audit((30_000..30_100).map(entry).collect()).await.await.unwrap() };
+    let (pruned, ()) = tokio::join!(prune(24_001), goes_on);
+    let (rows, last) = pruned.unwrap();
+    assert_eq!((rows, last.n), (23_994 - 13, 23_994), "in more than one piece");
+    assert_eq!(base_beside(&place.path()).await, Ok(Some(last)));
+
+    // The head is where it would be, and everything after the cut holds.
+    let head = store.audit_head().await.unwrap();
+    assert_eq!(head.n, before.n + 3 + 100);
+    assert_eq!(checked(&place.path()).await, Checked::Whole(head));
+    assert_eq!(store.check_audit(before, 1000).await.unwrap(), Checked::Whole(head), "it goes on from what was noted");
+    let (mut found, mut from) = (Vec::new(), None);
+    loop {
+        let page = store.audit(&AuditFilter::default(), from, 1000).await.unwrap();
+        found.extend(page.items);
+        from = page.next;
+        if from.is_none() {
+            break;
+        }
+    }
+    assert_eq!((found.first().unwrap().n, found.last().unwrap().n), (head.n as u64, 23_995));
+    let said: Vec<_> = found.iter().filter(|row| row.entry.kind == Kind::AuditPruned).collect();
+    let hashes: Vec<_> = said.iter().map(|row| row.entry.details["hash"].clone()).collect();
+    assert_eq!((hashes.len(), &hashes[0]), (3, &claw_core::audit::hex(&last.hash)));
+    store.close().await;
+    let store = place.open().await.unwrap();
+    assert_eq!(store.audit_head().await.unwrap(), head);
+    store.close().await;
+    place.run("DROP TRIGGER audit_goes_from_its_beginning; DELETE FROM audit WHERE n = 23995").await;
+    assert_eq!(checked(&place.path()).await, Checked::Broken(Broken { n: 23_995, flaw: Flaw::Missing }));
 }
