@@ -160,12 +160,17 @@ fn cut(message: &str) -> Box<str> {
     }
 }
 
+/// What is said of it: what a caller has sent, only so far.
+fn told(error: &Error) -> Box<str> {
+    match error {
+        Error::Invalid { .. } | Error::UnknownModel(_) => cut(&error.to_string()),
+        _ => error.to_string().into(),
+    }
+}
+
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
-        let message = match &error {
-            Error::Invalid { .. } | Error::UnknownModel(_) => cut(&error.to_string()),
-            _ => error.to_string().into(),
-        };
+        let message = told(&error);
         let new = |status: StatusCode, code: &'static str| Self::new(status, code, message.clone());
         match error {
             Error::Invalid { field, problem: _ } => {
