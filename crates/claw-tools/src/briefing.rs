@@ -49,7 +49,8 @@ type Seen = HashMap<(PathBuf, String), Remembered>;
 #[derive(Clone)]
 struct Remembered {
     state: FileState,
-    text: Arc<str>,
+    /// Nothing where it is no text.
+    text: Option<Arc<str>>,
 }
 
 impl WorkspaceFiles {
@@ -112,33 +113,48 @@ impl Looking<'_> {
         files.filter_map(placed).collect()
     }
 
-    /// Nothing where there is no such file, no text in it, or where it is not to be opened.
+    /// Nothing where there is no such file, or no word in it. What stands in its place and cannot be told is said.
     fn section(&self, name: String, origin: Origin, rank: Rank) -> Option<Section> {
-        let metadata = self.workspace.dir().metadata(&name).ok()?;
+        let there = self.workspace.dir().symlink_metadata(&name).ok()?;
+        let left_out = |why: &str| {
+            let text = format!("[{name} is left out: it is {why}.]");
+            Some(Section::whole(name.clone(), text, Origin::Notes, rank))
+        };
+        let metadata = match self.workspace.dir().metadata(&name) {
+            Ok(metadata) if metadata.is_file() => metadata,
+            Ok(metadata) if metadata.is_dir() => return left_out("a directory"),
+            Ok(_) => return left_out("no plain file"),
+            Err(_) if there.is_symlink() => return left_out("a link that leads out of the workspace, or nowhere"),
+            Err(_) => return left_out("not to be opened"),
+        };
         let state = FileState::of(&metadata);
-        let place = (self.workspace.root().to_owned(), name);
+        let place = (self.workspace.root().to_owned(), name.clone());
         let known = self.seen().get(&place).filter(|known| known.state == state).cloned();
         let (text, bytes) = match known {
             Some(known) => (known.text, state.bytes),
-            None => self.read(place.clone())?,
+            None => match self.read(place.clone()) {
+                Some(read) => read,
+                None => return left_out("not to be read"),
+            },
         };
+        let Some(text) = text else { return left_out("no text") };
         let is_beginning = bytes > BRIEFING_FILE_BYTES_MAX;
         let whole_bytes = is_beginning.then_some(bytes);
         (!text.trim().is_empty()).then_some(Section { title: place.1, text, whole_bytes, origin, rank })
     }
 
-    fn read(&self, place: (PathBuf, String)) -> Option<(Arc<str>, u64)> {
+    fn read(&self, place: (PathBuf, String)) -> Option<(Option<Arc<str>>, u64)> {
         let (file, metadata) = self.workspace.open_file(&place.1).ok()?;
         let mut bytes = Vec::new();
         file.take(BRIEFING_FILE_BYTES_MAX).read_to_end(&mut bytes).ok()?;
-        let text: Arc<str> = if bytes.contains(&0) { "".into() } else { text_of(&bytes).into() };
+        let text: Option<Arc<str>> = (!bytes.contains(&0)).then(|| text_of(&bytes).into());
         let state = FileState::of(&metadata);
         if state.is_settled(self.now) {
             let mut seen = self.seen();
             if seen.len() >= BRIEFING_FILES_REMEMBERED {
                 seen.clear();
             }
-            seen.insert(place, Remembered { state, text: Arc::clone(&text) });
+            seen.insert(place, Remembered { state, text: text.clone() });
         }
         Some((text, state.bytes))
     }

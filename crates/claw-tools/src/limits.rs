@@ -150,7 +150,13 @@ pub const FOUND_BYTES_MAX: usize = 1_000;
 pub const SEARCH_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// What is searched of one note, in bytes.
-pub const NOTE_BYTES_MAX: u64 = 1024 * 1024;
+pub const NOTE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// Folders within the folder of notes that are looked into.
+pub const NOTE_DEPTH_MAX: usize = 8;
+
+/// What may lie there, to be looked at.
+pub const NOTE_ENTRIES_MAX: usize = 20_000;
 
 /// Notes that are searched, and remembered as passages.
 pub const NOTE_FILES_MAX: usize = 1_000;

@@ -1,4 +1,4 @@
-//! Notes in a workspace, searched: `MEMORY.md` and `memory/*.md`, in passages of a few lines.
+//! Notes in a workspace, searched: `MEMORY.md` and `memory/**/*.md`, in passages of a few lines.
 //!
 //! A passage is found by the same terms as a stored memory and weighed by BM25. Files are cut into
 //! passages when they are first searched, and again only when they have changed.
@@ -14,8 +14,8 @@ use claw_core::terms::terms;
 use claw_core::{Clock, Timestamp};
 
 use crate::limits::{
-    NOTE_BYTES_MAX, NOTE_FILES_MAX, NOTES_BYTES_MAX, PASSAGE_BYTES_MAX, PASSAGE_LINES_MAX, SHOWN_BYTES_MAX,
-    SNIPPET_CHARS_MAX,
+    FILE_BYTES_MAX, NOTE_BYTES_MAX, NOTE_DEPTH_MAX, NOTE_ENTRIES_MAX, NOTE_FILES_MAX, NOTES_BYTES_MAX,
+    PASSAGE_BYTES_MAX, PASSAGE_LINES_MAX, SHOWN_BYTES_MAX, SNIPPET_CHARS_MAX,
 };
 use crate::workspace::{FileState, Workspace, Workspaces, text_of};
 
@@ -109,14 +109,28 @@ impl Reading<'_> {
         all
     }
 
-    /// The notes' names; of very many days the last.
+    /// The notes' names, those in folders of the folder last; of very many days the last.
     fn names(&self) -> Vec<String> {
-        let entries = self.workspace.dir().read_dir(FOLDER).into_iter().flatten().flatten();
-        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-        let mut days: Vec<String> = names.filter(|name| name.ends_with(".md")).collect();
-        days.sort_unstable_by(|a, b| b.cmp(a));
-        days.truncate(NOTE_FILES_MAX);
-        std::iter::once(MEMORY.to_owned()).chain(days.into_iter().map(|name| format!("{FOLDER}/{name}"))).collect()
+        let mut found: Vec<(usize, String)> = Vec::new();
+        let mut folders = vec![(0, FOLDER.to_owned())];
+        let mut left = NOTE_ENTRIES_MAX;
+        while let Some((depth, folder)) = folders.pop() {
+            let entries = self.workspace.dir().read_dir(&folder).into_iter().flatten().flatten().take(left);
+            for entry in entries {
+                left = left.saturating_sub(1);
+                let Ok(name) = entry.file_name().into_string() else { continue };
+                let name = format!("{folder}/{name}");
+                // Never along a link.
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    folders.extend((depth < NOTE_DEPTH_MAX).then_some((depth + 1, name)));
+                } else if name.ends_with(".md") {
+                    found.push((depth, name));
+                }
+            }
+        }
+        found.sort_unstable_by(|(depth, name), (other_depth, other)| depth.cmp(other_depth).then(other.cmp(name)));
+        found.truncate(NOTE_FILES_MAX);
+        std::iter::once(MEMORY.to_owned()).chain(found.into_iter().map(|(_, name)| name)).collect()
     }
 
     fn file(&self, name: &str) -> Option<(Arc<[Passage]>, u64)> {
@@ -128,6 +142,10 @@ impl Reading<'_> {
             && *known == state
         {
             return Some((Arc::clone(passages), bytes));
+        }
+        if state.bytes > NOTE_BYTES_MAX {
+            let path = self.workspace.root().join(name);
+            tracing::warn!("{} is searched in its first {NOTE_BYTES_MAX} bytes only", path.display());
         }
         let mut read = Vec::new();
         file.take(NOTE_BYTES_MAX).read_to_end(&mut read).ok()?;
@@ -235,7 +253,7 @@ fn lines(workspace: &Workspace, path: &str, first: usize, count: usize) -> Optio
         return None;
     }
     let (file, _) = workspace.open_file(name).ok()?;
-    let mut reader = BufReader::new(file.take(NOTE_BYTES_MAX));
+    let mut reader = BufReader::new(file.take(FILE_BYTES_MAX));
     let (mut shown, mut line, mut number) = (String::new(), Vec::new(), 0);
     while number + 1 < first.saturating_add(count) {
         line.clear();

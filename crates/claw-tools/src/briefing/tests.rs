@@ -140,7 +140,7 @@ async fn a_change_is_seen_at_once() {
 
 /// adv 49, 51: whatever stands in a file's place, nothing outside is read and nobody waits for it.
 #[tokio::test]
-async fn adv_49_links_out_pipes_and_directories_are_left_out() {
+async fn adv_49_links_out_pipes_and_directories_are_left_out_and_that_is_said() {
     let directory = tempfile::tempdir().unwrap();
     let workspace = directory.path().join("workspace");
     write(directory.path(), "secret", "secret");
@@ -153,8 +153,17 @@ async fn adv_49_links_out_pipes_and_directories_are_left_out() {
     symlink("..", workspace.join("memory")).unwrap();
     write(directory.path(), "2026-08-03.md", "secret");
     let files = files(directory.path(), NOW);
-    let inside = ("USER.md".to_owned(), "inside".to_owned(), Origin::Operator);
-    assert_eq!(told(&files).await, [inside]);
+    let left_out =
+        |name: &str, why: &str| (name.to_owned(), format!("[{name} is left out: it is {why}.]"), Origin::Notes);
+    let out = "a link that leads out of the workspace, or nowhere";
+    let expected = [
+        left_out("AGENTS.md", out),
+        left_out("SOUL.md", "a directory"),
+        ("USER.md".to_owned(), "inside".to_owned(), Origin::Operator),
+        left_out("TOOLS.md", "no plain file"),
+        left_out("MEMORY.md", out),
+    ];
+    assert_eq!(told(&files).await, expected);
 }
 
 #[tokio::test]
@@ -166,7 +175,10 @@ async fn a_huge_file_costs_its_beginning_and_what_is_no_text_is_shown_as_such() 
     write(&workspace, "USER.md", b"binary\0file");
     std::fs::File::create(workspace.join("MEMORY.md")).unwrap().set_len(100 * 1024 * 1024).unwrap();
     let files = files(directory.path(), NOW);
-    let [agents, soul]: [Section; 2] = files.sections(&about(Principal::operator())).await.try_into().unwrap();
+    let [agents, soul, user, memory]: [Section; 4] =
+        files.sections(&about(Principal::operator())).await.try_into().unwrap();
     assert_eq!((agents.whole_bytes, agents.text.len() as u64), (Some(100_000), BRIEFING_FILE_BYTES_MAX));
     assert_eq!((soul.whole_bytes, &*soul.text), (None, "café \u{fffd}\u{fffd}!"));
+    assert_eq!(&*user.text, "[USER.md is left out: it is no text.]");
+    assert_eq!(&*memory.text, "[MEMORY.md is left out: it is no text.]");
 }

@@ -102,7 +102,23 @@ async fn a_huge_note_costs_its_beginning() {
     let directory = tempfile::tempdir().unwrap();
     let notes = notes(directory.path());
     write(directory.path(), "MEMORY.md", "needle\n".to_owned() + &"hay hay hay\n\n".repeat(200_000) + "pin\n");
+    assert_eq!(found(&notes, "needle pin").await.len(), 2);
+    write(directory.path(), "MEMORY.md", "needle\n".to_owned() + &"hay hay hay\n\n".repeat(350_000) + "pin\n");
     assert_eq!(found(&notes, "needle pin").await.len(), 1);
+    let last = notes.lines(&whose("operator"), "MEMORY.md", 700_002, 9).await;
+    assert_eq!(last.as_deref(), Some("pin\n"), "what is not searched can be shown");
+}
+
+#[tokio::test]
+async fn notes_in_folders_of_the_folder_are_found_but_not_along_links() {
+    let directory = tempfile::tempdir().unwrap();
+    let notes = notes(directory.path());
+    write(directory.path(), "memory/2026-08-03.md", "tea\n");
+    write(directory.path(), "memory/people/ada.md", "tea\n");
+    write(directory.path(), "elsewhere/bob.md", "tea\n");
+    std::os::unix::fs::symlink("../elsewhere", directory.path().join("workspace/memory/link")).unwrap();
+    let expected = ["memory/2026-08-03.md:1-1", "memory/people/ada.md:1-1"].map(|place| pair(place, "tea"));
+    assert_eq!(found(&notes, "tea").await, expected);
 }
 
 #[test]
