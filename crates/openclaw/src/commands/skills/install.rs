@@ -124,8 +124,11 @@ fn fetch(settings: &Settings, url: &Url) -> Result<Vec<u8>, Fatal> {
     claw_net::install_crypto();
     let egress = Egress::new(AllowList::new(settings.live.skills.allow_hosts.iter().map(AllowedHost::allowed)));
     let page = client::block_on(async { Ok(egress.get(url.as_str(), ARCHIVE_BYTES_MAX).await) })?;
-    let Page { status, body, is_cut, .. } =
-        page.map_err(|error| nothing(format!("the archive cannot be fetched: {error}")))?;
+    let Page { status, body, is_cut, .. } = page.map_err(|error| {
+        let why = error.to_string();
+        let named = if why.contains("operator's list") { " (skills.allowHosts)" } else { "" };
+        nothing(format!("the archive cannot be fetched: {why}{named}"))
+    })?;
     match (status, is_cut) {
         (200, false) => Ok(body),
         (200, true) => Err(nothing(format!("the archive is larger than {ARCHIVE_BYTES_MAX} bytes"))),
