@@ -16,7 +16,9 @@ mod output;
 mod plain;
 mod plan;
 mod process;
+mod reach;
 mod rules;
+mod running;
 mod spoken;
 mod veil;
 
@@ -45,6 +47,7 @@ pub use background::Processes;
 pub use child::PATH;
 pub use leave::Started;
 pub use rules::{Ask, Launcher, Security, Settings};
+pub use running::Followed;
 
 use crate::arguments;
 use crate::limits::{CALL_BESIDE, COMMAND_BYTES_MAX, COMMAND_FILE_BYTES_MAX, YIELD_MAX};
@@ -76,6 +79,9 @@ struct Exec {
     /// Milliseconds after which it goes on in the background if it has not ended.
     #[serde(default, rename = "yieldMs")]
     yield_ms: Option<u64>,
+    /// Whether it needs the network (to clone, install, download). What it brings from there are strangers' words.
+    #[serde(default)]
+    network: bool,
 }
 
 struct ExecTool {
@@ -110,12 +116,16 @@ pub fn tools(
 #[async_trait]
 impl Tool for ExecTool {
     fn spec(&self) -> ToolSpec {
-        let network = if self.settings.network { "with" } else { "without" };
+        let network = match (self.settings.network, self.settings.holds()) {
+            (true, true) => "without network unless `network` is true",
+            (true, false) => "with network",
+            (false, _) => "without network",
+        };
         let (usual, most) = (self.settings.timeout.as_secs(), self.settings.timeout_max.as_secs());
         ToolSpec::new(
             "exec",
             format!(
-                "Runs a command in the workspace, {network} network; shows its output and exit code. It is killed after \
+                "Runs a command in the workspace, {network}; shows its output and exit code. It is killed after \
                  {usual} seconds unless `timeout` says otherwise, and after {most} in any case, as in the background."
             ),
             arguments::schema::<Exec>(),
@@ -133,7 +143,7 @@ impl Tool for ExecTool {
 
     async fn plan(&self, context: &ToolContext, given: &JsonText) -> Result<Plan, ToolError> {
         let (plan, asked, asks) = self.prepare(context, given).await?;
-        self.hearing.command(context, &asked.command, &plan.directory.cwd).await;
+        self.hearing.command(context, &asked.command, !asked.env.is_empty(), &plan.directory.cwd).await;
         let (verdict, exact) = match (asks, plan::exactly(plan, given.clone()).await) {
             (true, exact) => (Verdict::Ask, exact?),
             (false, Ok(exact)) => (Verdict::Allow, exact),
@@ -156,15 +166,22 @@ impl ExecTool {
     async fn run(&self, context: &ToolContext, given: &JsonText) -> Result<String, ToolError> {
         let (plan, Exec { command, env, timeout, background, yield_ms, .. }, asks) =
             self.prepare(context, given).await?;
-        let started = Started::new(context, &command, env, &self.settings);
+        let has_env = !env.is_empty();
+        let started = Started::new(context, &command, env, &plan.settings);
         if !self.processes.may_run(&started) {
             return Err(ToolError::Failed("commands are not permitted any more: the configuration has changed".into()));
         }
         if asks || context.approved.is_some() {
             plan::require_approved(&plan, given, context.approved).await?;
         }
-        self.hearing.command(context, &command, &plan.directory.cwd).await;
-        let carried = self.carried(context, &plan.directory.root).await?;
+        self.hearing.command(context, &command, has_env, &plan.directory.cwd).await;
+        // What comes of the network is written by strangers, whoever has allowed the command.
+        let brings = plan.settings.network;
+        if brings {
+            context.run.strangers.note();
+        }
+        let carried = self.carried(context, &plan.directory.root, brings).await?;
+        let runs = self.processes.running().enter(&command, &plan.directory.root, carried.as_ref());
         let ending = ledger::begin(&self.ledger, context, &plan).await?;
         let wait = yield_ms.map(Duration::from_millis).or(background.then_some(Duration::ZERO));
         let most = self.settings.timeout_max;
@@ -172,7 +189,8 @@ impl ExecTool {
         if let Some(wait) = wait {
             let asks = self.settings.ask != Ask::Off;
             let limit = limit.unwrap_or(most);
-            let id = self.processes.start(context, Start { command, started, plan, asks, limit, ending, carried })?;
+            let id =
+                self.processes.start(context, Start { command, started, plan, asks, limit, ending, carried, runs })?;
             let ended = self.processes.ended_within(context, id, wait.min(YIELD_MAX)).await?;
             return match ended {
                 Some((text, code)) if !background => said(text, code),
@@ -183,7 +201,7 @@ impl ExecTool {
         let mut child = child::Child::start(&plan, false, context.run.listener.clone())?;
         let output = child.output();
         let (exit, said) = tokio::select! {
-            code = child.ended() => (code.to_string(), said(output.text(), code)),
+            code = child.ended() => (code.to_string(), self.explained(said(output.text(), code), brings)),
             () = self.processes.denied(&started, &output) => {
                 ("denied".to_owned(), Err(ToolError::Failed(output.text())))
             }
@@ -197,7 +215,18 @@ impl ExecTool {
         if let Some(carried) = carried {
             carried.end().await;
         }
+        drop(runs);
         said
+    }
+
+    /// With the reason that a model would look for in vain, where one that failed may have wanted the network.
+    fn explained(&self, said: Result<String, ToolError>, had_network: bool) -> Result<String, ToolError> {
+        match said {
+            Err(ToolError::Failed(text)) if self.settings.network && !had_network => {
+                Err(ToolError::Failed(format!("{text}\n[it had no network, which `network: true` would give it]")))
+            }
+            said => said,
+        }
     }
 }
 
@@ -237,8 +266,19 @@ impl ExecTool {
         let directory = self.directory(context, asked.cwd.take().unwrap_or_else(|| ".".into())).await?;
         let env = asked.env.clone().into_iter().collect();
         let variables = self.variables(context, &asked.env).await;
-        let settings = self.settings.clone();
+        let settings = self.settings_for(&asked)?;
         Ok((child::Plan { argv, env, variables, directory, tty: asked.pty, settings }, asked, asks))
+    }
+
+    /// With the network only for what asks for it, where that can be held. Errors: it asks, and there is none.
+    fn settings_for(&self, asked: &Exec) -> Result<Settings, ToolError> {
+        let permitted = self.settings.network;
+        if asked.network && !permitted {
+            let why = "network: commands have none here; the operator can give it to them: tools.exec.network";
+            return Err(ToolError::Failed(why.into()));
+        }
+        let network = permitted && (asked.network || !self.settings.holds());
+        Ok(Settings { network, ..self.settings.clone() })
     }
 
     /// What a command is given for the skills of its run and the call does not set itself: only where the operator
@@ -252,14 +292,14 @@ impl ExecTool {
         variables
     }
 
-    /// The workspace as it is, where strangers were heard, or their words lie in it, and nobody has allowed the command:
-    /// what it changes then may hold their words.
+    /// The workspace as it is, where strangers were heard, or their words lie in it, and nobody has allowed the command,
+    /// or it `brings` their words itself: what it changes then may hold them.
     ///
     /// Errors: it cannot be followed, and that cannot be noted.
-    async fn carried(&self, context: &ToolContext, root: &Path) -> Result<Option<Carried>, ToolError> {
+    async fn carried(&self, context: &ToolContext, root: &Path, brings: bool) -> Result<Option<Carried>, ToolError> {
         let has_heard = context.run.untrusted || context.run.strangers.are_noted();
         let which = if has_heard { Which::All } else { Which::Told };
-        if context.approved.is_some() || !has_heard && !self.hearing.is_anything_noted(root).await {
+        if context.approved.is_some() && !brings || !has_heard && !self.hearing.is_anything_noted(root).await {
             return Ok(None);
         }
         let (provenance, scope) = (Arc::clone(&self.provenance), self.processes.scope());

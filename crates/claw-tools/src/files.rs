@@ -11,6 +11,7 @@ mod read;
 mod walk;
 mod write;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -23,6 +24,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use self::heard::Heard;
+use crate::exec::Processes;
 use crate::room::Rooms;
 use crate::workspace::{Wanted, Workspace, Workspaces};
 use crate::{arguments, briefing};
@@ -49,21 +51,27 @@ struct Offered<T> {
     workspaces: Arc<Workspaces>,
     provenance: Arc<dyn Provenance>,
     rooms: Rooms,
+    processes: Processes,
     parameters: JsonText,
     arguments: std::marker::PhantomData<fn() -> T>,
 }
 
 /// The tools over the files of these workspaces, as far as there is room; `provenance` knows which hold strangers'
-/// words.
-pub fn tools(workspaces: &Arc<Workspaces>, provenance: &Arc<dyn Provenance>, rooms: &Rooms) -> Vec<Arc<dyn Tool>> {
+/// words, `processes` which commands run there.
+pub fn tools(
+    workspaces: &Arc<Workspaces>,
+    provenance: &Arc<dyn Provenance>,
+    rooms: &Rooms,
+    processes: &Processes,
+) -> Vec<Arc<dyn Tool>> {
     vec![
-        offered::<read::Read>(workspaces, provenance, rooms),
-        offered::<write::Write>(workspaces, provenance, rooms),
-        offered::<edit::Edit>(workspaces, provenance, rooms),
-        offered::<apply_patch::ApplyPatch>(workspaces, provenance, rooms),
-        offered::<ls::Ls>(workspaces, provenance, rooms),
-        offered::<grep::Grep>(workspaces, provenance, rooms),
-        offered::<find::Find>(workspaces, provenance, rooms),
+        offered::<read::Read>(workspaces, provenance, rooms, processes),
+        offered::<write::Write>(workspaces, provenance, rooms, processes),
+        offered::<edit::Edit>(workspaces, provenance, rooms, processes),
+        offered::<apply_patch::ApplyPatch>(workspaces, provenance, rooms, processes),
+        offered::<ls::Ls>(workspaces, provenance, rooms, processes),
+        offered::<grep::Grep>(workspaces, provenance, rooms, processes),
+        offered::<find::Find>(workspaces, provenance, rooms, processes),
     ]
 }
 
@@ -71,10 +79,12 @@ fn offered<T: FileTool>(
     workspaces: &Arc<Workspaces>,
     provenance: &Arc<dyn Provenance>,
     rooms: &Rooms,
+    processes: &Processes,
 ) -> Arc<dyn Tool> {
-    let (workspaces, provenance, rooms) = (Arc::clone(workspaces), Arc::clone(provenance), rooms.clone());
+    let (workspaces, provenance) = (Arc::clone(workspaces), Arc::clone(provenance));
+    let (rooms, processes) = (rooms.clone(), processes.clone());
     let (parameters, arguments) = (arguments::schema::<T>(), std::marker::PhantomData);
-    Arc::new(Offered::<T> { workspaces, provenance, rooms, parameters, arguments })
+    Arc::new(Offered::<T> { workspaces, provenance, rooms, processes, parameters, arguments })
 }
 
 #[async_trait]
@@ -88,16 +98,21 @@ impl<T: FileTool> Tool for Offered<T> {
     }
 
     /// What agents are told before every conversation, and what commands find at home, is configured by whoever writes
-    /// it: no less than the configuration itself. Who moves a stranger's file there has heard strangers.
+    /// it: no less than the configuration itself. Who moves a stranger's file there has heard strangers. And what a command
+    /// may take up that runs there already is as good as a command.
     async fn plan(&self, context: &ToolContext, arguments: &JsonText) -> Result<Plan, ToolError> {
         let wanted: T = arguments::parse(arguments)?;
         if T::READS {
             return Ok(Plan::free());
         }
+        let processes = self.processes.clone();
         let look = move |workspace: &Workspace| {
-            let configures = wanted.files().into_iter().any(|path| briefing::configures(path, workspace));
+            let acts = |path: &&str| {
+                briefing::configures(path, workspace) || processes.may_take_up(workspace.root(), Path::new(path))
+            };
+            let acts = wanted.files().iter().any(acts);
             let written = wanted.files().into_iter().map(str::to_owned).collect();
-            Ok((configures, heard::places(workspace, written)))
+            Ok((acts, heard::places(workspace, written)))
         };
         // Who does not know where it leads asks.
         let (acts, files) = self.blocking(context, look).await.unwrap_or((true, Vec::new()));

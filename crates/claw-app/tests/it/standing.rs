@@ -49,7 +49,7 @@ impl Case {
     /// Nobody would be asked any more.
     fn relax(&self, house: &House, upstream: &Upstream, directory: &Path) {
         self.tool.ask_no_more();
-        let asking = Asking { wait: WAIT, after_untrusted: false, ..Asking::default() };
+        let asking = Asking { wait: WAIT, after_untrusted: false };
         let permissions = Permissions { asking, ..Permissions::default() };
         let catalog = Arc::new(catalog(upstream).with_tools(self.tools(), permissions));
         let workspaces = Arc::new(Workspaces {

@@ -32,7 +32,8 @@ pub(crate) fn file_tools(directory: &Path) -> Vec<Arc<dyn Tool>> {
     let own = vec![(AgentId::parse("ops").unwrap(), at("ops"))];
     let workspaces = Workspaces { default: at("workspace"), agents: own, api_keys: at("keys") };
     let nobody: Arc<dyn claw_core::provenance::Provenance> = Arc::new(());
-    claw_tools::files::tools(&Arc::new(workspaces), &nobody, &claw_tools::Rooms::default())
+    let processes = claw_tools::exec::Processes::new(claw_runtime::TaskScope::new());
+    claw_tools::files::tools(&Arc::new(workspaces), &nobody, &claw_tools::Rooms::default(), &processes)
 }
 
 async fn open(directory: &Path, upstream: &Upstream, permissions: Permissions) -> House {

@@ -18,6 +18,7 @@ use super::child::{self, Child, Input, Plan};
 use super::leave::{Leave, Started};
 use super::ledger::Ending;
 use super::output::Output;
+use super::running::{Running, Runs};
 use crate::limits::{BACKGROUND_ALL_MAX, BACKGROUND_MAX, INPUT_WAIT, LOG_LINES_DEFAULT, POLL_WAIT};
 
 /// The commands in the background. Clones share them.
@@ -25,6 +26,7 @@ use crate::limits::{BACKGROUND_ALL_MAX, BACKGROUND_MAX, INPUT_WAIT, LOG_LINES_DE
 pub struct Processes {
     scope: TaskScope,
     leave: Leave,
+    running: Running,
     table: Arc<Mutex<Table>>,
 }
 
@@ -41,6 +43,8 @@ pub(super) struct Entry {
     pub(super) command: String,
     /// Whether somebody is asked before anything is written to it.
     pub(super) asks: bool,
+    /// Whether what it says may be strangers' words.
+    pub(super) brings_strangers: bool,
     pub(super) is_terminal: bool,
     output: Output,
     input: Arc<tokio::sync::Mutex<Option<Input>>>,
@@ -61,6 +65,8 @@ pub(super) struct Start {
     pub(super) ending: Ending,
     /// The workspace before it, where what it changes is to be noted.
     pub(super) carried: Option<Carried>,
+    /// It runs, as others see.
+    pub(super) runs: Runs,
 }
 
 impl Table {
@@ -83,7 +89,7 @@ impl Table {
 impl Processes {
     /// None yet; they end with `scope`.
     pub fn new(scope: TaskScope) -> Self {
-        Self { scope, leave: Leave::default(), table: Arc::default() }
+        Self { scope, leave: Leave::default(), running: Running::default(), table: Arc::default() }
     }
 
     /// From now on only what `may` says goes on, or is started: what runs and may not is ended, and told why.
@@ -96,6 +102,11 @@ impl Processes {
         self.scope.clone()
     }
 
+    /// What runs at this moment.
+    pub(super) fn running(&self) -> &Running {
+        &self.running
+    }
+
     pub(super) fn may_run(&self, started: &Started) -> bool {
         self.leave.is_given(started)
     }
@@ -106,7 +117,7 @@ impl Processes {
     }
 
     pub(super) fn start(&self, context: &ToolContext, start: Start) -> Result<u32, ToolError> {
-        let Start { command, started, plan, asks, limit, ending, carried } = start;
+        let Start { command, started, plan, asks, limit, ending, carried, runs } = start;
         let mut table = self.table();
         table.make_room(&context.principal.id)?;
         let mut child = Child::start(&plan, true, context.run.listener.clone())?;
@@ -131,12 +142,16 @@ impl Processes {
             if let Some(carried) = carried {
                 carried.end().await;
             }
+            drop(runs);
             tell.send_replace(Some(code));
         }));
         table.last += 1;
         let id = table.last;
         let (owner, is_terminal) = (owner(context), plan.tty);
-        table.entries.insert(id, Entry { owner, command, asks, is_terminal, output, input, ended, kill });
+        let brings_strangers = plan.settings.network || context.run.untrusted || context.run.strangers.are_noted();
+        table
+            .entries
+            .insert(id, Entry { owner, command, asks, brings_strangers, is_terminal, output, input, ended, kill });
         Ok(id)
     }
 

@@ -14,6 +14,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, Metadata};
 use claw_core::provenance::Provenance;
 use claw_runtime::TaskScope;
+use tokio::sync::Mutex;
 
 use crate::briefing;
 use crate::limits::{CARRIED_FILES_MAX, WALK_DEPTH_MAX};
@@ -31,14 +32,19 @@ pub(super) enum Which {
     Told,
 }
 
-/// A workspace before a command; whoever drops it has it looked at again.
+/// Follows what a command changes in a workspace; whoever drops it has it looked at a last time.
 pub(super) struct Carried {
+    look: Arc<Look>,
+    scope: TaskScope,
+    is_done: bool,
+}
+
+/// A workspace as it was when it was looked at last.
+pub(super) struct Look {
     root: PathBuf,
     which: Which,
-    /// Nothing once that is done.
-    before: Option<Files>,
+    before: Mutex<Files>,
     provenance: Arc<dyn Provenance>,
-    scope: TaskScope,
 }
 
 impl Carried {
@@ -51,46 +57,60 @@ impl Carried {
         provenance: Arc<dyn Provenance>,
         scope: TaskScope,
     ) -> Result<Self, String> {
-        let before = Some(look(root.clone(), which).await?);
-        Ok(Self { root, which, before, provenance, scope })
+        let before = Mutex::new(look(root.clone(), which).await?);
+        Ok(Self { look: Arc::new(Look { root, which, before, provenance }), scope, is_done: false })
+    }
+
+    /// What is looked at while the command runs.
+    pub(super) fn look(&self) -> Arc<Look> {
+        Arc::clone(&self.look)
     }
 
     /// The command has ended: notes what it has changed.
     pub(super) async fn end(mut self) {
-        if let Some(before) = self.before.take() {
-            note((self.root.clone(), self.which), before, Arc::clone(&self.provenance)).await;
-        }
+        self.look.again().await;
+        self.is_done = true;
     }
 }
 
 impl Drop for Carried {
     fn drop(&mut self) {
-        if let Some(before) = self.before.take() {
-            let (place, provenance) = ((self.root.clone(), self.which), Arc::clone(&self.provenance));
-            drop(self.scope.spawn(move |_closing| note(place, before, provenance)));
+        if !self.is_done {
+            let look = Arc::clone(&self.look);
+            drop(self.scope.spawn(move |_closing| async move { look.again().await }));
         }
     }
 }
 
-async fn note((root, which): (PathBuf, Which), before: Files, provenance: Arc<dyn Provenance>) {
-    let noted = match look(root.clone(), which).await {
-        Ok(after) => {
-            let is_other = |(path, state): &(PathBuf, FileState)| before.get(path) != Some(state);
-            let changed = after.into_iter().filter(is_other);
-            let files: Vec<String> = changed.map(|(path, _)| root.join(path).to_string_lossy().into_owned()).collect();
-            if files.is_empty() { Ok(()) } else { provenance.note(&files).await }
+impl Look {
+    /// Notes what has changed since. Cancel-safe: what was not noted is found by the next look.
+    pub(super) async fn again(&self) {
+        let Self { root, which, before, provenance } = self;
+        let mut before = before.lock().await;
+        let noted = match look(root.clone(), *which).await {
+            Ok(after) => {
+                let is_other = |(path, state): &(&PathBuf, &FileState)| before.get(*path) != Some(*state);
+                let changed = after.iter().filter(is_other);
+                let files: Vec<String> =
+                    changed.map(|(path, _)| root.join(path).to_string_lossy().into_owned()).collect();
+                let noted = if files.is_empty() { Ok(()) } else { provenance.note(&files).await };
+                if noted.is_ok() {
+                    *before = after;
+                }
+                noted
+            }
+            Err(why) => {
+                tracing::warn!(
+                    "{} counts as written by strangers until `openclaw tools trust .`, since it cannot be followed: {why}",
+                    root.display()
+                );
+                note_all(root, &**provenance).await
+            }
+        };
+        if let Err(why) = noted {
+            let root = root.display();
+            tracing::warn!("it cannot be noted which files in {root} may hold strangers' words by a command: {why}");
         }
-        Err(why) => {
-            tracing::warn!(
-                "{} counts as written by strangers until `openclaw tools trust .`, since it cannot be followed: {why}",
-                root.display()
-            );
-            note_all(&root, &*provenance).await
-        }
-    };
-    if let Err(why) = noted {
-        let root = root.display();
-        tracing::warn!("it cannot be noted which files in {root} may hold strangers' words by a command: {why}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! Files with strangers' words, where a command names one or says its name: then its run has heard them.
 //!
 //! A directory that holds one is as good as its name, and so is none where a program then goes through the one it is
-//! started in. What else a command makes of pieces is not seen.
+//! started in, or may take something up there by itself ([`super::reach`]). What else a command makes of pieces is not seen.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -11,6 +11,7 @@ use claw_core::provenance::Provenance;
 use claw_core::tool::{ToolContext, ToolError};
 use globset::Glob;
 
+use super::reach;
 use super::spoken::{self, Word};
 use crate::workspace::Workspaces;
 
@@ -22,9 +23,10 @@ pub(super) struct Hearing {
 }
 
 impl Hearing {
-    /// Tells the run what a command that runs there names, perhaps by a pattern.
-    pub(super) async fn command(&self, context: &ToolContext, command: &str, cwd: &Path) {
-        self.hear(context, Said::Command(command.to_owned(), Some(cwd.to_owned()))).await;
+    /// Tells the run what a command that runs there names, perhaps by a pattern, or may take up there; with variables of
+    /// its own any program may.
+    pub(super) async fn command(&self, context: &ToolContext, command: &str, has_env: bool, cwd: &Path) {
+        self.hear(context, Said::Command(command.to_owned(), Some((cwd.to_owned(), has_env)))).await;
     }
 
     /// The same for what is written to a command: nobody knows where that is by now.
@@ -68,8 +70,8 @@ impl Hearing {
 
 /// In what files may be named.
 enum Said {
-    /// A command, and where it runs as far as that is known.
-    Command(String, Option<PathBuf>),
+    /// A command, and where it runs as far as that is known, and whether with variables of its own.
+    Command(String, Option<(PathBuf, bool)>),
     /// What one has said.
     Output(String),
 }
@@ -90,14 +92,22 @@ impl Said {
         }
         match self {
             Self::Output(_) => false,
-            Self::Command(_, None) => words.iter().any(|word| fits_a_name(word, &there)),
-            Self::Command(_, Some(cwd)) => {
+            Self::Command(text, None) => {
+                // Nobody knows where it is by now: anything is in its reach.
+                let files: Vec<PathBuf> = there.iter().map(|file| (*file).to_owned()).collect();
+                let mut commands = words.chunk_by(|_, next| !next.begins);
+                words.iter().any(|word| fits_a_name(word, &there))
+                    || reach::is_nested(text) && !files.is_empty()
+                    || commands.any(|command| files.iter().any(|file| takes_up_beside(command, file)))
+            }
+            Self::Command(_, Some((cwd, has_env))) => {
                 let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
                 let files: Vec<PathBuf> = there.iter().map(|file| real(file)).collect();
                 let mut looking = Looking { files, root: real(root), here: real(cwd) };
                 let has_operator = text.contains(['|', '`', '>']) || text.contains("$(");
                 !looking.files.is_empty()
-                    && words.chunk_by(|_, next| !next.begins).any(|command| looking.hears(command, has_operator))
+                    && ((*has_env || reach::is_nested(text)) && looking.is_anything_in_reach()
+                        || words.chunk_by(|_, next| !next.begins).any(|command| looking.hears(command, has_operator)))
             }
         }
     }
@@ -105,6 +115,12 @@ impl Said {
 
 fn is_there(file: &Path) -> bool {
     !matches!(file.symlink_metadata(), Err(error) if error.kind() == std::io::ErrorKind::NotFound)
+}
+
+/// Whether a command would take a file up, if it were started where that lies.
+fn takes_up_beside(command: &[Word], file: &Path) -> bool {
+    let beside = file.parent().unwrap_or(file);
+    reach::takes_up(command, (beside, beside), &[file.to_owned()])
 }
 
 /// Whether a word, wherever it is used, fits one of them or a directory that it lies in.
@@ -133,7 +149,10 @@ impl Looking {
         let program = command.first().map_or("", |word| word.text.as_str());
         // `. file` names a file.
         let named = if program == "." { command.get(1..).unwrap_or_default() } else { command };
-        if named.iter().any(|word| self.means_one(word)) || self.goes_through(command, has_operator) {
+        if named.iter().any(|word| self.means_one(word))
+            || self.goes_through(command, has_operator)
+            || reach::takes_up(command, (&self.root, &self.here), &self.files)
+        {
             return true;
         }
         if let ("cd", Some(word)) = (program, command.get(1)) {
@@ -141,6 +160,12 @@ impl Looking {
             self.here = if there.is_dir() { there } else { self.here.clone() };
         }
         false
+    }
+
+    /// By a program that nobody sees named.
+    fn is_anything_in_reach(&self) -> bool {
+        let some = Word { text: "some".to_owned(), is_pattern: false, begins: true, is_target: false };
+        reach::takes_up(&[some], (&self.root, &self.here), &self.files)
     }
 
     /// As a shell would write it out.

@@ -201,6 +201,12 @@ impl ProcessTool {
             }
             return self.processes.write(context, id, &bytes, asked.eof).await;
         }
+        // A conversation that has begun anew since has not heard them yet.
+        if let Some(id) = asked.id
+            && self.processes.entry(context, id).is_ok_and(|entry| entry.brings_strangers)
+        {
+            context.run.strangers.note();
+        }
         match asked.action {
             Action::List => Ok(self.processes.list(context)),
             Action::Poll => self.processes.poll(context, asked.id()?, asked.wait()).await,

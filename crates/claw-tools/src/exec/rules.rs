@@ -18,7 +18,7 @@ pub struct Settings {
     pub allowlist: Vec<Vec<String>>,
     /// Whether somebody is to be asked first.
     pub ask: Ask,
-    /// Whether commands reach the network.
+    /// Whether commands that ask for it reach the network; all of them where nothing holds them.
     pub network: bool,
     /// Bytes of memory a command may use, all its processes together; where there is a sandbox.
     pub memory_bytes: u64,
@@ -32,6 +32,11 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Whether commands are held in the whole sandbox.
+    pub(super) fn holds(&self) -> bool {
+        self.launcher.as_ref().is_some_and(|launcher| launcher.walls == Walls::Whole)
+    }
+
     /// Whether any command could run, or be asked for, at all.
     pub fn permits_any(&self) -> bool {
         let Self { security, allowlist, ask, launcher, .. } = self;

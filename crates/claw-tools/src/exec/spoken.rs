@@ -23,11 +23,14 @@ pub(super) struct Word {
     pub(super) is_pattern: bool,
     /// Whether another command may begin with it.
     pub(super) begins: bool,
+    /// Whether it only says where something is read from or written to.
+    pub(super) is_target: bool,
 }
 
 /// The words of a text for a shell.
 pub(super) fn words(command: &str) -> Vec<Word> {
-    let mut reading = Reading { rest: command, words: Vec::new(), word: None, begins: true, documents: Vec::new() };
+    let mut reading =
+        Reading { rest: command, words: Vec::new(), word: None, begins: true, redirects: false, documents: Vec::new() };
     while let Some(letter) = reading.next() {
         reading.take(letter);
     }
@@ -48,7 +51,12 @@ pub(super) fn last_part(path: &str) -> &str {
 fn pieces(text: &str) -> impl Iterator<Item = Word> + '_ {
     let words = text.split(|letter: char| letter.is_whitespace() || "'\"".contains(letter) || ENDS.contains(letter));
     let words = words.filter(|word| !word.is_empty()).enumerate();
-    words.map(|(at, word)| Word { text: word.to_owned(), is_pattern: is_pattern(word), begins: at == 0 })
+    words.map(|(at, word)| Word {
+        text: word.to_owned(),
+        is_pattern: is_pattern(word),
+        begins: at == 0,
+        is_target: false,
+    })
 }
 
 fn is_pattern(text: &str) -> bool {
@@ -61,6 +69,8 @@ struct Reading<'t> {
     word: Option<Word>,
     /// Whether the next word begins a command.
     begins: bool,
+    /// Whether the next word is where something is read from or written to.
+    redirects: bool,
     /// The last lines of the here-documents that begin with the next line.
     documents: Vec<String>,
 }
@@ -102,26 +112,37 @@ impl<'t> Reading<'t> {
             }
             '\n' => {
                 self.end_word();
-                self.begins = true;
+                (self.begins, self.redirects) = (true, false);
                 self.documents();
             }
             letter if letter.is_whitespace() || ENDS.contains(letter) => {
                 self.end_word();
                 self.begins |= ";|&<>()`".contains(letter);
+                // `2>&1`.
+                self.redirects = match letter {
+                    '<' | '>' => true,
+                    '&' | '|' | ' ' | '\t' => self.redirects,
+                    _ => false,
+                };
             }
             letter => self.push(letter.encode_utf8(&mut [0; 4]), true),
         }
     }
 
     fn push(&mut self, text: &str, is_open: bool) {
-        let word = self.word.get_or_insert(Word { text: String::new(), is_pattern: false, begins: self.begins });
+        let word = self.word.get_or_insert(Word {
+            text: String::new(),
+            is_pattern: false,
+            begins: self.begins,
+            is_target: self.redirects,
+        });
         word.text.push_str(text);
         word.is_pattern |= is_open && is_pattern(text);
     }
 
     fn end_word(&mut self) {
         if let Some(word) = self.word.take().filter(|word| !word.text.is_empty()) {
-            self.begins = false;
+            (self.begins, self.redirects) = (false, false);
             self.words.push(word);
         }
     }
@@ -190,7 +211,7 @@ impl<'t> Reading<'t> {
 ///
 /// Errors: there are too many files to look among.
 pub(super) fn meant(word: &Word, cwd: &Path) -> Result<Vec<PathBuf>, String> {
-    let Word { text, is_pattern: looks, begins: _ } = word;
+    let Word { text, is_pattern: looks, begins: _, is_target: _ } = word;
     let mut paths = vec![cwd.join(text)];
     if !looks {
         return Ok(paths);

@@ -32,7 +32,8 @@ impl Desk {
         std::fs::create_dir(at("workspace")).unwrap();
         std::fs::write(at("secret"), "outside\n").unwrap();
         let nobody: Arc<dyn Provenance> = Arc::new(());
-        Self { tools: tools(&Arc::new(workspaces), &nobody, &Rooms::new(1 << 20)), home }
+        let processes = Processes::new(claw_runtime::TaskScope::new());
+        Self { tools: tools(&Arc::new(workspaces), &nobody, &Rooms::new(1 << 20), &processes), home }
     }
 
     pub(super) fn put(&self, name: &str, text: &str) {

@@ -105,7 +105,7 @@ async fn strangers_are_heard_however_a_command_comes_to_their_file() {
     let (said, _) = called("exec", serde_json::json!({"command": "sh", "background": true})).await;
     let id: u32 = said.split(' ').find_map(|word| word.trim_end_matches(';').parse().ok()).unwrap();
     let write = |data: &str| serde_json::json!({"action": "write", "id": id, "data": data});
-    assert!(planned("process", write("sh page\n")).await && !planned("process", write("sh own\n")).await);
+    assert!(planned("process", write("sh page\n")).await && !planned("process", write("cat own\n")).await);
     assert!(!called("process", serde_json::json!({"action": "list"})).await.1);
     called("process", write("ls\n")).await;
     let heard = async {
@@ -191,7 +191,8 @@ async fn strangers_words_do_not_come_to_agents_by_a_directory_or_unseen() {
         "cd src && grep -r own .",
         "grep -rn own src",
         "find src -name o*",
-        ". src/own",
+        "cat src/own",
+        "python3 -c 'print(6 * 7)'",
         "ls src | wc -l",
         "ls",
         "cp -r src to",

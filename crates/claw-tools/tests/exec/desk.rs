@@ -11,7 +11,7 @@ use claw_core::provider::Usage;
 use claw_core::tool::{RunFacts, Tool, ToolContext};
 use claw_core::{AgentId, Principal, SessionKey};
 use claw_runtime::TaskScope;
-use claw_tools::exec::{self, Ask, Launcher, Processes, Security, Settings};
+use claw_tools::exec::{self, Ask, Followed, Launcher, Processes, Security, Settings};
 use claw_tools::sandbox::Walls;
 use claw_tools::{Rooms, Workspaces};
 use tempfile::TempDir;
@@ -20,6 +20,7 @@ pub(crate) struct Desk {
     pub(crate) home: TempDir,
     pub(crate) tools: Vec<Arc<dyn Tool>>,
     pub(crate) scope: TaskScope,
+    pub(crate) provenance: Arc<dyn Provenance>,
 }
 
 pub(crate) fn full() -> Settings {
@@ -89,8 +90,11 @@ impl Desk {
         let scope = TaskScope::new();
         let (processes, rooms) = (Processes::new(scope.clone()), Rooms::new(8 << 20));
         let skills: Arc<dyn claw_core::skill::Skills> = Arc::new(());
-        let tools = exec::tools(&Arc::new(workspaces), settings, &processes, (provenance, &ledger), &rooms, &skills);
-        Self { home, tools, scope }
+        let (workspaces, followed) = (Arc::new(workspaces), Followed::new(Arc::clone(provenance), processes.clone()));
+        let provenance: Arc<dyn Provenance> = Arc::new(followed);
+        let mut tools = exec::tools(&workspaces, settings, &processes, (&provenance, &ledger), &rooms, &skills);
+        tools.extend(claw_tools::files::tools(&workspaces, &provenance, &rooms, &processes));
+        Self { home, tools, scope, provenance }
     }
 
     pub(crate) async fn call(&self, name: &str, session: &str, arguments: serde_json::Value) -> Result<String, String> {

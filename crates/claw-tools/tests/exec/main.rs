@@ -5,5 +5,6 @@ mod carried;
 mod desk;
 mod escapes;
 mod ledger;
+mod reaching;
 mod running;
 mod walls;

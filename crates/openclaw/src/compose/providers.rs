@@ -111,7 +111,7 @@ pub(super) fn catalog(foundation: &Foundation, settings: &Live) -> Result<Catalo
         )
         .with_tool_time(settings.tools.time())
         .with_rounds_max(defaults.rounds_max())
-        .with_briefings(super::tools::briefings(settings, keeper, &skills))
+        .with_briefings(super::tools::briefings(settings, processes, keeper, &skills))
         .with_guard(Arc::new(super::tools::way_out(settings)))
         .with_skills(Arc::new(skills));
     warn_of_unknown_fallbacks(&catalog, settings);

@@ -41,10 +41,9 @@ pub(super) fn tools(
     skills: &Library,
 ) -> Vec<Arc<dyn Tool>> {
     let workspaces = Arc::new(settings.workspaces.clone());
-    let (recall, provenance): (Arc<dyn Recall>, Arc<dyn Provenance>) =
-        (Arc::clone(keeper) as _, Arc::clone(keeper) as _);
+    let (recall, provenance) = (Arc::clone(keeper) as Arc<dyn Recall>, followed(keeper, processes));
     let rooms = Rooms::new(settings.tools.workspace_mb.get() << 20);
-    let mut tools = files::tools(&workspaces, &provenance, &rooms);
+    let mut tools = files::tools(&workspaces, &provenance, &rooms, processes);
     tools.push(Arc::new(WebFetch::new(way_out(settings))));
     if let Some(search) = web_search(&settings.tools.web.search) {
         tools.push(Arc::new(search));
@@ -58,6 +57,11 @@ pub(super) fn tools(
         tools.extend(exec::tools(&workspaces, commands, processes, (&provenance, ledger), &rooms, &skills));
     }
     tools
+}
+
+/// Which files hold strangers' words, also by commands that still run.
+fn followed(keeper: &Arc<Keeper>, processes: &Processes) -> Arc<dyn Provenance> {
+    Arc::new(exec::Followed::new(Arc::clone(keeper) as Arc<dyn Provenance>, processes.clone()))
 }
 
 /// The way to pages, pictures and files that others name: no address of this house or its network, unless the
@@ -76,9 +80,14 @@ pub(super) fn end_what_is_denied(settings: &Live, processes: &Processes) {
 }
 
 /// Who knows what agents are told before their conversations.
-pub(super) fn briefings(settings: &Live, keeper: &Arc<Keeper>, skills: &Library) -> Vec<Arc<dyn Briefing>> {
+pub(super) fn briefings(
+    settings: &Live,
+    processes: &Processes,
+    keeper: &Arc<Keeper>,
+    skills: &Library,
+) -> Vec<Arc<dyn Briefing>> {
     let workspaces = Arc::new(settings.workspaces.clone());
-    let files = WorkspaceFiles::new(workspaces, Arc::new(SystemClock), Arc::clone(keeper) as _);
+    let files = WorkspaceFiles::new(workspaces, Arc::new(SystemClock), followed(keeper, processes));
     vec![Arc::new(Index::new(skills.clone())), Arc::new(files)]
 }
 
