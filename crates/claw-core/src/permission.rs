@@ -35,9 +35,86 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("group:web", &["web_*"]),
 ];
 
+/// The tools of this gateway.
+const TOOLS: &[&str] = &[
+    "apply_patch",
+    "edit",
+    "exec",
+    "find",
+    "grep",
+    "ls",
+    "memory_get",
+    "memory_search",
+    "memory_write",
+    "process",
+    "read",
+    "session_status",
+    "sessions_history",
+    "sessions_list",
+    "sessions_send",
+    "skills_read",
+    "web_fetch",
+    "web_search",
+    "write",
+];
+
+/// Tools that stock OpenClaw has beside those: its configurations name them, and here nobody has them.
+const ELSEWHERE: &[&str] = &[
+    "agents_list",
+    "browser",
+    "canvas",
+    "code_execution",
+    "config",
+    "conversations_list",
+    "conversations_send",
+    "conversations_turn",
+    "cron",
+    "diffs",
+    "gateway",
+    "goal",
+    "heartbeat_respond",
+    "image",
+    "image_generate",
+    "llm-task",
+    "lobster",
+    "memory_recall",
+    "memory_store",
+    "memory_forget",
+    "message",
+    "music_generate",
+    "nodes",
+    "openclaw",
+    "pdf",
+    "progress_card",
+    "send",
+    "sessions_search",
+    "sessions_spawn",
+    "sessions_yield",
+    "subagents",
+    "todo_read",
+    "todo_write",
+    "tool_search",
+    "tts",
+    "update_plan",
+    "video_generate",
+    "voice_call",
+    "whatsapp_login",
+    "x_search",
+];
+
+/// The tools of this gateway, by their own names.
+pub fn tools() -> impl Iterator<Item = &'static str> {
+    TOOLS.iter().copied()
+}
+
 /// A tool's own name, where it was called by another.
 pub fn canonical(name: &str) -> &str {
     ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, own)| own)
+}
+
+/// The groups of tools.
+pub fn groups() -> Vec<&'static str> {
+    GROUPS.iter().map(|(group, _)| *group).collect()
 }
 
 /// The other names of a tool.
@@ -120,6 +197,12 @@ impl Pattern {
         &self.0
     }
 
+    /// Whether there is such a tool, here or in stock OpenClaw: a list of what is taken away with another name in it takes
+    /// away nothing, and nobody would see it.
+    pub fn is_known(&self) -> bool {
+        self.0.starts_with("group:") || TOOLS.iter().chain(ELSEWHERE).any(|tool| begins(&self.0, tool))
+    }
+
     fn fits(&self, tool: &str) -> bool {
         if self.0.starts_with("group:") { in_group(&self.0, tool) } else { begins(&self.0, tool) }
     }
@@ -137,7 +220,7 @@ impl FromStr for Pattern {
         let known_group = GROUPS.iter().any(|(group, _)| *group == name);
         let is_name = !name.is_empty() && name.len() <= 128 && stem.bytes().all(word);
         if !known_group && !is_name {
-            let known = GROUPS.iter().map(|(group, _)| *group).collect::<Vec<_>>().join(", ");
+            let known = groups().join(", ");
             return Err(BadPattern { found: text.chars().take(80).collect(), known });
         }
         Ok(Self(canonical(&name).into()))

@@ -248,6 +248,31 @@ fn a_wrong_value_is_named_with_its_place_and_what_is_allowed() {
     }
 }
 
+/// A rule about a tool that is none, or for nobody, would be without effect, and nobody would see it.
+#[test]
+fn a_name_that_is_no_tools_or_nobodys_is_refused() {
+    let tool = "allowed: a tool (apply_patch, edit, exec, ";
+    for (text, beginning, allowed) in [
+        (
+            "{ tools: { deny: ['exec', 'exce'] } }",
+            "openclaw.json:1:27: tools.deny.1: found the string \"exce\"; ",
+            tool,
+        ),
+        ("{ tools: { allow: ['-write'] } }", "openclaw.json:1:20: tools.allow.0: found the string \"-write\"; ", tool),
+        ("{ tools: { ask: ['wbe_*'] } }", "openclaw.json:1:18: tools.ask.0: found the string \"wbe_*\"; ", tool),
+        (
+            "{ tools: { byPrincipal: { '*': { deny: ['exec'] } } } }",
+            "openclaw.json:1:25: tools.byPrincipal: found the string \"*\"; ",
+            "allowed: \"operator\" or the id of an API key, ",
+        ),
+    ] {
+        let message = Home::with(text).message();
+        assert!(message.starts_with(&format!("{beginning}{allowed}")), "{text}: {message}");
+    }
+    // Stock OpenClaw's names are names, although nobody has those tools here.
+    Home::with("{ tools: { deny: ['browser', 'bash', 'web_*', 'group:fs', '*'] } }").settings();
+}
+
 #[test]
 fn an_unknown_key_is_a_warning_with_its_line_and_the_nearest_key() {
     let table = [
@@ -295,6 +320,16 @@ fn an_unknown_key_is_a_warning_with_its_line_and_the_nearest_key() {
             "{ tools: { exec: { allowlist: [['less', '*'], ['vi', 'a']] } } }",
             "openclaw.json:1:47: tools.exec.allowlist permits any command: vi runs what is typed at it, as agents can; \
              with tools.exec.ask \"always\" each is asked for",
+        ),
+        (
+            "{ tools: { exec: { allowlist: [['sort', '*'], ['sort', '...']] } } }",
+            "openclaw.json:1:47: tools.exec.allowlist permits any command: sort runs what its arguments say, and \"...\" \
+             permits any; with tools.exec.ask \"always\" each is asked for",
+        ),
+        (
+            "{ tools: { exec: { allowlist: [['/usr/bin/gcc-12', '...']] } } }",
+            "openclaw.json:1:32: tools.exec.allowlist permits any command: gcc-12 runs what its arguments say, and \"...\" \
+             permits any; with tools.exec.ask \"always\" each is asked for",
         ),
     ];
     for (text, warning) in table {

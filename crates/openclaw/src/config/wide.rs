@@ -7,22 +7,41 @@ use super::problem::{Oddity, Warning};
 use super::tree::{Kind, Node};
 
 /// They run what stands in files that agents can write: scripts, makefiles, packages.
-const OF_FILES: &[&str] = &[
-    "ant", "bash", "bun", "bundle", "busybox", "cargo", "cmake", "composer", "dash", "deno", "dotnet", "fish", "go",
-    "gradle", "gradlew", "guile", "java", "jest", "julia", "just", "ksh", "lua", "make", "meson", "mvn", "ninja",
-    "node", "npm", "npx", "perl", "php", "pip", "pnpm", "poetry", "pytest", "python", "rake", "ruby", "sh", "tclsh",
-    "tox", "ts-node", "uv", "yarn", "zsh",
-];
+const OF_FILES: &str = "\
+    ansible ansible-playbook ant asciidoctor autoconf automake autoreconf bash bazel bmake bpftrace bun bundle \
+    bundler busybox byebug cabal cargo celery clojure cmake cobc composer conda coverage cpan cpanm crash \
+    crystal csh ctest cucumber dart dash deno dotnet dpkg-buildpackage dune easy_install elixir elvish erl \
+    escript eslint expect fab facter fish flake8 flutter gem genie ghc ghci gmake gnuplot go gradle gradlew \
+    groovy grunt guile gulp gunicorn hatch iex invoke ipython irb java jekyll jest jjs jrunscript jshell julia \
+    jupyter just jython knife kotlin ksh latex lein lerna logrotate lua lualatex luarocks luatex m4 make mamba \
+    meson micromamba mix mkdocs mksh mocha msfconsole mvn mypy neofetch nim ninja nix nix-build nix-shell node \
+    nodemon nox npm npx nx octave pdflatex pdftex pdm perl php phpunit pip pipenv pipx pnpm podman-compose \
+    poetry prettier procmail pry psh puppet pwsh py.test pylint pypy pytest python R racket rake rebar rollup \
+    rpmbuild Rscript rspec ruby run-parts runscript sash sbt scala scheme scons sh slsh snakemake sphinx-build \
+    stack streamlit swift tclsh tcsh terraform tex tox toybox ts-node tsx turbo uv uvicorn uvx vagrant vite waf \
+    webpack wish xelatex xetex yarn yash zig zsh zx";
 /// They run what their arguments say.
-const OF_ARGUMENTS: &[&str] = &[
-    "awk", "doas", "docker", "env", "find", "gawk", "git", "less", "man", "mawk", "nice", "nohup", "parallel", "rsync",
-    "sed", "setsid", "socat", "stdbuf", "strace", "sudo", "tar", "time", "timeout", "watch", "xargs", "zip",
-];
+const OF_ARGUMENTS: &str = "\
+    ack ag apk apt apt-get aptitude ar aria2c at autossh awk aws az bat batch bconsole brew bsdtar bzr c++ capsh \
+    cc check_by_ssh choom chroot chrt clang clang++ composite convert cpio cpulimit crontab cscope ctags curl \
+    cvs dbus-run-session dbus-send dc delta dmesg dmsetup dnf doas docker docker-compose dpkg dvips entr env eqn \
+    exiftool fakeroot faketime fd fdfind find flock fossil fzf g++ gawk gcc gcloud gdbserver gfortran gh \
+    ghostscript git gpg grc groff gs gtester helm hg hyperfine identify info ionice ip journalctl kubectl ld \
+    less linux loginctl logsave ltrace lynx machinectl magick man mawk mogrify mosh most msgattrib msgcat \
+    msgconv msgfilter msgmerge msguniq multitime nawk nc ncat netcat nice nm nmap nohup nroff nsenter objcopy \
+    objdump openssl openvpn original-awk pacman pandoc parallel patch pax perf pexec pidstat pkexec podman \
+    prlimit rc rclone restic rg rlwrap rpm rpmdb rpmquery rpmverify rsync run-mailcap runuser rustc rustup scp \
+    sed service setarch setlock setsid sftp sg snap socat soelim softlimit sort split ssh-add ssh-agent \
+    ssh-keygen ssh-keyscan sshpass sshuttle start-stop-daemon stdbuf strace sudo svn systemctl systemd-analyze \
+    systemd-resolve systemd-run tar taskset tasksh tcpdump tig time timedatectl timeout troff tshark unshare \
+    update-alternatives valgrind virsh watch watchexec wget xargs xdg-open xdg-user-dir xdotool yum zip zsoelim \
+    zypper";
 /// They run what is typed at them, whatever their arguments.
-const OF_A_TERMINAL: &[&str] = &[
-    "ed", "emacs", "ex", "ftp", "gdb", "lftp", "mc", "more", "mutt", "mysql", "nano", "nvim", "psql", "screen",
-    "script", "sqlite", "ssh", "su", "telnet", "tmux", "vi", "view", "vim", "vimdiff",
-];
+const OF_A_TERMINAL: &str = "\
+    alpine duckdb ed elinks emacs emacsclient ex ftp gdb helix hx isql jed joe kak lf lftp links lldb mail mailx \
+    mc micro mongo mongosh more mutt mysql mysqlsh nano ncdu neomutt newgrp nnn nvim pftp pico pinfo psql ranger \
+    rlogin rsh rview rvim s-nail screen script sqlcmd sqlite ssh su tdbtool telnet tmate tmux top usql vi view \
+    vifm vigr vim vimdiff vimtutor vipw visudo w3m";
 
 /// What is said of them.
 pub(super) fn entries(tree: &Node) -> Vec<Warning> {
@@ -41,12 +60,13 @@ fn warning(index: usize, entry: &Node) -> Option<Warning> {
     });
     let program = words.next()?;
     let name = program.rsplit('/').next().unwrap_or(program);
-    let plain = name.trim_end_matches(|letter: char| letter.is_ascii_digit() || letter == '.');
-    let why = if OF_FILES.contains(&plain) {
+    let plain = name.trim_end_matches(|letter: char| letter.is_ascii_digit() || ".-".contains(letter));
+    let is_among = |names: &str| names.split(' ').any(|name| name == plain);
+    let why = if is_among(OF_FILES) {
         "runs what stands in files, which agents write"
-    } else if OF_A_TERMINAL.contains(&plain) {
+    } else if is_among(OF_A_TERMINAL) {
         "runs what is typed at it, as agents can"
-    } else if OF_ARGUMENTS.contains(&plain) && words.any(|word| word == "...") {
+    } else if is_among(OF_ARGUMENTS) && words.any(|word| word == "...") {
         "runs what its arguments say, and \"...\" permits any"
     } else {
         return None;
