@@ -249,6 +249,7 @@ fn named_by(what: &str) -> Option<Box<str>> {
     match what {
         "agent" => Some(AGENT.into()),
         "executor" => Some(EXECUTOR.into()),
+        "tool" => Some("tool".into()),
         _ => None,
     }
 }

@@ -121,6 +121,14 @@ fn refusal_mend(refusal: &Refusal) -> String {
     if has("unknown method") {
         return "the gateway is of another version; restart it with `openclaw gateway restart`".to_owned();
     }
+    if has(r#"no tool "sessions_send""#) {
+        return "only a run may call it: ask an agent".to_owned();
+    }
+    if [r#"no tool "exec""#, r#"no tool "process""#, r#"no tool "bash""#].into_iter().any(has) {
+        return "commands are denied while `tools.exec.security` is \"deny\" or `tools` denies them; \
+                `openclaw tools list` shows what there is"
+            .to_owned();
+    }
     let mend = match (refusal.code.as_str(), detail) {
         ("NOT_FOUND", _) => return format!("`openclaw {}` shows what there is", list_of(&refusal.message)),
         (_, "RUN_FAILED") => "see `openclaw providers test` and `openclaw logs`",
@@ -193,6 +201,15 @@ mod tests {
                 "no memory \"x\"; `openclaw memory list` shows what there is",
             ),
             (
+                ClientError::Refused(refusal(r#"{"code":"NOT_FOUND","message":"no tool \"exec\""}"#)),
+                "no tool \"exec\"; commands are denied while `tools.exec.security` is \"deny\" or `tools` denies them; \
+                 `openclaw tools list` shows what there is",
+            ),
+            (
+                ClientError::Refused(refusal(r#"{"code":"NOT_FOUND","message":"no tool \"sessions_send\""}"#)),
+                "no tool \"sessions_send\"; only a run may call it",
+            ),
+            (
                 ClientError::Refused(refusal(r#"{"code":"INVALID_REQUEST","message":"text: must not be empty"}"#)),
                 "must not be empty; correct it; `--help`",
             ),
@@ -213,7 +230,7 @@ mod tests {
             let fatal = Fatal::from(error);
             let expected = match words {
                 words if words.contains("does not accept") => 3,
-                words if words.contains("shows what there is") || words.contains("--help") => 64,
+                words if words.starts_with("no ") || words.contains("--help") => 64,
                 _ => 70,
             };
             assert_eq!(fatal.code(), expected, "{}", fatal.line());

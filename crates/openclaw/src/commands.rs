@@ -20,6 +20,7 @@ mod skills;
 mod status;
 mod streamed;
 mod system;
+mod taken_up;
 mod tasks;
 mod terminal;
 mod tools;

@@ -15,6 +15,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use claw_app::Error;
 use claw_app::chat::{AttachedRun, ended};
+use claw_core::approval::visible;
 use claw_core::run::{RunEvent, Sequenced};
 use claw_core::{Output, TaskId, Timestamp};
 use claw_wire::error::ErrorBody;
@@ -30,6 +31,11 @@ use crate::limits::KEEP_ALIVE;
 
 /// What a silent stream shows; clients skip it.
 pub(crate) const COMMENT: &[u8] = b": keep-alive\n\n";
+
+/// A line for people who watch; clients skip it.
+fn comment(line: &str) -> Bytes {
+    Bytes::from(format!(": {}\n\n", visible(line)))
+}
 
 /// How a surface writes a run.
 pub(crate) trait Wording: Send + 'static {
@@ -135,7 +141,8 @@ fn events(pieces: impl Stream<Item = Bytes> + Send + 'static) -> Response {
 async fn first_sign<W: Wording>(run: &mut AttachedRun) -> Result<Arc<Sequenced>, Error> {
     let task = run.id;
     while let Some(event) = run.next().await? {
-        if W::begins_with(&event.event) {
+        // Who waits for leave may wait long: the caller is told at once.
+        if W::begins_with(&event.event) || matches!(event.event, RunEvent::ApprovalRequested { .. }) {
             return Ok(event);
         }
         if let Some(end) = ended(&event.event, task) {
@@ -266,9 +273,11 @@ impl<W: Wording> Streaming<W> {
             | RunEvent::Switched { .. }
             | RunEvent::Continued { .. }
             | RunEvent::Steered { .. }
-            | RunEvent::ApprovalRequested { .. }
-            | RunEvent::ApprovalResolved { .. }
             | RunEvent::Retrying { .. } => None,
+            RunEvent::ApprovalRequested { approval, name, .. } => {
+                Some(comment(&format!("waits for leave to call {name}: openclaw approvals show {approval}")))
+            }
+            RunEvent::ApprovalResolved { approval, state, .. } => Some(comment(&format!("{approval} is {state}"))),
         }
     }
 

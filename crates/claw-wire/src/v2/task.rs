@@ -46,7 +46,7 @@ pub struct Task<'a> {
     /// `appr_…`; a waiting task goes on once this is decided, or has run out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waits_for_approval: Option<String>,
-    /// How often it was started.
+    /// Which try it is, or was; going on after an approval is none.
     pub attempt: u32,
     /// How many attempts may fail.
     pub max_attempts: u32,
@@ -75,7 +75,7 @@ impl<'a> From<&'a CoreTask> for Task<'a> {
             on_crash: _,
             attached: _,
             callback: _,
-            attempt,
+            attempt: _,
             failures: _,
             attempts_max,
             crashes: _,
@@ -103,7 +103,7 @@ impl<'a> From<&'a CoreTask> for Task<'a> {
             completed_at: state.ended_at().map(|at| at.to_string()),
             not_before: not_before.filter(|_| waits_for.is_none()),
             waits_for_approval: waits_for.map(|id| id.to_string()),
-            attempt: *attempt,
+            attempt: tries(task),
             max_attempts: *attempts_max,
             run_id: task.run_id(),
             agent_id: turn.agent.as_str(),
@@ -121,6 +121,20 @@ impl<'a> Task<'a> {
         let error = failed.map(|message| TaskError { reason: "provider", code: "provider", message });
         Self { error: self.error.or(error), ..self }
     }
+}
+
+/// The try it is in: one more than have failed or died, unless that was the last. What was given up for an approval and
+/// taken up again was no other try.
+fn tries(task: &CoreTask) -> u32 {
+    let ended_badly = task.failures.saturating_add(task.crashes);
+    let tries = match task.state {
+        TaskState::Failed { .. } => ended_badly.max(1),
+        TaskState::Queued { .. }
+        | TaskState::Running { .. }
+        | TaskState::Completed { .. }
+        | TaskState::Cancelled { .. } => ended_badly.saturating_add(1),
+    };
+    tries.min(task.attempt)
 }
 
 /// What an `agent` task produced (K26).

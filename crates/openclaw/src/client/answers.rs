@@ -176,6 +176,11 @@ pub(crate) struct AgentEventData {
     pub(crate) name: Option<String>,
     pub(crate) message: Option<String>,
     pub(crate) text: Option<String>,
+    pub(crate) state: Option<String>,
+    #[serde(rename = "approvalId")]
+    pub(crate) approval_id: Option<String>,
+    #[serde(rename = "commandText")]
+    pub(crate) command: Option<String>,
 }
 
 /// An answer about one task.
@@ -197,6 +202,7 @@ pub(crate) struct Task {
     pub(crate) started_at: Option<String>,
     pub(crate) completed_at: Option<String>,
     pub(crate) not_before: Option<String>,
+    pub(crate) waits_for_approval: Option<String>,
     pub(crate) attempt: u32,
     pub(crate) max_attempts: u32,
     pub(crate) agent_id: String,
@@ -269,6 +275,9 @@ pub(crate) struct TaskEvent {
     pub(crate) call: Option<Call>,
     pub(crate) error: Option<TaskError>,
     pub(crate) retry_at: String,
+    pub(crate) approval_id: String,
+    pub(crate) shown: String,
+    pub(crate) state: String,
 }
 
 /// A tool call.

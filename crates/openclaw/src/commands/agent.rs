@@ -12,11 +12,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
 use super::Context;
+use super::approvals;
 use super::asking::Asking;
 use super::config::print;
 use super::streamed::Streamed;
 use super::terminal::{Terminal, message, note};
-use crate::client::answers::{AgentEvent, Run};
+use crate::client::answers::{AgentEvent, AgentEventData, Run};
 use crate::client::{self, ClientError, Connection, Incoming, Payload};
 use crate::exit::Fatal;
 
@@ -154,6 +155,17 @@ impl Question {
             ("lifecycle", Some("steered")) => {
                 let text = event.data.text.as_deref().unwrap_or_default();
                 self.streamed.aside(&format!("[hears: {text}]"))
+            }
+            ("lifecycle", Some("approval_requested")) => {
+                let told = |field: &Option<String>| field.clone().unwrap_or_default();
+                let AgentEventData { approval_id, name, command, .. } = &event.data;
+                for line in approvals::waiting(&told(approval_id), &told(name), &told(command)).lines() {
+                    self.streamed.aside(line)?;
+                }
+                Ok(())
+            }
+            ("lifecycle", Some("approval_resolved")) => {
+                self.streamed.aside(&format!("[{}]", event.data.state.as_deref().unwrap_or_default()))
             }
             ("lifecycle", Some("retrying")) => {
                 self.streamed.restart()?;

@@ -59,6 +59,14 @@ pub(crate) fn run(approvals: Approvals, context: &Context) -> Result<ExitCode, F
     }
 }
 
+/// What is said where somebody watches a run that now waits for leave.
+pub(crate) fn waiting(id: &str, tool: &str, command: &str) -> String {
+    format!(
+        "[waits for leave to call {tool}]\n{}\n[allow it: openclaw approvals allow {id} – or deny it: openclaw approvals deny {id}]",
+        harmless(command)
+    )
+}
+
 fn list(waiting: Vec<Approval>) -> Result<ExitCode, Fatal> {
     if waiting.is_empty() {
         note("nothing waits for leave");

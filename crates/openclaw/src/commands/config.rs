@@ -10,7 +10,7 @@ use claw_core::{Clock as _, PrincipalId};
 use claw_runtime::SystemClock;
 use serde::Serialize;
 
-use super::{Context, audit};
+use super::{Context, audit, taken_up};
 use crate::config::file::File;
 use crate::config::problem::{ConfigError, located};
 use crate::config::render::View;
@@ -135,14 +135,12 @@ fn set(location: &Location, context: &Context, dotted: &str, value: &str, json: 
         .map(|warning| located(&location.config_file, warning.origin.as_ref(), warning))
         .collect();
     written_down(context, "set", location, &path);
+    let taken_up = taken_up::at_once(context, location);
     if json {
         return print_json(&ChangeAnswer { path: path.join("."), changed: true, warnings });
     }
     warn(&warnings);
-    print(&format!(
-        "{} is set; a running gateway takes it up, or says in its log that it needs a restart",
-        path.join(".")
-    ))
+    print(&format!("{} is set; {taken_up}", path.join(".")))
 }
 
 fn unset(location: &Location, context: &Context, dotted: &str, json: bool) -> Result<ExitCode, Fatal> {
@@ -151,11 +149,14 @@ fn unset(location: &Location, context: &Context, dotted: &str, json: bool) -> Re
     if changed {
         written_down(context, "unset", location, &path);
     }
+    let taken_up = if changed { taken_up::at_once(context, location) } else { "" };
     if json {
         return print_json(&ChangeAnswer { path: path.join("."), changed, warnings: Vec::new() });
     }
-    let outcome = if changed { "is no longer set" } else { "was not set" };
-    print(&format!("{} {outcome}", path.join(".")))
+    match changed {
+        true => print(&format!("{} is no longer set; {}", path.join("."), taken_up)),
+        false => print(&format!("{} was not set", path.join("."))),
+    }
 }
 
 /// Which key was changed, for the audit log; what stands there is not in it.

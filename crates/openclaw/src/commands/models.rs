@@ -22,6 +22,7 @@ use url::Url;
 use super::Context;
 use super::config::{print, print_json, written_down};
 use super::gateway::client_settings;
+use super::taken_up;
 use super::terminal::{Terminal, note, table};
 use crate::client;
 use crate::compose::models_of;
@@ -104,7 +105,7 @@ pub(crate) fn run(models: Models, context: &Context) -> Result<ExitCode, Fatal> 
     match models.action {
         Action::Pull(arguments) => pull(&folder, arguments, Terminal::of(&context.environment)),
         Action::List { json } => list(&folder, &settings, json),
-        Action::Set { model, agent, json } => choose(&settings, &model, agent.as_deref(), context, json),
+        Action::Set { model, agent, json } => choose((&settings, &folder), &model, agent.as_deref(), context, json),
         Action::Test { model, json } => test::test(&settings, model.as_deref(), json),
         Action::Rm { name, json } => remove(&folder, &name, json),
     }
@@ -248,7 +249,8 @@ struct Listed {
     /// As `--model` takes it.
     id: String,
     provider: String,
-    /// `ready`, `off`, `partial`, `absent` for files; of a provider `configured`, or `known` where none are.
+    /// `ready`, `off`, `partial`, `absent` for files; of a provider `configured`, `known` where none are, or `used`
+    /// where only agents name it.
     state: &'static str,
     size_bytes: Option<u64>,
     path: Option<PathBuf>,
@@ -281,7 +283,7 @@ fn list(folder: &Folder, settings: &Settings, json: bool) -> Result<ExitCode, Fa
     if json {
         return print_json(&ListAnswer { folder: folder.path(), can_run: Engine::is_built(), models });
     }
-    let is_any_ready = models.iter().any(|model| model.state == "ready" || model.state == "configured");
+    let is_any_ready = models.iter().any(|model| ["ready", "configured", "used"].contains(&model.state));
     let answer = print(&table(
         &["MODEL", "PROVIDER", "STATE", "SIZE", "CONTEXT", "PRICE PER 1M"],
         models.into_iter().map(row).collect(),
@@ -327,7 +329,23 @@ fn configured(settings: &Settings) -> Vec<Listed> {
         let state = if is_configured { "configured" } else { "known" };
         listed.extend(models.into_iter().map(|info| asked_elsewhere(provider, info, state)));
     }
+    for name in used(settings) {
+        let is_new = listed.iter().all(|model| model.id != name);
+        if let Some((provider, model)) =
+            name.split_once('/').filter(|(id, _)| is_new && settings.live.providers.contains_key(*id))
+        {
+            listed.push(asked_elsewhere(provider, ModelInfo::named(model), "used"));
+        }
+    }
     listed
+}
+
+/// The models that agents use.
+fn used(settings: &Settings) -> impl Iterator<Item = &str> {
+    let agents = &settings.live.agents;
+    let own = agents.list.iter().filter_map(|agent| agent.model.as_ref());
+    let choices = agents.defaults.model.iter().chain(own);
+    choices.flat_map(|choice| [choice.primary()].into_iter().chain(choice.fallbacks().iter().map(String::as_str)))
 }
 
 fn asked_elsewhere(provider: &str, info: ModelInfo, state: &'static str) -> Listed {
@@ -369,27 +387,27 @@ struct SetAnswer<'answer> {
     path: String,
 }
 
-/// Writes the file; the gateway's watch does the rest.
+/// Writes the file, and has a running gateway take it up.
 fn choose(
-    settings: &Settings,
+    (settings, folder): (&Settings, &Folder),
     model: &str,
     agent: Option<&str>,
     context: &Context,
     json: bool,
 ) -> Result<ExitCode, Fatal> {
-    check_known(settings, model)?;
+    check_known(settings, folder, model)?;
     let path = edit::set_model(&settings.location, model, agent, &context.environment)?;
     written_down(context, "model", &settings.location, &path);
-    let path = path.join(".");
+    let (path, taken_up) = (path.join("."), taken_up::at_once(context, &settings.location));
     if json {
         return print_json(&SetAnswer { model, agent, path });
     }
     let whose = agent.map_or_else(|| "agents use".to_owned(), |agent| format!("the agent {agent} uses"));
-    print(&format!("{whose} {model} from now on ({path})"))
+    print(&format!("{whose} {model} from now on ({path}); {taken_up}"))
 }
 
 /// A provider that lists no models is believed to have any.
-fn check_known(settings: &Settings, model: &str) -> Result<(), Fatal> {
+fn check_known(settings: &Settings, folder: &Folder, model: &str) -> Result<(), Fatal> {
     let providers = &settings.live.providers;
     let has = |known: &[file::Model], name: &str| known.is_empty() || known.iter().any(|model| model.id == name);
     let is_known = match model.split_once('/') {
@@ -400,7 +418,10 @@ fn check_known(settings: &Settings, model: &str) -> Result<(), Fatal> {
     if is_known {
         return Ok(());
     }
-    let known: Vec<String> = configured(settings).into_iter().map(|model| model.id).collect();
+    // What cannot be read is not there to be chosen.
+    let files = folder.list().unwrap_or_default().into_iter();
+    let files = files.map(|file| listed(file, true)).filter(|file| file.state == "ready");
+    let known: Vec<String> = files.chain(configured(settings)).map(|model| model.id).collect();
     let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
     let mend = "choose one of them, or configure its provider under models.providers";
     Err(Fatal::asked(format!("no configured provider has the model {model:?}; known: {known}"), mend))

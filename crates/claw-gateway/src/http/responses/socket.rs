@@ -31,7 +31,6 @@ use crate::auth::presented::Presented;
 use crate::doors::Doors;
 use crate::error::Problem;
 use crate::http::front::{Arrival, is_upgrade};
-use crate::http::stream::COMMENT;
 use crate::http::{body, render, stream};
 use crate::limits::{BODY_BYTES_MAX, CREATES_WAITING_MAX, RECHECK, RESPONSES_SOCKET_AGE_MAX, STALLED_MAX};
 use crate::ws::{self, Close, Incoming, Opening, Socket};
@@ -220,7 +219,8 @@ impl Line {
 
     /// Sends the events of a piece, each as a frame.
     async fn pass_on(&mut self, piece: &[u8], previous: Option<String>) -> Result<(), Option<Close>> {
-        if piece == COMMENT {
+        // A comment has no place among frames; the connection is kept alive all the same.
+        if piece.starts_with(b": ") {
             let ping = self.socket.feed(Message::Ping(Bytes::new())).await;
             return match ping {
                 Ok(()) => self.deliver().await,

@@ -6,7 +6,10 @@ use crate::commands::terminal::{Colour, Terminal, cell, pairs, time};
 /// One line of a list.
 pub(super) fn row(task: Task) -> Vec<String> {
     let attempts = attempts(&task);
-    let Task { id, status, progress, created_at, session_key, lane, .. } = task;
+    let Task { id, mut status, progress, created_at, session_key, lane, waits_for_approval, .. } = task;
+    if waits_for_approval.is_some() {
+        "waits for approval".clone_into(&mut status);
+    }
     vec![id, status, format!("{progress} %"), attempts, lane, time(&created_at), session_key]
 }
 
@@ -21,6 +24,10 @@ pub(super) fn words(task: &Task, terminal: Terminal) -> String {
         ("session", cell(&task.session_key)),
         ("created", format!("{} UTC", time(&task.created_at))),
     ];
+    lines.extend(task.waits_for_approval.as_ref().map(|id| {
+        let id = cell(id);
+        ("waits for", format!("approval {id}: openclaw approvals show {id}"))
+    }));
     let moments = [("not before", &task.not_before), ("started", &task.started_at), ("ended", &task.completed_at)];
     for (name, moment) in moments {
         lines.extend(moment.as_deref().map(|at| (name, format!("{} UTC", time(at)))));

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep};
 use crate::client::answers::{Task, TaskAnswer, TaskEvent, Watched};
 use crate::client::{ClientError, Connection, Incoming, Payload, Target};
 use crate::commands::agent::INTERRUPTED;
+use crate::commands::approvals;
 use crate::commands::config::print;
 use crate::commands::streamed::Streamed;
 use crate::commands::terminal::{Terminal, note};
@@ -190,6 +191,12 @@ impl View {
             }
             "tool_result" if event.is_error => self.aside(&format!("[{} failed]", event.name)),
             "continued" => self.aside(&format!("told to go on: {}", event.reason)),
+            "approval_requested" => {
+                for line in approvals::waiting(&event.approval_id, &event.name, &event.shown).lines() {
+                    self.aside(line);
+                }
+            }
+            "approval_resolved" => self.aside(&format!("[{}]", event.state)),
             "retrying" => {
                 let why = event.error.as_ref().map_or("", |error| error.message.as_str());
                 self.aside(&format!("attempt {} failed: {why}; again at {}", event.attempt, event.retry_at));
