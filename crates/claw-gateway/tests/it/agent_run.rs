@@ -300,7 +300,7 @@ async fn a_tool_is_invoked_in_both_spellings_and_refused_by_its_own_words() {
             assert_eq!(answer["result"]["content"][0]["type"], json!("text"));
         }
         for (body, status, code, param) in [
-            (json!({"tool": "no_such_tool"}), 404, "not_found", Value::Null),
+            (json!({"tool": "no_such_tool"}), 404, "not_found", json!("tool")),
             (json!({"tool": "session_status", "agentId": "nobody"}), 404, "not_found", json!("agentId")),
             (json!({"tool": ""}), 400, "invalid_request", json!("tool")),
             (json!({}), 400, "invalid_request", json!("tool")),
@@ -350,7 +350,7 @@ async fn a_dry_call_is_judged_and_not_made() {
     }
     for (body, status, param) in [
         (json!({"tool": "sessions_history", "args": {}, "dryRun": true}), 400, json!("args.sessionKey")),
-        (json!({"tool": "no_such_tool", "dryRun": true}), 404, Value::Null),
+        (json!({"tool": "no_such_tool", "dryRun": true}), 404, json!("tool")),
         (json!({"tool": "session_status", "dryRun": "yes"}), 400, json!("dryRun")),
     ] {
         let reply = http.post("/v1/tools/invoke", &body).await;

@@ -104,6 +104,57 @@ async fn a_call_is_denied_over_http_and_the_model_is_told() {
     house.stop().await;
 }
 
+/// Who reads a stream is told what it waits for, in a line that clients skip, before anybody has decided; and the answer comes
+/// on the same stream.
+#[tokio::test]
+async fn a_stream_says_at_once_that_its_run_waits_for_leave() {
+    let house = open().await;
+    let (mut socket, _hello) = WsClient::connect_with(house.address, &stock_params(TOKEN)).await;
+    let chat = json!({"model": "openclaw", "stream": true, "messages": [{"role": "user", "content": "look"}]});
+    let turns = [
+        ("/v1/chat/completions", chat),
+        ("/v1/responses", json!({"input": "look", "stream": true})),
+        ("/v1/agent/run/stream", json!({"message": "look"})),
+    ];
+    for (path, body) in turns {
+        house.upstream.script([Scripted::tool_call("session_status", "{}"), Scripted::text("all is well")]);
+        let mut open = house.http().stream(path, &body).await;
+        let id = socket.event("exec.approval.requested").await["payload"]["id"].as_str().unwrap().to_owned();
+        let line = format!(": waits for leave to call session_status: openclaw approvals show {id}\n\n");
+        let seen = open.until(&line).await;
+        assert!(seen.starts_with("HTTP/1.1 200") && !seen.contains("all is well"), "{path}: {seen}");
+        let allow = json!({"decision": "allow-once"});
+        assert_eq!(house.http().post(&format!("/v2/approvals/{id}"), &allow).await.status, 200);
+        let whole = open.until("all is well").await;
+        assert!(whole.contains(&format!(": {id} is allowed\n\n")), "{path}: {whole}");
+    }
+    house.stop().await;
+}
+
+/// The list by state, and what is asked of it wrongly.
+#[tokio::test]
+async fn approvals_are_listed_by_state_and_a_wrong_question_is_400() {
+    let house = open().await;
+    let (mut socket, _hello) = WsClient::connect_with(house.address, &stock_params(TOKEN)).await;
+    let (task, told) = asked(&house, &mut socket, "no").await;
+    let deny = json!({"decision": "deny"});
+    assert_eq!(house.http().post(&format!("/v2/approvals/{}", told["id"].as_str().unwrap()), &deny).await.status, 200);
+    let ended = result(&house, &task).await;
+    assert_eq!((&ended["attempt"], &ended["maxAttempts"]), (&json!(1), &json!(3)), "to go on is no second attempt");
+    for (query, count) in [("", 0), ("?state=denied", 1), ("?state=all&limit=1", 1), ("?state=used", 0)] {
+        let listed = house.http().get(&format!("/v2/approvals{query}")).await.json();
+        assert_eq!(listed["approvals"].as_array().unwrap().len(), count, "{query}: {listed}");
+    }
+    for (query, param) in [("state=nope", "state"), ("limit=x", "limit"), ("limit=0", "limit"), ("limit=201", "limit")]
+    {
+        let refused = house.http().get(&format!("/v2/approvals?{query}")).await;
+        assert_eq!((refused.status, &refused.json()["error"]["param"]), (400, &json!(param)), "{query}");
+    }
+    let absent = house.http().post("/v1/tools/invoke", &json!({"tool": "nope"})).await;
+    assert_eq!((absent.status, &absent.json()["error"]["param"]), (404, &json!("tool")));
+    house.stop().await;
+}
+
 /// Scopes: approvals are apart from read and write; G13: a foreign id answers as an absent one.
 #[tokio::test]
 async fn who_may_not_decide_sees_and_hears_nothing() {

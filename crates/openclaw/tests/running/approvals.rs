@@ -59,6 +59,37 @@ async fn adv_59_a_command_waits_through_a_kill_and_runs_once_when_it_is_allowed(
     assert!(plans.iter().all(|(_, plan)| *plan == plans[0].1), "{plans:?}");
 }
 
+/// Who asked at the command line is told what waits, and by which commands it is decided, while it waits.
+#[tokio::test]
+async fn the_command_line_says_what_a_run_waits_for_and_how_to_allow_it() {
+    let upstream = Upstream::start().await;
+    upstream.script([Reply::tool_call("session_status", "{}"), Reply::text("all is well")]);
+    let rules = "\n  tools: { ask: ['session_status'] },";
+    let home = Home::with(&with_provider(&upstream, "one", rules)).await;
+    let decided = async {
+        let mut listed = String::new();
+        while !listed.contains("waits for approval") {
+            listed = home.run(&["tasks", "list"]).await.1;
+        }
+        let (_, waiting) = home.run(&["approvals", "list", "--json"]).await;
+        let waiting: Value = serde_json::from_str(&waiting).unwrap();
+        let id = waiting[0]["id"].as_str().unwrap().to_owned();
+        assert_eq!(home.run(&["approvals", "allow", &id]).await.0, 0);
+        id
+    };
+    let mut agent = tokio::process::Command::new(env!("CARGO_BIN_EXE_openclaw"));
+    let agent = agent.env_clear().env("OPENCLAW_STATE_DIR", home.directory.path()).args(["agent", "--message", "look"]);
+    let (ended, id) = tokio::join!(agent.output(), decided);
+    let ended = ended.unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(String::from_utf8(ended.stdout).unwrap(), "all is well\n", "{said}");
+    let told = format!(
+        "[waits for leave to call session_status]\ncall: session_status {{}}\n\
+         [allow it: openclaw approvals allow {id} – or deny it: openclaw approvals deny {id}]\n"
+    );
+    assert!(said.contains(&told) && said.contains("[allowed]"), "{said}");
+}
+
 /// Advisory 58: what was allowed is the script as it was, not what stands in its place by then.
 #[cfg(target_os = "linux")]
 #[tokio::test]

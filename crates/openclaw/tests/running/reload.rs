@@ -213,6 +213,21 @@ async fn an_endpoint_is_switched_off_and_on_again() {
     assert_eq!(ask(&api).await.status, 404);
 }
 
+/// What is set holds for whatever begins after it: the gateway is told, and does not only look now and then.
+#[tokio::test]
+async fn what_is_set_beside_a_running_gateway_is_taken_up_at_once() {
+    let upstream = Upstream::start().await;
+    let home = Home::with(&with_provider(&upstream, "one", "\n  logging: { level: 'info' },")).await;
+    let (code, said) = home.run(&["config", "set", "tasks.maxAttempts", "2"]).await;
+    let told =
+        "tasks.maxAttempts is set; the running gateway takes it up now, or says in its log that it needs a restart";
+    assert_eq!((code, said.as_str()), (0, told));
+    home.hears("reload: tasks.maxAttempts applied").await;
+    let (code, said) = home.run(&["config", "unset", "tasks.maxAttempts"]).await;
+    let told = "tasks.maxAttempts is no longer set; the running gateway takes it up now, or says in its log that it needs a restart";
+    assert_eq!((code, said.as_str()), (0, told));
+}
+
 /// The command line tells the running gateway, and refuses what the gateway would.
 #[tokio::test]
 async fn the_command_line_reloads_the_gateway_and_chooses_a_model() {
@@ -222,7 +237,8 @@ async fn the_command_line_reloads_the_gateway_and_chooses_a_model() {
     let home =
         Home::with(&with_provider(&upstream, "one", quiet).replace("auth:", "reload: { mode: 'off' }, auth:")).await;
     let (code, said) = home.run(&["models", "set", "mock/two"]).await;
-    assert_eq!((code, said.as_str()), (0, "agents use mock/two from now on (agents.defaults.model)"));
+    let told = "agents use mock/two from now on (agents.defaults.model); `openclaw gateway reload` has the running gateway take it up";
+    assert_eq!((code, said.as_str()), (0, told));
     assert!(home.text().contains("// Kept by every change."), "{}", home.text());
     assert_eq!(home.run(&["models", "set", "mock/three"]).await.0, 64);
     assert_eq!(home.reloads(), Vec::<String>::new(), "nobody was told yet");

@@ -378,7 +378,9 @@ fn fit(rule: &Value) -> Value {
 async fn no_tool_takes_what_its_schema_refuses() {
     let upstream = Upstream::start().await;
     let file = " tools: { exec: { security: 'full' }, web: { search: { provider: 'searxng', baseUrl: 'http://127.0.0.1:9' } } }";
-    let home = Home::with(&with_provider(&upstream, "one", file)).await;
+    // More calls than one may make in a minute.
+    let file = with_provider(&upstream, "one", file).replace("auth:", "limits: { requestsPerMinute: 0 }, auth:");
+    let home = Home::with(&file).await;
     let mut socket = home.admin("tok").await;
     let catalog = socket.payload("tools.catalog", &json!({"withParameters": true})).await;
     let groups = catalog["groups"].as_array().unwrap().clone();
