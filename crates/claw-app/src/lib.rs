@@ -53,8 +53,8 @@ pub use claw_agent::{AgentProfile, BreakerState, EventReader, GateState, Invoked
 pub use claw_queue::Depth;
 pub use claw_queue::worker::Stats;
 pub use claw_store::{
-    ApiKey, AuditFilter, Change, Counts, Cursor, Ends, Idempotency, Page, PageStart, Profile, RunRecord, Session,
-    SessionFilter, SessionPage, StoredMessage, TaskFilter, UsageDay,
+    ApiKey, AuditFilter, Change, Counts, Cursor, Ends, Idempotency, ModelUsed, Page, PageStart, Profile, RunRecord,
+    Session, SessionFilter, SessionPage, StoredMessage, TaskFilter, UsageDay,
 };
 pub use compaction::Compaction;
 pub use deliveries::Callbacks;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use claw_core::task::TaskState;
 use claw_core::turn::Context;
 use claw_core::{AgentId, Message, Principal, SessionId, SessionKey, Task, Unpaired, Visibility, unpaired};
-use claw_store::{Ends, PageStart, Session, SessionFilter, SessionPage, StoreError, StoredMessage};
+use claw_store::{Ends, ModelUsed, PageStart, Session, SessionFilter, SessionPage, StoreError, StoredMessage};
 
 use crate::Error;
 use crate::engine::Engine;
@@ -52,6 +52,13 @@ impl Sessions {
         let filter = SessionFilter { agent: Some(agent.clone()), ..SessionFilter::default() };
         let page = self.0.store.sessions(&filter, &principal.visibility(), PageStart::Offset(0), 1).await?;
         Ok(page.total.unwrap_or_default())
+    }
+
+    /// What the runs of these used since their last reset, by session and model. Whose they are was asked before.
+    pub async fn used_by_model(&self, sessions: &[Session]) -> Result<Vec<ModelUsed>, Error> {
+        let keys: Vec<SessionKey> = sessions.iter().map(|session| session.key.clone()).collect();
+        self.0.store.settled().await?;
+        Ok(self.0.store.used_by_model(&keys).await?)
     }
 
     /// One session; nothing when there is none, or not for this caller.

@@ -166,6 +166,7 @@ macro_rules! contract {
                 a_search_goes_on_behind_its_window,
                 the_ends_of_histories_are_read_together,
                 each_day_sums_its_runs,
+                runs_are_summed_by_session_and_model_since_its_reset,
             ]);
             contract!(@laws $fixture, steering, [
                 what_a_run_takes_up_ends_with_it_and_stands_where_it_was_heard,

@@ -46,9 +46,10 @@ use crate::verbs::{
     ReworkSession, Start, Submit, Summarise, TakeUp, Verb, work,
 };
 use crate::{
-    ApiKey, Cancelled, Commit, Counts, Cursor, Delivery, DeliveryResult, DueTicket, Ends, Finish, Finished, NewSummary,
-    NewTask, Page, PageStart, Recovered, Retried, Rework, Reworked, RunRecord, Session, SessionChange, SessionChanged,
-    SessionFilter, SessionPage, Started, Store, StoreError, StoredMessage, Submitted, TakenUp, TaskFilter, UsageDay,
+    ApiKey, Cancelled, Commit, Counts, Cursor, Delivery, DeliveryResult, DueTicket, Ends, Finish, Finished, ModelUsed,
+    NewSummary, NewTask, Page, PageStart, Recovered, Retried, Rework, Reworked, RunRecord, Session, SessionChange,
+    SessionChanged, SessionFilter, SessionPage, Started, Store, StoreError, StoredMessage, Submitted, TakenUp,
+    TaskFilter, UsageDay,
 };
 use act::{Act, Slot};
 use read::Reader;
@@ -267,6 +268,9 @@ impl Store for SqliteStore {
     }
     async fn summary(&self, session: SessionId) -> Result<Option<String>, StoreError> {
         Ok(self.reader.summary(session).await?)
+    }
+    async fn used_by_model(&self, sessions: &[SessionKey]) -> Result<Vec<ModelUsed>, StoreError> {
+        Ok(self.reader.used_by_model(sessions).await?)
     }
     async fn usage_days(&self, visibility: &Visibility, first: i64, last: i64) -> Result<Vec<UsageDay>, StoreError> {
         Ok(self.reader.usage_days(visibility, first, last).await?)

@@ -10,9 +10,9 @@ use claw_core::{ApiKeyId, PlanName, PrincipalId, SessionId, SessionKey, Task, Ta
 
 use crate::{
     ApiKey, Approvals, Audit, Cancelled, Commit, Counts, Cursor, Delivery, DeliveryResult, Devices, DueTicket, Ends,
-    Finish, Finished, Memories, NewSummary, NewTask, Page, PageStart, Provenance, Recovered, Retried, Rework, Reworked,
-    RunRecord, Session, SessionChange, SessionChanged, SessionFilter, SessionPage, Started, StoreError, StoredMessage,
-    Submitted, TakenUp, TaskFilter, UsageDay,
+    Finish, Finished, Memories, ModelUsed, NewSummary, NewTask, Page, PageStart, Provenance, Recovered, Retried,
+    Rework, Reworked, RunRecord, Session, SessionChange, SessionChanged, SessionFilter, SessionPage, Started,
+    StoreError, StoredMessage, Submitted, TakenUp, TaskFilter, UsageDay,
 };
 
 /// What every backend must do; `contract` runs the laws against each.
@@ -195,6 +195,9 @@ pub trait Store: Approvals + Audit + Devices + Memories + Provenance + Send + Sy
 
     /// What stands for the messages before those of [`Store::context`], where a summary does.
     async fn summary(&self, session: SessionId) -> Result<Option<String>, StoreError>;
+
+    /// What the runs of these sessions used since their last reset, by session and model.
+    async fn used_by_model(&self, sessions: &[SessionKey]) -> Result<Vec<ModelUsed>, StoreError>;
 
     /// What was used from `first` to `last` (days since 1970-01-01, UTC), oldest first.
     async fn usage_days(&self, visibility: &Visibility, first: i64, last: i64) -> Result<Vec<UsageDay>, StoreError>;

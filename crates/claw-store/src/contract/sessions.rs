@@ -6,7 +6,8 @@ use claw_core::message::JsonText;
 
 use super::*;
 use crate::{
-    Change, Ends, NewSummary, Profile, Retried, Rework, Reworked, Session, SessionChange, SessionChanged, UsageDay,
+    Change, Ends, ModelUsed, NewSummary, Profile, Retried, Rework, Reworked, Session, SessionChange, SessionChanged,
+    UsageDay,
 };
 
 fn session_id(n: u128) -> SessionId {
@@ -412,6 +413,23 @@ pub(super) async fn the_ends_of_histories_are_read_together(fixture: &mut dyn Fi
     let answer = || Some(Message::assistant("answer", Vec::new()));
     let of = |name, n: u8| Ends { key: key(name), first: Some(Message::user(format!("input {n}"))), last: answer() };
     assert_eq!(ends, [of("a", 1), of("c", 4)]);
+}
+
+pub(super) async fn runs_are_summed_by_session_and_model_since_its_reset(fixture: &mut dyn Fixture) {
+    let store = fixture.store();
+    for (n, session, model) in [(1, "a", "p/m"), (2, "a", "p/m"), (3, "a", "p/n"), (4, "b", "p/m")] {
+        submit(store, task(n, session)).await;
+        won(store, n, 0).await;
+        let ended = end(n, 1, Outcome::Completed(output("x")), 1);
+        finish(store, Finish { model: model.to_owned(), ..ended }).await;
+    }
+    fixture.restart().await;
+    let store = fixture.store();
+    let used = |session, model: &str, usage| ModelUsed { session: key(session), model: model.to_owned(), usage };
+    let expected = [used("a", "p/m", USAGE.plus(USAGE)), used("a", "p/n", USAGE), used("b", "p/m", USAGE)];
+    assert_eq!(store.used_by_model(&[key("a"), key("b"), key("none")]).await.unwrap(), expected);
+    reworked(store, "a", Rework::Reset(session_id(9))).await;
+    assert_eq!(store.used_by_model(&[key("a"), key("b")]).await.unwrap(), expected[2..]);
 }
 
 pub(super) async fn each_day_sums_its_runs(fixture: &mut dyn Fixture) {

@@ -238,6 +238,17 @@ pub struct Ends {
     pub last: Option<Message>,
 }
 
+/// What the runs of a session used with one model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelUsed {
+    /// The session.
+    pub session: SessionKey,
+    /// `<provider>/<model>`; empty when an attempt ended before it had one.
+    pub model: String,
+    /// Their tokens.
+    pub usage: Usage,
+}
+
 /// What was used on one day with one model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UsageDay {

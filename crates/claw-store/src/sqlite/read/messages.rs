@@ -11,7 +11,7 @@ use crate::sqlite::fault::Fault;
 use crate::sqlite::pieces::message;
 use crate::stored::{signed, text, value};
 use crate::unit::PLACE_NUMBER_MAX;
-use crate::{Ends, StoredMessage, UsageDay};
+use crate::{Ends, ModelUsed, StoredMessage, UsageDay};
 
 /// Messages behind the mark in `$mark`; parameters: session, last number, limit.
 macro_rules! messages_after {
@@ -59,6 +59,13 @@ pub(in crate::sqlite) const ENDS: &str = concat!(
         ((s.n << 31) | (s.history_after + 1)) AND ((s.n << 31) | 2147483647) ORDER BY place DESC LIMIT 1) \
      WHERE s.message_count > s.history_after"
 );
+
+/// What runs since the last reset used: asked seldom, it looks at each of them; parameter: a JSON array of keys.
+const USED: &str = "SELECT s.key, coalesce(r.model, ''), sum(r.input_tokens), sum(r.output_tokens), \
+     sum(r.cached_tokens), sum(r.cache_write_tokens), sum(r.reasoning_tokens) FROM json_each(?1) v \
+     CROSS JOIN sessions s ON s.key = v.value CROSS JOIN tasks t ON t.session = s.n \
+     CROSS JOIN runs r ON r.place BETWEEN (t.n << 31) AND ((t.n << 31) | 2147483647) \
+     WHERE r.ended_at >= coalesce(s.reset_at, 0) GROUP BY 1, 2 ORDER BY 1, 2";
 
 impl Reader {
     /// The last messages before a number, oldest first.
@@ -119,6 +126,18 @@ impl Reader {
             ends.push(Ends { key, first: message(row, 1)?, last: message(row, 3)? });
         }
         Ok(ends)
+    }
+
+    /// What runs used, by session and model.
+    pub(in crate::sqlite) async fn used_by_model(&self, sessions: &[SessionKey]) -> Result<Vec<ModelUsed>, Fault> {
+        let keys = text(sessions)?;
+        let rows = sqlx::query(USED).bind(&*keys).fetch_all(&self.pool).await?;
+        let mut used = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let session = SessionKey::from_stored(row.try_get(0)?);
+            used.push(ModelUsed { session, model: row.try_get(1)?, usage: decode::usage(row, 2)? });
+        }
+        Ok(used)
     }
 
     /// What was used, by day and model.
