@@ -51,6 +51,10 @@ impl Tool for Checked {
         self.tool.brings_untrusted()
     }
 
+    fn waits(&self, answer: &str) -> bool {
+        self.tool.waits(answer)
+    }
+
     fn time_max(&self) -> Option<Duration> {
         self.tool.time_max()
     }

@@ -24,9 +24,11 @@ pub(super) fn run(said: &[Message], room: u64) -> (Cow<'_, [Message]>, usize) {
     let mut cut = Cutting { left: said.to_vec(), total, target };
     let newest = newest_round(said);
     cut.older(newest, ANSWER_SHORT_BYTES);
+    // Half of it is the newest round's, before older ones are hardly more than their calls.
+    cut.newest(cut.target / 2);
     cut.older(newest, ANSWER_SHORT_BYTES_MIN);
     let rounds = cut.rounds();
-    cut.newest();
+    cut.newest(0);
     (Cow::Owned(cut.left), rounds)
 }
 
@@ -89,8 +91,8 @@ impl Cutting {
         rounds
     }
 
-    /// Shares what is left out among the answers of the newest round.
-    fn newest(&mut self) {
+    /// Shares what the others leave among the answers of the newest round, or so much at least.
+    fn newest(&mut self, at_least: u64) {
         if self.is_done() {
             return;
         }
@@ -98,7 +100,7 @@ impl Cutting {
         let places: Vec<usize> = (newest..self.left.len()).filter(|index| self.is_answer(*index)).collect();
         let answered: u64 = places.iter().filter_map(|index| self.left.get(*index)).map(of).sum();
         let rest = self.total.saturating_sub(answered);
-        let share = self.target.saturating_sub(rest) * BYTES_PER_TOKEN / (places.len() as u64).max(1);
+        let share = self.target.saturating_sub(rest).max(at_least) * BYTES_PER_TOKEN / (places.len() as u64).max(1);
         let share = usize::try_from(share).unwrap_or(usize::MAX).max(ANSWER_SHORT_BYTES_MIN);
         for index in places {
             self.shorten(index, share);
@@ -219,6 +221,15 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_long_newest_answer_costs_no_older_round() {
+        let said = said(6, 60_000);
+        let (shown, rounds) = run(&said, 4_000);
+        let lengths = answers_of(&shown);
+        assert_eq!((shown.len(), rounds), (said.len(), 0), "{lengths:?}");
+        assert!(lengths[5] > 4_000, "{lengths:?}");
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! How long a run goes on: as long as it learns something, and to an answer where it may not.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use claw_app::Settings;
+use claw_core::message::JsonText;
 use claw_core::permission::Permissions;
-use claw_core::provider::FinishReason;
+use claw_core::provider::{FinishReason, ToolSpec};
 use claw_core::task::StateName;
+use claw_core::tool::{Tool, ToolContext, ToolError};
 use claw_core::{Output, TaskState};
 use claw_testkit::upstream::Seen;
 use claw_testkit::{Reply, Upstream};
@@ -103,6 +106,40 @@ async fn what_is_read_seven_times_at_once_is_read_once() {
     house.stop().await;
 }
 
+/// Says that something runs, the first times it is asked.
+struct Running(AtomicUsize);
+
+#[async_trait::async_trait]
+impl Tool for Running {
+    fn spec(&self) -> ToolSpec {
+        ToolSpec::new("running", "Says whether it runs.", JsonText::new(r#"{"type":"object"}"#))
+    }
+    fn is_idempotent(&self) -> bool {
+        false
+    }
+    fn waits(&self, answer: &str) -> bool {
+        answer == "[running]"
+    }
+    async fn call(&self, _: &ToolContext, _: &JsonText) -> Result<String, ToolError> {
+        Ok(if self.0.fetch_add(1, Ordering::SeqCst) < 20 { "[running]".into() } else { "[ended]".into() })
+    }
+}
+
+#[tokio::test]
+async fn whoever_waits_for_what_runs_is_not_taken_for_one_who_repeats_himself() {
+    let (directory, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await);
+    let running: Arc<dyn Tool> = Arc::new(Running(AtomicUsize::new(0)));
+    let house = House::open_with(directory.path(), &upstream, vec![running], Settings::default()).await;
+    upstream.respond_with(|seen| match last_words(seen).as_str() {
+        "[ended]" => Reply::text("done"),
+        _ => Reply::tool_call("running", "{}"),
+    });
+    let (told, state) = run(&house.app, &operator(), "s").await;
+    assert_eq!((told.len(), output(state).text.as_str()), (21, "done"));
+    assert!(told[..20].iter().all(|(_, text, _)| text == "[running]"), "{told:?}");
+    house.stop().await;
+}
+
 /// A workspace with a file of so many bytes for each number, and a model of this window that reads one after the other.
 async fn reading(directory: &Path, upstream: &Upstream, window: Option<u32>, sizes: &[usize]) -> House {
     std::fs::create_dir_all(directory.join("workspace")).unwrap();
@@ -153,6 +190,7 @@ async fn a_run_that_reads_far_more_than_its_models_window_comes_to_its_end() {
     assert_eq!(requests.len(), 15);
     for seen in &requests {
         assert!(bytes_of(seen) <= 4 * 8_000 && is_in_order(seen), "{}", bytes_of(seen));
+        assert!(!seen.messages().iter().any(|said| said.to_string().contains("are left out.]")), "every call is shown");
         assert!(
             seen.body["messages"].as_array().unwrap().first().unwrap()["content"].as_str().unwrap().ends_with("go")
         );
