@@ -88,6 +88,12 @@ impl Produced {
         text
     }
 
+    /// What was reasoned so far came to nothing: the words that were told of it stay by themselves.
+    fn leave_reasoning(&mut self) {
+        let told = self.reasoning.take().filter(|text| !text.is_empty());
+        self.keep_round(told, "");
+    }
+
     fn keep_round(&mut self, reasoning: Option<String>, said: &str) {
         let behind = self.asides.len();
         self.reasoned.extend(reasoning.map(|text| Reasoned { behind, text, thoughts: None }));

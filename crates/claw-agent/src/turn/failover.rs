@@ -298,6 +298,7 @@ impl Attempt {
         tracing::info!(task.id = %self.task.id, "turning from {} to {to}: {reason}", talk.model_name);
         let from = std::mem::replace(&mut talk.model_name, to.clone());
         produced.model.clone_from(&to);
+        produced.leave_reasoning();
         self.recorder.emit(RunEvent::Switched { from, to, reason });
     }
 }

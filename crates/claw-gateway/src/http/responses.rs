@@ -23,7 +23,7 @@ use claw_core::{Lane, Principal, Task, Turn};
 use claw_wire::BadRequest;
 use claw_wire::openai::responses::events::{EventWriter, Framing};
 use claw_wire::openai::responses::object::{Deleted, Response};
-use claw_wire::openai::responses::request::ResponsesRequest;
+use claw_wire::openai::responses::request::{ResponsesRequest, includes_sealed};
 use claw_wire::openai::responses::shown::{ItemPage, ShownItem, asked_of, shown};
 use claw_wire::openai::responses::{Kept, response_id, task_of};
 use http::StatusCode;
@@ -114,7 +114,7 @@ async fn begin(
     Ok(render::of_task(answer, id, is_replay))
 }
 
-/// `GET /v1/responses/{id}?stream=&starting_after=`.
+/// `GET /v1/responses/{id}?stream=&starting_after=&include[]=`. A stream is told as it was asked for at first.
 pub(crate) async fn one(
     State(doors): State<Arc<Doors>>,
     allowed: Allowed<Read>,
@@ -122,7 +122,7 @@ pub(crate) async fn one(
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Answer, Problem> {
-    let (mut is_stream, mut seen) = (false, None);
+    let (mut is_stream, mut seen, mut include) = (false, None, Vec::new());
     for (name, value) in query_pairs(query.as_deref().unwrap_or_default()) {
         match (name, value.as_str()) {
             ("stream", "true" | "false") => is_stream = value == "true",
@@ -130,10 +130,13 @@ pub(crate) async fn one(
                 return Err(BadRequest::of("stream", format!("stream must be true or false, found {found:?}")).into());
             }
             ("starting_after", _) => seen = Some(parse_number(name, &value)?),
+            ("include" | "include[]", _) => include.push(value),
             _ => {}
         }
     }
-    let (task, kept) = found(&doors, allowed.principal(), &id, false).await?;
+    let is_sealed = includes_sealed(&include)?;
+    let (task, mut kept) = found(&doors, allowed.principal(), &id, false).await?;
+    kept.sealed |= is_sealed && !is_stream;
     let name = task.id;
     let answer = if is_stream {
         let writer = EventWriter::new(name, task.created_at.seconds(), kept, seen, Framing::Sse);

@@ -53,8 +53,12 @@ pub(crate) trait Wording: Send + 'static {
     fn thinking(&mut self, _delta: &str) -> Bytes {
         Bytes::new()
     }
+    /// Another model is asked than the one that reasoned so far; empty when there is nothing to send.
+    fn switched(&mut self) -> Bytes {
+        Bytes::new()
+    }
     /// Whether an answer can begin with this.
-    fn begins_with(event: &RunEvent) -> bool {
+    fn begins_with(&self, event: &RunEvent) -> bool {
         matches!(event, RunEvent::Text { .. } | RunEvent::Refusal { .. })
     }
     /// A tool is called; empty when there is nothing to send.
@@ -71,11 +75,11 @@ pub(crate) trait Wording: Send + 'static {
 pub(crate) async fn answer<W: Wording>(
     doors: &Doors,
     mut run: AttachedRun,
-    wording: W,
+    mut wording: W,
     request_id: Arc<str>,
 ) -> Result<Response, Problem> {
     let wait = doors.app.wait_max();
-    let first = match tokio::time::timeout(wait, first_sign::<W>(&mut run)).await {
+    let first = match tokio::time::timeout(wait, first_sign(&mut run, &mut wording)).await {
         Ok(first) => first.map_err(|error| Problem::of_run(error, run.is_replay))?,
         Err(_elapsed) => return Err(run.leave(wait).await.into()),
     };
@@ -90,7 +94,7 @@ pub(crate) async fn answer_many<W: Wording>(
     request_id: Arc<str>,
 ) -> Result<Response, Problem> {
     let wait = doors.app.wait_max();
-    let signs = try_join_all(runs.iter_mut().map(|(run, _)| first_sign::<W>(run)));
+    let signs = try_join_all(runs.iter_mut().map(|(run, wording)| first_sign(run, wording)));
     let Ok(signs) = tokio::time::timeout(wait, signs).await else {
         let mut left = Vec::new();
         for (run, _) in runs {
@@ -138,12 +142,16 @@ fn events(pieces: impl Stream<Item = Bytes> + Send + 'static) -> Response {
 }
 
 /// The first event that an answer can begin with.
-async fn first_sign<W: Wording>(run: &mut AttachedRun) -> Result<Arc<Sequenced>, Error> {
+async fn first_sign<W: Wording>(run: &mut AttachedRun, wording: &mut W) -> Result<Arc<Sequenced>, Error> {
     let task = run.id;
     while let Some(event) = run.next().await? {
         // Who waits for leave may wait long: the caller is told at once.
-        if W::begins_with(&event.event) || matches!(event.event, RunEvent::ApprovalRequested { .. }) {
+        if wording.begins_with(&event.event) || matches!(event.event, RunEvent::ApprovalRequested { .. }) {
             return Ok(event);
+        }
+        // Nothing is sent of it yet, but it is kept in mind.
+        if let RunEvent::Thinking { delta } = &event.event {
+            drop(wording.thinking(delta));
         }
         if let Some(end) = ended(&event.event, task) {
             return end.map(drop).map(|()| event);
@@ -266,11 +274,11 @@ impl<W: Wording> Streaming<W> {
                 self.said |= piece.is_some();
                 piece
             }
+            RunEvent::Switched { .. } => Some(self.wording.switched()).filter(|piece| !piece.is_empty()),
             RunEvent::ToolOutput { .. }
             | RunEvent::ToolResult { .. }
             | RunEvent::Progress { .. }
             | RunEvent::Usage { .. }
-            | RunEvent::Switched { .. }
             | RunEvent::Continued { .. }
             | RunEvent::Steered { .. }
             | RunEvent::Retrying { .. } => None,

@@ -220,6 +220,11 @@ async fn stored_reasoning_is_found_by_its_id_and_another_callers_is_passed_over(
     house.upstream.script([sealed_call()]);
     let whole = ask(&http, &body).await;
     assert_eq!((kinds(&whole)[0], whole["output"][0].get("encrypted_content")), ("reasoning", None));
+    let path = format!("{PATH}/{}", whole["id"].as_str().unwrap());
+    let sealed = http.get(&format!("{path}?include[]=reasoning.encrypted_content")).await.json();
+    assert!(sealed["output"][0]["encrypted_content"].is_string(), "{sealed}");
+    let wrong = http.get(&format!("{path}?include[]=everything")).await;
+    assert_eq!((wrong.status, &wrong.json()["error"]["param"]), (400, &json!("include[0]")));
     let mut input = vec![json!({"role": "user", "content": "Weather?"})];
     input.extend(whole["output"].as_array().unwrap().iter().cloned());
     input.push(json!({"type": "function_call_output", "call_id": "call_a", "output": "rain"}));
@@ -306,4 +311,24 @@ fn assembled(chunks: &[(String, String)]) -> Value {
     });
     message["tool_calls"] = calls.collect();
     message
+}
+
+/// A model that reasons and comes to nothing is told of only where its words were: the stream goes on with the next.
+#[tokio::test]
+async fn reasoning_that_came_to_nothing_stands_in_nobodys_way() {
+    let house = House::open().await;
+    let http = house.http();
+    let cut = || Scripted::text("never").thinking("A").cut_after(1);
+    let answer = || Scripted::text("Yes.").thinking("B");
+    let mut body = json!({"input": "x", "stream": true, "background": true});
+    house.upstream.script([cut(), answer()]);
+    let (all, is_done) = told(&http.stream(PATH, &body).await.reply().await.text);
+    assert!(is_done, "{all:?}");
+    assert_eq!(kinds(&agree(&all)), ["reasoning", "message"]);
+    // Its words were told, and another attempt has others.
+    body["reasoning"] = json!({"summary": "auto"});
+    house.upstream.script([cut(), answer()]);
+    let (all, is_done) = told(&http.stream(PATH, &body).await.reply().await.text);
+    assert_eq!((all.last().unwrap().0.as_str(), is_done), ("error", false), "{all:?}");
+    house.stop().await;
 }

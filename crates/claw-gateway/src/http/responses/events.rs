@@ -25,6 +25,7 @@ pub(super) async fn broken_off(doors: &Doors, task: &Task, kept: &Kept) -> Resul
             RunEvent::Refusal { delta } => writer.refusal(delta),
             RunEvent::Thinking { delta } => writer.thinking(delta),
             RunEvent::ToolCall { .. } => writer.pause(),
+            RunEvent::Switched { .. } => writer.switched(),
             _ => Vec::new(),
         });
     }
@@ -56,8 +57,18 @@ impl Wording for Events {
         self.0.thinking(delta).into()
     }
 
-    fn begins_with(event: &RunEvent) -> bool {
-        matches!(event, RunEvent::Text { .. } | RunEvent::Refusal { .. } | RunEvent::Thinking { .. })
+    fn switched(&mut self) -> Bytes {
+        self.0.switched().into()
+    }
+
+    fn begins_with(&self, event: &RunEvent) -> bool {
+        match event {
+            RunEvent::Thinking { delta } => self.0.tells_thought(delta),
+            // The item of what was reasoned is told now.
+            RunEvent::ToolCall { .. } => self.0.is_thinking(),
+            RunEvent::Text { .. } | RunEvent::Refusal { .. } => true,
+            _ => false,
+        }
     }
 
     fn pause(&mut self) -> Bytes {

@@ -56,6 +56,9 @@ pub struct EventWriter {
     thought: Option<OpenThought>,
     /// The items that are done.
     told: Vec<Told>,
+    /// Whether the model reasons of which no word was told: its item is opened with what follows, so that nothing was
+    /// told of an attempt that comes to nothing.
+    is_thinking: bool,
     /// Whether tools are called, behind which the model is asked anew.
     has_paused: bool,
 }
@@ -142,6 +145,7 @@ impl EventWriter {
             thoughts: 0,
             message: None,
             thought: None,
+            is_thinking: false,
             told: Vec::new(),
             has_paused: false,
         }
@@ -168,6 +172,7 @@ impl EventWriter {
 
     /// An attempt begins, from 1, and counts in its own numbers.
     pub fn began(&mut self, attempt: u32) {
+        self.is_thinking = false;
         self.next = self.preamble() + first_number(attempt);
     }
 
@@ -181,13 +186,37 @@ impl EventWriter {
         number >= self.preamble() && number / NUMBERS_PER_ATTEMPT + 1 < attempt as u64
     }
 
-    /// More of the model's reasoning; the first piece opens an item. What it reasons while it answers is not told here.
+    /// Whether these words of its reasoning are told.
+    pub fn tells_thought(&self, delta: &str) -> bool {
+        self.kept.summary.is_some() && !delta.is_empty()
+    }
+
+    /// Whether it reasons, and nothing of that was told yet.
+    pub const fn is_thinking(&self) -> bool {
+        self.is_thinking
+    }
+
+    /// More of the model's reasoning; the first words open an item. What it reasons while it answers is not told here.
     pub fn thinking(&mut self, delta: &str) -> Vec<u8> {
         let mut out = Vec::new();
-        self.go_on(&mut out);
-        if self.message.is_none() {
-            self.open_thought(&mut out);
+        if self.message.is_some() && !self.has_paused {
+            return out;
+        }
+        self.is_thinking = true;
+        if self.tells_thought(delta) {
+            self.begin_thought(&mut out);
             self.think(&mut out, delta);
+        }
+        out
+    }
+
+    /// Another model is asked: what the one before had reasoned came to nothing.
+    pub fn switched(&mut self) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.is_thinking = false;
+        if self.message.is_none() || self.has_paused {
+            self.go_on(&mut out);
+            self.close_thought(&mut out, None);
         }
         out
     }
@@ -212,6 +241,7 @@ impl EventWriter {
     /// to it. Nothing, if nothing was said.
     pub fn pause(&mut self) -> Vec<u8> {
         let mut out = Vec::new();
+        self.begin_thought(&mut out);
         self.end_thought(&mut out);
         if self.thought.is_none() {
             self.close_message(&mut out, "completed");
@@ -314,7 +344,16 @@ impl EventWriter {
         }
     }
 
+    /// Opens the item of reasoning that is due.
+    fn begin_thought(&mut self, out: &mut Vec<u8>) {
+        if std::mem::take(&mut self.is_thinking) {
+            self.go_on(out);
+            self.open_thought(out);
+        }
+    }
+
     fn begin_message(&mut self, out: &mut Vec<u8>) {
+        self.begin_thought(out);
         self.go_on(out);
         if self.message.is_none() {
             self.end_thought(out);

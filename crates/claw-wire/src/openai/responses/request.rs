@@ -205,7 +205,7 @@ impl TryFrom<ResponsesRequest> for Ask {
         let ResponsesRequest { frequency_penalty, truncation, metadata, user, safety_identifier, .. } = request;
         let ResponsesRequest { prompt_cache_key, include, max_tool_calls, service_tier, .. } = request;
         let include = include.unwrap_or_default();
-        checked_include(&include)?;
+        let sealed = includes_sealed(&include)?;
         word_of("service_tier", service_tier, &SERVICE_TIERS)?;
         let input = input.ok_or_else(|| BadRequest::of("input", "missing field `input`"))?.read()?;
         let (mut tools, shown_tools) = Tools::read(tools.unwrap_or_default())?;
@@ -240,7 +240,7 @@ impl TryFrom<ResponsesRequest> for Ask {
             tool_choice: shown_choice,
             text: shown_text,
             effort: word,
-            sealed: include.iter().any(|part| part == SEALED),
+            sealed,
         };
         let thinking = effort("reasoning.effort", kept.effort.as_deref())?;
         let reasoning_summary = kept.summary.clone();
@@ -285,8 +285,12 @@ fn unsupported(request: &ResponsesRequest) -> Result<(), BadRequest> {
 /// Asks for reasoning in a form that can be sent back.
 const SEALED: &str = "reasoning.encrypted_content";
 
-/// Further parts of the answer: those that this gateway's answers never have cost nothing, the others are not given.
-fn checked_include(include: &[String]) -> Result<(), BadRequest> {
+/// Reads `include`, further parts of the answer, and says whether reasoning is wanted sealed: those that this gateway's
+/// answers never have cost nothing, the others are not given.
+///
+/// # Errors
+/// One that is not given, or unknown.
+pub fn includes_sealed(include: &[String]) -> Result<bool, BadRequest> {
     const ABSENT: [&str; 6] = [
         "file_search_call.results",
         "web_search_call.results",
@@ -304,7 +308,7 @@ fn checked_include(include: &[String]) -> Result<(), BadRequest> {
             found => return refuse(format!("there is nothing called {found:?} to be included")),
         }
     }
-    Ok(())
+    Ok(include.iter().any(|part| part == SEALED))
 }
 
 fn label(param: &str, text: Option<String>) -> Result<Option<String>, BadRequest> {

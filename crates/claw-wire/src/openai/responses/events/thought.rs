@@ -36,7 +36,7 @@ impl EventWriter {
 
     /// Tells more of its words, where they are wanted.
     pub(super) fn think(&mut self, out: &mut Vec<u8>, delta: &str) {
-        if self.kept.summary.is_none() || delta.is_empty() {
+        if !self.tells_thought(delta) {
             return;
         }
         let Some(mut open) = self.thought.take() else { return };
