@@ -8,7 +8,7 @@ use std::time::Duration;
 use claw_app::Error;
 use claw_app::config::Issue;
 use claw_app::limiter::{Excess, Refusal};
-use claw_core::{Failure, FailureReason};
+use claw_core::{Failure, FailureReason, TaskId};
 use claw_wire::BadRequest;
 use claw_wire::error::FrameError;
 use claw_wire::target::Named;
@@ -80,6 +80,10 @@ impl Problem {
     /// The same request will not do better, whatever its status makes clients believe.
     pub(crate) fn settled(self) -> Self {
         Self { is_retryable: Some(false), ..self }
+    }
+    /// It is this task's.
+    fn of_task(self, task: TaskId) -> Self {
+        Self { task: Some(task.to_string().into()), ..self }
     }
     /// The same of a run's failure that is kept under an `Idempotency-Key`: asked again, it is told again (G4).
     pub(crate) fn of_run(error: Error, is_replay: bool) -> Self {
@@ -182,11 +186,9 @@ impl From<Error> for Problem {
             Error::UnknownModel(_) => {
                 Self { param: Some(MODEL.into()), ..new(StatusCode::NOT_FOUND, "model_not_found") }
             }
-            Error::KeyReused { task } => {
-                Self { task: Some(task.to_string().into()), ..new(StatusCode::CONFLICT, KEY_REUSE).settled() }
-            }
+            Error::KeyReused { task } => new(StatusCode::CONFLICT, KEY_REUSE).settled().of_task(task),
             Error::Conflict { task, .. } | Error::TakenUp { task, .. } => {
-                Self { task: Some(task.to_string().into()), ..new(StatusCode::CONFLICT, "conflict").settled() }
+                new(StatusCode::CONFLICT, "conflict").settled().of_task(task)
             }
             Error::Decided { approval, state } => {
                 let details = json!({"code": "APPROVAL_DECIDED", "id": approval.to_string(), "state": state.as_str()});
@@ -229,17 +231,12 @@ impl From<Error> for Problem {
                 let after = failure.retry_after_ms.map(Duration::from_millis);
                 Self { frame_code, retry_after: after, is_retryable: Some(failure.is_transient), ..new(status, code) }
             }
-            Error::BegunAnew { task, .. } => Self {
-                task: Some(task.to_string().into()),
-                ..new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable").retryable(Some(RETRY_AFTER_DEFAULT))
-            },
-            Error::Cancelled(task) => {
-                Self { task: Some(task.to_string().into()), ..new(StatusCode::CONFLICT, "cancelled").settled() }
-            }
-            Error::StillRunning { task, .. } => {
-                // It goes on: asked again, it would be done twice.
-                Self { task: Some(task.to_string().into()), ..new(StatusCode::GATEWAY_TIMEOUT, "timeout").settled() }
-            }
+            Error::BegunAnew { task, .. } => new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable")
+                .retryable(Some(RETRY_AFTER_DEFAULT))
+                .of_task(task),
+            Error::Cancelled(task) => new(StatusCode::CONFLICT, "cancelled").settled().of_task(task),
+            // It goes on: asked again, it would be done twice.
+            Error::StillRunning { task, .. } => new(StatusCode::GATEWAY_TIMEOUT, "timeout").settled().of_task(task),
         }
     }
 }
@@ -315,7 +312,7 @@ impl From<Turned> for Problem {
 mod tests {
     use claw_core::approval::ApprovalState;
     use claw_core::task::StateName;
-    use claw_core::{AgentId, ApprovalId, SessionKey, TaskId};
+    use claw_core::{AgentId, ApprovalId, SessionKey};
     use serde_json::Value;
 
     use super::*;
