@@ -133,6 +133,8 @@ pub(super) struct Child {
     input: Option<Input>,
     output: Output,
     room: Option<Arc<Room>>,
+    /// Whether that was full when it began: then it writes into no file.
+    was_full: bool,
 }
 
 impl Child {
@@ -161,7 +163,8 @@ impl Child {
         let (group, handle) = (id.map(Pid::from_raw), handle::Handle::of(id));
         let veil = Veil::over(plan.variables.iter().map(|variable| variable.value.clone()));
         let (output, room) = (Output::new(plan.tty, veil, listener), plan.directory.room.clone());
-        Ok(Self { child, group, handle, sources, input, output, room })
+        let was_full = plan.directory.file_bytes_max == 0;
+        Ok(Self { child, group, handle, sources, input, output, room, was_full })
     }
 
     pub(super) fn output(&self) -> Output {
@@ -192,7 +195,7 @@ impl Child {
         };
         let overflow = tokio::select! {
             () = end => None,
-            why = overflow(self.room.as_ref()) => Some(why),
+            why = overflow(self.room.as_ref(), self.was_full) => Some(why),
         };
         self.kill_group();
         let status = self.child.wait().await;
@@ -229,14 +232,14 @@ impl Drop for Child {
 /// Waits until there is more in the room than may be, and says so. Cancel-safe.
 ///
 /// The less is left, the sooner it looks again: a fast disk takes a good gigabyte a second.
-async fn overflow(room: Option<&Arc<Room>>) -> String {
+async fn overflow(room: Option<&Arc<Room>>, was_full: bool) -> String {
     let Some(room) = room else { return std::future::pending().await };
     let mut pause = ROOM_LOOK_MIN;
     loop {
         tokio::time::sleep(pause).await;
         let begun = tokio::time::Instant::now();
         let here = Arc::clone(room);
-        match tokio::task::spawn_blocking(move || here.left()).await {
+        match tokio::task::spawn_blocking(move || here.left(was_full)).await {
             Ok(Err(why)) => return why,
             Ok(Ok(left)) => pause = pause_with(left).max(begun.elapsed() * 4),
             Err(died) => return died.to_string(),
