@@ -92,7 +92,8 @@ impl Attempt {
     }
 
     /// What the rules of this moment say, and what somebody has said. A question that was asked once stands, whatever the
-    /// rules have become since: who denied a call, or left it undecided, must not find it made.
+    /// rules have become since: who denied a call, or left it undecided, must not find it made, nor be asked for the very
+    /// same again by this run.
     async fn decided(
         &mut self,
         own: String,
@@ -101,26 +102,33 @@ impl Attempt {
         talk: &Conversation,
     ) -> Result<Gate, Stop> {
         let by_rules = self.reason(&own, &plan, talk);
-        // Only what a run has given up before can have been asked for.
-        let known = match entry.is_planned || by_rules.is_some() {
+        let known = match entry.is_planned || by_rules.is_some() || self.has_asked {
             true => self.parts.store.approvals_of(self.task.id).await,
             false => Ok(Vec::new()),
         };
         let Ok(known) = known else {
             return Ok(shut("the call was denied: whether it is approved cannot be read"));
         };
+        let is_denied = |known: &&Approval| known.state == ApprovalState::Denied;
+        let denied: Vec<[u8; 32]> = known.iter().filter(is_denied).map(|known| known.digest).collect();
         let is_same = |known: &&Approval| known.round == entry.round && known.call_id == entry.call.id;
         let (count, known) = (known.len(), known.into_iter().rev().find(|known| is_same(&known)));
         let standing = known.filter(|known| !matches!(known.state, ApprovalState::Used | ApprovalState::Void));
-        let Some(reason) = by_rules.or(standing.as_ref().map(|known| known.reason)) else {
-            return Ok(Gate::Open((!matches!(plan.verdict, Verdict::Unbound(_))).then_some(plan.digest)));
-        };
+        let reason = by_rules.or(standing.as_ref().map(|known| known.reason));
+        let digest = plan.digest;
         if let Verdict::Unbound(why) = plan.verdict {
-            return Ok(shut(why));
+            return Ok(if reason.is_none() { Gate::Open(None) } else { shut(why) });
         }
-        match (self.asked(own, reason, plan, entry, talk), standing) {
-            (None, _) => Ok(shut("the call was denied: it is too long to be shown whole to whoever has to allow it")),
+        if reason.is_none() && denied.is_empty() {
+            return Ok(Gate::Open(Some(digest)));
+        }
+        let asked = self.asked(own, reason.unwrap_or(Reason::Tool), plan, entry, talk);
+        match (asked, standing) {
             (Some(asked), Some(known)) => self.answered(&asked, known, entry).await,
+            // The very same once more in this run: the answer is known.
+            (Some(asked), None) if denied.contains(&asked.digest) => Ok(shut(refusal(ApprovalState::Denied))),
+            (_, None) if reason.is_none() => Ok(Gate::Open(Some(digest))),
+            (None, _) => Ok(shut("the call was denied: it is too long to be shown whole to whoever has to allow it")),
             (Some(_), None) if count >= APPROVALS_PER_TASK_MAX => {
                 Ok(shut("the call was denied: this task has asked too often already"))
             }

@@ -11,6 +11,7 @@ use claw_core::approval::{ApprovalState, Decision, Reason};
 use claw_core::audit::{Door, Kind, Outcome};
 use claw_core::permission::{Asking, Permissions, Rules};
 use claw_core::run::RunEvent;
+use claw_core::task::StateName;
 use claw_core::tool::Tool;
 use claw_store::AuditFilter;
 use claw_testkit::{Reply, Upstream};
@@ -130,5 +131,28 @@ async fn adv_60_what_nobody_decided_is_denied_at_its_end_whatever_the_rules_have
         let told = "the call was denied: nobody allowed it in time".to_owned();
         let outcomes = vec![Outcome::Done, Outcome::Expired];
         assert_eq!(expired, (told, 0, ApprovalState::Expired, outcomes), "{}", reason.as_str());
+    }
+}
+
+/// adv_60: nor is it done because the model asks for the very same once more, whatever the rules have become; nobody is asked
+/// again for it, and another call is another question.
+#[tokio::test]
+async fn adv_60_what_was_denied_stays_denied_to_the_run_that_asks_again() {
+    for relaxes in [true, false] {
+        let (directory, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await);
+        let case = Case::new(Reason::Listed);
+        let house = open(directory.path(), &upstream, case.tools(), case.before()).await;
+        let call = || Reply::tool_call("exec", "{}");
+        upstream.script([call(), call(), Reply::text("so be it")]);
+        let id = house.app.tasks.submit(&operator(), task("s", "go")).await.unwrap().id;
+        let (_, asked) = question(&house.app, id).await;
+        if relaxes {
+            case.relax(&house, &upstream, directory.path());
+        }
+        house.app.approvals.resolve(&operator(), Door::Http, &asked.id.to_string(), Decision::Deny).await.unwrap();
+        let done = house.app.tasks.wait(id, SOON).await.unwrap().unwrap();
+        assert_eq!((done.state.name(), case.tool.done()), (StateName::Completed, 0), "{relaxes}");
+        assert_eq!(house.app.approvals.list(&operator(), false).await.unwrap().len(), 1, "{relaxes}");
+        house.stop().await;
     }
 }
