@@ -212,7 +212,7 @@ fn what_came_with_calls_goes_back_with_them_in_the_fields_in_which_it_came() {
     for message in lost {
         assert_eq!(message["tool_calls"], json!([skipped, outgoing("b")]), "on the first call alone");
     }
-    assert_eq!(said_to(Vendor::Google, "gemini-2.5-pro", vec![bare()]), [plain.clone()]);
+    assert_eq!(said_to(Vendor::Google, "gemini-2.5-pro", vec![bare()]), std::slice::from_ref(&plain));
 
     let mut thought = plain.clone();
     thought["reasoning_content"] = json!("Hm.");

@@ -20,6 +20,8 @@ fn sent(request: &ModelRequest) -> Value {
 fn a_question_is_spelled_as_the_protocol_has_it() {
     let call = ToolCall { id: "x".into(), name: "n".into(), arguments: JsonText::new("{\"a\":1}") };
     let spec = ToolSpec::new("n", "d", JsonText::new(r#"{"type":"object"}"#));
+    let object = || json!({"type": "object"});
+    let tool = |name: &str, strict: bool| json!({"type": "function", "name": name, "description": "d", "parameters": object(), "strict": strict});
     let format = r#"{"type":"json_schema","json_schema":{"name":"out","strict":true,"schema":{"a":1}}}"#;
     let mut request = ModelRequest {
         model: "m".into(),
@@ -66,10 +68,7 @@ fn a_question_is_spelled_as_the_protocol_has_it() {
                 {"type": "function_call", "call_id": "x", "name": "n", "arguments": "{\"a\":1}"},
                 {"type": "function_call_output", "call_id": "x", "output": "42"},
             ],
-            "tools": [
-                {"type": "function", "name": "n", "description": "d", "parameters": {"type": "object"}, "strict": false},
-                {"type": "function", "name": "s", "description": "d", "parameters": {"type": "object"}, "strict": true},
-            ],
+            "tools": [tool("n", false), tool("s", true)],
             "tool_choice": {"type": "function", "name": "n"},
             "parallel_tool_calls": false, "temperature": 0.5, "max_output_tokens": 9, "reasoning": {"effort": "minimal"},
             "text": {"format": {"type": "json_schema", "name": "out", "schema": {"a": 1}, "strict": true},
