@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use serde::Serialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A request that is not what its contract says.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +27,16 @@ impl BadRequest {
     /// Blames the whole request.
     pub fn whole(message: impl Into<String>) -> Self {
         Self { param: None, message: message.into() }
+    }
+}
+
+/// The value of a field that nothing obeys where it stands: whoever is not refused takes it for obeyed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unobeyed {}
+
+impl<'de> Deserialize<'de> for Unobeyed {
+    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Err(D::Error::custom("nothing obeys it here: leave it out"))
     }
 }
 

@@ -5,6 +5,7 @@ use claw_core::turn::THINKING_LEVELS;
 use serde::{Deserialize, Serialize};
 
 use crate::BadRequest;
+use crate::error::Unobeyed;
 use crate::limits::{HOOK_NAME_CHARS_MAX, HOOK_TIMEOUT_SECONDS_MAX};
 use crate::openai::model::Selection;
 
@@ -16,6 +17,8 @@ pub struct WakeHook {
     pub text: Option<String>,
     /// `now` or `next-heartbeat`.
     pub mode: Option<String>,
+    /// Refused: a run from here has the tools that its agent has.
+    pub tools: Option<Unobeyed>,
 }
 
 /// When the main conversation is told.
@@ -44,7 +47,7 @@ impl WakeHook {
     /// # Errors
     /// No text, an unknown mode.
     pub fn read(self) -> Result<(String, WakeMode), BadRequest> {
-        let Self { text, mode } = self;
+        let Self { text, mode, tools: _ } = self;
         let mode = mode.map_or(Ok(WakeMode::Now), |word| WakeMode::parse("mode", word.trim()))?;
         Ok((said("text", text)?, mode))
     }
@@ -89,6 +92,8 @@ pub struct AgentHook {
     pub thinking: Option<String>,
     /// The run ends after so long.
     pub timeout_seconds: Option<f64>,
+    /// Refused: a run from here has the tools that its agent has.
+    pub tools: Option<Unobeyed>,
 }
 
 /// What `/hooks/agent` asks for.

@@ -431,6 +431,19 @@ async fn only_the_tools_that_are_named_are_offered_by_whichever_door() {
         let refused = socket.call("tasks.submit", &json!({"input": run})).await;
         assert_eq!(refused["error"]["details"]["param"], json!(param), "{refused}");
     }
+    // Where nothing obeys it, it is refused.
+    let named = json!(["session_status"]);
+    for (field, value) in [("tools", named.clone()), ("options", json!({"tools": named.clone()}))] {
+        let task = json!({"input": {"message": "x"}, field: value});
+        let refused = house.http().post("/v2/tasks", &task).await;
+        assert_eq!((refused.status, &refused.json()["error"]["param"]), (400, &json!(field)), "{}", refused.text);
+        let refused = socket.call("tasks.submit", &task).await;
+        let message = format!("invalid tasks.submit params: at {field}: nothing obeys it here: leave it out");
+        assert_eq!(refused["error"]["message"], json!(message));
+    }
+    let refused = socket.call("wake", &json!({"text": "x", "tools": named})).await;
+    let message = "invalid wake params: at tools: nothing obeys it here: leave it out";
+    assert_eq!(refused["error"]["message"], json!(message));
     assert_eq!(house.upstream.counts().requests, asked, "nothing was begun");
     house.stop().await;
 }

@@ -219,7 +219,32 @@ async fn a_key_is_refused_where_nothing_is_kept_under_it() {
         let refused = house.http().with("idempotency-key", "k-1").post(path, &body).await;
         assert_eq!((refused.status, &refused.json()["error"]["param"]), (400, &json!("Idempotency-Key")), "{path}");
     }
+    for path in ["/v1/tools/invoke", "/tools/invoke"] {
+        let body = json!({"tool": "session_status", "arguments": {}, "idempotencyKey": "k-1"});
+        let refused = house.http().post(path, &body).await;
+        assert_eq!((refused.status, &refused.json()["error"]["param"]), (400, &json!("idempotencyKey")), "{path}");
+    }
+    let params = json!({"name": "session_status", "idempotencyKey": "k-1"});
+    let refused = house.socket().await.call("tools.invoke", &params).await;
+    let message = "invalid tools.invoke params: at idempotencyKey: nothing obeys it here: leave it out";
+    assert_eq!(refused["error"]["message"], json!(message));
     assert_eq!(house.upstream.counts().requests, 0);
+    house.stop().await;
+}
+
+/// G4: what a response says is no summary of the same words.
+#[tokio::test]
+async fn a_key_of_a_response_is_none_of_a_compaction() {
+    let house = House::open().await;
+    let body = json!({"model": "openclaw", "input": "hi"});
+    for (key, first, second) in
+        [("k-1", "/v1/responses", "/v1/responses/compact"), ("k-2", "/v1/responses/compact", "/v1/responses")]
+    {
+        let keyed = house.http().with("idempotency-key", key);
+        assert_eq!(keyed.post(first, &body).await.status, 200);
+        let other = keyed.post(second, &body).await;
+        assert_eq!((other.status, other.code().as_str()), (409, "idempotency_key_reuse"), "{second}");
+    }
     house.stop().await;
 }
 

@@ -165,6 +165,8 @@ async fn what_is_wrong_with_a_hook_is_said_clearly() {
         ("/hooks/wake", json!({"text": 5}), "text"),
         ("/hooks/wake", json!({"text": "x", "mode": 5}), "mode"),
         ("/hooks/agent", json!({"message": ["x"]}), "message"),
+        ("/hooks/agent", json!({"message": "x", "tools": ["session_status"]}), "tools"),
+        ("/hooks/wake", json!({"text": "x", "tools": []}), "tools"),
         ("/hooks/agent", json!({"message": "x", "deliver": "yes"}), "deliver"),
         ("/hooks/agent", json!({"message": "x", "channel": 5}), "channel"),
         ("/hooks/agent", json!({"message": "x", "to": []}), "to"),

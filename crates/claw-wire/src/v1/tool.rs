@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::BadRequest;
+use crate::error::Unobeyed;
 
 /// The body of both routes, in both spellings.
 #[derive(Debug, Deserialize)]
@@ -27,6 +28,8 @@ pub struct InvokeRequest {
     pub agent_id: Option<String>,
     /// Whether it is only asked what would become of the call.
     pub dry_run: Option<bool>,
+    /// Refused: nothing is kept by which a call could be known again.
+    pub idempotency_key: Option<Unobeyed>,
 }
 
 impl InvokeRequest {
@@ -35,7 +38,7 @@ impl InvokeRequest {
     /// # Errors
     /// No name, or both spellings of the arguments.
     pub fn call(self, takes_action: impl FnOnce(&str) -> bool) -> Result<(String, JsonText), BadRequest> {
-        let Self { tool, arguments, args, action, session_key: _, session_id: _, agent_id: _, dry_run: _ } = self;
+        let Self { tool, arguments, args, action, session_key: _, session_id: _, agent_id: _, .. } = self;
         if tool.trim().is_empty() {
             return Err(BadRequest::of("tool", "must be the name of a tool"));
         }

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::BadRequest;
+use crate::error::Unobeyed;
 
 /// Somebody or something that is there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -147,6 +148,9 @@ pub struct WakeParams {
     pub text: Option<String>,
     /// `now` or `next-heartbeat`.
     pub mode: Option<String>,
+    /// Refused: the turn has the tools that its agent has.
+    #[schemars(skip)]
+    pub tools: Option<Unobeyed>,
 }
 
 impl WakeParams {
@@ -226,7 +230,9 @@ mod tests {
     #[test]
     fn wake_knows_two_modes() {
         let read = |mode: Option<&str>| {
-            WakeParams { text: Some("x".into()), mode: mode.map(Into::into) }.read().map(|(_, is_now)| is_now)
+            WakeParams { text: Some("x".into()), mode: mode.map(Into::into), tools: None }
+                .read()
+                .map(|(_, is_now)| is_now)
         };
         assert_eq!((read(Some("now")), read(Some("next-heartbeat")), read(None)), (Ok(true), Ok(false), Ok(false)));
         assert_eq!(read(Some("later")).unwrap_err().param.as_deref(), Some("mode"));

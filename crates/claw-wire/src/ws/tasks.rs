@@ -5,6 +5,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::error::Unobeyed;
 use crate::v2::event::TaskEvent;
 use crate::v2::task::{CallbackRequest, NewTask, Task, TaskInput};
 
@@ -23,13 +24,21 @@ pub struct SubmitParams {
     pub on_crash: Option<String>,
     pub delay_ms: Option<u64>,
     pub idempotency_key: Option<String>,
+    /// Refused: its place is in `input`.
+    #[schemars(skip)]
+    pub tools: Option<Unobeyed>,
+    /// The same.
+    #[schemars(skip)]
+    pub options: Option<Unobeyed>,
 }
 
 impl SubmitParams {
     /// The task and its idempotency key.
     pub fn into_parts(self) -> (NewTask, Option<String>) {
-        let Self { kind, input, callback, lane, priority, max_attempts, on_crash, delay_ms, idempotency_key } = self;
-        (NewTask { kind, input, callback, lane, priority, max_attempts, on_crash, delay_ms }, idempotency_key)
+        let Self { kind, input, callback, lane, priority, max_attempts, on_crash, delay_ms, .. } = self;
+        let Self { idempotency_key, tools, options, .. } = self;
+        let task = NewTask { kind, input, callback, lane, priority, max_attempts, on_crash, delay_ms, tools, options };
+        (task, idempotency_key)
     }
 }
 

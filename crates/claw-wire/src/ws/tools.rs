@@ -13,6 +13,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::BadRequest;
+use crate::error::Unobeyed;
 use crate::target::Target;
 use crate::v1::tool::{Rehearsal, ToolResult};
 
@@ -151,6 +152,9 @@ pub struct InvokeParams {
     pub agent_id: Option<String>,
     /// Whether it is only asked what would become of the call.
     pub dry_run: Option<bool>,
+    /// Refused: nothing is kept by which a call could be known again.
+    #[schemars(skip)]
+    pub idempotency_key: Option<Unobeyed>,
 }
 
 /// One call of a tool, for somebody.
@@ -172,7 +176,7 @@ impl InvokeParams {
     /// # Errors
     /// No name, or a conversation or agent of the wrong form.
     pub fn invocation(self) -> Result<Invocation, BadRequest> {
-        let Self { name, args, session_key, session_id, agent_id, dry_run } = self;
+        let Self { name, args, session_key, session_id, agent_id, dry_run, idempotency_key: _ } = self;
         if name.trim().is_empty() {
             return Err(BadRequest::of("name", "must be the name of a tool"));
         }

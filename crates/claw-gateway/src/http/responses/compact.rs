@@ -34,7 +34,8 @@ pub(crate) async fn compact(
     headers: HeaderMap,
     Json { value, bytes }: Json<CompactRequest>,
 ) -> Result<Response, Problem> {
-    let key = idempotency(&headers, &bytes)?;
+    // A response may be asked for in the same words.
+    let key = idempotency(&headers, &[b"compact".as_slice(), &bytes].concat())?;
     drop(bytes);
     let CompactRequest { model, mut input, previous_response_id, instructions, prompt_cache_key: _ } = value;
     let names_untrusted = references::resolve(&doors, caller.principal(), input.as_mut()).await?;

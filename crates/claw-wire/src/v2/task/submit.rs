@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::TYPES;
 use crate::BadRequest;
+use crate::error::Unobeyed;
 use crate::limits::{ATTEMPTS_MAX, CALLBACK_HEADERS_MAX, CALLBACK_URL_BYTES_MAX, DELAY_SECONDS_MAX};
 use crate::openai::model::Selection;
 use crate::target::{Named, Target, is_said, one_agent};
@@ -36,6 +37,10 @@ pub struct NewTask {
     pub on_crash: Option<String>,
     /// Milliseconds to wait before it may start.
     pub delay_ms: Option<u64>,
+    /// Refused: its place is in `input`.
+    pub tools: Option<Unobeyed>,
+    /// The same.
+    pub options: Option<Unobeyed>,
 }
 
 /// The input of type `agent` (K26).
@@ -154,7 +159,7 @@ impl TryFrom<NewTask> for Submission {
     type Error = BadRequest;
 
     fn try_from(raw: NewTask) -> Result<Self, BadRequest> {
-        let NewTask { kind, input, callback, lane, priority, max_attempts, on_crash, delay_ms } = raw;
+        let NewTask { kind, input, callback, lane, priority, max_attempts, on_crash, delay_ms, .. } = raw;
         known_type(kind.as_deref())?;
         let mut input = input.ok_or_else(|| BadRequest::of("input", "missing field `input`"))?;
         let executor = input.executor.take().map(|id| id.trim().to_owned()).filter(|id| !id.is_empty());
