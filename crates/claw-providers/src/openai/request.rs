@@ -127,7 +127,7 @@ fn raw(text: &JsonText, place: impl FnOnce() -> String) -> Result<&RawValue, Unw
 enum Owed {
     /// A signature on the first call; Google names a word that stands for it.
     Signature,
-    /// The reasoning that led there; none is a text, too.
+    /// The reasoning that led there, and to all that was said; none is a text, too.
     Reasoning,
     Nothing,
 }
@@ -136,7 +136,9 @@ fn owed(vendor: Vendor, model: &str) -> Owed {
     match vendor {
         // Those before the third generation sign nothing.
         Vendor::Google if !["gemini-1", "gemini-2"].iter().any(|old| model.contains(old)) => Owed::Signature,
-        Vendor::DeepSeek if model != "deepseek-chat" => Owed::Reasoning,
+        Vendor::DeepSeek | Vendor::OpenRouter if model.contains("deepseek") && !model.ends_with("deepseek-chat") => {
+            Owed::Reasoning
+        }
         Vendor::Google | Vendor::DeepSeek | Vendor::OpenRouter | Vendor::Other => Owed::Nothing,
     }
 }
@@ -151,7 +153,7 @@ fn outgoing_message(message: &Message, vendor: Vendor, owed: Owed) -> Result<Out
         Message::Assistant { text, tool_calls, thoughts } => {
             let kept = thoughts.as_deref().map(|thoughts| kept(thoughts, vendor)).unwrap_or_default();
             let Kept { reasoning_content, reasoning_details, mut calls, .. } = kept;
-            let is_owed = owed == Owed::Reasoning && !tool_calls.is_empty();
+            let is_owed = owed == Owed::Reasoning;
             let mut unsigned = owed == Owed::Signature && calls.is_empty();
             OutgoingMessage::Assistant {
                 // Null beside tool calls is what the protocol's own answers hold; a message that has

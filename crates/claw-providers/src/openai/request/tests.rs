@@ -221,7 +221,9 @@ fn what_came_with_calls_goes_back_with_them_in_the_fields_in_which_it_came() {
     silent["reasoning_content"] = json!("");
     let no_call = json!({"role": "assistant", "content": "hi"});
     let messages = || vec![bare(), Message::assistant("hi", vec![])];
-    assert_eq!(said_to(Vendor::DeepSeek, "deepseek-v4-pro", messages()), [silent, no_call.clone()]);
+    let silent = [silent, json!({"role": "assistant", "content": "hi", "reasoning_content": ""})];
+    assert_eq!(said_to(Vendor::DeepSeek, "deepseek-v4-pro", messages()), silent, "with every message");
+    assert_eq!(said_to(Vendor::OpenRouter, "deepseek/deepseek-v4-pro", messages()), silent);
     assert_eq!(said_to(Vendor::DeepSeek, "deepseek-chat", messages()), [plain.clone(), no_call.clone()]);
     assert_eq!(said_to(Vendor::Other, "m", messages()), [plain.clone(), no_call], "who sent none gets none");
 
