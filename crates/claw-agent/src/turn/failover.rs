@@ -131,9 +131,12 @@ impl Question {
         self.failures.get(self.latest).map(|failed| &failed.error)
     }
 
-    /// The first of them that found fault with the question itself.
+    /// What the first found wrong with the question itself, where all that were asked found it wrong.
     fn fault(&self) -> Option<&ProviderError> {
-        self.failures.iter().map(|failed| &failed.error).find(|error| error.is_at_fault())
+        let errors = self.failures.iter().map(|failed| &failed.error);
+        let mut asked = errors.filter(|error| !matches!(error, ProviderError::SetAside { .. })).peekable();
+        let first = asked.peek().copied();
+        first.filter(|_| asked.all(ProviderError::is_at_fault))
     }
 
     /// Whether a model has found fault with the question: another key of the same makes it no better.
@@ -145,8 +148,8 @@ impl Question {
         })
     }
 
-    /// One failure for all. Who found fault with the question speaks for all: it is wrong, whoever else failed or rests;
-    /// and so does the last one if readers have seen some of its answer. Else it is worth another try if one of them
+    /// One failure for all. The question is wrong where all that were asked found it wrong, whoever else rests. The last
+    /// one speaks for all if readers have seen some of its answer. Else it is worth another try if one of them
     /// is, by the kind of the first such.
     fn summed_up(&self, is_shown: bool) -> Unanswered {
         let errors = || self.failures.iter().map(|failed| &failed.error);
