@@ -35,6 +35,9 @@ pub const ANSWER_SHORT_BYTES: usize = 1_800;
 /// And of one that has to be shorter still.
 pub const ANSWER_SHORT_BYTES_MIN: usize = 240;
 
+/// What is shown of the arguments of a call that is left out, in bytes.
+pub const CALL_LINE_BYTES: usize = 120;
+
 /// Messages of history a model is shown.
 pub const HISTORY_MESSAGES_MAX: u32 = 200;
 

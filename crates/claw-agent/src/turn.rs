@@ -223,8 +223,8 @@ impl Attempt {
             let asked = self.ask(&mut talk, produced).await;
             produced.is_crowded = talk.is_crowded();
             let Round { calls, finish, cut: _ } = asked?;
-            if let Some(why) = talk.closed.take() {
-                return self.cut_off(produced, why);
+            if let Some(why) = talk.closed.clone() {
+                return self.last_answer(why, &calls, &mut talk, produced).await;
             }
             let may_call = self.task.turn.tool_choice != ToolChoice::None;
             let is_callers = |call: &ToolCall| may_call && talk.is_clients(&call.name);

@@ -195,7 +195,7 @@ impl Attempt {
     fn tool_choice(&self, talk: &Conversation) -> ToolChoice {
         let turn = &self.task.turn;
         if talk.closed.is_some() {
-            return ToolChoice::None;
+            return if talk.specs.is_empty() { ToolChoice::Auto } else { ToolChoice::None };
         }
         let mut since = talk.messages.iter().skip(talk.input_end);
         let is_done = turn.client_tools.is_empty() && since.any(|message| matches!(message, Message::Tool { .. }));

@@ -1,7 +1,9 @@
 //! The end of a run that has called tools long enough: it is asked once more, for its answer.
 
+use std::sync::Arc;
+
 use claw_core::provider::FinishReason;
-use claw_core::{Failure, FailureReason, Message, Output};
+use claw_core::{Failure, FailureReason, Message, Output, ToolCall};
 
 use super::context::Conversation;
 use super::{Produced, Stop};
@@ -24,12 +26,26 @@ impl Attempt {
         }
     }
 
-    /// What was answered to the last question, as an answer that was cut off.
+    /// What was answered to the last question, as an answer that was cut off. A server that passes over that no tool may
+    /// be called is asked once more without any.
     ///
-    /// Errors: nothing was, for `why` it was the last.
-    pub(super) fn cut_off(&mut self, produced: &mut Produced, why: String) -> Result<Output, Stop> {
+    /// Errors: nothing was answered, and nothing said before; for `why` it was the last question.
+    pub(super) async fn last_answer(
+        &mut self,
+        why: String,
+        calls: &[ToolCall],
+        talk: &mut Conversation,
+        produced: &mut Produced,
+    ) -> Result<Output, Stop> {
+        if produced.text.trim().is_empty() && !calls.is_empty() {
+            talk.specs = Arc::from([]);
+            produced.text.clear();
+            talk.next_question();
+            self.ask(talk, produced).await?;
+        }
         if produced.text.trim().is_empty() {
-            return Err(Failure::new(FailureReason::Limit, why).into());
+            let said = produced.asides.pop();
+            produced.text = said.ok_or_else(|| Failure::new(FailureReason::Limit, why))?;
         }
         Ok(self.output(produced, Vec::new(), FinishReason::Length))
     }

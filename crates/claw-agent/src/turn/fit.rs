@@ -67,7 +67,7 @@ impl Material {
         let noted = notes.as_ref().map_or(0, |notes| notes.len() as u64 / BYTES_PER_TOKEN);
         let told = || estimate::tokens(&shown, tools) + noted;
         let room = self.most(window).map(|most| most.saturating_sub(told()));
-        let Fitting { history, first, said, rounds } = self.fitting(room, said);
+        let Fitting { history, first, said, calls } = self.fitting(room, said);
         let (fallen, kept) = history.split_at(first);
         // Whoever keeps the conversation for us may have put instructions into it.
         let (lasting, fallen): (Vec<&Message>, Vec<&Message>) =
@@ -77,8 +77,12 @@ impl Material {
             let gap = format!("[The {} oldest messages of this conversation are left out here.]", fallen.len());
             notes = Some(notes.map_or_else(|| gap.clone(), |notes| format!("{notes}\n\n{gap}")));
         }
-        if rounds > 0 {
-            let gap = format!("[The first {rounds} rounds of tool calls since the last question are left out.]");
+        if !calls.is_empty() {
+            let gap = format!(
+                "[These calls were made since the last question, and are left out with their answers; there may have \
+                 been more before them.]\n{}",
+                calls.join("\n")
+            );
             notes = Some(notes.map_or_else(|| gap.clone(), |notes| format!("{notes}\n\n{gap}")));
         }
         shown.extend_from_slice(kept);
@@ -125,7 +129,7 @@ impl Material {
     /// What fits into so many tokens.
     fn fitting<'a>(&'a self, room: Option<u64>, said: &'a [Message]) -> Fitting<'a> {
         let history = Cow::Borrowed(self.history.as_slice());
-        let whole = Fitting { history, first: 0, said: Cow::Borrowed(said), rounds: 0 };
+        let whole = Fitting { history, first: 0, said: Cow::Borrowed(said), calls: Vec::new() };
         let Some(room) = room else { return whole };
         if estimate::tokens_at_most(&self.history) + estimate::tokens_at_most(said) <= room {
             return whole;
@@ -135,13 +139,13 @@ impl Material {
             return whole;
         }
         // What was said before keeps a part of the room, however much this run has read.
-        let (said, rounds) = shorten::run(said, room - before.min(room / 4));
+        let (said, calls) = shorten::run(said, room - before.min(room / 4));
         let room = room.saturating_sub(estimate::tokens(&said, &[]));
         let history = match before <= room {
             true => whole.history,
             false => Cow::Owned(shorten::answers(&self.history)),
         };
-        Fitting { first: first_that_fits(&history, room), history, said, rounds }
+        Fitting { first: first_that_fits(&history, room), history, said, calls }
     }
 }
 
@@ -151,8 +155,8 @@ struct Fitting<'a> {
     /// The first of them that is.
     first: usize,
     said: Cow<'a, [Message]>,
-    /// How many rounds of it are left out.
-    rounds: usize,
+    /// The calls that are left out of it.
+    calls: Vec<String>,
 }
 
 /// The first message of the oldest turn that fits with all after it.

@@ -6,18 +6,18 @@
 
 use std::borrow::Cow;
 
-use claw_core::{Message, Text, estimate};
+use claw_core::{Message, Text, ToolCall, estimate};
 
-use crate::limits::{ANSWER_SHORT_BYTES, ANSWER_SHORT_BYTES_MIN};
+use crate::limits::{ANSWER_SHORT_BYTES, ANSWER_SHORT_BYTES_MIN, CALL_LINE_BYTES};
 
 /// Bytes that count as one token where a room is shared out; rather few.
 const BYTES_PER_TOKEN: u64 = 3;
 
-/// What fits of a run into so many tokens, and how many rounds are left out of it.
-pub(super) fn run(said: &[Message], room: u64) -> (Cow<'_, [Message]>, usize) {
+/// What fits of a run into so many tokens, and the calls that are left out of it, a line for each of the last.
+pub(super) fn run(said: &[Message], room: u64) -> (Cow<'_, [Message]>, Vec<String>) {
     let total = estimate::tokens(said, &[]);
     if total <= room {
-        return (Cow::Borrowed(said), 0);
+        return (Cow::Borrowed(said), Vec::new());
     }
     let step = (room / 4).max(1);
     let target = total.saturating_sub((total - room).div_ceil(step) * step);
@@ -27,9 +27,9 @@ pub(super) fn run(said: &[Message], room: u64) -> (Cow<'_, [Message]>, usize) {
     // Half of it is the newest round's, before older ones are hardly more than their calls.
     cut.newest(cut.target / 2);
     cut.older(newest, ANSWER_SHORT_BYTES_MIN);
-    let rounds = cut.rounds();
+    let calls = cut.rounds(room);
     cut.newest(0);
-    (Cow::Owned(cut.left), rounds)
+    (Cow::Owned(cut.left), calls)
 }
 
 /// The same messages, with every long answer of a tool shortened.
@@ -68,9 +68,13 @@ impl Cutting {
         }
     }
 
-    /// Leaves whole rounds out, the oldest first, but never the newest; how many.
-    fn rounds(&mut self) -> usize {
-        let mut rounds = 0;
+    /// Leaves whole rounds out, the oldest first, but never the newest; what was called in them, as far as an eighth of
+    /// the room goes.
+    fn rounds(&mut self, room: u64) -> Vec<String> {
+        let mut calls = Vec::new();
+        if !self.is_done() {
+            self.target = self.target.min(room - room / 8);
+        }
         while !self.is_done() {
             let is_round = |message: &Message| matches!(message, Message::Assistant { .. });
             let mut starts = self.left.iter().enumerate().filter(|(_, message)| is_round(message));
@@ -79,6 +83,7 @@ impl Cutting {
             let is_of_it = |message: &Message| matches!(message, Message::Assistant { .. } | Message::Tool { .. });
             let mut place = 0;
             let mut freed = 0;
+            calls.extend(self.left.get(first..next).unwrap_or_default().iter().flat_map(called));
             self.left.retain(|message| {
                 let is_out = (first..next).contains(&place) && is_of_it(message);
                 place += 1;
@@ -86,9 +91,15 @@ impl Cutting {
                 !is_out
             });
             self.total = self.total.saturating_sub(freed);
-            rounds += 1;
         }
-        rounds
+        let mut bytes = usize::try_from(room / 8 * BYTES_PER_TOKEN).unwrap_or(usize::MAX);
+        let last = calls.iter().rev().take_while(|call: &&String| {
+            let fits = call.len() < bytes;
+            bytes = bytes.saturating_sub(call.len() + 1);
+            fits
+        });
+        let first = calls.len() - last.count();
+        calls.split_off(first)
     }
 
     /// Shares what the others leave among the answers of the newest round, or so much at least.
@@ -110,6 +121,18 @@ impl Cutting {
     fn is_answer(&self, index: usize) -> bool {
         matches!(self.left.get(index), Some(Message::Tool { .. }))
     }
+}
+
+/// A line for each call of a message.
+fn called(message: &Message) -> Vec<String> {
+    let Message::Assistant { tool_calls, .. } = message else { return Vec::new() };
+    let line = |call: &ToolCall| {
+        let arguments = call.arguments.as_str();
+        let shown = before(arguments, CALL_LINE_BYTES);
+        let more = if shown.len() < arguments.len() { "…" } else { "" };
+        format!("- {} {}{more}", call.name, shown.replace('\n', " "))
+    };
+    tool_calls.iter().map(line).collect()
 }
 
 /// Where the newest calls stand, else the answers to calls that were made before.
@@ -154,7 +177,6 @@ fn after(text: &str, bytes: usize) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use claw_core::ToolCall;
     use claw_core::message::JsonText;
 
     use super::*;
@@ -191,20 +213,20 @@ mod tests {
     #[test]
     fn what_fits_is_shown_as_it_is() {
         let said = said(3, 6_000);
-        let (shown, rounds) = run(&said, 5_000);
-        assert_eq!((shown.as_ref(), rounds), (said.as_slice(), 0));
+        let (shown, calls) = run(&said, 5_000);
+        assert_eq!((shown.as_ref(), calls.len()), (said.as_slice(), 0));
     }
 
     #[test]
     fn the_oldest_answers_are_shortened_first_and_the_newest_stays() {
         let said = said(4, 6_000);
-        let (shown, rounds) = run(&said, 4_000);
+        let (shown, calls) = run(&said, 4_000);
         let lengths = answers_of(&shown);
         assert!(lengths[0] < 2_400 && lengths[3] == answers_of(&said)[3], "{lengths:?}");
         let first = shown[2].text();
         assert!(first.starts_with("begin words") && first.ends_with("end"), "{first}");
         assert!(first.contains("bytes are left out here"), "{first}");
-        assert_eq!((shown.len(), rounds), (said.len(), 0));
+        assert_eq!((shown.len(), calls.len()), (said.len(), 0));
     }
 
     #[test]
@@ -213,8 +235,9 @@ mod tests {
             for bytes in [600, 25_000, 75_000] {
                 let said = said(rounds, bytes);
                 for room in [600, 2_000, 6_000, 30_000] {
-                    let (shown, _) = run(&said, room);
-                    let about = estimate::tokens(&shown, &[]);
+                    let (shown, calls) = run(&said, room);
+                    let told = calls.iter().map(|call| call.len() as u64 + 1).sum::<u64>() / BYTES_PER_TOKEN;
+                    let about = estimate::tokens(&shown, &[]) + told;
                     assert!(about <= room, "{rounds} rounds of {bytes} in {room}: {about}");
                     assert!(is_whole(&shown) && shown[0] == said[0], "{rounds} rounds of {bytes} in {room}");
                     assert_eq!(shown.last().map(Message::role), Some("tool"));
@@ -226,9 +249,9 @@ mod tests {
     #[test]
     fn a_long_newest_answer_costs_no_older_round() {
         let said = said(6, 60_000);
-        let (shown, rounds) = run(&said, 4_000);
+        let (shown, calls) = run(&said, 4_000);
         let lengths = answers_of(&shown);
-        assert_eq!((shown.len(), rounds), (said.len(), 0), "{lengths:?}");
+        assert_eq!((shown.len(), calls.len()), (said.len(), 0), "{lengths:?}");
         assert!(lengths[5] > 4_000, "{lengths:?}");
     }
 
@@ -236,8 +259,9 @@ mod tests {
     fn what_was_said_meanwhile_stays_where_its_round_is_left_out() {
         let mut said = said(40, 900);
         said.insert(3, Message::user("and that"));
-        let (shown, rounds) = run(&said, 1_000);
-        assert!(rounds > 20 && shown[1].text() == "and that", "{rounds}");
+        let (shown, calls) = run(&said, 1_000);
+        assert!(calls.len() > 20 && shown[1].text() == "and that", "{calls:?}");
+        assert!(calls.iter().all(|call| call == "- read {}"), "{calls:?}");
     }
 
     #[test]

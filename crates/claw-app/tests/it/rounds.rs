@@ -77,6 +77,26 @@ async fn a_model_that_has_no_answer_after_its_last_call_has_failed() {
     house.stop().await;
 }
 
+/// Some servers pass over `tool_choice`.
+#[tokio::test]
+async fn a_model_that_calls_although_it_may_not_is_asked_without_tools_and_its_last_words_count() {
+    let (directory, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await);
+    let house = open(directory.path(), &upstream, Some(1)).await;
+    let read = || Reply::tool_call("read", r#"{"path":"none"}"#);
+    upstream.script([read(), read(), Reply::text("There is none.")]);
+    let (_, state) = run(&house.app, &operator(), "s").await;
+    assert_eq!(output(state).text.as_str(), "There is none.");
+    let offers = |seen: &Seen| seen.body["tools"].as_array().map_or(0, Vec::len) > 0;
+    assert_eq!(upstream.requests().iter().map(offers).collect::<Vec<_>>(), [true, true, false]);
+    assert!(upstream.requests()[2].body.get("tool_choice").is_none());
+
+    upstream.script([read().saying("I look."), read(), read()]);
+    let (_, state) = run(&house.app, &operator(), "t").await;
+    let Output { text, finish, .. } = output(state);
+    assert_eq!((text.as_str(), finish), ("I look.", FinishReason::Length));
+    house.stop().await;
+}
+
 #[tokio::test]
 async fn a_run_goes_through_a_hundred_and_fifty_rounds() {
     let (directory, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await);
@@ -190,7 +210,10 @@ async fn a_run_that_reads_far_more_than_its_models_window_comes_to_its_end() {
     assert_eq!(requests.len(), 15);
     for seen in &requests {
         assert!(bytes_of(seen) <= 4 * 8_000 && is_in_order(seen), "{}", bytes_of(seen));
-        assert!(!seen.messages().iter().any(|said| said.to_string().contains("are left out.]")), "every call is shown");
+        assert!(
+            !seen.messages().iter().any(|said| said.to_string().contains("are left out with their answers")),
+            "every call is shown"
+        );
         assert!(
             seen.body["messages"].as_array().unwrap().first().unwrap()["content"].as_str().unwrap().ends_with("go")
         );

@@ -142,7 +142,7 @@ fn web_search(settings: &Search) -> Option<WebSearch> {
 
 fn commands(settings: &Exec) -> exec::Settings {
     let Exec { security, ask, allowlist, network, timeout_sec, max_timeout_sec, memory_mb, sandbox } = settings;
-    let timeout_max = Duration::from_secs(max_timeout_sec.get());
+    let timeout = Duration::from_secs(timeout_sec.get());
     let launcher = |walls| Launcher {
         // This very program, also after another was put in its place on the disk.
         program: "/proc/self/exe".into(),
@@ -163,8 +163,8 @@ fn commands(settings: &Exec) -> exec::Settings {
         },
         network: *network,
         memory_bytes: memory_mb.get() << 20,
-        timeout: Duration::from_secs(timeout_sec.get()).min(timeout_max),
-        timeout_max,
+        timeout,
+        timeout_max: timeout.max(Duration::from_secs(max_timeout_sec.get())),
         launcher: match sandbox {
             Sandbox::Require => Some(launcher(Walls::Whole)),
             Sandbox::Auto => Some(launcher(Walls::Some)),

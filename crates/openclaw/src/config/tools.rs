@@ -174,7 +174,7 @@ pub(crate) struct Exec {
     pub(crate) network: bool,
     /// Seconds after which a command is killed, unless its call names another time.
     pub(crate) timeout_sec: Whole<1, 2_592_000>,
-    /// The longest time a call may name, in seconds; it is the time of commands in the background.
+    /// The longest time a call may name, in seconds, no less than `timeoutSec`; commands in the background have it.
     pub(crate) max_timeout_sec: Whole<1, 2_592_000>,
     /// Megabytes of memory a command may use, all its processes together; where there is a sandbox.
     pub(crate) memory_mb: Whole<64, 1_048_576>,
