@@ -4,7 +4,8 @@
 //! wait it asked for is over. What its breaker holds open is passed over; if nobody else could be asked, those
 //! that merely refuse are asked all the same, so that a lone provider's own words reach the caller. After its
 //! first text an answer is never begun anew elsewhere: what was read cannot be taken back. A question that a model
-//! finds wrong is put to the other models, since each vendor has rules of its own, and to no other key of the same.
+//! finds wrong is put to the other models, since each vendor has rules of its own, and to no other key of the same; nor is one that a
+//! model was silent for too long about.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,8 +71,16 @@ impl Failed {
     /// Whether this question may be put to it once more. One that has it and was silent for too long is at work on it,
     /// and would be paid twice.
     fn may_be_asked_again(&self) -> bool {
-        let has_heard = matches!(self.error, ProviderError::Timeout { phase, .. } if phase != "connection");
-        self.error.is_retryable() && !has_heard
+        self.error.is_retryable() && !self.has_heard()
+    }
+
+    fn has_heard(&self) -> bool {
+        matches!(self.error, ProviderError::Timeout { phase, .. } if phase != "connection")
+    }
+
+    /// Whether the same model does no better with another key: it finds the question wrong, or is slow.
+    fn is_the_models(&self) -> bool {
+        self.error.is_at_fault() || self.has_heard()
     }
 }
 
@@ -139,9 +148,9 @@ impl Question {
         first.filter(|_| asked.all(ProviderError::is_at_fault))
     }
 
-    /// Whether a model has found fault with the question: another key of the same makes it no better.
-    fn is_wrong_for(&self, candidate: &Resolved, route: &[Resolved]) -> bool {
-        self.failures.iter().filter(|failed| failed.error.is_at_fault()).any(|failed| {
+    /// Whether this model has failed already for what another key of it makes no better.
+    fn is_settled_for(&self, candidate: &Resolved, route: &[Resolved]) -> bool {
+        self.failures.iter().filter(|failed| failed.is_the_models()).any(|failed| {
             route
                 .get(failed.place)
                 .is_some_and(|other| other.provider.id() == candidate.provider.id() && other.model == candidate.model)
@@ -191,7 +200,7 @@ impl Attempt {
             if question.is_late() {
                 break;
             }
-            if talk.route.get(place).is_some_and(|candidate| question.is_wrong_for(candidate, &talk.route)) {
+            if talk.route.get(place).is_some_and(|candidate| question.is_settled_for(candidate, &talk.route)) {
                 continue;
             }
             match self.admitted(talk, place) {

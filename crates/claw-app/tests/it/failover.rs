@@ -204,6 +204,25 @@ async fn a_question_that_one_model_finds_wrong_is_put_to_the_others_and_to_no_ot
     house.stop().await;
 }
 
+/// A model that is silent for too long is at work on the question: it is put neither to it again nor to its other keys, and
+/// the fallback comes at once.
+#[tokio::test]
+async fn a_silent_model_is_not_asked_again_with_another_key() {
+    let (directory, a, b) = (tempfile::tempdir().unwrap(), Upstream::start().await, Upstream::start().await);
+    let keys = ["one", "two"].map(|key| provider("a", &a.base_url(), key));
+    let providers = keys.into_iter().chain([provider("b", &b.base_url(), "key")]).collect();
+    let catalog = Catalog::new(providers, main_agent(&["b/m"]), AgentId::main(), None);
+    let house = House::open_over(directory.path(), catalog, Vec::new(), Settings::default(), Calls::default()).await;
+    a.respond_with(|_| Reply::silence());
+    assert_eq!(ask(&house, "hi").await.unwrap().model, "b/m");
+    assert_eq!((a.counts().requests, b.counts().requests), (1, 1));
+    b.respond_with(|_| Reply::silence());
+    let Err(Error::Run(failure)) = ask(&house, "hi").await else { panic!("nobody has answered") };
+    assert!(failure.is_transient, "{failure:?}");
+    assert_eq!((a.counts().requests, b.counts().requests), (2, 2));
+    house.stop().await;
+}
+
 /// "No credit" and "wrong key" are the operator's trouble also where they come as a bad request: the next key is asked, the
 /// next candidate, and the caller has done nothing wrong (C39).
 #[tokio::test]
