@@ -116,9 +116,21 @@ pub(crate) struct Gatherer {
     seen: BTreeMap<String, bool>,
     entries: usize,
     bytes: u64,
+    /// Whether hidden files are taken, too.
+    keeps_hidden: bool,
 }
 
 impl Gatherer {
+    /// One that takes hidden files, too: where others write, a script may read what nobody sees.
+    pub(crate) fn of_all() -> Self {
+        Self { keeps_hidden: true, ..Self::default() }
+    }
+
+    /// Whether nothing of a directory of this name is taken.
+    pub(crate) fn leaves_out(&self, name: &str) -> bool {
+        is_none_of_it(name) || !self.keeps_hidden && name.starts_with('.')
+    }
+
     /// A directory; nothing is made of it but a place that no file may have.
     pub(crate) fn directory(&mut self, written: &str) -> Result<(), BadContents> {
         let Some(path) = plain(written)? else { return Ok(()) };
@@ -141,7 +153,7 @@ impl Gatherer {
             return Err(BadContents::TooMuch(format!("{:?}; {text}", cut(&path))));
         }
         self.bytes += bytes.len() as u64;
-        if !is_hidden(&path) {
+        if !path.split('/').any(|part| self.leaves_out(part)) {
             self.files.insert(path, bytes);
         }
         Ok(())
@@ -213,8 +225,10 @@ pub(crate) fn plain(written: &str) -> Result<Option<String>, BadContents> {
     Ok((!parts.is_empty()).then(|| parts.join("/")))
 }
 
-fn is_hidden(path: &str) -> bool {
-    path.split('/').any(|part| part.starts_with('.') || part == "__MACOSX")
+/// What others keep in a folder for themselves, and no script of it reads: a repository's own directory, and what archives
+/// bring from a Mac. (Compiled scripts are none of it: an interpreter runs them in the place of what was looked at.)
+pub(crate) fn is_none_of_it(name: &str) -> bool {
+    [".git", "__MACOSX"].contains(&name)
 }
 
 fn cut(text: &str) -> String {

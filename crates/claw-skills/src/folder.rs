@@ -77,7 +77,15 @@ pub fn gather(path: &Path) -> Result<Contents, BadContents> {
 
 /// Every file of an open folder, as [`gather`] takes them.
 pub(crate) fn gather_in(dir: &Dir) -> Result<Contents, BadContents> {
-    let mut gatherer = Gatherer::default();
+    gather_by(dir, Gatherer::default())
+}
+
+/// The same with its hidden files, but for what is none of a skill's.
+pub(crate) fn gather_all(dir: &Dir) -> Result<Contents, BadContents> {
+    gather_by(dir, Gatherer::of_all())
+}
+
+fn gather_by(dir: &Dir, mut gatherer: Gatherer) -> Result<Contents, BadContents> {
     walk(dir, "", 0, &mut gatherer)?;
     Ok(gatherer.done())
 }
@@ -101,7 +109,7 @@ fn walk(dir: &Dir, above: &str, depth: usize, gatherer: &mut Gatherer) -> Result
         if kind.is_dir() {
             gatherer.directory(&path)?;
             // Not looked into: nothing of it would be taken.
-            if !name.starts_with('.') {
+            if !gatherer.leaves_out(name) {
                 let inside = entry.open_dir().map_err(unreadable(&path))?;
                 walk(&inside, &path, depth + 1, gatherer)?;
             }

@@ -76,7 +76,7 @@ pub enum InstallError {
     #[error("the skill {0:?} is installed already")]
     Taken(String),
     /// There is none of this name.
-    #[error("no skill {0:?} is installed")]
+    #[error("there is no skill {0:?} in that place")]
     Absent(String),
     /// There are as many as there may be.
     #[error("there are {SKILLS_MAX} skills already")]

@@ -308,7 +308,7 @@ impl Skill {
                 };
                 let dir = look::open_skill(root, inside).map_err(failed)?.ok_or_else(absent)?;
                 // What was judged a moment ago may be another file now: these are the bytes that are pinned.
-                match pin::look(&dir, record.read(&dir)) {
+                match pin::look(&dir, record, record.read(&dir)) {
                     Pin::Unrecorded | Pin::Changed => Err("the skill was changed this very moment".to_owned()),
                     Pin::Intact { contents, has_findings } => {
                         let bytes = contents.get(&path).ok_or_else(absent)?.to_vec();

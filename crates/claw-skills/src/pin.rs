@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use cap_std::fs::{Dir, MetadataExt as _};
 use sha2::{Digest as _, Sha256};
 
-use crate::contents::Contents;
+use crate::contents::{Contents, is_none_of_it};
 use crate::folder;
 use crate::install::Origin;
 use crate::limits::{DEPTH_MAX, FILES_MAX};
@@ -76,8 +76,9 @@ pub(crate) fn in_workspace(managed: &Path, workspace: &Path, name: &str) -> Path
 
 /// The folder of a workspace's skill.
 pub(crate) fn folder_of(workspace: &Path, name: &str) -> PathBuf {
-    // As it is spelled in the plainest way: `/a/b/` and `/a/./b` are one place.
-    workspace.components().collect::<PathBuf>().join(IN_WORKSPACE).join(name)
+    // However it is spelled, and by whatever link it is named: one place.
+    let real = workspace.canonicalize().unwrap_or_else(|_| workspace.components().collect());
+    real.join(IN_WORKSPACE).join(name)
 }
 
 impl Record {
@@ -92,11 +93,16 @@ impl Record {
     }
 }
 
-/// Reads the whole folder, if there is a record of it. Blocks on the disk.
-pub(crate) fn look(dir: &Dir, record: Result<Option<Origin>, String>) -> Pin {
+/// Reads the whole folder, if there is a record of it, as far as that goes: where agents write, hidden files count, too.
+/// Blocks on the disk.
+pub(crate) fn look(dir: &Dir, kept: &Record, record: Result<Option<Origin>, String>) -> Pin {
+    let gather = match kept {
+        Record::Inside => folder::gather_in,
+        Record::Beside(_) => folder::gather_all,
+    };
     match record {
         Ok(None) => Pin::Unrecorded,
-        Ok(Some(origin)) => match folder::gather_in(dir) {
+        Ok(Some(origin)) => match gather(dir) {
             Ok(contents) if hex::encode(contents.digest()) == origin.digest => {
                 Pin::Intact { contents, has_findings: origin.accepted_findings > 0 }
             }
@@ -141,9 +147,9 @@ impl Marking {
             (metadata.mode(), metadata.ino(), metadata.size(), times).hash(&mut self.hasher);
             self.changed = self.changed.max(metadata.ctime());
             // As far as the digest goes, and no further: what it leaves out may not use up the room.
-            let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+            let is_none_of_it = entry.file_name().to_str().is_some_and(is_none_of_it);
             if metadata.is_dir()
-                && !is_hidden
+                && !is_none_of_it
                 && depth < DEPTH_MAX
                 && let Ok(inside) = entry.open_dir()
             {

@@ -308,7 +308,7 @@ impl ExecTool {
             Err(why) => why,
         };
         tracing::warn!(
-            "{} counts as written by strangers until `openclaw tools trust .`, since it cannot be followed: {why}",
+            "{} counts as written by strangers until the operator trusts it (`openclaw tools trust`), since it cannot be followed: {why}",
             root.display()
         );
         let noted = carried::note_all(root, &*self.provenance).await;

@@ -84,7 +84,11 @@ impl Notes for WorkspaceNotes {
 
     async fn file(&self, whose: &Whose, path: &str) -> Option<String> {
         let path = path.to_owned();
-        self.within(whose, move |workspace| workspace.file_at(&path).ok()).await
+        let there = move |workspace: &Workspace| {
+            workspace.dir().metadata(workspace.relative(&path).ok()?).ok()?;
+            workspace.file_at(&path).ok()
+        };
+        self.within(whose, there).await
     }
 }
 

@@ -31,7 +31,7 @@ impl Managed {
         let (_, dir) = opened(workspace, name)?;
         let path = pin::folder_of(workspace, name);
         let Looked { manifest, findings, digest } =
-            looked_through(&folder::gather_in(&dir)?, name, accepts_findings, scanner)?;
+            looked_through(&folder::gather_all(&dir)?, name, accepts_findings, scanner)?;
         let from = From::Folder { path: path.display().to_string() };
         let origin = Origin::new(from, &digest, at.clone(), findings.len()).pinned(&digest, at, findings.len());
         let lock = self.lock()?;

@@ -32,6 +32,9 @@ fn adv_78_what_lies_in_a_workspace_is_taught_only_as_it_was_pinned() {
         put(&work, "own", &text);
         fs::create_dir(folder.join("scripts")).unwrap();
         fs::write(folder.join("scripts/run.sh"), "echo good\n").unwrap();
+        fs::write(folder.join("scripts/.good.sh"), "echo good\n").unwrap();
+        // Of a repository's own directory nothing is run, and everything in it changes.
+        put(&folder, ".git", &format!("{}", fastrand::u64(..)));
     };
     lay();
     assert_eq!(heard(&shelf, "own"), [""; 0], "nobody has let it in");
@@ -44,12 +47,16 @@ fn adv_78_what_lies_in_a_workspace_is_taught_only_as_it_was_pinned() {
     let evil = skill("own", "Evil.");
     let other = shelf.root().join("elsewhere");
     put(&other, "own", &evil);
-    let changes: [&dyn Fn(); 11] = [
+    let changes: [&dyn Fn(); 14] = [
         &|| fs::write(folder.join("SKILL.md"), &evil).unwrap(),
         &|| fs::write(folder.join("SKILL.md"), format!("{text}More.\n")).unwrap(),
         &|| fs::write(folder.join("scripts/run.sh"), "echo evil\n").unwrap(),
         &|| fs::write(folder.join("references.md"), "evil").unwrap(),
         &|| fs::remove_file(folder.join("scripts/run.sh")).unwrap(),
+        // A script reads what nobody sees, and an interpreter what was compiled.
+        &|| fs::write(folder.join("scripts/.lib.sh"), "echo evil\n").unwrap(),
+        &|| put(&folder.join(".hidden"), "deep", &evil),
+        &|| put(&folder.join("scripts"), "__pycache__", &evil),
         &|| fs::rename(folder.join("scripts"), folder.join("references")).unwrap(),
         &|| symlink("SKILL.md", folder.join("link.md")).unwrap(),
         &|| {
@@ -126,6 +133,13 @@ fn adv_78_a_pin_counts_where_it_was_given_and_nowhere_else() {
     let refused = managed.pin_in(&workspace, "found", at(), false, &SCANNER);
     assert!(matches!(refused, Err(InstallError::Findings(_))), "{refused:?}");
     assert!(!shelf.seen(&operator())[0].2, "found is not taught");
+    // However the place is spelled, it is one.
+    let link = shelf.root().join("link");
+    symlink(&workspace, &link).unwrap();
+    put(&shelf.workspace(&operator()), "linked", &skill("linked", "D"));
+    managed.pin_in(&link, "linked", at(), false, &SCANNER).unwrap();
+    assert!(shelf.seen(&operator()).contains(&("linked".to_owned(), Source::Workspace, true)));
+    managed.remove_from(&link, "linked").unwrap();
     // What is taken away is let in no more when it comes again.
     managed.remove_from(&workspace, "own").unwrap();
     put(&shelf.workspace(&operator()), "own", &skill("own", "D"));

@@ -221,7 +221,7 @@ impl Seen {
 fn held(place: &Place, before: Option<&Pinned>, now: Timestamp) -> Option<Pinned> {
     let Place::Folder { root, inside, record } = place else { return None };
     let dir = open_skill(root, inside).ok().flatten()?;
-    let record = record.read(&dir);
+    let (kept, record) = (record, record.read(&dir));
     let wanted = record.as_ref().ok().and_then(|origin| Some(origin.as_ref()?.digest.clone()));
     if matches!(record, Ok(None)) {
         return Some(Pinned::unseen(Standing::Unpinned));
@@ -232,7 +232,7 @@ fn held(place: &Place, before: Option<&Pinned>, now: Timestamp) -> Option<Pinned
         Some(before) if before.mark == Some(mark) && before.wanted == wanted => return Some(before.clone()),
         Some(_) | None => {}
     }
-    let pin = pin::look(&dir, record);
+    let pin = pin::look(&dir, kept, record);
     let manifest = match &pin {
         // What was listed may have been another file: only these bytes were let in.
         Pin::Intact { contents, .. } => {

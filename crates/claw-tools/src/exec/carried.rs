@@ -101,7 +101,7 @@ impl Look {
             }
             Err(why) => {
                 tracing::warn!(
-                    "{} counts as written by strangers until `openclaw tools trust .`, since it cannot be followed: {why}",
+                    "{} counts as written by strangers until the operator trusts it (`openclaw tools trust`), since it cannot be followed: {why}",
                     root.display()
                 );
                 note_all(root, &**provenance).await

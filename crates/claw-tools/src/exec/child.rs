@@ -55,6 +55,10 @@ const NO_TERMINAL_PROGRAMS: [(&str, &str); 13] = [
     ("SHELL", "/bin/false"),
 ];
 
+/// Python leaves nothing beside the scripts that it runs: what is compiled there is another folder than the one somebody
+/// has looked at, and is run in the scripts' place.
+const NO_COMPILED_SCRIPTS: (&str, &str) = ("PYTHONDONTWRITEBYTECODE", "1");
+
 /// Variables that every command has, and that are nobody else's to set for it.
 pub(super) const OWN: [&str; 4] = ["PATH", "HOME", "LANG", "TERM"];
 
@@ -110,7 +114,8 @@ impl Plan {
         let is_listed = settings.security == Security::Allowlist;
         let given = variables.iter().map(|variable| (variable.name.as_str(), OsStr::new(variable.value.expose())));
         let term = if *tty { "xterm" } else { "dumb" };
-        let own = [("PATH", PATH), ("LANG", "C.UTF-8"), ("TERM", term)].into_iter().chain(NO_REPOSITORY_IN_PLAIN_SIGHT);
+        let own = [("PATH", PATH), ("LANG", "C.UTF-8"), ("TERM", term), NO_COMPILED_SCRIPTS];
+        let own = own.into_iter().chain(NO_REPOSITORY_IN_PLAIN_SIGHT);
         let own = own.chain(OWN_HOOKS.into_iter().chain(NO_TERMINAL_PROGRAMS).filter(move |_| is_listed));
         let home = [("HOME", if is_listed { OsStr::new(NOWHERE) } else { directory.root.as_os_str() })];
         let asked = env.iter().map(|(name, value)| (name.as_str(), OsStr::new(value)));

@@ -393,7 +393,8 @@ async fn adv_62_the_environment_is_exactly_what_it_is_given() {
     let desk = Desk::new(full());
     let names = "env | cut -d= -f1 | grep -v -e '^_' -e PWD -e '^SHLVL$' | sort";
     let given = serde_json::json!({"command": names, "env": {"MINE": "1"}});
-    let expected = "GIT_CONFIG_COUNT\nGIT_CONFIG_KEY_0\nGIT_CONFIG_VALUE_0\nHOME\nLANG\nMINE\nPATH\nTERM\n";
+    let expected = "GIT_CONFIG_COUNT\nGIT_CONFIG_KEY_0\nGIT_CONFIG_VALUE_0\nHOME\nLANG\nMINE\nPATH\n\
+                    PYTHONDONTWRITEBYTECODE\nTERM\n";
     assert_eq!(desk.call("exec", "s", given).await, Ok(expected.into()));
     // adv_57: git takes no directory for a repository because of files that lie in it.
     let told = "echo $GIT_CONFIG_COUNT $GIT_CONFIG_KEY_0=$GIT_CONFIG_VALUE_0";

@@ -99,7 +99,10 @@ pub(crate) fn run(tools: Tools, context: &Context) -> Result<ExitCode, Fatal> {
         }
         Action::Trust(Trust { path, dry_run, key, common: Common { agent, asking } }) => {
             let params = json!({"path": path, "agentId": agent, "keyId": key, "dryRun": dry_run});
-            asking.answered(context, "tools.trust", &params, |answer| trusted(answer, dry_run))
+            let flag =
+                |name, value: Option<String>| value.map(|value| format!(" --{name} {value}")).unwrap_or_default();
+            let whose = flag("agent", agent) + &flag("key", key);
+            asking.answered(context, "tools.trust", &params, |answer| trusted(answer, dry_run, &whose))
         }
         Action::Invoke { tool, arguments, args, session, dry_run, common: Common { agent, asking } } => {
             let call = Call { tool, arguments, args, session, dry_run, agent };
@@ -109,10 +112,11 @@ pub(crate) fn run(tools: Tools, context: &Context) -> Result<ExitCode, Fatal> {
 }
 
 /// What was noted there, and what became of it.
-fn trusted(TrustedFiles { path, files, has_more, trusted, above }: TrustedFiles, dry: bool) -> Result<ExitCode, Fatal> {
+fn trusted(answer: TrustedFiles, dry: bool, whose: &str) -> Result<ExitCode, Fatal> {
+    let TrustedFiles { path, files, has_more, trusted, above } = answer;
     if let Some(above) = above {
         let cause = format!("{path} counts as strangers', because {above:?} does as a whole");
-        return Err(Fatal::asked(cause, format!("look through it, then `openclaw tools trust {above}`")));
+        return Err(Fatal::asked(cause, format!("look through it, then `openclaw tools trust {above}{whose}`")));
     }
     if files.is_empty() {
         note(&format!("no strangers' words are noted in {path}"));

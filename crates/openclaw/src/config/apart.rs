@@ -36,7 +36,8 @@ pub(super) fn problems(agents: &Agents, location: &Location, environment: &Envir
 fn is_among_its_own(workspace: &Path, location: &Location) -> bool {
     let skills = location.state_dir.join("skills");
     let holds = |ours: &Path| real(ours).starts_with(real(workspace));
-    holds(&location.state_dir) || holds(&location.config_file) || real(workspace).starts_with(real(&skills))
+    let is_above = [&location.state_dir, &location.config_file, &skills].into_iter().any(|ours| holds(ours));
+    is_above || real(workspace).starts_with(real(&skills))
 }
 
 /// Links followed as far as there is something.
@@ -67,7 +68,11 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path().canonicalize().unwrap();
         let location = Location { state_dir: root.join("state"), config_file: root.join("etc/openclaw.json") };
-        std::fs::create_dir_all(root.join("state/skills")).unwrap();
+        // The installed skills may lie elsewhere, by a link.
+        let dots = root.join("dots");
+        std::fs::create_dir_all(dots.join("skills")).unwrap();
+        std::fs::create_dir(&location.state_dir).unwrap();
+        symlink(dots.join("skills"), location.state_dir.join("skills")).unwrap();
         symlink(root.join("state"), root.join("link")).unwrap();
         let [state, link] = ["state", "link"].map(|name| root.join(name).display().to_string());
         let (above, apart, etc) = (root.display().to_string(), root.join("apart"), root.join("etc"));
@@ -80,11 +85,13 @@ mod tests {
             ("/", true),
             ("skills", true),
             ("skills/mine", true),
+            ("../dots", true),
             ("workspace", false),
             ("a/b/../c", false),
             ("a/b/../..", true),
             (apart.to_str().unwrap(), false),
             (etc.to_str().unwrap(), true),
+            (dots.to_str().unwrap(), true),
         ];
         for (path, is_refused) in table {
             let mut agents = Agents::default();
@@ -92,5 +99,23 @@ mod tests {
             let found = problems(&agents, &location, &Environment::of(&[]));
             assert_eq!(found.len(), usize::from(is_refused), "{path}: {found:?}");
         }
+    }
+
+    /// G11: a change that would not do writes nothing.
+    #[test]
+    fn such_a_workspace_is_not_even_written() {
+        use crate::config::{edit, path};
+
+        let directory = tempfile::tempdir().unwrap();
+        let config_file = directory.path().join("openclaw.json");
+        std::fs::write(&config_file, "{}\n").unwrap();
+        let location = Location { state_dir: directory.path().to_owned(), config_file: config_file.clone() };
+        let key = path::parse("agents.defaults.workspace").unwrap();
+        for wrong in [".", "/", "skills/x"] {
+            let refused = edit::set(&location, &key, wrong, &Environment::of(&[])).unwrap_err().to_string();
+            assert!(refused.contains("name a directory apart from"), "{refused}");
+        }
+        assert_eq!(std::fs::read_to_string(&config_file).unwrap(), "{}\n");
+        edit::set(&location, &key, "desk", &Environment::of(&[])).unwrap();
     }
 }

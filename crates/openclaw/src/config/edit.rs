@@ -5,6 +5,7 @@
 
 use jsonc_parser::cst::{CstContainerNode, CstInputValue, CstNode, CstObject, CstRootNode};
 
+use super::apart;
 use super::disk::{self, EditLock};
 use super::file::File;
 use super::path::old_spelling;
@@ -339,7 +340,8 @@ fn check(
     let reading = reader::read::<File>(&tree, environment, Unset::StandIn);
     let mut warnings: Vec<Warning> =
         reading.warnings.into_iter().filter(|warning| touches(&warning.path, path)).collect();
-    for problem in reading.problems {
+    let apart = reading.value.as_ref().map(|file| apart::problems(&file.agents, location, environment));
+    for problem in reading.problems.into_iter().chain(apart.unwrap_or_default()) {
         if !touches(&problem.path, path) {
             continue;
         }

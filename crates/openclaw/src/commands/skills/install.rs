@@ -173,7 +173,7 @@ pub(super) fn refused(verb: &str, error: InstallError) -> Fatal {
         InstallError::NoSkill(_) | InstallError::Contents(_) => "ask whoever made it",
         InstallError::Full => "remove one with `openclaw skills remove`",
         InstallError::Busy => "try again when it is done",
-        InstallError::Absent(_) => "see `openclaw skills check`",
+        InstallError::Absent(_) => "see `openclaw skills list`",
         InstallError::Scan(_) => "report this",
         InstallError::Disk { .. } => "see whether the disk is full, or not yours to write",
     };
