@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -20,6 +21,18 @@ fn heard(shelf: &Shelf, name: &str) -> Vec<String> {
     [line, text("SKILL.md"), text("scripts/run.sh")].into_iter().flatten().collect()
 }
 
+/// A workspace's `skills/` with this one in it, and nothing else.
+fn lay_out(work: &Path, text: &str) {
+    let folder = work.join("own");
+    let _none = fs::remove_dir_all(work).or_else(|_| fs::remove_file(work));
+    put(work, "own", text);
+    fs::create_dir(folder.join("scripts")).unwrap();
+    fs::write(folder.join("scripts/run.sh"), "echo good\n").unwrap();
+    fs::write(folder.join("scripts/.good.sh"), "echo good\n").unwrap();
+    // Of a repository's own directory nothing is run, and everything in it changes.
+    put(&folder, ".git", &fastrand::u64(..).to_string());
+}
+
 /// adv 78: whoever writes in a workspace teaches nobody: what the operator has pinned is taught, as long as it is that to the
 /// byte, with all its files.
 #[test]
@@ -27,15 +40,7 @@ fn adv_78_what_lies_in_a_workspace_is_taught_only_as_it_was_pinned() {
     let mut shelf = Shelf::open();
     let (work, text) = (shelf.workspace(&operator()), skill("own", "Good."));
     let folder = work.join("own");
-    let lay = || {
-        let _none = fs::remove_dir_all(&work).or_else(|_| fs::remove_file(&work));
-        put(&work, "own", &text);
-        fs::create_dir(folder.join("scripts")).unwrap();
-        fs::write(folder.join("scripts/run.sh"), "echo good\n").unwrap();
-        fs::write(folder.join("scripts/.good.sh"), "echo good\n").unwrap();
-        // Of a repository's own directory nothing is run, and everything in it changes.
-        put(&folder, ".git", &format!("{}", fastrand::u64(..)));
-    };
+    let lay = || lay_out(&work, &text);
     lay();
     assert_eq!(heard(&shelf, "own"), [""; 0], "nobody has let it in");
     let unpinned = |shelf: &Shelf| shelf.library.find(&AgentId::main(), &operator(), "own").unwrap().1.is_unpinned;
