@@ -46,6 +46,17 @@ pub(crate) async fn complete(
     caller: Generating,
     Extension(arrival): Extension<Arrival>,
     headers: HeaderMap,
+    body: Json<ChatRequest>,
+) -> Result<Response, Problem> {
+    // Whoever sends slowly takes no room for an answer.
+    Box::pin(answered(doors, caller, arrival, headers, body)).await
+}
+
+async fn answered(
+    doors: Arc<Doors>,
+    caller: Generating,
+    arrival: Arrival,
+    headers: HeaderMap,
     Json { value, bytes }: Json<ChatRequest>,
 ) -> Result<Response, Problem> {
     let idempotency = idempotency(&headers, &bytes)?;

@@ -53,7 +53,11 @@ async fn a_command_in_the_box_reaches_nothing_outside() {
     let env = desk
         .run("env | cut -d= -f1 | grep -v -e '^_$' -e '^PWD$' -e '^OLDPWD$' -e '^SHLVL$' -e '^__LLVM_PROFILE' | sort")
         .await;
-    assert_eq!(env, Ok("GIT_CONFIG_COUNT\nGIT_CONFIG_KEY_0\nGIT_CONFIG_VALUE_0\nHOME\nLANG\nPATH\nTERM\n".into()));
+    assert_eq!(
+        env,
+        Ok("GIT_CONFIG_COUNT\nGIT_CONFIG_KEY_0\nGIT_CONFIG_VALUE_0\nHOME\nLANG\nPATH\nPYTHONDONTWRITEBYTECODE\nTERM\n"
+            .into())
+    );
 }
 
 /// Advisory 64: what a command may not open it cannot change, look at or speak to in another way either: it is not
